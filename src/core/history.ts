@@ -1,0 +1,77 @@
+import type { Revision, ToolName } from "./revision.ts";
+
+/** All revisions of one tool found in the image, as a graph without faults. */
+export type History = {
+  readonly tool: ToolName;
+  /** In topological order: whatever a revision needs stands before it; ties are broken by id. */
+  readonly revisions: ReadonlyMap<string, Revision>;
+  /** Revisions that are nobody's parent, sorted; `depends_on` does not remove a head (as in `alembic heads`). */
+  readonly heads: readonly string[];
+  /** Revisions without a parent, sorted. */
+  readonly bases: readonly string[];
+  /** For every revision what must be applied before it: parents and resolved `depends_on`. */
+  readonly needs: ReadonlyMap<string, readonly string[]>;
+};
+
+/** Why a history cannot be trusted. Alembic would refuse it, hang on it, or lie about it. */
+export type HistoryFault =
+  | {
+      readonly kind: "unreadable";
+      readonly file: string;
+      readonly line: number | null;
+      readonly why: string;
+    }
+  | {
+      readonly kind: "duplicate-id";
+      readonly id: string;
+      readonly files: readonly string[];
+    }
+  | {
+      readonly kind: "missing-parent";
+      readonly id: string;
+      readonly file: string;
+      readonly parent: string;
+    }
+  | {
+      readonly kind: "missing-dependency";
+      readonly id: string;
+      readonly file: string;
+      readonly dependency: string;
+    }
+  | {
+      readonly kind: "duplicate-label";
+      readonly label: string;
+      readonly files: readonly string[];
+    }
+  | {
+      readonly kind: "illegal-id";
+      readonly id: string;
+      readonly file: string;
+      readonly why: string;
+    }
+  | { readonly kind: "cycle"; readonly ids: readonly string[] };
+
+export type Graph =
+  | { readonly kind: "sound"; readonly history: History }
+  | { readonly kind: "broken"; readonly faults: readonly HistoryFault[] };
+
+/** Everything that `ids` stand on, themselves included. Ids that the history does not have are left out. */
+export function ancestors(history: History, ids: Iterable<string>): ReadonlySet<string> {
+  const found = new Set<string>();
+  const open = [...ids].filter((id) => history.revisions.has(id));
+  for (let id = open.pop(); id !== undefined; id = open.pop()) {
+    if (found.has(id)) continue;
+    found.add(id);
+    open.push(...(history.needs.get(id) ?? []));
+  }
+  return found;
+}
+
+/** Those of `ids` on which no other of them stands: what a tool's version rows should be. Sorted. */
+export function maximal(history: History, ids: Iterable<string>): readonly string[] {
+  const all = new Set(ids);
+  const below = new Set<string>();
+  for (const id of all)
+    for (const older of ancestors(history, history.needs.get(id) ?? [])) below.add(older);
+  return [...all].filter((id) => !below.has(id)).sort();
+}

@@ -1,0 +1,52 @@
+import type { Fact } from "./facts.ts";
+
+/** What one look saw, in one read-only transaction. */
+export type Observation = {
+  readonly server: Server;
+  readonly role: Role;
+  /** The version table that belongs to this history, or null where there is none. */
+  readonly versionTable: VersionTable | null;
+  /** Tables of the same name in other schemas, and other tables that look like Alembic's. */
+  readonly otherVersionTables: readonly VersionTable[];
+  /** Version tables of other tools, as qualified names with the tool's name. */
+  readonly otherTools: readonly { readonly tool: string; readonly table: string }[];
+  /** Hard and soft facts of the schemas in scope, without any tool's version table. */
+  readonly facts: readonly Fact[];
+  /** Invalid indexes whose build is still in progress, as qualified index names: not facts of a stopped migration. */
+  readonly buildingIndexes: readonly string[];
+};
+
+export type Server = {
+  /** `server_version_num`, such as 150018. */
+  readonly version: number;
+  readonly database: string;
+  /** `current_schemas(false)` of the role, in order. */
+  readonly searchPath: readonly string[];
+  readonly inRecovery: boolean;
+  readonly readOnly: boolean;
+  /** Identity of the server process: differs after a restart or a failover. ISO 8601. */
+  readonly startedAt: string;
+};
+
+export type Role = {
+  readonly name: string;
+  /** May create tables in the schema where the version table is or would be. */
+  readonly canCreate: boolean;
+  /** May create schemas in this database. */
+  readonly canCreateSchema: boolean;
+};
+
+export type VersionTable = {
+  readonly schema: string;
+  readonly name: string;
+  /** Values of `version_num` as stored, sorted bytewise; null where the role may not read the table or has no such column. */
+  readonly rows: readonly (string | null)[] | null;
+  readonly unreadable: "permission" | "shape" | null;
+  /** Characters that the column holds; null when unlimited. */
+  readonly width: number | null;
+  readonly isTable: boolean;
+  /** The role may insert, update and delete. */
+  readonly canWrite: boolean;
+  /** The role owns the table (through membership as well), which ALTER needs. */
+  readonly owned: boolean;
+};

@@ -1,0 +1,45 @@
+/** A migration tool whose histories Preflight knows. */
+export type ToolName = "alembic" | "sql" | "supabase";
+
+/** One migration, as its file states it. */
+export type Revision = {
+  readonly id: string;
+  /** `down_revision`: the revisions that this one follows; empty for a base. */
+  readonly parents: readonly string[];
+  /** `depends_on`, as written (ids or branch labels): applied first without being a parent. */
+  readonly dependsOn: readonly string[];
+  readonly labels: readonly string[];
+  /** Path relative to the history's root, with forward slashes. */
+  readonly file: string;
+  /** sha256 in hex of the file's text with `\n` line ends. */
+  readonly hash: string;
+  /** First line of the file's docstring, or "". */
+  readonly title: string;
+  readonly sketch: Sketch;
+};
+
+/**
+ * The tables and columns that `upgrade()` creates and drops, read without running it.
+ * Names only: a sketch says "probably", never "proven".
+ */
+export type Sketch = readonly SketchStep[];
+
+export type SketchStep =
+  | {
+      readonly kind: "create-table";
+      readonly table: TableName;
+      readonly columns: readonly string[];
+    }
+  | { readonly kind: "drop-table"; readonly table: TableName }
+  | { readonly kind: "rename-table"; readonly table: TableName; readonly to: string }
+  | { readonly kind: "add-column"; readonly table: TableName; readonly column: string }
+  | { readonly kind: "drop-column"; readonly table: TableName; readonly column: string }
+  | {
+      readonly kind: "rename-column";
+      readonly table: TableName;
+      readonly column: string;
+      readonly to: string;
+    };
+
+/** A table as a migration names it, unquoted; `schema` is null where the migration names none. */
+export type TableName = { readonly schema: string | null; readonly name: string };
