@@ -8,36 +8,97 @@ export type Fact = {
   readonly definition: string;
 };
 
-export type FactKind = (typeof hardKinds)[number] | (typeof softKinds)[number];
+/** The first 25 say what a schema consists of; the last two (soft) only help to tell revisions apart. */
+export type FactKind =
+  | "schema"
+  | "extension"
+  | "table"
+  | "partition"
+  | "ftable"
+  | "view"
+  | "matview"
+  | "viewdef"
+  | "rule"
+  | "column"
+  | "constraint"
+  | "index"
+  | "invalid"
+  | "trigger"
+  | "policy"
+  | "sequence"
+  | "enum"
+  | "domain"
+  | "range"
+  | "type"
+  | "function"
+  | "procedure"
+  | "aggregate"
+  | "statistics"
+  | "eventtrigger"
+  | "comment"
+  | "colorder";
 
-/** What a schema consists of. */
-const hardKinds = [
-  "schema",
-  "extension",
-  "table",
-  "partition",
-  "ftable",
-  "view",
-  "matview",
-  "viewdef",
-  "rule",
-  "column",
-  "constraint",
-  "index",
-  "invalid",
-  "trigger",
-  "policy",
-  "sequence",
-  "enum",
-  "domain",
-  "range",
-  "type",
-  "function",
-  "procedure",
-  "aggregate",
-  "statistics",
-  "eventtrigger",
-] as const;
+/** Soft facts are never drift. */
+export function isSoft(fact: Fact): boolean {
+  return fact.kind === "comment" || fact.kind === "colorder";
+}
 
-/** What helps to tell revisions apart and is never drift. */
-const softKinds = ["comment", "colorder"] as const;
+/**
+ * Often made beforehand by a database's owner, because an application's role may not; they hold no
+ * data. Being there early is no evidence of anything; being absent where needed is.
+ */
+export function isPremise(fact: Fact): boolean {
+  return fact.kind === "schema" || fact.kind === "extension";
+}
+
+/** Text that is equal exactly for equal facts. PostgreSQL's text never holds a NUL. */
+export function factKey(fact: Fact): string {
+  return `${placeKey(fact)}\0${fact.definition}`;
+}
+
+/** Where the fact stands: two facts at one place cannot be true together. */
+export function placeKey(fact: Fact): string {
+  return `${fact.kind}\0${fact.object}\0${fact.name}`;
+}
+
+/** An index that makes queries fast and forbids nothing: its absence is reported and tolerated. */
+export function isPlainIndex(fact: Fact): boolean {
+  return fact.kind === "index" && fact.definition.startsWith("CREATE INDEX ");
+}
+
+/** What an interrupted CREATE INDEX CONCURRENTLY leaves behind. */
+export function isInvalidIndex(fact: Fact): boolean {
+  return (
+    fact.kind === "invalid" ||
+    (fact.kind === "index" && / INVALID( REPLICA IDENTITY)?$/.test(fact.definition))
+  );
+}
+
+/**
+ * Whether a fact that nobody planned can be left alone: writing to the application's own tables
+ * works as before.
+ * @param isKnownObject whether the history makes the object; what hangs on a stranger's table is the stranger's.
+ */
+export function isHarmlessExtra(fact: Fact, isKnownObject: (object: string) => boolean): boolean {
+  switch (fact.kind) {
+    case "column":
+      return !isKnownObject(fact.object) || acceptsInsertsWithout(fact);
+    case "constraint":
+    case "trigger":
+    case "policy":
+    case "rule":
+      return !isKnownObject(fact.object);
+    case "invalid":
+      return false;
+    default:
+      return true;
+  }
+}
+
+/** An INSERT that does not name the column still works. */
+function acceptsInsertsWithout(column: Fact): boolean {
+  return (
+    !column.definition.includes(" NOT NULL") ||
+    / (DEFAULT|IDENTITY|GENERATED) /.test(column.definition)
+  );
+}

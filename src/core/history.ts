@@ -67,11 +67,15 @@ export function ancestors(history: History, ids: Iterable<string>): ReadonlySet<
   return found;
 }
 
-/** Those of `ids` on which no other of them stands: what a tool's version rows should be. Sorted. */
+/**
+ * Those of `ids` on which no other of them stands: what a tool's version rows should be. Sorted. Ids that the history does
+ * not have stay: nothing is known to stand on them.
+ */
 export function maximal(history: History, ids: Iterable<string>): readonly string[] {
-  const all = new Set(ids);
-  const below = new Set<string>();
-  for (const id of all)
-    for (const older of ancestors(history, history.needs.get(id) ?? [])) below.add(older);
-  return [...all].filter((id) => !below.has(id)).sort();
+  const all = [...new Set(ids)];
+  const below = ancestors(
+    history,
+    all.flatMap((id) => history.needs.get(id) ?? []),
+  );
+  return all.filter((id) => !below.has(id)).sort();
 }

@@ -1,3 +1,37 @@
+import type { Assumption } from "./assume.ts";
+import { ancestors, type History } from "./history.ts";
+import type { Observation } from "./observation.ts";
+import type { Outcome } from "./outcome.ts";
+import * as refusal from "./refusal.ts";
+import type { Finding, Verdict } from "./verdict.ts";
+
+/** What will be done about a verdict: data that can be printed before it is run. */
+export type Plan =
+  | { readonly kind: "start" }
+  | { readonly kind: "act"; readonly steps: readonly Step[] }
+  | Refusal;
+
+export type Refusal = {
+  readonly kind: "refuse";
+  readonly outcome: Outcome;
+  /** What was seen and what it means. */
+  readonly reason: string;
+  /** What a person can do, one way a line. */
+  readonly next: readonly string[];
+};
+
+export type Step =
+  | {
+      /** Replaces the version rows, which must still be `from`, by `to`. */
+      readonly kind: "stamp";
+      readonly from: readonly string[];
+      readonly to: readonly string[];
+    }
+  /** Makes the version column hold ids of `to` characters. */
+  | { readonly kind: "widen"; readonly to: number }
+  /** Runs these revisions, in the tool's own order. */
+  | { readonly kind: "upgrade"; readonly revisions: readonly string[] };
+
 /** What a person has decided beforehand. */
 export type Policy = {
   readonly stamp: "proven" | "never";
@@ -6,3 +40,103 @@ export type Policy = {
   /** A person's word for an unproven database: a revision id. */
   readonly assume: string | null;
 };
+
+export type Situation = {
+  readonly history: History;
+  readonly observation: Observation;
+  /** `policy.assume`, checked. */
+  readonly assumption: Assumption | null;
+};
+
+/** Alembic makes its column this wide, whatever the ids are. */
+const defaultWidth = 32;
+
+export function planFor(verdict: Verdict, policy: Policy, situation: Situation): Plan {
+  switch (verdict.kind) {
+    case "current":
+      return { kind: "start" };
+    case "fresh":
+      return upgradeFrom([]);
+    case "behind":
+      return upgradeFrom(verdict.heads);
+    case "overlapping":
+      return stampAndUpgrade(verdict.heads);
+    case "unversioned":
+    case "missing-file":
+      return planForFinding(verdict.identified);
+    case "mismatched":
+      return verdict.dataMigrations.length > 0
+        ? orAsAssumed(refusal.dataMigrationBetween(verdict))
+        : planForFinding(verdict.identified);
+    case "ahead":
+      return planForAhead(verdict);
+    case "drifted":
+      return verdict.differences.every(({ tolerable }) => tolerable) || policy.drift === "warn"
+        ? upgradeFrom(verdict.heads)
+        : refusal.drifted(verdict);
+    case "partial":
+      return refusal.partial(verdict.left);
+    case "unknown":
+      return orAsAssumed(refusal.unknown(verdict));
+    case "broken-history":
+      return refusal.brokenHistory(verdict.faults);
+  }
+
+  function planForFinding(finding: Finding): Plan {
+    return finding.kind === "proven"
+      ? stampAndUpgrade(finding.heads)
+      : orAsAssumed(refusal.unproven(finding));
+  }
+
+  function planForAhead(ahead: Verdict & { readonly kind: "ahead" }): Plan {
+    const isCompatible = ahead.lacking.length === 0;
+    if (policy.ahead === "allow" || (policy.ahead === "compatible" && isCompatible))
+      return { kind: "start" };
+    return refusal.ahead(ahead);
+  }
+
+  /** A person's word opens what could not be proven, as long as the schema does not contradict it. */
+  function orAsAssumed(refused: Refusal): Plan {
+    const { assumption } = situation;
+    if (assumption?.kind === "holds") return stampAndUpgrade(assumption.heads);
+    if (assumption?.kind === "contradicted") return refusal.contradicted(assumption, refused);
+    return refused;
+  }
+
+  function stampAndUpgrade(heads: readonly string[]): Plan {
+    if (policy.stamp === "never") return refusal.stampNeeded(recorded(), heads);
+    const steps: Step[] = [{ kind: "stamp", from: recorded(), to: heads }];
+    const after = upgradeFrom(heads);
+    if (after.kind === "act") steps.push(...after.steps.filter(({ kind }) => kind === "upgrade"));
+    return { kind: "act", steps };
+  }
+
+  function upgradeFrom(heads: readonly string[]): Plan {
+    const applied = ancestors(situation.history, heads);
+    const revisions = [...situation.history.revisions.keys()].filter((id) => !applied.has(id));
+    if (revisions.length === 0) return { kind: "start" };
+    const needed = longest(revisions);
+    const table = situation.observation.versionTable;
+    const width = table === null ? defaultWidth : (table.width ?? Infinity);
+    return {
+      kind: "act",
+      steps: [
+        ...(needed > width ? [{ kind: "widen", to: needed } as const] : []),
+        { kind: "upgrade", revisions },
+      ],
+    };
+  }
+
+  function recorded(): readonly string[] {
+    return verdict.kind === "broken-history" ? [] : verdict.recorded;
+  }
+}
+
+/** How wide the version column must be for every id that a plan may write there. */
+export function widthFor(history: History): number {
+  return Math.max(defaultWidth, longest(history.revisions.keys()));
+}
+
+function longest(ids: Iterable<string>): number {
+  return Math.max(0, ...[...ids].map((id) => [...id].length));
+}

@@ -9,6 +9,8 @@ export type Connection = {
   readonly database: string;
   readonly tls: Tls;
   readonly applicationName: string | null;
+  /** libpq's `options`, such as `-c search_path=app`: a start-up parameter, sent as it is. */
+  readonly options: string | null;
   readonly targetSession:
     | "any"
     | "read-write"

@@ -1,11 +1,24 @@
+import type { Outcome } from "../core/outcome.ts";
 import type { Policy } from "../core/plan.ts";
 import type { ToolName } from "../core/revision.ts";
 import type { Connection } from "./connection.ts";
 
 export type CommandName = "run" | "check" | "bake" | "audit";
 
+/** What argv and the environment ask for. Faults are complete, and free of values: safe to print. */
+export type SettingsResult =
+  | { readonly kind: "help"; readonly command: CommandName | null }
+  | { readonly kind: "version" }
+  | { readonly kind: "settings"; readonly settings: Settings }
+  | {
+      readonly kind: "faults";
+      readonly outcome: Extract<Outcome, "usage" | "config">;
+      readonly faults: readonly string[];
+    };
+
 /** Everything a command may know, parsed and checked. Durations are milliseconds. */
 export type Settings = {
+  /** `run --check-only` is `check`. */
   readonly command: CommandName;
   /** The database to judge; null for `bake` and `audit`, which need none. */
   readonly database: Connection | null;
@@ -31,6 +44,8 @@ export type Settings = {
   readonly scratch: Connection | null;
   /** What to exec when the application may start: the words after `--`; empty: nothing. */
   readonly exec: readonly string[];
-  /** Values that must never be printed. */
+  /** What a person should know and need not stop for: safe to print. */
+  readonly warnings: readonly string[];
+  /** Values that must never be printed: every password and secret URL in reach, chosen or not. */
   readonly secrets: readonly string[];
 };

@@ -1,0 +1,42 @@
+/** Builds dist/preflight (one file, glibc x64) and dist/preflight.mjs (for images that have Node). */
+import { execFileSync } from "node:child_process";
+import { chmodSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import path from "node:path";
+
+const root = path.dirname(import.meta.dirname);
+const bun = path.join(root, "node_modules/.bin/bun");
+const entry = "src/main.ts";
+
+mkdirSync(path.join(root, "dist"), { recursive: true });
+build(
+  "--target=node",
+  "--format=esm",
+  "--minify-syntax",
+  "--minify-whitespace",
+  "--outfile=dist/preflight.mjs",
+);
+addShebang(path.join(root, "dist/preflight.mjs"));
+build(
+  "--compile",
+  "--minify",
+  "--bytecode",
+  "--format=esm",
+  // Whatever lies in the directory where an application starts must not change what the program does.
+  "--no-compile-autoload-dotenv",
+  "--no-compile-autoload-bunfig",
+  "--no-compile-autoload-tsconfig",
+  "--no-compile-autoload-package-json",
+  "--outfile=dist/preflight",
+);
+for (const file of ["dist/preflight", "dist/preflight.mjs"])
+  process.stdout.write(`${file}  ${(statSync(path.join(root, file)).size / 1e6).toFixed(1)} MB\n`);
+
+function build(...flags: readonly string[]): void {
+  execFileSync(bun, ["build", entry, ...flags], { cwd: root, stdio: ["ignore", "ignore", "inherit"] });
+}
+
+function addShebang(file: string): void {
+  const text = readFileSync(file, "utf8").replace(/^#!.*\n/, "");
+  writeFileSync(file, `#!/usr/bin/env node\n${text}`);
+  chmodSync(file, 0o755);
+}

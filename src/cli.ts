@@ -1,0 +1,126 @@
+import os from "node:os";
+import { audit } from "./commands/audit.ts";
+import { bake } from "./commands/bake.ts";
+import { check } from "./commands/check.ts";
+import { completeLine, emptyDraft, type Ending, redactDraft } from "./commands/draft.ts";
+import { run } from "./commands/run.ts";
+import type { World } from "./commands/world.ts";
+import { CannotJudge, type Outcome, outcomes } from "./core/outcome.ts";
+import { help } from "./report/help.ts";
+import { openLog } from "./report/log.ts";
+import { makeRedactor, redactDeep } from "./report/redact.ts";
+import { formatVerdictLine, type VerdictLine } from "./report/verdict-line.ts";
+import { readSettings } from "./settings/read-settings.ts";
+import { addressTable, settingsTable } from "./settings/settings-table.ts";
+import type { CommandName, Settings } from "./settings/settings.ts";
+import { version } from "./version.ts";
+
+/** All that the program has of the process it runs in. */
+export type Process = Pick<World, "cwd" | "now" | "sleep" | "signal" | "runId"> & {
+  readonly argv: readonly string[];
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** The operating system's name of the user, as libpq's default user; null where it has none. */
+  readonly user: string | null;
+  readonly readFile: (path: string) => string;
+  readonly stdout: (text: string) => void;
+  readonly stderr: (text: string) => void;
+  readonly stderrIsTerminal: boolean;
+  /** Kubernetes shows this as the reason why a container ended. */
+  readonly terminationLog: (text: string) => void;
+};
+
+/** What is left to do once everything is said. */
+export type Result =
+  | { readonly kind: "exit"; readonly code: number }
+  | { readonly kind: "exec"; readonly command: readonly string[] };
+
+const commands: Record<CommandName, (settings: Settings, world: World) => Promise<Ending>> = {
+  run,
+  check,
+  bake,
+  audit,
+};
+
+/** argv + env → settings → command → verdict line → exit code. */
+export async function cli(io: Process): Promise<Result> {
+  const read = readSettings(io.argv, io.env, io.readFile, io.user);
+  switch (read.kind) {
+    case "help":
+      io.stdout(help(read.command, { settings: settingsTable, addresses: addressTable }));
+      return { kind: "exit", code: 0 };
+    case "version":
+      io.stdout(`preflight ${version}\n`);
+      return { kind: "exit", code: 0 };
+    case "faults":
+      return endWithFaults(read.outcome, read.faults, io);
+    case "settings":
+      return execute(read.settings, io);
+  }
+}
+
+async function execute(settings: Settings, io: Process): Promise<Result> {
+  const redact = makeRedactor(settings.secrets);
+  const draft = emptyDraft(io.runId);
+  const log = openLog({
+    verbose: settings.verbose,
+    isTerminal: io.stderrIsTerminal,
+    runId: io.runId,
+    write: io.stderr,
+    redact: (value) => redactDeep(redact, value),
+  });
+  for (const warning of settings.warnings)
+    log({ level: "warn", event: "settings.warning", msg: warning });
+
+  const world: World = { ...io, log, draft };
+  const ending = await ended(commands[settings.command](settings, world), io.signal);
+  if (ending.outcome !== "ready" && ending.outcome !== "pending" && ending.outcome !== "signal")
+    log({ level: "error", event: "end", msg: `${ending.outcome}: ${ending.reason ?? ""}` });
+
+  const line = completeLine(redactDraft(draft, redact), redactEnding(ending), exitOf(ending, io));
+  // With a command to start, stdout is the command's.
+  say(line, settings.exec.length > 0 ? io.stderr : io.stdout, io);
+  return ending.outcome === "ready" && settings.exec.length > 0
+    ? { kind: "exec", command: settings.exec }
+    : { kind: "exit", code: line.exit };
+
+  function redactEnding({ outcome, reason, next }: Ending): Ending {
+    return { outcome, reason: reason && redact(reason), next: next.map(redact) };
+  }
+}
+
+function endWithFaults(outcome: Outcome, faults: readonly string[], io: Process): Result {
+  for (const fault of faults) io.stderr(`preflight: ${fault}\n`);
+  const next = outcome === "usage" ? ["preflight --help"] : [];
+  const ending = { outcome, reason: faults.join("; "), next };
+  const line = completeLine(emptyDraft(io.runId), ending, outcomes[outcome].exit);
+  say(line, io.argv.includes("--") ? io.stderr : io.stdout, io);
+  return { kind: "exit", code: line.exit };
+}
+
+function say(line: VerdictLine, write: (text: string) => void, io: Process): void {
+  const text = formatVerdictLine(line);
+  write(`${text}\n`);
+  io.terminationLog(text);
+}
+
+function exitOf({ outcome }: Ending, { signal }: Process): number {
+  if (outcome !== "signal") return outcomes[outcome].exit;
+  return outcomes.signal.exit + os.constants.signals[signal.reason as NodeJS.Signals];
+}
+
+/** Whatever a command throws is an ending too. */
+async function ended(work: Promise<Ending>, signal: AbortSignal): Promise<Ending> {
+  try {
+    return await work;
+  } catch (error) {
+    if (signal.aborted)
+      return { outcome: "signal", reason: `ended by ${String(signal.reason)}`, next: [] };
+    if (error instanceof CannotJudge)
+      return { outcome: error.outcome, reason: error.message, next: error.next };
+    return {
+      outcome: "internal",
+      reason: `a bug in preflight: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
+      next: ["please report it with these lines; nothing was decided"],
+    };
+  }
+}

@@ -1,0 +1,130 @@
+import path from "node:path";
+
+import { brokenHistory } from "../core/refusal.ts";
+import { writeLedger } from "../core/write-ledger.ts";
+import { enumerate } from "../core/words.ts";
+import { factsQuery } from "../database/facts.sql.ts";
+import { saveLedger } from "../ledger/file.ts";
+import { bakeSchema } from "../ledger/instrument.sql.ts";
+import { replayHistory } from "../ledger/replay.ts";
+import { openScratch } from "../ledger/scratch.ts";
+import type { Settings } from "../settings/settings.ts";
+import { runChild } from "../tools/child.ts";
+import { type Ending, ready } from "./draft.ts";
+import { type Image, readImage } from "./image.ts";
+import { refuse } from "./say.ts";
+import type { World } from "./world.ts";
+
+/** Build time: replays the history on a scratch server and writes down what every revision makes. */
+export async function bake(settings: Settings, world: World): Promise<Ending> {
+  const reading = await readImage(settings, world);
+  if (reading.kind === "broken") {
+    world.draft.verdict = "broken-history";
+    return refuse(brokenHistory(reading.faults), world);
+  }
+  return settings.bakeCheck
+    ? compare(reading.image, world)
+    : await replayAndWrite(reading.image, settings, world);
+}
+
+/** `bake --check`: files against ledger, no database. */
+function compare({ knowledge, ledgerPath }: Image, { log }: World): Ending {
+  const { status, lacking } = knowledge;
+  if (status === "verified") {
+    log({ level: "info", event: "ledger.verified", msg: `${ledgerPath} is up to date` });
+    return ready;
+  }
+  if (status === "absent")
+    return {
+      outcome: "missing-input",
+      reason: `there is no ledger ${ledgerPath}`,
+      next: ["run `preflight bake` and commit the file"],
+    };
+  return {
+    outcome: "pending",
+    reason: `the ledger ${ledgerPath} is stale: it lacks ${enumerate(lacking, 20)}, or has ${lacking.length === 1 ? "it" : "them"} with other contents`,
+    next: ["run `preflight bake` and commit the file"],
+  };
+}
+
+async function replayAndWrite(image: Image, settings: Settings, world: World): Promise<Ending> {
+  const { found, knowledge, ledgerPath, versionTable } = image;
+  const { history } = knowledge;
+  const started = world.now();
+  const log = (msg: string, fields = {}): void =>
+    world.log({ level: "line" in fields ? "debug" : "info", event: "bake", msg, ...fields });
+
+  const deleted = (await found.readDeleted()).map(({ id, parents, dependsOn }) => ({
+    id,
+    needs: [...parents, ...dependsOn],
+  }));
+  const scratch = await openScratch({
+    url: settings.scratch,
+    searchFrom: [found.root, world.cwd, import.meta.dirname],
+    path: world.env["PATH"] ?? "",
+    signal: world.signal,
+    log,
+  });
+  try {
+    const replay = await replayHistory({
+      scratch,
+      history,
+      commands: commandsOf(image, settings),
+      runChild,
+      environment: world.env,
+      versionTable,
+      factsQuery: factsQuery({
+        scope: null,
+        ignoreSchemas: [bakeSchema],
+        ignoreRelations: [versionTable],
+      }),
+      log,
+      signal: world.signal,
+    });
+    const ledger = writeLedger(history, toReplay(replay), knowledge.ledger, deleted);
+    const { bytes } = await saveLedger(ledgerPath, ledger);
+    world.draft.ledger = "verified";
+    world.draft.actedMs = Math.round(world.now() - started);
+    const states = ledger.states.length - 1;
+    world.log({
+      level: "info",
+      event: "bake.done",
+      msg: `${path.relative(world.cwd, ledgerPath) || ledgerPath}: ${ledger.revisions.size} revisions, ${states} states, ${ledger.facts.length} facts, ${bytes} bytes`,
+      bytes,
+      revisions: ledger.revisions.size,
+      states,
+      replays: replay.replays,
+    });
+    return ready;
+  } finally {
+    await scratch.close();
+  }
+}
+
+function commandsOf({ found }: Image, settings: Settings) {
+  const { commands } = found;
+  const own = settings.upgradeCommand;
+  return {
+    cwd: commands.cwd,
+    current: commands.current(),
+    // The target of a person's own command is its word `heads`; without one it always goes to the heads.
+    upgrade: (target: string): readonly string[] =>
+      own === null
+        ? commands.upgrade(target)
+        : own.map((word) => (word === "heads" || word === "head" ? target : word)),
+  };
+}
+
+function toReplay(replay: Awaited<ReturnType<typeof replayHistory>>) {
+  return {
+    serverVersion: replay.serverVersion,
+    snapshots: replay.snapshots,
+    spellings: replay.aliases,
+    data: new Map(
+      [...replay.revisions].map(
+        ([id, { writes, reads }]) =>
+          [id, writes.length > 0 ? "writes" : reads.length > 0 ? "reads" : "none"] as const,
+      ),
+    ),
+  };
+}

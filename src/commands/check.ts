@@ -1,0 +1,42 @@
+import { brokenHistory } from "../core/refusal.ts";
+import type { Settings } from "../settings/settings.ts";
+import { type Ending, ready } from "./draft.ts";
+import { readImage } from "./image.ts";
+import { judge } from "./judge.ts";
+import { openDatabase } from "./open.ts";
+import { learn, planActions, refuse, sayPlan, sayStart } from "./say.ts";
+import type { World } from "./world.ts";
+
+/** The same look and plan as `run`. It has no way to write: it opens no lock, starts no child, stamps nothing. */
+export async function check(settings: Settings, world: World): Promise<Ending> {
+  const reading = await readImage(settings, world);
+  if (reading.kind === "broken") {
+    world.draft.verdict = "broken-history";
+    return refuse(brokenHistory(reading.faults), world);
+  }
+  const database = await openDatabase(settings, world);
+  try {
+    const judgement = await judge(database, reading.image, settings);
+    learn(judgement, world);
+    switch (judgement.plan.kind) {
+      case "start":
+        sayStart(judgement, reading.image, world);
+        return ready;
+      case "refuse":
+        return refuse(judgement.plan, world);
+      case "act": {
+        const { steps } = judgement.plan;
+        world.draft.actions = planActions(steps);
+        sayPlan(steps, world);
+        if (!settings.exitCode) return ready;
+        return {
+          outcome: "pending",
+          reason: "run would stamp or upgrade this database",
+          next: ["preflight run"],
+        };
+      }
+    }
+  } finally {
+    await database.close();
+  }
+}

@@ -1,0 +1,119 @@
+import { checkAssumption } from "../core/assume.ts";
+import { diagnose } from "../core/diagnose.ts";
+import type { Difference } from "../core/difference.ts";
+import type { Knowledge } from "../core/knowledge.ts";
+import type { Observation, VersionTable } from "../core/observation.ts";
+import { CannotJudge } from "../core/outcome.ts";
+import { type Plan, planFor } from "../core/plan.ts";
+import type { Verdict } from "../core/verdict.ts";
+import type { Database } from "../database/database.ts";
+import { look } from "../database/look.ts";
+import type { Settings } from "../settings/settings.ts";
+import type { Image } from "./image.ts";
+
+/** One look, and what follows from it. */
+export type Judgement = {
+  readonly observation: Observation;
+  readonly verdict: Verdict;
+  readonly plan: Plan;
+};
+
+/** look → diagnose → plan. Reads in one round trip, decides on plain values, writes nothing. */
+export async function judge(
+  database: Database,
+  image: Image,
+  settings: Settings,
+): Promise<Judgement> {
+  const { knowledge } = image;
+  const observation = await look(database, {
+    versionTable: image.versionTable,
+    scope: scopeOf(knowledge),
+  });
+  refuseUnreadable(observation.versionTable);
+  refuseMisplaced(observation, knowledge, settings);
+  const verdict = diagnose(knowledge, observation);
+  const { assume } = settings.policy;
+  const assumption = assume === null ? null : checkAssumption(assume, knowledge, observation);
+  if (assumption?.kind === "not-a-revision")
+    throw new CannotJudge("config", `--assume ${assume}: no migration file has this revision`, [
+      "give a whole revision id, or base for a database without any of this history's tables",
+    ]);
+  const situation = { history: knowledge.history, observation, assumption };
+  return { observation, verdict, plan: planFor(verdict, settings.policy, situation) };
+}
+
+/** Schemas that the history never touches are somebody else's. Without a ledger nobody knows which. */
+function scopeOf({ ledger, status }: Knowledge): readonly string[] | null {
+  if (ledger === null || status !== "verified") return null;
+  const objects = ledger.facts.map(({ object }) => object);
+  const named = ledger.facts.filter(({ kind }) => kind === "schema").map(({ object }) => object);
+  return objects.some((object) => object.startsWith("public.")) ? ["public", ...named] : named;
+}
+
+function refuseUnreadable(table: VersionTable | null): void {
+  if (table?.unreadable !== "permission") return;
+  const name = `${table.schema}.${table.name}`;
+  throw new CannotJudge("permission", `the role may not read the version table ${name}`, [
+    `GRANT USAGE ON SCHEMA ${table.schema} and GRANT SELECT ON ${name} to the role`,
+  ]);
+}
+
+/** A version table elsewhere that holds this history's rows: the classic false "unversioned". */
+function refuseMisplaced(
+  observation: Observation,
+  { history }: Knowledge,
+  settings: Settings,
+): void {
+  if (settings.versionTable !== null || (observation.versionTable?.rows ?? []).length > 0) return;
+  const elsewhere = observation.otherVersionTables.find((table) =>
+    table.rows?.some((row) => row !== null && history.revisions.has(row)),
+  );
+  if (elsewhere === undefined) return;
+  const name = `${elsewhere.schema}.${elsewhere.name}`;
+  throw new CannotJudge(
+    "config",
+    `${name} holds revisions of this history, but it is not the version table on the search path (${observation.server.searchPath.join(", ")})`,
+    [`say which table counts: --version-table ${name}`],
+  );
+}
+
+/** The state that the facts were found to equal; null: none, or nothing to compare with. */
+export function provenHeads(verdict: Verdict): readonly string[] | null {
+  switch (verdict.kind) {
+    case "current":
+    case "behind":
+    case "overlapping":
+      return verdict.verified ? verdict.heads : null;
+    case "fresh":
+      return [];
+    case "unversioned":
+    case "mismatched":
+    case "missing-file":
+      return verdict.identified.kind === "proven" ? verdict.identified.heads : null;
+    default:
+      return null;
+  }
+}
+
+export function differencesOf(verdict: Verdict): readonly Difference[] {
+  switch (verdict.kind) {
+    case "behind":
+    case "drifted":
+      return verdict.differences;
+    case "ahead":
+      return verdict.lacking;
+    case "unversioned":
+    case "mismatched":
+    case "missing-file":
+      switch (verdict.identified.kind) {
+        case "proven":
+          return verdict.identified.extras;
+        case "nearest":
+          return verdict.identified.differences;
+        default:
+          return [];
+      }
+    default:
+      return [];
+  }
+}

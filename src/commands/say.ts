@@ -1,0 +1,143 @@
+import type { Difference } from "../core/difference.ts";
+import type { Refusal, Step } from "../core/plan.ts";
+import type { Verdict } from "../core/verdict.ts";
+import { describeDifference, nameHeads } from "../core/words.ts";
+import type { LogEvent } from "../report/log.ts";
+import type { VerdictLine } from "../report/verdict-line.ts";
+import type { Ending } from "./draft.ts";
+import type { Image } from "./image.ts";
+import { differencesOf, type Judgement, provenHeads } from "./judge.ts";
+import type { World } from "./world.ts";
+
+/** The first diagnosis goes into the verdict line, and its evidence into the log. */
+export function learn({ verdict, observation }: Judgement, { draft, log }: World): void {
+  const { version } = observation.server;
+  draft.server = `${Math.floor(version / 10_000)}.${version % 10_000}`;
+  draft.verdict = verdict.kind;
+  draft.recorded = verdict.kind === "broken-history" ? null : [...verdict.recorded];
+  draft.recordedAfter = draft.recorded;
+  draft.proven = copy(provenHeads(verdict));
+  const differences = differencesOf(verdict);
+  draft.drift = countDrift(differences);
+  log({ level: "info", event: "verdict", msg: summarise(verdict), verdict: verdict.kind });
+  for (const difference of differences)
+    log({
+      level: difference.tolerable ? "info" : "debug",
+      event: "drift",
+      msg: describeDifference(difference),
+      tolerated: difference.tolerable,
+    });
+}
+
+export function sayStart({ verdict }: Judgement, { knowledge }: Image, { log }: World): void {
+  if (verdict.kind === "ahead")
+    log({
+      level: "warn",
+      event: "ahead",
+      msg: `THIS IMAGE IS OLDER THAN THE DATABASE: it is at ${verdict.strangers.join(", ")}, which this image does not have. ${
+        verdict.lacking.length === 0
+          ? "Everything that this image needs is still there, so it may start. Nothing was written."
+          : "The schema lacks something that this image needs; it starts because of --ahead allow."
+      }`,
+    });
+  if (verdict.kind === "drifted" && verdict.differences.some(({ tolerable }) => !tolerable))
+    log({
+      level: "warn",
+      event: "drift.ignored",
+      msg: "the schema is not what the revision makes; it starts because of --drift warn",
+    });
+  if (knowledge.status === "absent") log(unverified("there is no ledger"));
+  if (knowledge.status === "stale")
+    log(unverified(`the ledger lacks ${knowledge.lacking.join(", ")}; run \`preflight bake\``));
+}
+
+function unverified(why: string): LogEvent {
+  return {
+    level: "warn",
+    event: "unverified",
+    msg: `the schema was not verified, only the version rows: ${why}`,
+  };
+}
+
+export function sayPlan(steps: readonly Step[], { log }: World): void {
+  for (const step of steps) log({ level: "info", event: "plan", msg: describeStep(step) });
+}
+
+export function describeStep(step: Step): string {
+  switch (step.kind) {
+    case "stamp":
+      return `stamp ${nameHeads(step.to)} (the rows say ${nameHeads(step.from)})`;
+    case "widen":
+      return `widen the version column to ${step.to} characters`;
+    case "upgrade":
+      return `upgrade: ${step.revisions.length === 1 ? "revision" : `${step.revisions.length} revisions:`} ${step.revisions.join(", ")}`;
+  }
+}
+
+export function refuse(plan: Refusal, { log }: World): Ending {
+  log({ level: "error", event: "refused", msg: plan.reason, next: plan.next });
+  for (const way of plan.next) log({ level: "info", event: "next", msg: `next: ${way}` });
+  return { outcome: plan.outcome, reason: plan.reason, next: plan.next };
+}
+
+export function planActions(steps: readonly Step[]): VerdictLine["actions"] {
+  return steps.map((step) => {
+    switch (step.kind) {
+      case "stamp":
+        return { ...step, from: [...step.from], to: [...step.to] };
+      case "upgrade":
+        return { ...step, revisions: [...step.revisions] };
+      case "widen":
+        return step;
+    }
+  });
+}
+
+function summarise(verdict: Verdict): string {
+  switch (verdict.kind) {
+    case "current":
+      return `current: the database is at ${nameHeads(verdict.heads)}`;
+    case "fresh":
+      return `fresh: the database is empty, ${verdict.pending.length} revisions to run`;
+    case "behind":
+      return `behind: the database is at ${nameHeads(verdict.heads)}, ${verdict.pending.length} revisions to run`;
+    case "unversioned":
+      return `unversioned: there are tables and no version rows${identified(verdict)}`;
+    case "mismatched":
+      return `mismatched: the version rows say ${nameHeads(verdict.claimed)}${identified(verdict)}`;
+    case "missing-file":
+      return `missing-file: no file has the recorded ${verdict.gone.join(", ")}${identified(verdict)}`;
+    case "overlapping":
+      return `overlapping: ${verdict.redundant.join(", ")} is recorded beside ${nameHeads(verdict.heads)}, which includes it`;
+    case "ahead":
+      return `ahead: the database is at ${verdict.strangers.join(", ")}, which this image does not have`;
+    case "drifted":
+      return `drifted: the database is recorded at ${nameHeads(verdict.heads)}, with ${verdict.differences.length} differences in its schema`;
+    case "partial":
+      return "partial: a migration stopped half-way";
+    case "unknown":
+      return `unknown: ${verdict.why}`;
+    case "broken-history":
+      return `broken-history: ${verdict.faults.length} faults in the migration files`;
+  }
+}
+
+function identified({ identified: finding }: Extract<Verdict, { identified: unknown }>): string {
+  if (finding.kind !== "proven") return "";
+  const how = { facts: "", "soft-facts": " (and its comments and column order)", "no-ops": "" };
+  return `; the schema is exactly that of ${nameHeads(finding.heads)}${how[finding.by]}`;
+}
+
+function countDrift(differences: readonly Difference[]): VerdictLine["drift"] {
+  const count = (kinds: readonly Difference["kind"][]): number =>
+    differences.filter(({ kind }) => kinds.includes(kind)).length;
+  return {
+    missing: count(["missing"]),
+    changed: count(["changed"]),
+    extra: count(["extra", "in-the-way"]),
+  };
+}
+
+function copy(heads: readonly string[] | null): string[] | null {
+  return heads === null ? null : [...heads];
+}

@@ -1,0 +1,17 @@
+import type { Draft } from "./draft.ts";
+import type { Log } from "../report/log.ts";
+
+/** What a command may use of the machine. Everything that differs from run to run is in here. */
+export type World = {
+  readonly cwd: string;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly runId: string;
+  /** Milliseconds on a clock that never jumps. */
+  readonly now: () => number;
+  readonly sleep: (ms: number, signal?: AbortSignal) => Promise<void>;
+  /** Aborted when the process is told to stop. */
+  readonly signal: AbortSignal;
+  readonly log: Log;
+  /** What the run knows so far; the verdict line is made of it, however the run ends. */
+  readonly draft: Draft;
+};

@@ -1,0 +1,220 @@
+import { type Difference, differences } from "./difference.ts";
+import { isInvalidIndex, isPremise, isSoft } from "./facts.ts";
+import { findHalfDone } from "./half-done.ts";
+import { ancestors, maximal } from "./history.ts";
+import { identify, touchesRows } from "./identify.ts";
+import type { Knowledge } from "./knowledge.ts";
+import { changeOf, factsOfHeads, type OpenLedger } from "./ledger.ts";
+import type { Observation } from "./observation.ts";
+import { recognise, type Sighting } from "./sighting.ts";
+import { nearestSketch, sketchOf, tablesOf } from "./sketch.ts";
+import type { Finding, Verdict } from "./verdict.ts";
+
+/** A verdict for every history, ledger and observation. Total, and never throws. */
+export function diagnose(knowledge: Knowledge, observation: Observation): Verdict {
+  const { history } = knowledge;
+  const table = observation.versionTable;
+  const recorded = (table?.rows ?? []).map((row) => row ?? "NULL");
+  const verified = knowledge.status === "verified";
+  const ledger = verified ? knowledge.ledger : null;
+  const live = ledger && recognise(ledger, observation.facts, observation.server.version);
+  const seen = { recorded, verified };
+  const strangers = recorded.filter((id) => !history.revisions.has(id));
+
+  if (table?.unreadable === "shape") {
+    const why = `${table.schema}.${table.name} has no column version_num: it is not this tool's version table`;
+    return { ...seen, kind: "unknown", strangers, why };
+  }
+  if (strangers.length > 0) return diagnoseStrangers();
+  if (recorded.length === 0) return diagnoseWithoutRows();
+  const invalid = invalidIndexes();
+  if (invalid !== null) return invalid;
+  return diagnoseRows();
+
+  function diagnoseRows(): Verdict {
+    const heads = maximal(history, recorded);
+    const pending = pendingAfter(heads);
+    const expected = ledger && factsOfHeads(ledger, history, heads);
+    if (ledger === null || live === null || expected === null) {
+      return { ...asRecorded([]), verified: false };
+    }
+    if (equals(ledger, expected, live)) return asRecorded([]);
+
+    const found = differences(ledger, history, heads, expected, live);
+    const isTolerable = found.every((difference) => difference.tolerable);
+    const isOwnState = found.every(
+      ({ kind, fact }) => kind === "extra" && (isPremise(fact) || live.foreign.includes(fact)),
+    );
+    if (isOwnState && isTolerable) return asRecorded(found);
+
+    const identified = identify(ledger, history, live);
+    const isElsewhere =
+      identified.kind !== "nearest" &&
+      !(identified.kind === "proven" && identified.heads.length === 0 && hasForeignObjects());
+    const dataMigrations =
+      identified.kind === "proven" ? dataPassedOver(ledger, heads, identified.heads) : [];
+    const mismatch: Verdict = {
+      ...seen,
+      kind: "mismatched",
+      claimed: heads,
+      identified,
+      dataMigrations,
+    };
+    if (isElsewhere && identified.kind === "proven" && dataMigrations.length === 0) return mismatch;
+    if (isTolerable) return asRecorded(found);
+    if (isElsewhere) return mismatch;
+    const left = findHalfDone(ledger, history, heads, live);
+    if (left !== null) return { ...seen, kind: "partial", left };
+    return { ...seen, kind: "drifted", heads, pending, differences: found };
+
+    function asRecorded(
+      tolerated: readonly Difference[],
+    ): Exclude<Verdict, { kind: "broken-history" }> {
+      const redundant = withoutOnce(recorded, heads);
+      if (redundant.length > 0) return { ...seen, kind: "overlapping", heads, redundant, pending };
+      if (pending.length > 0)
+        return { ...seen, kind: "behind", heads, pending, differences: tolerated };
+      if (tolerated.length > 0)
+        return { ...seen, kind: "drifted", heads, pending, differences: tolerated };
+      return { ...seen, kind: "current", heads };
+    }
+  }
+
+  function diagnoseWithoutRows(): Verdict {
+    if (!hasUserFacts()) return { ...seen, kind: "fresh", pending: pendingAfter([]) };
+    if (!hasObjectsOfThisHistory()) {
+      const why = `none of this history's tables is here, but others are${neighbours()}`;
+      return { ...seen, kind: "unknown", strangers: [], why };
+    }
+    const invalid = invalidIndexes();
+    if (invalid !== null) return invalid;
+    const identified = find();
+    if (ledger !== null && live !== null && identified.kind === "nearest") {
+      const left = findHalfDone(ledger, history, null, live);
+      if (left !== null) return { ...seen, kind: "partial", left };
+    }
+    return { ...seen, kind: "unversioned", identified };
+  }
+
+  function diagnoseStrangers(): Verdict {
+    const gone = strangers.filter((id) => knowledge.ledger?.revisions.has(id));
+    if (gone.length === strangers.length)
+      return { ...seen, kind: "missing-file", gone, identified: find() };
+    if (ledger === null || live === null) {
+      const why = `no file of this image has ${strangers.join(", ")}, and ${
+        knowledge.status === "stale" ? "the ledger is stale" : "there is no ledger"
+      }, so the schema cannot say more`;
+      return { ...seen, kind: "unknown", strangers, why };
+    }
+    const identified = find();
+    if (
+      identified.kind === "proven" &&
+      identified.heads.length > 0 &&
+      live.foreign.length === 0 &&
+      pendingAfter(identified.heads).length > 0
+    )
+      return { ...seen, kind: "missing-file", gone: strangers, identified };
+    const needed = factsOfHeads(ledger, history, history.heads) ?? new Set<number>();
+    const lacking = differences(ledger, history, history.heads, needed, live).filter(
+      ({ kind }) => kind === "missing" || kind === "changed",
+    );
+    const hardNeeded = [...needed].filter(
+      (fact) => !ledger.soft[fact] && !live.ignored.has(fact),
+    ).length;
+    if (hardNeeded > 0 && lacking.length * 2 <= hardNeeded)
+      return { ...seen, kind: "ahead", strangers, lacking };
+    const why = `no file and no ledger entry of this image has ${strangers.join(", ")}, and less than half of what it needs is here${neighbours()}`;
+    return { ...seen, kind: "unknown", strangers, why };
+  }
+
+  function find(): Finding {
+    if (ledger !== null && live !== null) return identify(ledger, history, live);
+    const schema = observation.server.searchPath[0] ?? "public";
+    const nearest = nearestSketch(history, tablesOf(observation.facts), schema);
+    return {
+      kind: "sketched",
+      why: knowledge.status === "stale" ? "stale" : "absent",
+      probably: nearest?.id ?? null,
+      absent: nearest?.absent ?? [],
+    };
+  }
+
+  function invalidIndexes(): Verdict | null {
+    const indexes = observation.facts.filter(
+      (fact) => isInvalidIndex(fact) && !observation.buildingIndexes.includes(indexName(fact)),
+    );
+    return indexes.length === 0
+      ? null
+      : { ...seen, kind: "partial", left: { kind: "invalid-index", indexes } };
+  }
+
+  /** Extensions and empty schemas are often made before an application's first start. */
+  function hasUserFacts(): boolean {
+    return observation.facts.some((fact) => !isSoft(fact) && !isPremise(fact));
+  }
+
+  function hasObjectsOfThisHistory(): boolean {
+    if (ledger !== null && live !== null)
+      return [...live.known].some((fact) => !ledger.soft[fact] && !isPremise(ledger.facts[fact]!));
+    const tables = tablesOf(observation.facts);
+    const schema = observation.server.searchPath[0] ?? "public";
+    return [...history.revisions.keys()].some((id) =>
+      [...sketchOf(history, [id], schema).keys()].some((table) => tables.has(table)),
+    );
+  }
+
+  function hasForeignObjects(): boolean {
+    return live !== null && live.foreign.some((fact) => !isPremise(fact));
+  }
+
+  function pendingAfter(heads: readonly string[]): readonly string[] {
+    const applied = ancestors(history, heads);
+    return [...history.revisions.keys()].filter((id) => !applied.has(id));
+  }
+
+  /** Data migrations that a stamp from `claimed` to `proven` would skip, or make run again. */
+  function dataPassedOver(
+    known: OpenLedger,
+    claimed: readonly string[],
+    proven: readonly string[],
+  ): readonly string[] {
+    const [before, after] = [ancestors(history, claimed), ancestors(history, proven)];
+    const skipped = [...after].filter((id) => !before.has(id) && touchesRows(known, id));
+    // An empty database holds no rows that could be migrated twice. Elsewhere, a revision whose
+    // schema change is absent cannot have committed its rows either.
+    const repeated = [...before].filter(
+      (id) => !after.has(id) && proven.length > 0 && touchesRows(known, id) && leavesNoTrace(id),
+    );
+    return [...skipped, ...repeated];
+
+    function leavesNoTrace(id: string): boolean {
+      const change = changeOf(known, history, id);
+      const traces = [...(change?.added ?? []), ...(change?.dropped ?? [])];
+      return !traces.some((fact) => !known.soft[fact]);
+    }
+  }
+
+  function neighbours(): string {
+    const tools = observation.otherTools.map(({ tool, table: name }) => `${name} (${tool})`);
+    return tools.length === 0 ? "" : `; another tool's version table is here: ${tools.join(", ")}`;
+  }
+}
+
+/** The common case, kept cheap: the live schema is exactly the expected one. */
+function equals(ledger: OpenLedger, expected: ReadonlySet<number>, live: Sighting): boolean {
+  if (live.foreign.length > 0) return false;
+  for (const fact of expected)
+    if (!ledger.soft[fact] && !live.ignored.has(fact) && !live.known.has(fact)) return false;
+  for (const fact of live.known) if (!ledger.soft[fact] && !expected.has(fact)) return false;
+  return true;
+}
+
+function indexName(fact: { readonly object: string; readonly name: string }): string {
+  return `${fact.object.slice(0, fact.object.indexOf("."))}.${fact.name}`;
+}
+
+/** The rows that are left when each of `kept` is taken out once: ancestors, and second copies. */
+function withoutOnce(rows: readonly string[], kept: readonly string[]): readonly string[] {
+  const once = new Set(kept);
+  return rows.filter((row) => !once.delete(row));
+}

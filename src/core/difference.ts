@@ -1,0 +1,139 @@
+import { type Fact, isHarmlessExtra, isPlainIndex, isPremise, placeKey } from "./facts.ts";
+import { ancestors, type History } from "./history.ts";
+import { changeOf, type OpenLedger, revisionOfState } from "./ledger.ts";
+import type { Sighting } from "./sighting.ts";
+
+/** One thing by which the live schema is not what a state's facts say. */
+export type Difference =
+  | {
+      readonly kind: "missing";
+      readonly fact: Fact;
+      /** The revision that adds it. */
+      readonly revision: string | null;
+      readonly tolerable: boolean;
+    }
+  | {
+      readonly kind: "changed";
+      readonly fact: Fact;
+      readonly actual: Fact;
+      readonly revision: string | null;
+      readonly tolerable: false;
+    }
+  | {
+      readonly kind: "extra";
+      readonly fact: Fact;
+      /** Null: in no revision's work. */
+      readonly revision: string | null;
+      readonly tolerable: boolean;
+    }
+  | {
+      /** Stands where a pending revision will work: that revision would fail. */
+      readonly kind: "in-the-way";
+      readonly fact: Fact;
+      readonly revision: string;
+      readonly tolerable: false;
+    };
+
+/**
+ * How the live schema differs from what a set of heads should have.
+ * @param expected positions of the facts of `heads`
+ */
+export function differences(
+  ledger: OpenLedger,
+  history: History,
+  heads: readonly string[],
+  expected: ReadonlySet<number>,
+  live: Sighting,
+): readonly Difference[] {
+  const pending = pendingWork(ledger, history, heads);
+  const makers = makersOfFacts(ledger);
+  const expectedFacts = [...expected].filter(
+    (position) => !ledger.soft[position] && !live.ignored.has(position),
+  );
+  const missing = new Map(
+    expectedFacts
+      .filter((position) => !live.known.has(position))
+      .map((position) => [placeKey(ledger.facts[position]!), position]),
+  );
+  const objects = new Set(expectedFacts.map((position) => ledger.facts[position]!.object));
+  const surplus = [
+    ...[...live.known]
+      .filter((position) => !expected.has(position) && !ledger.soft[position])
+      .map((position) => ledger.facts[position]!),
+    ...live.foreign,
+  ];
+
+  const found: Difference[] = [];
+  for (const fact of surplus) {
+    const place = placeKey(fact);
+    const expectedHere = missing.get(place);
+    if (expectedHere !== undefined) {
+      missing.delete(place);
+      found.push({
+        kind: "changed",
+        fact: ledger.facts[expectedHere]!,
+        actual: fact,
+        revision: makers.get(expectedHere) ?? null,
+        tolerable: false,
+      });
+      continue;
+    }
+    const blocked = isPremise(fact) ? undefined : pending.creates.get(place);
+    if (blocked !== undefined)
+      found.push({ kind: "in-the-way", fact, revision: blocked, tolerable: false });
+    else
+      found.push({
+        kind: "extra",
+        fact,
+        revision: null,
+        tolerable: isHarmlessExtra(fact, (object) => objects.has(object)),
+      });
+  }
+  for (const [place, position] of missing) {
+    const fact = ledger.facts[position]!;
+    found.push({
+      kind: "missing",
+      fact,
+      revision: makers.get(position) ?? null,
+      tolerable: isPlainIndex(fact) && !pending.drops.has(place),
+    });
+  }
+  return found.sort(byPlace);
+}
+
+/** Places that pending revisions create or drop, with the revision that does it. */
+function pendingWork(ledger: OpenLedger, history: History, heads: readonly string[]) {
+  const applied = ancestors(history, heads);
+  const creates = new Map<string, string>();
+  const drops = new Map<string, string>();
+  for (const id of history.revisions.keys()) {
+    if (applied.has(id)) continue;
+    const change = changeOf(ledger, history, id);
+    if (change === null) continue;
+    for (const position of change.added) remember(creates, position, id);
+    for (const position of change.dropped) remember(drops, position, id);
+  }
+  return { creates, drops };
+
+  function remember(places: Map<string, string>, position: number, id: string): void {
+    const fact = ledger.facts[position]!;
+    const place = placeKey(fact);
+    if (!places.has(place) && !ledger.soft[position]) places.set(place, id);
+  }
+}
+
+/** For every fact the last revision that adds it. */
+function makersOfFacts(ledger: OpenLedger): ReadonlyMap<number, string> {
+  const makers = new Map<number, string>();
+  for (const state of ledger.states) {
+    const revision = revisionOfState(ledger, state);
+    if (revision !== null) for (const position of state.added) makers.set(position, revision);
+  }
+  return makers;
+}
+
+function byPlace(one: Difference, other: Difference): number {
+  const [a, b] = [placeKey(one.fact), placeKey(other.fact)];
+  if (a === b) return 0;
+  return a < b ? -1 : 1;
+}

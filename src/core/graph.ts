@@ -1,0 +1,209 @@
+import type { Graph, History, HistoryFault } from "./history.ts";
+import type { Revision, ToolName } from "./revision.ts";
+
+/**
+ * Joins revisions to a history, or says everything that is wrong with them. Names are exact, as in Alembic; a `depends_on`
+ * may be a branch label. Time and memory are linear in revisions and their references.
+ */
+export function buildGraph(tool: ToolName, revisions: readonly Revision[]): Graph {
+  const ordered = revisions.toSorted((a, b) => compare(a.id, b.id) || compare(a.file, b.file));
+  const byId = groupBy(ordered, ({ id }) => [id]);
+  const byLabel = groupBy(ordered, ({ labels }) => labels);
+  // Of two files with one id neither is right: references are followed from the first, so that later faults show too.
+  const single = new Map([...byId].map(([id, [first]]) => [id, first]));
+  const resolve = (name: string): string | undefined =>
+    byId.has(name) ? name : byLabel.get(name)?.[0].id;
+  const needs = new Map(
+    [...single].map(([id, revision]) => [id, needsOf(revision, single, resolve)]),
+  );
+  const order = topologicalOrder(needs);
+  const faults = [
+    ...illegalIds(ordered),
+    ...duplicateIds(byId),
+    ...duplicateLabels(byLabel, byId),
+    ...missing(ordered, single, resolve),
+    ...cycles(needs, new Set(order)),
+  ];
+  return faults.length > 0
+    ? { kind: "broken", faults }
+    : { kind: "sound", history: historyOf(tool, single, needs, order) };
+}
+
+type Groups = ReadonlyMap<string, readonly [Revision, ...Revision[]]>;
+
+/** By UTF-16 units, the same on every machine. */
+function compare(a: string, b: string): number {
+  if (a === b) return 0;
+  return a < b ? -1 : 1;
+}
+
+function groupBy(
+  revisions: readonly Revision[],
+  keysOf: (revision: Revision) => readonly string[],
+): Groups {
+  const groups = new Map<string, [Revision, ...Revision[]]>();
+  for (const revision of revisions)
+    for (const key of keysOf(revision)) {
+      const group = groups.get(key);
+      if (group === undefined) groups.set(key, [revision]);
+      else group.push(revision);
+    }
+  return groups;
+}
+
+function needsOf(
+  revision: Revision,
+  known: ReadonlyMap<string, Revision>,
+  resolve: (name: string) => string | undefined,
+): readonly string[] {
+  const parents = revision.parents.filter((parent) => known.has(parent));
+  const dependencies = revision.dependsOn.flatMap((name) => resolve(name) ?? []);
+  return [...new Set([...parents, ...dependencies])];
+}
+
+function historyOf(
+  tool: ToolName,
+  single: ReadonlyMap<string, Revision>,
+  needs: ReadonlyMap<string, readonly string[]>,
+  order: readonly string[],
+): History {
+  const all = order.flatMap((id) => single.get(id) ?? []);
+  const parents = new Set(all.flatMap((revision) => revision.parents));
+  return {
+    tool,
+    revisions: new Map(all.map((revision) => [revision.id, revision])),
+    heads: order.filter((id) => !parents.has(id)).toSorted(compare),
+    bases: all
+      .filter((revision) => revision.parents.length === 0)
+      .map(({ id }) => id)
+      .toSorted(compare),
+    needs,
+  };
+}
+
+// Order
+
+/** Kahn's algorithm. Of those that could come next the smallest id comes first; what a cycle holds back is left out. */
+function topologicalOrder(needs: ReadonlyMap<string, readonly string[]>): readonly string[] {
+  const followers = new Map<string, string[]>();
+  const waiting = new Map<string, number>();
+  for (const [id, needed] of needs) {
+    waiting.set(id, needed.length);
+    for (const older of needed) {
+      const list = followers.get(older);
+      if (list === undefined) followers.set(older, [id]);
+      else list.push(id);
+    }
+  }
+  /** Largest first, so that the smallest is taken from the end. */
+  const ready = [...waiting].flatMap(([id, count]) => (count === 0 ? [id] : [])).toReversed();
+  const order: string[] = [];
+  for (let id = ready.pop(); id !== undefined; id = ready.pop()) {
+    order.push(id);
+    for (const next of followers.get(id) ?? []) {
+      const count = (waiting.get(next) ?? 0) - 1;
+      waiting.set(next, count);
+      if (count === 0) ready.splice(placeOf(next, ready), 0, next);
+    }
+  }
+  return order;
+}
+
+/** Where `id` belongs in a list that falls. */
+function placeOf(id: string, falling: readonly string[]): number {
+  let low = 0;
+  let high = falling.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (compare(falling[middle] ?? "", id) > 0) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+// Faults
+
+/** Alembic's list (1.20). `base` is a word of its command line. */
+function* illegalIds(revisions: readonly Revision[]): Generator<HistoryFault> {
+  for (const { id, file } of revisions) {
+    const characters = [...new Set(id)].filter((character) => "@-+:".includes(character));
+    if (characters.length > 0) {
+      const why = `Alembic does not allow '${characters.join("")}' in an id`;
+      yield { kind: "illegal-id", id, file, why };
+    } else if (id === "base") {
+      yield { kind: "illegal-id", id, file, why: "'base' means the state before all revisions" };
+    }
+  }
+}
+
+function* duplicateIds(byId: Groups): Generator<HistoryFault> {
+  for (const [id, group] of byId)
+    if (group.length > 1) yield { kind: "duplicate-id", id, files: group.map(({ file }) => file) };
+}
+
+/** A label must differ from all other labels and from all ids. */
+function* duplicateLabels(byLabel: Groups, byId: Groups): Generator<HistoryFault> {
+  const labels = [...byLabel].toSorted(([a], [b]) => compare(a, b));
+  for (const [label, group] of labels) {
+    const users = [...group, ...(byId.get(label) ?? [])];
+    const files = [...new Set(users.map(({ file }) => file))];
+    if (users.length > 1) yield { kind: "duplicate-label", label, files };
+  }
+}
+
+function* missing(
+  revisions: readonly Revision[],
+  known: ReadonlyMap<string, Revision>,
+  resolve: (name: string) => string | undefined,
+): Generator<HistoryFault> {
+  for (const { id, file, parents, dependsOn } of revisions) {
+    for (const parent of parents)
+      if (!known.has(parent)) yield { kind: "missing-parent", id, file, parent };
+    for (const dependency of dependsOn)
+      if (resolve(dependency) === undefined)
+        yield { kind: "missing-dependency", id, file, dependency };
+  }
+}
+
+/** Every strongly connected part of what the order left out (Tarjan, with a stack of its own). */
+function* cycles(
+  needs: ReadonlyMap<string, readonly string[]>,
+  ordered: ReadonlySet<string>,
+): Generator<HistoryFault> {
+  const index = new Map<string, number>();
+  const lowest = new Map<string, number>();
+  const open: string[] = [];
+  const isOpen = new Set<string>();
+  const enter = (id: string): Step => {
+    index.set(id, index.size);
+    lowest.set(id, index.size - 1);
+    open.push(id);
+    isOpen.add(id);
+    return { id, next: 0, needed: needs.get(id)?.filter((older) => !ordered.has(older)) ?? [] };
+  };
+  const lower = (id: string, to: number): void => {
+    lowest.set(id, Math.min(lowest.get(id) ?? to, to));
+  };
+  for (const start of needs.keys()) {
+    if (ordered.has(start) || index.has(start)) continue;
+    const path = [enter(start)];
+    for (let step = path.at(-1); step !== undefined; step = path.at(-1)) {
+      const older = step.needed[step.next];
+      step.next += 1;
+      if (older === undefined) {
+        path.pop();
+        const low = lowest.get(step.id) ?? 0;
+        const above = path.at(-1);
+        if (above !== undefined) lower(above.id, low);
+        if (low !== index.get(step.id)) continue;
+        const ids = open.splice(open.lastIndexOf(step.id));
+        for (const id of ids) isOpen.delete(id);
+        if (ids.length > 1 || step.needed.includes(step.id))
+          yield { kind: "cycle", ids: ids.toSorted(compare) };
+      } else if (!index.has(older)) path.push(enter(older));
+      else if (isOpen.has(older)) lower(step.id, index.get(older) ?? 0);
+    }
+  }
+}
+
+type Step = { readonly id: string; next: number; readonly needed: readonly string[] };

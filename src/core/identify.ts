@@ -1,0 +1,223 @@
+import { type Difference, differences } from "./difference.ts";
+import { isHarmlessExtra, isPremise } from "./facts.ts";
+import { ancestors, type History, maximal } from "./history.ts";
+import { factsOfHeads, factsOfState, headsKey, type OpenLedger } from "./ledger.ts";
+import type { Sighting } from "./sighting.ts";
+
+/** What the facts alone say about where a database stands. */
+export type Identification =
+  | {
+      /** Exactly one state's facts are present, or several that no data migration tells apart. */
+      readonly kind: "proven";
+      readonly heads: readonly string[];
+      /** How one state was chosen where several have the same facts. */
+      readonly by: "facts" | "soft-facts" | "no-ops";
+      /** Harmless things that the ledger has never seen. */
+      readonly extras: readonly Difference[];
+    }
+  | {
+      /** Several states have these facts and a data migration lies between them. */
+      readonly kind: "ambiguous";
+      readonly candidates: readonly (readonly string[])[];
+      readonly dataMigrations: readonly string[];
+    }
+  | {
+      /** Only revisions that are no longer in this image have these facts. */
+      readonly kind: "retired";
+      readonly heads: readonly string[];
+    }
+  | {
+      /** No state has these facts. */
+      readonly kind: "nearest";
+      readonly heads: readonly string[];
+      readonly differences: readonly Difference[];
+    };
+
+/** Never picks the first or the last of several: what is left must be one, or equal in effect. */
+export function identify(ledger: OpenLedger, history: History, live: Sighting): Identification {
+  const distances = distancesToStates(ledger, live);
+  const candidates = matchingStates(distances);
+  const present = candidates.filter((index) => !ledger.states[index]!.retired);
+  if (present.length > 0) {
+    const extras = differencesTo(present[0]!);
+    if (extras.every((extra) => extra.tolerable)) return narrow(present, extras);
+  } else if (candidates.length > 0 && live.foreign.every(isHarmless)) {
+    const heads = candidates.map((index) => ledger.states[index]!.heads);
+    return { kind: "retired", heads: [...new Set(heads.flat())].sort() };
+  }
+  const nearest = nearestState(ledger, distances);
+  return {
+    kind: "nearest",
+    heads: nearest === null ? [] : ledger.states[nearest]!.heads,
+    differences: nearest === null ? [] : differencesTo(nearest),
+  };
+
+  function differencesTo(index: number): readonly Difference[] {
+    const { heads } = ledger.states[index]!;
+    return differences(ledger, history, heads, factsOfState(ledger, index), live);
+  }
+
+  function isHarmless(fact: Sighting["foreign"][number]): boolean {
+    return isHarmlessExtra(fact, (object) =>
+      ledger.facts.some((known, position) => known.object === object && live.known.has(position)),
+    );
+  }
+
+  function narrow(states: readonly number[], extras: readonly Difference[]): Identification {
+    const recorded = states.map((index) => ledger.states[index]!.heads);
+    const equal = withUnrecorded(ledger, history, recorded);
+    const softly = equal.filter((heads) => hasSameSoftFacts(ledger, history, heads, live));
+    const left = softly.length > 0 ? softly : equal;
+    if (left.length === 1) {
+      const by = equal.length === 1 ? "facts" : "soft-facts";
+      return { kind: "proven", heads: left[0]!, by, extras };
+    }
+    const latest = latestOf(history, left);
+    const dataMigrations = dataBetween(ledger, history, left);
+    if (latest !== null && dataMigrations.length === 0)
+      return { kind: "proven", heads: latest, by: "no-ops", extras };
+    return { kind: "ambiguous", candidates: left, dataMigrations };
+  }
+}
+
+/**
+ * Where branches lie side by side, a bake does not pass through every head set: one branch may have
+ * gone further, or less far, without a trace in the schema. Such sets are candidates as well.
+ */
+function withUnrecorded(
+  ledger: OpenLedger,
+  history: History,
+  recorded: readonly (readonly string[])[],
+): readonly (readonly string[])[] {
+  const all = new Map(recorded.map((heads) => [headsKey(heads), heads]));
+  const below = new Map([...history.revisions.keys()].map((id) => [id, ancestors(history, [id])]));
+  for (const heads of recorded) {
+    const applied = ancestors(history, heads);
+    const facts = factsOfHeads(ledger, history, heads) ?? new Set();
+    for (const id of history.revisions.keys()) {
+      const others = applied.has(id)
+        ? [...applied].filter((each) => !below.get(each)!.has(id))
+        : [...applied, ...below.get(id)!];
+      const nearby = maximal(history, others);
+      if (ledger.stateByHeads.has(headsKey(nearby))) continue;
+      const made = factsOfHeads(ledger, history, nearby);
+      if (made !== null && hasSameHardFacts(ledger, made, facts)) all.set(headsKey(nearby), nearby);
+    }
+  }
+  return [...all.values()];
+}
+
+function hasSameHardFacts(
+  ledger: OpenLedger,
+  one: ReadonlySet<number>,
+  other: ReadonlySet<number>,
+): boolean {
+  return ledger.soft.every((soft, position) => soft || one.has(position) === other.has(position));
+}
+
+export type Distance = {
+  /** Facts of the state that are not there. */
+  readonly missing: number;
+  /** Facts of other states that are there. */
+  readonly surplus: number;
+  /** Of `surplus`: schemas and extensions, which others may have made beforehand. */
+  readonly premises: number;
+};
+
+/** By how many hard facts the live schema is away from every state; one walk over all changes. */
+export function distancesToStates(ledger: OpenLedger, live: Sighting): readonly Distance[] {
+  const isCounted = ledger.facts.map(
+    (_, position) => !ledger.soft[position] && !live.ignored.has(position),
+  );
+  const isThere = ledger.facts.map((_, position) => live.known.has(position));
+  const isPremiseAt = ledger.facts.map(isPremise);
+  const empty = { missing: 0, surplus: 0, premises: 0 };
+  for (const [position, counted] of isCounted.entries()) {
+    if (!counted || !isThere[position]) continue;
+    empty.surplus += 1;
+    if (isPremiseAt[position]) empty.premises += 1;
+  }
+  const distances: Distance[] = [];
+  for (const state of ledger.states) {
+    const distance = { ...(state.from === null ? empty : distances[state.from]!) };
+    for (const position of state.added) move(position, 1);
+    for (const position of state.dropped) move(position, -1);
+    distances.push(distance);
+
+    function move(position: number, direction: 1 | -1): void {
+      if (!isCounted[position]) return;
+      if (!isThere[position]) distance.missing += direction;
+      else {
+        distance.surplus -= direction;
+        if (isPremiseAt[position]) distance.premises -= direction;
+      }
+    }
+  }
+  return distances;
+}
+
+/** States whose facts are exactly the ones there; else those that differ by premises alone. */
+function matchingStates(distances: readonly Distance[]): readonly number[] {
+  const indexes = distances.map((_, index) => index);
+  const exact = indexes.filter(
+    (index) => distances[index]!.missing === 0 && distances[index]!.surplus === 0,
+  );
+  if (exact.length > 0) return exact;
+  return indexes.filter((index) => {
+    const { missing, surplus, premises } = distances[index]!;
+    return missing === 0 && surplus === premises;
+  });
+}
+
+/** A diagnosis, never proof. Ties go to the later state, whose differences read better. */
+function nearestState(ledger: OpenLedger, distances: readonly Distance[]): number | null {
+  let nearest: number | null = null;
+  for (const [index, distance] of distances.entries()) {
+    if (ledger.states[index]!.retired) continue;
+    if (nearest === null || total(distance) <= total(distances[nearest]!)) nearest = index;
+  }
+  return nearest;
+}
+
+export function total(distance: Distance): number {
+  return distance.missing + distance.surplus;
+}
+
+function hasSameSoftFacts(
+  ledger: OpenLedger,
+  history: History,
+  heads: readonly string[],
+  live: Sighting,
+): boolean {
+  const expected = factsOfHeads(ledger, history, heads);
+  return ledger.soft.every(
+    (soft, position) => !soft || (expected?.has(position) ?? false) === live.known.has(position),
+  );
+}
+
+/** The one that has all others among its ancestors, if there is one. */
+function latestOf(
+  history: History,
+  headSets: readonly (readonly string[])[],
+): readonly string[] | null {
+  const all = new Set(headSets.flatMap((heads) => [...ancestors(history, heads)]));
+  return headSets.find((heads) => ancestors(history, heads).size === all.size) ?? null;
+}
+
+/** Revisions that some of the head sets include and others do not, and that touch rows. */
+function dataBetween(
+  ledger: OpenLedger,
+  history: History,
+  headSets: readonly (readonly string[])[],
+): readonly string[] {
+  const closures = headSets.map((heads) => ancestors(history, heads));
+  const inSome = new Set(closures.flatMap((closure) => [...closure]));
+  return [...inSome].filter(
+    (id) => closures.some((closure) => !closure.has(id)) && touchesRows(ledger, id),
+  );
+}
+
+/** A revision that the ledger does not know may do anything. */
+export function touchesRows(ledger: OpenLedger, id: string): boolean {
+  return ledger.revisions.get(id)?.data !== "none";
+}

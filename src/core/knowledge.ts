@@ -1,0 +1,48 @@
+import type { History } from "./history.ts";
+import { type Ledger, openLedger, type OpenLedger } from "./ledger.ts";
+
+/** What the image knows: its files, and what they were seen to produce. */
+export type Knowledge = {
+  readonly history: History;
+  readonly ledger: OpenLedger | null;
+  /** `stale`: some revision is not in the ledger, or not as it was baked. Its facts then prove nothing. */
+  readonly status: LedgerStatus;
+  /** Revisions that the ledger lacks, or has with other contents. */
+  readonly lacking: readonly string[];
+};
+
+export type LedgerStatus = "verified" | "absent" | "stale";
+
+export function combine(history: History, ledger: Ledger | null): Knowledge {
+  if (ledger === null) return { history, ledger: null, status: "absent", lacking: [] };
+  const lacking = [...history.revisions.values()]
+    .filter(({ id, hash }) => ledger.revisions.get(id)?.hash !== hash)
+    .map(({ id }) => id);
+  return {
+    history,
+    ledger: openLedger(retireWithoutFile(ledger, history)),
+    status: lacking.length === 0 ? "verified" : "stale",
+    lacking,
+  };
+}
+
+/** Files may be deleted after the bake: what the ledger still knows of them is then retired knowledge. */
+function retireWithoutFile(ledger: Ledger, history: History): Ledger {
+  if (
+    [...ledger.revisions.values()].every(({ id, retired }) => retired !== history.revisions.has(id))
+  )
+    return ledger;
+  return {
+    ...ledger,
+    revisions: new Map(
+      [...ledger.revisions].map(([id, revision]) => [
+        id,
+        { ...revision, retired: !history.revisions.has(id) },
+      ]),
+    ),
+    states: ledger.states.map((state) => ({
+      ...state,
+      retired: !state.heads.every((head) => history.revisions.has(head)),
+    })),
+  };
+}

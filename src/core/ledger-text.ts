@@ -1,0 +1,196 @@
+import { type Fact, factKey, placeKey } from "./facts.ts";
+import { headsKey, type Ledger, type LedgerRevision, type State } from "./ledger.ts";
+
+/** Raised when a change to the format would make an older program misread it. */
+const formatVersion = 1;
+
+export type LedgerText =
+  | { readonly kind: "ledger"; readonly ledger: Ledger }
+  | { readonly kind: "truncated"; readonly why: string }
+  | { readonly kind: "other-format"; readonly why: string };
+
+/**
+ * The ledger as it is committed: one fact a line and no running numbers, so that a new revision adds
+ * lines and moves none. The same ledger gives the same bytes.
+ */
+export function encodeLedger(ledger: Ledger): string {
+  const lines = [
+    "{",
+    `"preflight":"ledger","v":${formatVersion},"tool":${json(ledger.tool)},"server":${ledger.server},`,
+    `"revisions":[`,
+    ...separated([...ledger.revisions.values()].map(encodeRevision)),
+    `],"states":[`,
+    ...separated(ledger.states.map((_, index) => encodeState(ledger, index))),
+    `],"spellings":[`,
+    ...separated(
+      ledger.spellings.map(({ fact, definition }) =>
+        json([...fields(ledger.facts[fact]!), definition]),
+      ),
+    ),
+    "]}",
+  ];
+  return `${lines.join("\n")}\n`;
+}
+
+function encodeRevision({ id, needs, hash, data, retired }: LedgerRevision): string {
+  return json({ id, needs, hash, data, ...(retired ? { retired } : {}) });
+}
+
+function encodeState(ledger: Ledger, index: number): string {
+  const { heads, from, added, dropped, retired } = ledger.states[index]!;
+  const head = json({
+    heads,
+    from: from === null ? null : ledger.states[from]!.heads,
+    ...(retired ? { retired } : {}),
+  });
+  const adds = added.map((fact) => json(fields(ledger.facts[fact]!)));
+  // One place holds one fact, so the place is enough to say what goes.
+  const drops = dropped.map((fact) => json(fields(ledger.facts[fact]!).slice(0, 3)));
+  return [
+    `${head.slice(0, -1)},"adds":[${["", ...separated(adds)].join("\n")}],"drops":[${["", ...separated(drops)].join("\n")}]}`,
+  ].join("");
+}
+
+/** @param text the ledger file's contents */
+export function decodeLedger(text: string): LedgerText {
+  let root: unknown;
+  try {
+    root = JSON.parse(text);
+  } catch {
+    return { kind: "truncated", why: "it is not complete JSON" };
+  }
+  if (!isObject(root) || root["preflight"] !== "ledger")
+    return { kind: "other-format", why: `it does not begin with "preflight":"ledger"` };
+  if (root["v"] !== formatVersion)
+    return {
+      kind: "other-format",
+      why: `its format is version ${json(root["v"])}, this program reads version ${formatVersion}`,
+    };
+  try {
+    return { kind: "ledger", ledger: decode(root) };
+  } catch (error) {
+    if (error instanceof Malformed) return { kind: "truncated", why: error.message };
+    throw error;
+  }
+}
+
+class Malformed extends Error {}
+
+function decode(root: Record<string, unknown>): Ledger {
+  const facts: Fact[] = [];
+  const positions = new Map<string, number>();
+  const states: State[] = [];
+  const indexes = new Map<string, number>();
+  const placesOfState: Map<string, number>[] = [];
+
+  for (const entry of list(root["states"], "states")) {
+    const from = entry["from"] === null ? null : indexOf(strings(entry["from"], "from"));
+    const heads = strings(entry["heads"], "heads");
+    const places = new Map(from === null ? [] : placesOfState[from]!);
+    const dropped = list(entry["drops"], "drops").map((place) => {
+      const [kind, object, name] = texts(place, 3);
+      const key = placeKey({ kind, object, name, definition: "" } as Fact);
+      const position = places.get(key);
+      if (position === undefined)
+        throw new Malformed(`state ${json(heads)} drops what is not there`);
+      places.delete(key);
+      return position;
+    });
+    const added = list(entry["adds"], "adds").map((row) => {
+      const [kind, object, name, definition] = texts(row, 4);
+      const fact = { kind, object, name, definition } as Fact;
+      const position = intern(fact);
+      places.set(placeKey(fact), position);
+      return position;
+    });
+    indexes.set(headsKey(heads), states.length);
+    placesOfState.push(places);
+    states.push({ heads, from, added, dropped, retired: entry["retired"] === true });
+  }
+  return {
+    tool: text(root["tool"], "tool") as Ledger["tool"],
+    server: Number(root["server"]),
+    facts,
+    states,
+    revisions: new Map(list(root["revisions"], "revisions").map(decodeRevision)),
+    spellings: list(root["spellings"], "spellings").map((row) => {
+      const [kind, object, name, before, definition] = texts(row, 5);
+      return { fact: intern({ kind, object, name, definition: before } as Fact), definition };
+    }),
+  };
+
+  function intern(fact: Fact): number {
+    const key = factKey(fact);
+    const position = positions.get(key) ?? facts.push(fact) - 1;
+    positions.set(key, position);
+    return position;
+  }
+
+  function indexOf(heads: readonly string[]): number {
+    const index = indexes.get(headsKey(heads));
+    if (index === undefined)
+      throw new Malformed(`a state builds on ${json(heads)}, which is missing`);
+    return index;
+  }
+}
+
+function decodeRevision(entry: Record<string, unknown>): [string, LedgerRevision] {
+  const id = text(entry["id"], "id");
+  const data = text(entry["data"], "data");
+  if (data !== "none" && data !== "reads" && data !== "writes")
+    throw new Malformed(`revision ${id} has data ${json(data)}`);
+  return [
+    id,
+    {
+      id,
+      needs: strings(entry["needs"], "needs"),
+      hash: text(entry["hash"], "hash"),
+      data,
+      retired: entry["retired"] === true,
+    },
+  ];
+}
+
+function list(value: unknown, name: string): readonly Record<string, unknown>[] {
+  if (!Array.isArray(value) || !value.every(isObject)) throw new Malformed(`${name} is not a list`);
+  return value;
+}
+
+function strings(value: unknown, name: string): readonly string[] {
+  if (!Array.isArray(value) || !value.every((item) => typeof item === "string"))
+    throw new Malformed(`${name} is not a list of texts`);
+  return value;
+}
+
+function texts<Length extends 3 | 4 | 5>(value: unknown, length: Length): TextsOf[Length] {
+  const row = strings(value, "a fact");
+  if (row.length !== length) throw new Malformed(`a fact has ${row.length} parts, not ${length}`);
+  return row as unknown as TextsOf[Length];
+}
+
+type TextsOf = {
+  3: readonly [string, string, string];
+  4: readonly [string, string, string, string];
+  5: readonly [string, string, string, string, string];
+};
+
+function text(value: unknown, name: string): string {
+  if (typeof value !== "string") throw new Malformed(`${name} is not a text`);
+  return value;
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null;
+}
+
+function fields(fact: Fact): readonly string[] {
+  return [fact.kind, fact.object, fact.name, fact.definition];
+}
+
+function separated(items: readonly string[]): readonly string[] {
+  return items.map((item, index) => (index < items.length - 1 ? `${item},` : item));
+}
+
+function json(value: unknown): string {
+  return JSON.stringify(value);
+}

@@ -1,0 +1,164 @@
+import { type Fact, factKey, isSoft } from "./facts.ts";
+import { ancestors, type History, maximal } from "./history.ts";
+import type { ToolName } from "./revision.ts";
+
+/** What every revision ever released is known to produce, recorded when the image was built. */
+export type Ledger = {
+  readonly tool: ToolName;
+  /** Major version of the PostgreSQL that replayed the history. */
+  readonly server: number;
+  /** Every fact that any state has; states refer to them by position. */
+  readonly facts: readonly Fact[];
+  /** Each state stands after the one that it is described from. */
+  readonly states: readonly State[];
+  /** In the history's order; retired ones (their files are gone) first. */
+  readonly revisions: ReadonlyMap<string, LedgerRevision>;
+  /** Other spellings that dump and restore give a fact, by position of the fact. */
+  readonly spellings: readonly { readonly fact: number; readonly definition: string }[];
+};
+
+export type LedgerRevision = {
+  readonly id: string;
+  /** What must be applied before it. */
+  readonly needs: readonly string[];
+  /** sha256 of the file when it was baked; "" where only git remembers the revision. */
+  readonly hash: string;
+  /**
+   * Whether it touches rows of user tables: `writes` was seen to insert, update, delete or truncate
+   * (even of no rows); `reads` was seen to read and may write where there are rows.
+   */
+  readonly data: "none" | "reads" | "writes";
+  readonly retired: boolean;
+};
+
+/** A set of heads that the history passes through, with its facts as a difference from an earlier state. */
+export type State = {
+  /** Sorted. */
+  readonly heads: readonly string[];
+  /** Position of the state that this one is described from; null: from an empty database. */
+  readonly from: number | null;
+  readonly added: readonly number[];
+  readonly dropped: readonly number[];
+  /** Some of its heads have no file any more. */
+  readonly retired: boolean;
+};
+
+/** A ledger with the look-ups that a diagnosis needs, each computed once. */
+export type OpenLedger = Ledger & {
+  readonly positions: ReadonlyMap<string, number>;
+  readonly stateByHeads: ReadonlyMap<string, number>;
+  readonly soft: readonly boolean[];
+};
+
+export function openLedger(ledger: Ledger): OpenLedger {
+  const positions = new Map(ledger.facts.map((fact, position) => [factKey(fact), position]));
+  for (const { fact, definition } of ledger.spellings) {
+    const known = ledger.facts[fact];
+    if (known === undefined) continue;
+    const key = factKey({ ...known, definition });
+    if (!positions.has(key)) positions.set(key, fact);
+  }
+  return {
+    ...ledger,
+    positions,
+    stateByHeads: new Map(ledger.states.map((state, index) => [headsKey(state.heads), index])),
+    soft: ledger.facts.map(isSoft),
+  };
+}
+
+export function headsKey(heads: readonly string[]): string {
+  return heads.join("\0");
+}
+
+/** Positions of all facts of a state, hard and soft. */
+export function factsOfState(ledger: Ledger, index: number): Set<number> {
+  const path: State[] = [];
+  for (let at: number | null = index; at !== null;) {
+    const state: State | undefined = ledger.states[at];
+    if (state === undefined) break;
+    path.push(state);
+    at = state.from;
+  }
+  const facts = new Set<number>();
+  for (const state of path.reverse()) apply(facts, state);
+  return facts;
+}
+
+/**
+ * The facts that a set of version rows stands for. Where the bake never passed through exactly this
+ * set (some branches further than others), the changes of the missing revisions are put on top of
+ * the nearest recorded state below. Null: some revision is not in the ledger.
+ */
+export function factsOfHeads(
+  ledger: OpenLedger,
+  history: History,
+  heads: readonly string[],
+): Set<number> | null {
+  const recorded = ledger.stateByHeads.get(headsKey(heads));
+  if (recorded !== undefined) return factsOfState(ledger, recorded);
+  if (heads.length === 0) return new Set();
+  const applied = ancestors(history, heads);
+  const [below, facts] = highestStateWithin(ledger, history, applied);
+  for (const id of history.revisions.keys()) {
+    if (!applied.has(id) || below.has(id)) continue;
+    const change = changeOf(ledger, history, id);
+    if (change === null) return null;
+    apply(facts, change);
+  }
+  return facts;
+}
+
+/** What one revision alone does to the schema. Null: not in the ledger. */
+export function changeOf(
+  ledger: OpenLedger,
+  history: History,
+  id: string,
+): { readonly added: readonly number[]; readonly dropped: readonly number[] } | null {
+  const after = ledger.stateByHeads.get(headsKey([id]));
+  if (after === undefined) return stepOf(ledger, id);
+  const state = ledger.states[after]!;
+  const before = maximal(history, history.needs.get(id) ?? []);
+  const from = state.from === null ? [] : ledger.states[state.from]!.heads;
+  if (headsKey(from) === headsKey(before)) return state;
+  const earlier = factsOfHeads(ledger, history, before);
+  if (earlier === null) return null;
+  const later = factsOfState(ledger, after);
+  return {
+    added: [...later].filter((fact) => !earlier.has(fact)),
+    dropped: [...earlier].filter((fact) => !later.has(fact)),
+  };
+}
+
+/** Some revisions lean on another branch without saying so and never stand alone: any step that made them will do. */
+function stepOf(ledger: Ledger, id: string): State | null {
+  return ledger.states.find((state) => revisionOfState(ledger, state) === id) ?? null;
+}
+
+/** The revision whose application made this state out of the one that it is described from. */
+export function revisionOfState(ledger: Ledger, state: State): string | null {
+  const before = state.from === null ? [] : (ledger.states[state.from]?.heads ?? []);
+  const fresh = state.heads.filter((head) => !before.includes(head));
+  return fresh[0] ?? state.heads[0] ?? null;
+}
+
+export function apply(
+  facts: Set<number>,
+  change: { readonly added: readonly number[]; readonly dropped: readonly number[] },
+): void {
+  for (const fact of change.dropped) facts.delete(fact);
+  for (const fact of change.added) facts.add(fact);
+}
+
+function highestStateWithin(
+  ledger: OpenLedger,
+  history: History,
+  applied: ReadonlySet<string>,
+): [ReadonlySet<string>, Set<number>] {
+  let best: { readonly index: number; readonly covers: ReadonlySet<string> } | null = null;
+  for (const [index, state] of ledger.states.entries()) {
+    if (state.retired || !state.heads.every((head) => applied.has(head))) continue;
+    const covers = ancestors(history, state.heads);
+    if (best === null || covers.size > best.covers.size) best = { index, covers };
+  }
+  return best === null ? [new Set(), new Set()] : [best.covers, factsOfState(ledger, best.index)];
+}

@@ -1,0 +1,84 @@
+import { type Fact, factKey, isSoft } from "./facts.ts";
+import type { OpenLedger } from "./ledger.ts";
+
+/** The live schema in the ledger's words. */
+export type Sighting = {
+  /** Facts that the ledger knows from any state, hard and soft, by position. */
+  readonly known: ReadonlySet<number>;
+  /** Hard facts that the ledger has never seen. */
+  readonly foreign: readonly Fact[];
+  /** Kinds of the ledger's facts that cannot be compared on this server. */
+  readonly ignored: ReadonlySet<number>;
+};
+
+/**
+ * Recognises live facts by their spelling at bake time, by the spelling that dump and restore give
+ * them, and with an extension's names in another schema.
+ * @param serverVersion `server_version_num` of the live server
+ */
+export function recognise(
+  ledger: OpenLedger,
+  facts: readonly Fact[],
+  serverVersion: number,
+): Sighting {
+  const comparesViews = textGroup(ledger.server) === textGroup(Math.floor(serverVersion / 10_000));
+  const renames = extensionRenames(ledger, facts);
+  const known = new Set<number>();
+  const foreign: Fact[] = [];
+  for (const fact of facts) {
+    if (isGiven(fact) || (fact.kind === "viewdef" && !comparesViews)) continue;
+    const position =
+      ledger.positions.get(factKey(fact)) ?? ledger.positions.get(factKey(renamed(fact, renames)));
+    if (position !== undefined) known.add(position);
+    else if (!isSoft(fact)) foreign.push(fact);
+  }
+  const ignored = new Set<number>();
+  if (!comparesViews)
+    for (const [position, fact] of ledger.facts.entries())
+      if (fact.kind === "viewdef") ignored.add(position);
+  return { known, foreign, ignored };
+}
+
+/** The schema `public` is there before any migration. */
+export function isGiven(fact: Fact): boolean {
+  return fact.kind === "schema" && fact.object === "public";
+}
+
+/** Majors between which PostgreSQL spells a view's text alike: {13}, {14, 15}, {16, 17, 18}. */
+function textGroup(major: number): number {
+  if (major <= 13) return 13;
+  return major <= 15 ? 14 : 16;
+}
+
+type Rename = { readonly from: string; readonly to: string };
+
+/** Extensions that live in another schema than when baked: `citext` in `extensions` instead of `public`. */
+function extensionRenames(ledger: OpenLedger, facts: readonly Fact[]): readonly Rename[] {
+  const baked = new Map<string, Set<string>>();
+  for (const fact of ledger.facts)
+    if (fact.kind === "extension")
+      baked.set(fact.object, (baked.get(fact.object) ?? new Set()).add(schemaOf(fact)));
+  const renames: Rename[] = [];
+  for (const fact of facts) {
+    const homes = fact.kind === "extension" ? baked.get(fact.object) : undefined;
+    const [home] = homes ?? [];
+    if (home !== undefined && homes?.size === 1 && home !== schemaOf(fact))
+      renames.push({ from: schemaOf(fact), to: home });
+  }
+  return renames;
+}
+
+function schemaOf(extension: Fact): string {
+  return extension.definition.replace(/^SCHEMA /, "");
+}
+
+/** Only a guess at the spelling: it counts when the ledger has the result, word for word. */
+function renamed(fact: Fact, renames: readonly Rename[]): Fact {
+  let { definition } = fact;
+  for (const { from, to } of renames)
+    definition =
+      fact.kind === "extension"
+        ? definition.replace(`SCHEMA ${from}`, `SCHEMA ${to}`)
+        : definition.replaceAll(`${from}.`, `${to}.`);
+  return { ...fact, definition };
+}

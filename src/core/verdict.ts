@@ -1,0 +1,88 @@
+import type { Difference } from "./difference.ts";
+import type { Fact } from "./facts.ts";
+import type { HistoryFault } from "./history.ts";
+import type { Identification } from "./identify.ts";
+
+/** What the diagnosis says: one member of a closed union, with its evidence. */
+export type Verdict =
+  | (Seen & { readonly kind: "current"; readonly heads: readonly string[] })
+  | (Seen & { readonly kind: "fresh"; readonly pending: readonly string[] })
+  | (Seen & {
+      readonly kind: "behind";
+      readonly heads: readonly string[];
+      readonly pending: readonly string[];
+      /** All tolerable. */
+      readonly differences: readonly Difference[];
+    })
+  | (Seen & { readonly kind: "unversioned"; readonly identified: Finding })
+  | (Seen & {
+      readonly kind: "mismatched";
+      /** What the rows claim. */
+      readonly claimed: readonly string[];
+      readonly identified: Finding;
+      /** Data migrations that a stamp would skip or repeat. */
+      readonly dataMigrations: readonly string[];
+    })
+  | (Seen & {
+      readonly kind: "missing-file";
+      /** Recorded revisions that have no file. */
+      readonly gone: readonly string[];
+      readonly identified: Finding;
+    })
+  | (Seen & {
+      readonly kind: "overlapping";
+      readonly heads: readonly string[];
+      readonly redundant: readonly string[];
+      readonly pending: readonly string[];
+    })
+  | (Seen & {
+      readonly kind: "ahead";
+      readonly strangers: readonly string[];
+      /** What this image needs and the schema lacks; empty: compatible. */
+      readonly lacking: readonly Difference[];
+    })
+  | (Seen & {
+      readonly kind: "drifted";
+      readonly heads: readonly string[];
+      readonly pending: readonly string[];
+      readonly differences: readonly Difference[];
+    })
+  | (Seen & { readonly kind: "partial"; readonly left: Leftover })
+  | (Seen & {
+      readonly kind: "unknown";
+      readonly strangers: readonly string[];
+      readonly why: string;
+    })
+  | { readonly kind: "broken-history"; readonly faults: readonly HistoryFault[] };
+
+export type VerdictKind = Verdict["kind"];
+
+type Seen = {
+  /** The version rows, as they stand. */
+  readonly recorded: readonly string[];
+  /** Whether the schema was compared with the ledger. */
+  readonly verified: boolean;
+};
+
+/** An identification, or what can be said without a ledger. */
+export type Finding =
+  | Identification
+  | {
+      readonly kind: "sketched";
+      readonly why: "absent" | "stale";
+      readonly probably: string | null;
+      /** Tables and columns of that revision that are not there. */
+      readonly absent: readonly string[];
+    };
+
+/** What a migration that stopped half-way left behind. */
+export type Leftover =
+  | { readonly kind: "invalid-index"; readonly indexes: readonly Fact[] }
+  | {
+      readonly kind: "half-done";
+      readonly revision: string;
+      readonly done: readonly Change[];
+      readonly undone: readonly Change[];
+    };
+
+export type Change = { readonly kind: "adds" | "drops"; readonly fact: Fact };

@@ -1,0 +1,91 @@
+import type { Difference } from "./difference.ts";
+import type { Fact } from "./facts.ts";
+import type { HistoryFault } from "./history.ts";
+import type { Change } from "./verdict.ts";
+
+/** A fact as a person names it: `column transactions.trade_id`. */
+export function nameFact(fact: Fact): string {
+  const object = fact.object.replace(/^public\./, "");
+  switch (fact.kind) {
+    case "column":
+      return `column ${object}.${fact.name}`;
+    case "constraint":
+    case "index":
+    case "trigger":
+    case "policy":
+    case "rule":
+      return `${fact.kind} ${fact.name} on ${object}`;
+    case "invalid":
+      return `index ${fact.name} on ${object}`;
+    case "viewdef":
+      return `the query of view ${object}`;
+    case "matview":
+      return `materialized view ${object}`;
+    case "ftable":
+      return `foreign table ${object}`;
+    case "eventtrigger":
+      return `event trigger ${object}`;
+    case "enum":
+    case "range":
+      return `type ${object}`;
+    case "colorder":
+      return `the order of the columns of ${object}`;
+    case "comment":
+      return `the comment on ${object}${fact.name === "" ? "" : `.${fact.name}`}`;
+    default:
+      return `${fact.kind} ${object}`;
+  }
+}
+
+export function describeDifference(difference: Difference): string {
+  const name = nameFact(difference.fact);
+  switch (difference.kind) {
+    case "missing":
+      return `${name} is missing${difference.revision === null ? "" : `: revision ${difference.revision} adds it`}`;
+    case "changed":
+      return `${name} is not as revision ${difference.revision ?? "?"} makes it: expected ${quote(difference.fact)}, found ${quote(difference.actual)}`;
+    case "extra":
+      return `${name} is there, and no applied revision makes it`;
+    case "in-the-way":
+      return `${name} is there already: revision ${difference.revision}, which is pending, makes it and would fail`;
+  }
+}
+
+export function describeChange({ kind, fact }: Change): string {
+  return `${kind === "adds" ? "add" : "drop"} ${nameFact(fact)}`;
+}
+
+export function describeFault(fault: HistoryFault): string {
+  switch (fault.kind) {
+    case "unreadable":
+      return `${fault.file}${fault.line === null ? "" : `:${fault.line}`}: ${fault.why}`;
+    case "duplicate-id":
+      return `revision ${fault.id} is in ${fault.files.length} files: ${fault.files.join(", ")}`;
+    case "missing-parent":
+      return `${fault.file}: revision ${fault.id} follows ${fault.parent}, which no file has`;
+    case "missing-dependency":
+      return `${fault.file}: revision ${fault.id} depends on ${fault.dependency}, which no file has`;
+    case "duplicate-label":
+      return `branch label ${fault.label} is used more than once: ${fault.files.join(", ")}`;
+    case "illegal-id":
+      return `${fault.file}: revision id ${JSON.stringify(fault.id)} cannot be used: ${fault.why}`;
+    case "cycle":
+      return `these revisions follow each other in a circle: ${fault.ids.join(" → ")}`;
+  }
+}
+
+/** At most `most` of them, and how many more there are. */
+export function enumerate(items: readonly string[], most = 5): string {
+  const shown = items.slice(0, most).join("; ");
+  return items.length <= most ? shown : `${shown}; and ${items.length - most} more`;
+}
+
+/** Version rows or heads, in a sentence. */
+export function nameHeads(heads: readonly string[]): string {
+  return heads.length === 0 ? "base (nothing applied)" : heads.join(", ");
+}
+
+function quote(fact: Fact): string {
+  const text = fact.definition.replace(/\s+/g, " ");
+  return `"${text.length <= 120 ? text : `${text.slice(0, 117)}...`}"`;
+}

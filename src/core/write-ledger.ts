@@ -1,0 +1,180 @@
+import { type Fact, factKey } from "./facts.ts";
+import { ancestors, type History, maximal } from "./history.ts";
+import { factsOfState, headsKey, type Ledger, type LedgerRevision, type State } from "./ledger.ts";
+import { isGiven } from "./sighting.ts";
+
+/** What replaying a history on a scratch server showed. */
+export type Replay = {
+  /** `server_version_num`. */
+  readonly serverVersion: number;
+  /** One for every head set that was passed; `heads` sorted. */
+  readonly snapshots: readonly {
+    readonly heads: readonly string[];
+    readonly facts: readonly Fact[];
+  }[];
+  /** What each revision did to the rows of user tables. */
+  readonly data: ReadonlyMap<string, LedgerRevision["data"]>;
+  readonly spellings: readonly { readonly fact: Fact; readonly definition: string }[];
+};
+
+/** A revision whose file is gone; `needs` as far as it is known. */
+export type Deleted = { readonly id: string; readonly needs: readonly string[] };
+
+/**
+ * The ledger of a replayed history. Append-only: what an earlier ledger knew of revisions that have
+ * no file any more stays, as retired.
+ */
+export function writeLedger(
+  history: History,
+  replay: Replay,
+  previous: Ledger | null,
+  deleted: readonly Deleted[],
+): Ledger {
+  const facts: Fact[] = [];
+  const positions = new Map<string, number>();
+  const states: State[] = [{ heads: [], from: null, added: [], dropped: [], retired: false }];
+  const contents: ReadonlySet<number>[] = [new Set()];
+
+  for (const snapshot of inOrder(history, replay.snapshots))
+    append(snapshot.heads, snapshot.facts, false, closestBelow(snapshot.heads));
+  for (const [index, state] of (previous?.states ?? []).entries())
+    if (state.heads.length > 0 && !isPresent(state.heads)) {
+      const known = [...factsOfState(previous!, index)].map((fact) => previous!.facts[fact]!);
+      append(state.heads, known, true, nearest(new Set(known.map(intern))));
+    }
+
+  return {
+    tool: history.tool,
+    server: Math.floor(replay.serverVersion / 10_000),
+    facts,
+    states,
+    revisions: new Map(
+      [...retiredRevisions(), ...presentRevisions()].map((each) => [each.id, each]),
+    ),
+    spellings: spellings(),
+  };
+
+  function append(
+    heads: readonly string[],
+    given: readonly Fact[],
+    retired: boolean,
+    from: number,
+  ): void {
+    const now = new Set(
+      given
+        .filter((fact) => !isGiven(fact))
+        .sort(byKey)
+        .map(intern),
+    );
+    const before = contents[from]!;
+    states.push({
+      heads,
+      from,
+      added: [...now].filter((fact) => !before.has(fact)),
+      dropped: [...before]
+        .filter((fact) => !now.has(fact))
+        .sort((one, other) => byKey(facts[one]!, facts[other]!)),
+      retired,
+    });
+    contents.push(now);
+  }
+
+  function intern(fact: Fact): number {
+    const key = factKey(fact);
+    const position = positions.get(key) ?? facts.push(fact) - 1;
+    positions.set(key, position);
+    return position;
+  }
+
+  /** The state just before, so that the difference is one revision's own change wherever possible. */
+  function closestBelow(heads: readonly string[]): number {
+    const applied = ancestors(history, heads);
+    const known = new Map(states.map((state, index) => [headsKey(state.heads), index]));
+    for (const head of heads) {
+      const others = heads.filter((each) => each !== head);
+      const before = maximal(history, [
+        ...ancestors(history, history.needs.get(head) ?? []),
+        ...ancestors(history, others),
+      ]);
+      const index = known.get(headsKey(before));
+      if (index !== undefined) return index;
+    }
+    let best = 0;
+    let size = 0;
+    for (const [index, state] of states.entries()) {
+      if (!state.heads.every((head) => applied.has(head))) continue;
+      const covers = ancestors(history, state.heads).size;
+      if (covers > size) [best, size] = [index, covers];
+    }
+    return best;
+  }
+
+  function nearest(wanted: ReadonlySet<number>): number {
+    const distance = (index: number): number =>
+      [...wanted].filter((fact) => !contents[index]!.has(fact)).length +
+      [...contents[index]!].filter((fact) => !wanted.has(fact)).length;
+    return states
+      .map((_, index) => index)
+      .reduce((best, index) => (distance(index) < distance(best) ? index : best), 0);
+  }
+
+  function isPresent(heads: readonly string[]): boolean {
+    return heads.every((head) => history.revisions.has(head));
+  }
+
+  function presentRevisions(): readonly LedgerRevision[] {
+    return [...history.revisions.values()].map(({ id, hash }) => ({
+      id,
+      needs: [...(history.needs.get(id) ?? [])].sort(),
+      hash,
+      data: replay.data.get(id) ?? "none",
+      retired: false,
+    }));
+  }
+
+  function retiredRevisions(): readonly LedgerRevision[] {
+    const known = new Map<string, LedgerRevision>();
+    for (const { id, needs } of deleted)
+      known.set(id, { id, needs: [...needs].sort(), hash: "", data: "writes", retired: true });
+    for (const revision of previous?.revisions.values() ?? [])
+      known.set(revision.id, { ...revision, retired: true });
+    return [...known.values()]
+      .filter(({ id }) => !history.revisions.has(id))
+      .sort((one, other) => (one.id < other.id ? -1 : 1));
+  }
+
+  function spellings(): Ledger["spellings"] {
+    const all = new Map<string, { readonly fact: number; readonly definition: string }>();
+    const add = (fact: Fact, definition: string): void => {
+      const position = positions.get(factKey(fact));
+      if (position !== undefined && !positions.has(factKey({ ...fact, definition })))
+        all.set(`${factKey(fact)}\0${definition}`, { fact: position, definition });
+    };
+    for (const { fact, definition } of previous?.spellings ?? []) {
+      const known = previous!.facts[fact]!;
+      add(known, definition);
+    }
+    for (const { fact, definition } of replay.spellings) add(fact, definition);
+    return [...all]
+      .sort(([one], [other]) => (one < other ? -1 : 1))
+      .map(([, spelling]) => spelling);
+  }
+}
+
+function byKey(one: Fact, other: Fact): number {
+  return factKey(one) < factKey(other) ? -1 : 1;
+}
+
+/** As the history orders revisions: a state stands after its ancestors. */
+function inOrder(history: History, snapshots: Replay["snapshots"]): Replay["snapshots"] {
+  const rank = new Map([...history.revisions.keys()].map((id, index) => [id, index]));
+  return snapshots
+    .filter(({ heads }) => heads.length > 0)
+    .map((snapshot) => ({
+      snapshot,
+      size: ancestors(history, snapshot.heads).size,
+      latest: Math.max(...snapshot.heads.map((head) => rank.get(head) ?? 0)),
+    }))
+    .sort((one, other) => one.latest - other.latest || one.size - other.size)
+    .map(({ snapshot }) => snapshot);
+}

@@ -1,0 +1,196 @@
+import type { Connection } from "../settings/connection.ts";
+import { openDatabase } from "./database.ts";
+import type { Database, Session } from "./database.ts";
+import { classify, ConnectionFault } from "./errors.ts";
+import type { Fault } from "./errors.ts";
+import { destroyOnAbort, openSocket, resolveTargets } from "./socket.ts";
+import type { Encryption, Target } from "./socket.ts";
+import { readProof } from "./tls.ts";
+import type { Proof } from "./tls.ts";
+
+export type Connected =
+  | { readonly kind: "connected"; readonly database: Database }
+  | { readonly kind: "failed"; readonly fault: Fault; readonly place: string };
+
+export type ConnectOptions = {
+  readonly applicationName: string;
+  /** Ends everything; the promise then rejects with the signal's reason. */
+  readonly signal: AbortSignal;
+  /** Milliseconds that the next attempt (one address) may take. */
+  readonly attemptTimeout: () => number;
+};
+
+/**
+ * One pass over every host of the list and every address of each, in order, as libpq does: the next one
+ * is tried only when nobody useful answered. A refused login or a wrong certificate ends the pass.
+ */
+export async function connect(connection: Connection, options: ConnectOptions): Promise<Connected> {
+  let proof: Proof;
+  try {
+    proof = await readProof(connection.tls);
+  } catch (error) {
+    return { kind: "failed", fault: classify(error, "connect"), place: connection.source };
+  }
+  let last: Connected | null = null;
+  for (const wanted of sessionsInOrder(connection.targetSession)) {
+    for (const { host, port } of connection.hosts) {
+      const result = await tryHost(connection, host, port, proof, wanted, options);
+      if (result.kind === "connected" || result.fault.kind !== "unavailable") return result;
+      last = result;
+    }
+  }
+  if (last === null) throw new TypeError("a connection needs at least one host");
+  return last;
+}
+
+type WantedSession = Exclude<Connection["targetSession"], "prefer-standby">;
+
+function sessionsInOrder(target: Connection["targetSession"]): readonly WantedSession[] {
+  return target === "prefer-standby" ? ["standby", "any"] : [target];
+}
+
+async function tryHost(
+  connection: Connection,
+  host: string,
+  port: number,
+  proof: Proof,
+  wanted: WantedSession,
+  options: ConnectOptions,
+): Promise<Connected> {
+  let targets: readonly Target[];
+  try {
+    targets = await inTime(resolveTargets(host, port), options);
+  } catch (error) {
+    options.signal.throwIfAborted();
+    return {
+      kind: "failed",
+      fault: classify(error, "connect"),
+      place: `host ${host}, port ${port}`,
+    };
+  }
+  let last: Connected = {
+    kind: "failed",
+    fault: classify(new ConnectionFault("CLOSED_EARLY"), "connect"),
+    place: host,
+  };
+  for (const target of targets) {
+    last = await tryTarget(connection, target, proof, wanted, options);
+    if (last.kind === "connected" || last.fault.kind !== "unavailable") return last;
+  }
+  return last;
+}
+
+/** `allow` and `prefer` have a second way to try when the server refuses the first. */
+async function tryTarget(
+  connection: Connection,
+  target: Target,
+  proof: Proof,
+  wanted: WantedSession,
+  options: ConnectOptions,
+): Promise<Connected> {
+  const [first, second] = encryptions(connection.tls.mode);
+  const result = await tryEncryption(connection, target, first, proof, wanted, options);
+  if (second === undefined || result.kind === "connected" || !mayDiffer(result.fault))
+    return result;
+  const other = await tryEncryption(connection, target, second, proof, wanted, options);
+  // The refusal of the way that a person would expect is the one to tell.
+  return other.kind === "connected" ? other : result;
+}
+
+function encryptions(mode: Connection["tls"]["mode"]): readonly [Encryption, Encryption?] {
+  switch (mode) {
+    case "disable":
+      return ["none"];
+    case "allow":
+      return ["none", "insist"];
+    case "prefer":
+      return ["offer", "none"];
+    case "require":
+    case "verify-ca":
+    case "verify-full":
+      return ["insist"];
+  }
+}
+
+/** pg_hba.conf may refuse one kind of connection and accept the other. */
+function mayDiffer(fault: Fault): boolean {
+  return fault.code === "28000" || fault.code === "TLS_FAILED" || fault.code === "TLS_REFUSED";
+}
+
+async function tryEncryption(
+  connection: Connection,
+  target: Target,
+  encryption: Encryption,
+  proof: Proof,
+  wanted: WantedSession,
+  options: ConnectOptions,
+): Promise<Connected> {
+  const { applicationName, signal, attemptTimeout } = options;
+  const deadline = new AbortController();
+  const timer = setTimeout(
+    () => deadline.abort(new ConnectionFault("TIMED_OUT")),
+    attemptTimeout(),
+  );
+  const limit = AbortSignal.any([signal, deadline.signal]);
+  let stop = (): void => {};
+  try {
+    const socket = await openSocket(target, encryption, proof, limit);
+    stop = destroyOnAbort(socket, limit);
+    const { user, password, database: name, options: parameters } = connection;
+    const login = { user, password, database: name, applicationName, options: parameters };
+    const database = await openDatabase(socket, login, target.place);
+    if (fits(database.session, wanted)) return { kind: "connected", database };
+    await database.close();
+    throw new ConnectionFault(
+      "WRONG_SESSION",
+      `${wanted} wanted, ${describeSession(database.session)} found`,
+    );
+  } catch (error) {
+    signal.throwIfAborted();
+    const cause: unknown = deadline.signal.aborted ? deadline.signal.reason : error;
+    return { kind: "failed", fault: classify(cause, "connect"), place: target.place };
+  } finally {
+    stop();
+    clearTimeout(timer);
+  }
+}
+
+function fits(session: Session, wanted: WantedSession): boolean {
+  switch (wanted) {
+    case "any":
+      return true;
+    case "read-write":
+      return !session.readOnly && !session.inRecovery;
+    case "read-only":
+      return session.readOnly || session.inRecovery;
+    case "primary":
+      return !session.inRecovery;
+    case "standby":
+      return session.inRecovery;
+  }
+}
+
+function describeSession({ inRecovery, readOnly }: Session): string {
+  return inRecovery ? "a standby" : readOnly ? "a read-only primary" : "a primary";
+}
+
+/** The resolver cannot be interrupted, only left. */
+async function inTime<T>(work: Promise<T>, { signal, attemptTimeout }: ConnectOptions): Promise<T> {
+  let give: (error: unknown) => void = () => {};
+  const stopped = new Promise<never>((_resolve, reject) => {
+    give = reject;
+  });
+  const timer = setTimeout(
+    () => give(new ConnectionFault("TIMED_OUT", "resolving the name")),
+    attemptTimeout(),
+  );
+  const abort = (): void => give(signal.reason);
+  if (signal.aborted) abort();
+  signal.addEventListener("abort", abort, { once: true });
+  try {
+    return await Promise.race([work, stopped]);
+  } finally {
+    clearTimeout(timer);
+    signal.removeEventListener("abort", abort);
+  }
+}

@@ -1,0 +1,174 @@
+import postgres from "postgres";
+import { CannotJudge } from "../core/outcome.ts";
+import type { Outcome } from "../core/outcome.ts";
+
+/**
+ * What a failure means, never read from a message's text.
+ * - `unavailable`: nothing (useful) answers; while connecting, waiting may help
+ * - `temporary`: the server answered; the same thing later may succeed
+ */
+export type FaultKind =
+  | "unavailable"
+  | "temporary"
+  | "permission"
+  | "config"
+  | "protocol"
+  | "internal";
+
+export type Fault = {
+  readonly kind: FaultKind;
+  /** SQLSTATE, errno name or one of our own codes. */
+  readonly code: string;
+  /** What was seen, fit to stand in a sentence. Holds no secret. */
+  readonly says: string;
+};
+
+/** `connect`: until the server is ready for the first query. `session`: afterwards. */
+export type Phase = "connect" | "session";
+
+/** A fault of the connection that this program found itself, with a code of `ownCodes`. */
+export class ConnectionFault extends Error {
+  override readonly name = "ConnectionFault";
+  readonly code: keyof typeof ownCodes;
+
+  constructor(code: keyof typeof ownCodes, detail = "") {
+    super(detail === "" ? ownCodes[code].says : `${ownCodes[code].says}: ${detail}`);
+    this.code = code;
+  }
+}
+
+export function classify(error: unknown, phase: Phase): Fault {
+  if (error instanceof ConnectionFault) {
+    return { kind: ownCodes[error.code].kind, code: error.code, says: error.message };
+  }
+  const code = codeOf(error);
+  if (error instanceof postgres.PostgresError) {
+    return { kind: kindOfSqlState(code, phase), code, says: error.message };
+  }
+  const known = systemCodes[code];
+  if (known !== undefined) return { kind: known.kind, code, says: known.says };
+  return { kind: "internal", code: code === "" ? "UNKNOWN" : code, says: messageOf(error) };
+}
+
+/** The end of the judgement for a failure after the connection stood. `doing` names the interrupted work: "reading the schema". */
+export function cannotGoOn(error: unknown, doing: string): CannotJudge {
+  if (error instanceof CannotJudge) return error;
+  const fault = classify(error, "session");
+  const { outcome, next } = sessionOutcomes[fault.kind];
+  return new CannotJudge(outcome, `${doing} failed: ${fault.says} (${fault.code})`, next);
+}
+
+const sessionOutcomes: Record<FaultKind, { outcome: Outcome; next: readonly string[] }> = {
+  unavailable: {
+    outcome: "temporary",
+    next: ["run it again: the server restarted, failed over or closed the connection"],
+  },
+  temporary: { outcome: "temporary", next: ["run it again when the server is less busy"] },
+  permission: {
+    outcome: "permission",
+    next: ["grant the role what it lacks, or connect as the role that owns the schema"],
+  },
+  config: { outcome: "config", next: [] },
+  protocol: { outcome: "protocol", next: [] },
+  internal: { outcome: "internal", next: [] },
+};
+
+/** Failures found by this program. */
+const ownCodes = {
+  TIMED_OUT: { kind: "unavailable", says: "no answer in time" },
+  CLOSED_EARLY: {
+    kind: "unavailable",
+    says: "the connection was closed before the server answered",
+  },
+  LOST: { kind: "unavailable", says: "the connection to the server was lost" },
+  WRONG_SESSION: {
+    kind: "unavailable",
+    says: "no server of the kind that target_session_attrs asks for",
+  },
+  TLS_NOT_SUPPORTED: { kind: "protocol", says: "the server does not support TLS" },
+  TLS_REFUSED: {
+    kind: "unavailable",
+    says: "the server answered the request for TLS with an error",
+  },
+  TLS_FAILED: { kind: "protocol", says: "the TLS handshake failed" },
+  TLS_UNTRUSTED: {
+    kind: "protocol",
+    says: "the server's certificate is not signed by a trusted authority",
+  },
+  TLS_EXPIRED: { kind: "protocol", says: "the server's certificate is not valid at this time" },
+  TLS_WRONG_HOST: { kind: "protocol", says: "the server's certificate is for another host" },
+  TLS_ROOT_CERT: { kind: "config", says: "the root certificate cannot be used" },
+  NOT_POSTGRES: { kind: "protocol", says: "what answers there is not PostgreSQL" },
+} as const satisfies Record<string, { kind: FaultKind; says: string }>;
+
+/** Codes of the operating system, the resolver and the driver. */
+const systemCodes: Record<string, { kind: FaultKind; says: string }> = {
+  ECONNREFUSED: { kind: "unavailable", says: "connection refused" },
+  ECONNRESET: { kind: "unavailable", says: "connection reset" },
+  ECONNABORTED: { kind: "unavailable", says: "connection aborted" },
+  EPIPE: { kind: "unavailable", says: "connection closed while writing" },
+  ETIMEDOUT: { kind: "unavailable", says: "connection timed out" },
+  EHOSTUNREACH: { kind: "unavailable", says: "host unreachable" },
+  EHOSTDOWN: { kind: "unavailable", says: "host down" },
+  ENETUNREACH: { kind: "unavailable", says: "network unreachable" },
+  ENETDOWN: { kind: "unavailable", says: "network down" },
+  EADDRNOTAVAIL: { kind: "unavailable", says: "address not available" },
+  ENOTFOUND: { kind: "unavailable", says: "the host name does not resolve" },
+  EAI_AGAIN: { kind: "unavailable", says: "the host name cannot be resolved now" },
+  EAI_NODATA: { kind: "unavailable", says: "the host name has no address" },
+  ENODATA: { kind: "unavailable", says: "the host name has no address" },
+  ESERVFAIL: { kind: "unavailable", says: "the name server failed" },
+  ENOENT: { kind: "unavailable", says: "no such socket" },
+  EACCES: { kind: "permission", says: "permission denied on the socket" },
+  EPERM: { kind: "permission", says: "connecting is not permitted" },
+  CONNECTION_CLOSED: { kind: "unavailable", says: "the connection to the server was lost" },
+  CONNECTION_DESTROYED: { kind: "unavailable", says: "the connection was closed" },
+  CONNECTION_ENDED: { kind: "unavailable", says: "the connection was closed" },
+  SASL_SIGNATURE_MISMATCH: {
+    kind: "protocol",
+    says: "the server does not know the password's secret",
+  },
+};
+
+/** SQLSTATEs that mean the same in both phases; five characters before a class of two. */
+const sqlStates: Record<string, FaultKind> = {
+  "08": "unavailable", // connection exception
+  "28": "permission", // invalid authorization
+  "40": "temporary", // serialization failure, deadlock
+  "53": "temporary", // out of disk, out of memory
+  "57": "unavailable", // operator intervention: shutdown, starting up, database dropped
+  "58": "temporary", // system error
+  "0A000": "config", // not supported, such as ALTER TYPE of a column that a view uses
+  "25006": "unavailable", // read-only transaction: a standby, or a primary being switched
+  "25P03": "temporary", // idle-in-transaction timeout
+  "25P04": "temporary", // transaction timeout
+  "3D000": "config", // no such database
+  "3F000": "config", // no such schema
+  "42501": "permission",
+  "53300": "unavailable", // too many connections
+  "53400": "unavailable", // configuration limit exceeded
+  "55006": "temporary", // object in use
+  "55P03": "temporary", // lock timeout
+  "57014": "temporary", // statement timeout, or cancelled
+};
+
+/** SQLSTATEs that mean a wrong start-up parameter while connecting. */
+const connectSqlStates: Record<string, FaultKind> = {
+  "08P01": "config", // PgBouncer: unsupported startup parameter
+  "42704": "config", // unrecognized configuration parameter
+  "22023": "config", // invalid parameter value
+};
+
+function kindOfSqlState(code: string, phase: Phase): FaultKind {
+  const special = phase === "connect" ? connectSqlStates[code] : undefined;
+  return special ?? sqlStates[code] ?? sqlStates[code.slice(0, 2)] ?? "internal";
+}
+
+export function codeOf(error: unknown): string {
+  const code: unknown = error instanceof Error && "code" in error ? error.code : "";
+  return typeof code === "string" ? code : "";
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

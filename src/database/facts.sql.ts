@@ -1,0 +1,256 @@
+import { knownVersionTables } from "./known-tables.ts";
+import { quoteTextArray } from "./quote.ts";
+
+export type FactsOptions = {
+  /** Schemas to read; null: every schema that is not the system's or an extension's. */
+  readonly scope: readonly string[] | null;
+  /** Schemas left out, together with triggers and event triggers whose function lives in one of them. */
+  readonly ignoreSchemas?: readonly string[];
+  /** Relations left out besides every known tool's version tables; schema null: in any schema. */
+  readonly ignoreRelations?: readonly { readonly schema: string | null; readonly name: string }[];
+};
+
+/**
+ * The head of a statement that reads the schema: `WITH …, facts(k, o, n, d) AS (…)`, where k is the kind,
+ * o the object, n the name inside it and d the definition. A SELECT or further `, name AS (…)` go after it.
+ * d is NULL only when an object vanished while it was read.
+ *
+ * Needs the settings of `pinSettings`; then the text is the same on every server of a major version.
+ * Left out on purpose: owner, privileges, tablespace, storage, compression, statistics targets, table
+ * reloptions, extension versions. NOT NULL rows of PostgreSQL 18 (contype n) are attributes of the column here.
+ * It holds no backslash and no dollar sign, so that it can stand inside a function's body.
+ */
+export function factsQuery({
+  scope,
+  ignoreSchemas = [],
+  ignoreRelations = [],
+}: FactsOptions): string {
+  const left = [...knownVersionTables, ...ignoreRelations];
+  const anywhere = left.filter(({ schema }) => schema === null).map(({ name }) => name);
+  const qualified = left.filter(({ schema }) => schema !== null);
+  return `
+WITH
+ns AS MATERIALIZED (                       -- user schemas, without those an extension owns
+  SELECT n.oid, n.nspname::text AS s
+  FROM pg_catalog.pg_namespace n
+  WHERE n.nspname <> ALL (ARRAY['pg_catalog','information_schema']::name[])
+    AND n.nspname !~ '^pg_(toast|temp_)'
+    AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_depend d
+                    WHERE d.classid = 'pg_catalog.pg_namespace'::regclass AND d.objid = n.oid AND d.deptype = 'e')
+    ${inScope(scope)}
+    AND n.nspname::text <> ALL (${quoteTextArray(ignoreSchemas)})
+),
+ext AS MATERIALIZED (                      -- everything an extension owns (one pass over pg_depend)
+  SELECT d.classid, d.objid FROM pg_catalog.pg_depend d
+  WHERE d.refclassid = 'pg_catalog.pg_extension'::regclass AND d.deptype = 'e'
+),
+versions AS MATERIALIZED (                 -- version tables of every tool
+  SELECT c.oid
+  FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+  WHERE c.relkind IN ('r','p','v','m','f')
+    AND (strpos(c.relname::text, 'alembic_version') > 0
+         OR c.relname::text = ANY (${quoteTextArray(anywhere)})
+         OR (n.nspname::text, c.relname::text) IN (SELECT * FROM unnest(${quoteTextArray(qualified.map(({ schema }) => schema ?? ""))}, ${quoteTextArray(qualified.map(({ name }) => name))})))
+),
+ignored AS MATERIALIZED (                  -- and what belongs to them, such as the sequence of an id
+  SELECT oid FROM versions
+  UNION ALL
+  SELECT d.objid FROM versions
+  JOIN pg_catalog.pg_depend d ON d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid = versions.oid
+  WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objsubid = 0 AND d.deptype IN ('a','i')
+),
+rel AS MATERIALIZED (                      -- all relations in scope, with their printable name q
+  SELECT c.oid, c.relkind, ns.s, quote_ident(ns.s) || '.' || quote_ident(c.relname) AS q,
+         c.relpersistence, c.relrowsecurity, c.relforcerowsecurity, c.relispartition, c.relpartbound,
+         c.reloftype, c.relam, c.reloptions
+  FROM pg_catalog.pg_class c JOIN ns ON ns.oid = c.relnamespace
+  WHERE c.relkind IN ('r','p','f','v','m','S','c')
+    AND c.relpersistence <> 't'
+    AND NOT EXISTS (SELECT 1 FROM ext e WHERE e.classid = 'pg_catalog.pg_class'::regclass AND e.objid = c.oid)
+    AND NOT EXISTS (SELECT 1 FROM ignored WHERE ignored.oid = c.oid)
+),
+tab AS MATERIALIZED (SELECT * FROM rel WHERE relkind IN ('r','p','f','v','m')),
+seqopt AS MATERIALIZED (                   -- sequence options, with the owning column if any
+  SELECT s.seqrelid, d.deptype, d.refobjid, d.refobjsubid,
+         concat('AS ', pg_catalog.format_type(s.seqtypid, NULL), ' START ', s.seqstart, ' INCREMENT ', s.seqincrement,
+                ' MIN ', s.seqmin, ' MAX ', s.seqmax, ' CACHE ', s.seqcache, CASE WHEN s.seqcycle THEN ' CYCLE' END) AS o
+  FROM pg_catalog.pg_sequence s
+  LEFT JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = s.seqrelid
+       AND d.objsubid = 0 AND d.refclassid = 'pg_catalog.pg_class'::regclass AND d.deptype IN ('a','i')
+),
+inh AS MATERIALIZED (                      -- parents of inherited tables and partitions
+  SELECT i.inhrelid, string_agg(i.inhparent::regclass::text, ',' ORDER BY i.inhseqno) AS p
+  FROM pg_catalog.pg_inherits i JOIN rel ON rel.oid = i.inhrelid
+  GROUP BY i.inhrelid
+),
+facts(k, o, n, d) AS (
+  -- schemas and extensions
+  SELECT 'schema', s, ''::text, ''::text FROM ns
+  UNION ALL
+  SELECT 'extension', e.extname::text, '', 'SCHEMA ' || quote_ident(n.nspname)
+  FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace
+  WHERE e.extname <> 'plpgsql'
+
+  -- relations
+  UNION ALL
+  SELECT CASE r.relkind WHEN 'v' THEN 'view' WHEN 'm' THEN 'matview' WHEN 'f' THEN 'ftable'
+              ELSE CASE WHEN r.relispartition THEN 'partition' ELSE 'table' END END, r.q, '',
+         concat_ws(' ', r.relkind,
+           CASE WHEN r.relpersistence = 'u' THEN 'UNLOGGED' END,
+           CASE WHEN r.relrowsecurity THEN 'RLS' END, CASE WHEN r.relforcerowsecurity THEN 'FORCE RLS' END,
+           CASE WHEN r.relkind = 'p' THEN 'PARTITION BY ' || pg_catalog.pg_get_partkeydef(r.oid) END,
+           CASE WHEN r.relispartition THEN pg_catalog.pg_get_expr(r.relpartbound, r.oid) END,
+           'INHERITS ' || inh.p,
+           CASE WHEN r.reloftype <> 0 THEN 'OF ' || pg_catalog.format_type(r.reloftype, NULL) END,
+           (SELECT 'USING ' || am.amname FROM pg_catalog.pg_am am WHERE am.oid = r.relam AND am.amname <> 'heap'),
+           CASE WHEN r.relkind IN ('v') AND r.reloptions IS NOT NULL THEN 'WITH ' || array_to_string(r.reloptions, ',') END,
+           CASE WHEN r.relkind = 'f' THEN (SELECT 'SERVER ' || quote_ident(fs.srvname) || ' ' || coalesce(ft.ftoptions::text,'')
+              FROM pg_catalog.pg_foreign_table ft JOIN pg_catalog.pg_foreign_server fs ON fs.oid = ft.ftserver WHERE ft.ftrelid = r.oid) END)
+  FROM tab r LEFT JOIN inh ON inh.inhrelid = r.oid
+  UNION ALL                                -- a kind of its own: the text differs between majors
+  SELECT 'viewdef', r.q, '', pg_catalog.pg_get_viewdef(r.oid) FROM rel r WHERE r.relkind IN ('v','m')
+  UNION ALL
+  SELECT 'rule', r.q, w.rulename::text, pg_catalog.pg_get_ruledef(w.oid) || CASE WHEN w.ev_enabled <> 'O' THEN ' ENABLED=' || w.ev_enabled::text ELSE '' END
+  FROM pg_catalog.pg_rewrite w JOIN tab r ON r.oid = w.ev_class WHERE w.rulename <> '_RETURN'
+
+  -- columns of tables, views, materialized views, foreign tables and composite types
+  UNION ALL
+  SELECT 'column', r.q, a.attname::text,
+         concat_ws(' ', pg_catalog.format_type(a.atttypid, a.atttypmod),
+           CASE WHEN a.attcollation <> 0 AND a.attcollation <> t.typcollation
+                THEN 'COLLATE ' || (SELECT quote_ident(cn.nspname) || '.' || quote_ident(co.collname) FROM pg_catalog.pg_collation co
+                       JOIN pg_catalog.pg_namespace cn ON cn.oid = co.collnamespace WHERE co.oid = a.attcollation) END,
+           CASE WHEN a.attnotnull THEN 'NOT NULL' END,
+           CASE WHEN a.attnotnull AND nn.conrelid IS NOT NULL THEN 'NOT VALID' END,
+           CASE WHEN a.attidentity <> '' THEN 'IDENTITY ' || a.attidentity::text || ' (' || coalesce(so.o,'') || ')' END,
+           CASE WHEN a.attgenerated <> '' THEN 'GENERATED ' || a.attgenerated::text ELSE CASE WHEN ad.adbin IS NOT NULL THEN 'DEFAULT' END END,
+           pg_catalog.pg_get_expr(ad.adbin, ad.adrelid))
+  FROM pg_catalog.pg_attribute a
+  JOIN rel r ON r.oid = a.attrelid AND r.relkind <> 'S'
+  JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
+  LEFT JOIN pg_catalog.pg_attrdef ad ON ad.adrelid = a.attrelid AND ad.adnum = a.attnum AND a.atthasdef
+  LEFT JOIN seqopt so ON a.attidentity <> '' AND so.deptype = 'i' AND so.refobjid = a.attrelid AND so.refobjsubid = a.attnum
+  LEFT JOIN pg_catalog.pg_constraint nn ON nn.conrelid = a.attrelid AND nn.contype = 'n' AND NOT nn.convalidated AND nn.conkey = ARRAY[a.attnum]
+  WHERE a.attnum > 0 AND NOT a.attisdropped
+
+  -- constraints; the NOT NULL rows of PostgreSQL 18 (contype n) are column attributes here,
+  -- partition clones and inherited copies are left out
+  UNION ALL
+  SELECT 'constraint', r.q, c.conname::text, pg_catalog.pg_get_constraintdef(c.oid)
+  FROM pg_catalog.pg_constraint c JOIN rel r ON r.oid = c.conrelid
+  WHERE c.contype IN ('c','f','p','u','x') AND c.conparentid = 0 AND (c.conislocal OR c.coninhcount = 0)
+
+  -- indexes that do not back a constraint
+  UNION ALL
+  SELECT 'index', r.q, ic.relname::text,
+         pg_catalog.pg_get_indexdef(i.indexrelid) || CASE WHEN NOT i.indisvalid THEN ' INVALID' ELSE '' END
+           || CASE WHEN i.indisreplident THEN ' REPLICA IDENTITY' ELSE '' END
+  FROM pg_catalog.pg_index i JOIN rel r ON r.oid = i.indrelid JOIN pg_catalog.pg_class ic ON ic.oid = i.indexrelid
+  WHERE NOT ic.relispartition AND i.indislive
+    AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_constraint c WHERE c.conindid = i.indexrelid AND c.contype IN ('p','u','x') AND c.conrelid = i.indrelid)
+  UNION ALL                                -- a constraint's index left invalid is a fact of its own
+  SELECT 'invalid', r.q, ic.relname::text, ''
+  FROM pg_catalog.pg_index i JOIN rel r ON r.oid = i.indrelid JOIN pg_catalog.pg_class ic ON ic.oid = i.indexrelid
+  WHERE NOT i.indisvalid AND NOT ic.relispartition AND i.indislive
+    AND EXISTS (SELECT 1 FROM pg_catalog.pg_constraint c WHERE c.conindid = i.indexrelid AND c.contype IN ('p','u','x'))
+
+  -- triggers (without partition clones) and policies
+  UNION ALL
+  SELECT 'trigger', r.q, g.tgname::text, pg_catalog.pg_get_triggerdef(g.oid) || CASE WHEN g.tgenabled <> 'O' THEN ' ENABLED=' || g.tgenabled::text ELSE '' END
+  FROM pg_catalog.pg_trigger g JOIN rel r ON r.oid = g.tgrelid
+  WHERE NOT g.tgisinternal AND g.tgparentid = 0
+    AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_proc f JOIN pg_catalog.pg_namespace fn ON fn.oid = f.pronamespace
+                    WHERE f.oid = g.tgfoid AND fn.nspname::text = ANY (${quoteTextArray(ignoreSchemas)}))
+  UNION ALL
+  SELECT 'policy', r.q, p.polname::text,
+         concat_ws(' ', CASE WHEN p.polpermissive THEN 'PERMISSIVE' ELSE 'RESTRICTIVE' END, 'FOR', p.polcmd,
+           'TO ' || (SELECT string_agg(CASE x WHEN 0 THEN 'PUBLIC' ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(x)) END, ','
+                       ORDER BY CASE x WHEN 0 THEN '' ELSE pg_catalog.pg_get_userbyid(x)::text END COLLATE "C") FROM unnest(p.polroles) x),
+           'USING (' || pg_catalog.pg_get_expr(p.polqual, p.polrelid) || ')',
+           'CHECK (' || pg_catalog.pg_get_expr(p.polwithcheck, p.polrelid) || ')')
+  FROM pg_catalog.pg_policy p JOIN rel r ON r.oid = p.polrelid
+
+  -- sequences that do not serve an identity column
+  UNION ALL
+  SELECT 'sequence', r.q, '', concat_ws(' ', so.o, CASE WHEN r.relpersistence = 'u' THEN 'UNLOGGED' END,
+         CASE WHEN so.deptype = 'a' THEN 'OWNED BY ' || so.refobjid::regclass::text || '.' ||
+            (SELECT quote_ident(a.attname) FROM pg_catalog.pg_attribute a WHERE a.attrelid = so.refobjid AND a.attnum = so.refobjsubid) END)
+  FROM rel r JOIN seqopt so ON so.seqrelid = r.oid WHERE r.relkind = 'S' AND so.deptype IS DISTINCT FROM 'i'
+
+  -- types: an enum's values and a composite's attributes keep their order
+  UNION ALL
+  SELECT CASE t.typtype WHEN 'e' THEN 'enum' WHEN 'd' THEN 'domain' WHEN 'r' THEN 'range' ELSE 'type' END,
+         quote_ident(ns.s) || '.' || quote_ident(t.typname), '',
+         CASE t.typtype
+           WHEN 'e' THEN coalesce((SELECT string_agg(pg_catalog.quote_literal(e.enumlabel), ',' ORDER BY e.enumsortorder)
+                            FROM pg_catalog.pg_enum e WHERE e.enumtypid = t.oid), '')
+           WHEN 'd' THEN concat_ws(' ', pg_catalog.format_type(t.typbasetype, t.typtypmod),
+                CASE WHEN t.typcollation <> 0 AND t.typcollation <> bt.typcollation THEN 'COLLATE ' || (SELECT quote_ident(cn.nspname) || '.' || quote_ident(co.collname)
+                   FROM pg_catalog.pg_collation co JOIN pg_catalog.pg_namespace cn ON cn.oid = co.collnamespace WHERE co.oid = t.typcollation) END,
+                CASE WHEN t.typnotnull THEN 'NOT NULL' END, 'DEFAULT ' || pg_catalog.pg_get_expr(t.typdefaultbin, 0),
+                (SELECT string_agg(quote_ident(c.conname) || ' ' || pg_catalog.pg_get_constraintdef(c.oid), ' ' ORDER BY c.conname)
+                   FROM pg_catalog.pg_constraint c WHERE c.contypid = t.oid AND c.contype = 'c'))
+           WHEN 'c' THEN coalesce((SELECT string_agg(quote_ident(a.attname), ',' ORDER BY a.attnum) FROM pg_catalog.pg_attribute a
+                            WHERE a.attrelid = t.typrelid AND a.attnum > 0 AND NOT a.attisdropped), '')
+           WHEN 'r' THEN (SELECT pg_catalog.format_type(g.rngsubtype, NULL) FROM pg_catalog.pg_range g WHERE g.rngtypid = t.oid)
+           ELSE '' END
+  FROM pg_catalog.pg_type t JOIN ns ON ns.oid = t.typnamespace
+  LEFT JOIN pg_catalog.pg_type bt ON bt.oid = t.typbasetype
+  WHERE (t.typtype IN ('e','d','r') OR (t.typtype = 'c' AND EXISTS (SELECT 1 FROM pg_catalog.pg_class k WHERE k.oid = t.typrelid AND k.relkind = 'c')))
+    AND NOT EXISTS (SELECT 1 FROM ext e WHERE e.classid = 'pg_catalog.pg_type'::regclass AND e.objid = t.oid)
+
+  -- routines; pg_get_functiondef covers SQL-standard bodies without naming prosqlbody (absent in 13)
+  UNION ALL
+  SELECT CASE p.prokind WHEN 'a' THEN 'aggregate' WHEN 'p' THEN 'procedure' ELSE 'function' END,
+         quote_ident(ns.s) || '.' || quote_ident(p.proname) || '(' || pg_catalog.pg_get_function_identity_arguments(p.oid) || ')', '',
+         CASE WHEN p.prokind = 'a'
+              THEN (SELECT concat_ws(' ', pg_catalog.pg_get_function_result(p.oid), g.aggkind, g.aggtransfn::regproc, pg_catalog.format_type(g.aggtranstype, NULL),
+                      g.aggfinalfn::regproc, g.aggcombinefn::regproc, g.agginitval) FROM pg_catalog.pg_aggregate g WHERE g.aggfnoid = p.oid)
+              ELSE replace(pg_catalog.pg_get_functiondef(p.oid), pg_catalog.chr(13), '') END
+  FROM pg_catalog.pg_proc p JOIN ns ON ns.oid = p.pronamespace
+  WHERE NOT EXISTS (SELECT 1 FROM ext e WHERE e.classid = 'pg_catalog.pg_proc'::regclass AND e.objid = p.oid)
+    AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'i')
+
+  -- extended statistics and event triggers
+  UNION ALL
+  SELECT 'statistics', quote_ident(ns.s) || '.' || quote_ident(x.stxname), '', pg_catalog.pg_get_statisticsobjdef(x.oid)
+  FROM pg_catalog.pg_statistic_ext x JOIN ns ON ns.oid = x.stxnamespace JOIN rel r ON r.oid = x.stxrelid
+  UNION ALL
+  SELECT 'eventtrigger', v.evtname::text, '', concat_ws(' ', v.evtevent, v.evtenabled, v.evttags::text, v.evtfoid::regproc)
+  FROM pg_catalog.pg_event_trigger v
+  WHERE NOT EXISTS (SELECT 1 FROM ext e WHERE e.classid = 'pg_catalog.pg_event_trigger'::regclass AND e.objid = v.oid)
+    AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_proc f JOIN pg_catalog.pg_namespace fn ON fn.oid = f.pronamespace
+                    WHERE f.oid = v.evtfoid AND fn.nspname::text = ANY (${quoteTextArray(ignoreSchemas)}))
+
+  -- soft: column order of tables and views
+  UNION ALL
+  SELECT 'colorder', r.q, '', string_agg(quote_ident(a.attname), ',' ORDER BY a.attnum)
+  FROM tab r JOIN pg_catalog.pg_attribute a ON a.attrelid = r.oid AND a.attnum > 0 AND NOT a.attisdropped
+  GROUP BY r.q
+
+  -- soft: comments on relations and their columns
+  UNION ALL
+  SELECT 'comment', r.q, coalesce((SELECT a.attname::text FROM pg_catalog.pg_attribute a WHERE a.attrelid = r.oid AND a.attnum = x.objsubid AND x.objsubid > 0), ''), x.description
+  FROM pg_catalog.pg_description x JOIN rel r ON r.oid = x.objoid WHERE x.classoid = 'pg_catalog.pg_class'::regclass
+)`;
+}
+
+function inScope(scope: readonly string[] | null): string {
+  return scope === null ? "" : `AND n.nspname::text = ANY (${quoteTextArray(scope)})`;
+}
+
+/**
+ * The settings that decide how the server spells a definition, for one transaction. With no user schema on the
+ * search path every name comes out qualified. Without jit = off a large schema costs seconds of compiling.
+ */
+export const pinSettings = `
+SET LOCAL search_path = pg_catalog, pg_temp;
+SET LOCAL quote_all_identifiers = off;
+SET LOCAL DateStyle = 'ISO, YMD';
+SET LOCAL IntervalStyle = postgres;
+SET LOCAL TimeZone = 'UTC';
+SET LOCAL extra_float_digits = 1;
+SET LOCAL bytea_output = hex;
+SET LOCAL standard_conforming_strings = on;
+SET LOCAL lc_monetary = 'C';
+SET LOCAL jit = off;`;

@@ -1,0 +1,55 @@
+import { quoteLiteral } from "./quote.ts";
+
+/** Best effort, for a holder whose machine vanishes: the server notices within 30 s. Servers and poolers may refuse it. */
+export const keepAlive = `
+SET tcp_keepalives_idle = 10;
+SET tcp_keepalives_interval = 5;
+SET tcp_keepalives_count = 3;
+SET tcp_user_timeout = '30s'`;
+
+/**
+ * The lock is held by this idle transaction. READ COMMITTED and nothing read or written: no snapshot stays, so neither
+ * vacuum nor CREATE INDEX CONCURRENTLY waits for it. transaction_timeout exists from PostgreSQL 17 on.
+ */
+export function tryToLock(key: bigint): string {
+  return `
+BEGIN TRANSACTION ISOLATION LEVEL READ COMMITTED READ ONLY;
+SET LOCAL search_path = pg_catalog, pg_temp;
+SET LOCAL idle_in_transaction_session_timeout = 0;
+SET LOCAL statement_timeout = 0;
+SET LOCAL lock_timeout = 0;
+SELECT set_config('transaction_timeout', '0', true) WHERE current_setting('server_version_num')::int4 >= 170000;
+SELECT pg_try_advisory_xact_lock(${key}) AS obtained, pg_backend_pid() AS pid`;
+}
+
+/** A bigint key stands in pg_locks as two halves and objsubid 1. */
+function isTheLock(key: bigint): string {
+  const unsigned = BigInt.asUintN(64, key);
+  return `l.locktype = 'advisory' AND l.objsubid = 1 AND l.granted
+    AND l.classid = ${unsigned >> 32n}::oid AND l.objid = ${unsigned & 0xffff_ffffn}::oid
+    AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database())`;
+}
+
+export function beat(key: bigint): string {
+  return `
+SELECT pg_backend_pid() AS pid,
+       EXISTS (SELECT FROM pg_locks l WHERE l.pid = pg_backend_pid() AND ${isTheLock(key)}) AS held`;
+}
+
+/** State and address are NULL for a role without pg_read_all_stats. */
+export function readHolder(key: bigint): string {
+  return `
+SELECT l.pid, a.application_name AS "applicationName", pg_catalog.host(a.client_addr) AS "clientAddress", a.state,
+       pg_catalog.to_char(a.xact_start AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS since
+FROM pg_catalog.pg_locks l LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid
+WHERE ${isTheLock(key)}`;
+}
+
+/** Backends of one application in this database, without the one that asks. */
+export function signalBackends(how: "cancel" | "terminate", applicationName: string): string {
+  return `
+SELECT a.pid, pg_catalog.pg_${how}_backend(a.pid) AS signalled
+FROM pg_catalog.pg_stat_activity a
+WHERE a.application_name = ${quoteLiteral(applicationName)} AND a.datname = pg_catalog.current_database()
+  AND a.pid <> pg_catalog.pg_backend_pid()`;
+}

@@ -1,0 +1,196 @@
+import { createHash } from "node:crypto";
+import { CannotJudge } from "../core/outcome.ts";
+import type { Database } from "./database.ts";
+import { cannotGoOn } from "./errors.ts";
+import { beat, keepAlive, readHolder, tryToLock } from "./lock.sql.ts";
+import { formatDuration } from "./waiting.ts";
+import type { Waiting } from "./waiting.ts";
+
+/** Held by an open, idle transaction on a connection of its own, until `release` or the end of that connection. */
+export type Lock = {
+  readonly key: bigint;
+  /** Aborts, with a CannotJudge `temporary` as its reason, as soon as the lock is known to be lost. */
+  readonly lost: AbortSignal;
+  /** True when the lock was held to the end. Never rejects; the connection stays open. */
+  readonly release: () => Promise<boolean>;
+};
+
+export type AcquireOptions = Waiting & {
+  readonly key: bigint;
+  /** Milliseconds; 0 tries once. */
+  readonly timeout: number;
+  /** Called after every try that failed; "leave" when there is nothing left to do. */
+  readonly betweenPolls?: () => Promise<"stay" | "leave">;
+};
+
+const shortestPause = 250;
+const longestPause = 1000;
+const holderLogInterval = 15_000;
+const beatInterval = 3000;
+const beatDeadline = 10_000;
+
+/** The published key: the first 8 bytes, signed and big-endian, of SHA-256("preflight/v1" NUL "schema.name"). */
+export function lockKey(table: { readonly schema: string; readonly name: string }): bigint {
+  const text = `preflight/v1\0${table.schema}.${table.name}`;
+  return createHash("sha256").update(text).digest().readBigInt64BE(0);
+}
+
+/**
+ * Polls, because a blocking wait holds a snapshot and deadlocks with CREATE INDEX CONCURRENTLY. null: `betweenPolls`
+ * said leave. Throws CannotJudge `temporary` after the timeout, naming the holder; or the signal's reason.
+ * `db` belongs to the lock alone.
+ */
+export async function acquireLock(db: Database, options: AcquireOptions): Promise<Lock | null> {
+  const { key, clock, sleep, signal, log, timeout, betweenPolls } = options;
+  const started = clock();
+  let holderLogged: number | null = null;
+  await db.query(keepAlive).catch(() => {});
+
+  for (;;) {
+    signal.throwIfAborted();
+    const holder = await tryLock(db, key);
+    if (holder === null) {
+      log({
+        level: "debug",
+        event: "lock.obtained",
+        msg: "lock obtained",
+        waitedMs: Math.round(clock() - started),
+      });
+      return holdLock(db, options);
+    }
+    if ((await betweenPolls?.()) === "leave") return null;
+    const now = clock();
+    if (now - started >= timeout) throw notObtained(holder, timeout);
+    if (holderLogged === null || now - holderLogged >= holderLogInterval) {
+      holderLogged = now;
+      log({
+        level: "info",
+        event: "lock.waiting",
+        msg: `waiting for the lock, held by ${describe(holder)}`,
+        ...holder,
+        waitedMs: Math.round(now - started),
+      });
+    }
+    await sleep(shortestPause + Math.random() * (longestPause - shortestPause), signal);
+  }
+}
+
+export type Holder = {
+  readonly pid: number | null;
+  readonly applicationName: string | null;
+  readonly clientAddress: string | null;
+  readonly state: string | null;
+  /** Start of the holder's transaction, ISO 8601. */
+  readonly since: string | null;
+};
+
+const unknownHolder: Holder = {
+  pid: null,
+  applicationName: null,
+  clientAddress: null,
+  state: null,
+  since: null,
+};
+
+/** One try. null: obtained, and the transaction stays open. Otherwise who holds it; no transaction is left. */
+export async function tryLock(db: Database, key: bigint): Promise<Holder | null> {
+  try {
+    const answers = await db.queryAll(tryToLock(key));
+    if (answers.at(-1)?.[0]?.["obtained"] === true) return null;
+    const [holder] = await db.query<Holder>(`ROLLBACK; ${readHolder(key)}`);
+    return holder ?? unknownHolder;
+  } catch (error) {
+    throw cannotGoOn(error, "taking the lock");
+  }
+}
+
+function holdLock(db: Database, { key, sleep, log }: AcquireOptions): Lock {
+  const lost = new AbortController();
+  const stopped = new AbortController();
+  const lose = (why: string): void => {
+    if (lost.signal.aborted || stopped.signal.aborted) return;
+    log({ level: "warn", event: "lock.lost", msg: `the lock was lost: ${why}` });
+    lost.abort(lockLost(why));
+    stopped.abort();
+  };
+  void db.lost.then(() => lose("its connection was closed"));
+  const beating = keepBeating(db, key, sleep, stopped.signal, lose);
+
+  const release = async (): Promise<boolean> => {
+    const held = !lost.signal.aborted;
+    stopped.abort();
+    await beating;
+    if (!held || (await beatInTime(db, key, sleep)) !== "held") return false;
+    await db.query("ROLLBACK").catch(() => {});
+    return true;
+  };
+  return { key, lost: lost.signal, release };
+}
+
+async function keepBeating(
+  db: Database,
+  key: bigint,
+  sleep: Waiting["sleep"],
+  stopped: AbortSignal,
+  lose: (why: string) => void,
+): Promise<void> {
+  while (!stopped.aborted) {
+    await sleep(beatInterval, stopped).catch(() => {});
+    if (stopped.aborted) return;
+    const result = await beatInTime(db, key, sleep);
+    if (result !== "held") lose(result);
+  }
+}
+
+/** A connection whose other end is gone without a word would leave a question open for minutes. */
+async function beatInTime(db: Database, key: bigint, sleep: Waiting["sleep"]): Promise<string> {
+  const answered = new AbortController();
+  const late = "its connection does not answer";
+  const tooLate = sleep(beatDeadline, answered.signal).then(
+    () => late,
+    () => late,
+  );
+  const result = await Promise.race([readBeat(db, key), tooLate]);
+  answered.abort();
+  return result;
+}
+
+/** "held", or what is wrong. The same process must still hold it: behind a pooler another one may answer. */
+async function readBeat(db: Database, key: bigint): Promise<string> {
+  try {
+    const [row] = await db.query<{ pid: number; held: boolean }>(beat(key));
+    return row?.held === true ? "held" : "the server process that answers does not hold it";
+  } catch {
+    return "its connection was closed";
+  }
+}
+
+function notObtained(holder: Holder, timeout: number): CannotJudge {
+  return new CannotJudge(
+    "temporary",
+    `the lock was not obtained within ${formatDuration(timeout)}: held by ${describe(holder)}`,
+    [
+      "wait for the other run, or give it more time with --lock-timeout",
+      ...(holder.pid === null
+        ? []
+        : [`if that run is dead: SELECT pg_terminate_backend(${holder.pid})`]),
+    ],
+  );
+}
+
+function lockLost(why: string): CannotJudge {
+  return new CannotJudge("temporary", `the lock was lost: ${why}`, [
+    "run it again: it looks at the database anew and finishes what is left",
+  ]);
+}
+
+function describe({ pid, applicationName, clientAddress, state, since }: Holder): string {
+  if (pid === null) return "a session that is gone by now";
+  const details = [
+    applicationName ? `application ${applicationName}` : "",
+    clientAddress ? `from ${clientAddress}` : "",
+    state ?? "",
+    since ? `since ${since}` : "",
+  ].filter((detail) => detail !== "");
+  return `process ${pid}${details.length > 0 ? ` (${details.join(", ")})` : ""}`;
+}

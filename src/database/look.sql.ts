@@ -1,0 +1,122 @@
+import { factsQuery, pinSettings } from "./facts.sql.ts";
+import type { FactsOptions } from "./facts.sql.ts";
+import { knownVersionTables } from "./known-tables.ts";
+import { quoteLiteral, quoteTextArray } from "./quote.ts";
+
+export type VersionTableName = { readonly schema: string | null; readonly name: string };
+
+/**
+ * One message, one round trip, no write. The version tables are read before and after the facts: a migration
+ * that committed in between shows as a difference. REPEATABLE READ would not do, because the server's
+ * own spelling functions do not follow the snapshot.
+ */
+export function lookMessage(
+  table: VersionTableName,
+  facts: FactsOptions,
+  patience: number,
+): string {
+  return [
+    begin(patience),
+    readServer,
+    pinSettings,
+    readVersionTables(table),
+    readOtherTools,
+    readBuildingIndexes,
+    `${factsQuery(facts)} SELECT k, o, n, d FROM facts;`,
+    readVersionTables(table),
+    "COMMIT",
+  ].join("\n");
+}
+
+/** The cheap part of a look. */
+export function lookRowsMessage(table: VersionTableName, patience: number): string {
+  return [begin(patience), readServer, pinSettings, readVersionTables(table), "COMMIT"].join("\n");
+}
+
+/** `patience`: milliseconds to wait for a lock that another session holds. */
+function begin(patience: number): string {
+  return `
+BEGIN TRANSACTION ISOLATION LEVEL READ COMMITTED READ ONLY;
+SET LOCAL lock_timeout = ${Math.max(1, Math.round(patience))};
+SET LOCAL statement_timeout = ${Math.round(patience) + 60_000};`;
+}
+
+/** Before the search path is pinned: it is one of the answers. */
+const readServer = `
+SELECT pg_catalog.current_setting('server_version_num')::pg_catalog.int4 AS version,
+       pg_catalog.current_database()::pg_catalog.text AS database,
+       pg_catalog.to_json(pg_catalog.current_schemas(false)) AS "searchPath",
+       pg_catalog.pg_is_in_recovery() AS "inRecovery",
+       pg_catalog.current_setting('default_transaction_read_only')::pg_catalog.bool AS "readOnly",
+       pg_catalog.to_char(pg_catalog.pg_postmaster_start_time() AT TIME ZONE 'UTC',
+                          'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS "startedAt",
+       current_user::pg_catalog.text AS role,
+       pg_catalog.has_database_privilege(pg_catalog.current_database()::pg_catalog.text, 'CREATE') AS "canCreateSchema",
+       (SELECT pg_catalog.json_object_agg(n.nspname, pg_catalog.has_schema_privilege(n.oid, 'CREATE'))
+        FROM pg_catalog.pg_namespace n) AS "canCreateIn";`;
+
+/**
+ * Everything that is named like the version table or looks like Alembic's. The rows of a table that may not exist,
+ * or not be readable, are read inside the same statement: query_to_xml runs only where the CASE allows it, and
+ * hexadecimal digits come out of the XML as they went in (this part of XML needs no libxml).
+ * has_column_privilege is NULL for a missing column. A privilege list such as 'INSERT, UPDATE' means "any of".
+ */
+function readVersionTables({ name }: VersionTableName): string {
+  return `
+SELECT c.schema, c.name, c.kind, c.has_column AS "hasColumn", c.may_read AS "mayRead", c.filtered, c.width,
+       c.can_write AS "canWrite", c.owned,
+       CASE WHEN c.has_column AND c.may_read AND c.filled AND c.kind IN ('r', 'p', 'v', 'm') THEN
+         substring(query_to_xml(format(
+           'SELECT encode(convert_to(coalesce(json_agg(v ORDER BY v COLLATE "C"), ''[]'')::text, ''UTF8''), ''hex'') AS h'
+           ' FROM (SELECT version_num::text AS v FROM %I.%I) t', c.schema, c.name), true, true, '')::text
+           FROM '<h>([0-9a-f]*)</h>')
+       END AS rows
+FROM (
+  SELECT n.nspname::text AS schema, k.relname::text AS name, k.relkind::text AS kind, k.relispopulated AS filled,
+         a.attnum IS NOT NULL AS has_column,
+         has_schema_privilege(n.oid, 'USAGE') AND coalesce(has_column_privilege(k.oid, a.attnum, 'SELECT'),
+                                                           has_table_privilege(k.oid, 'SELECT')) AS may_read,
+         row_security_active(k.oid) AS filtered,
+         CASE WHEN t.typname IN ('varchar', 'bpchar') AND a.atttypmod > 4 THEN a.atttypmod - 4 END AS width,
+         has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(k.oid, 'INSERT')
+           AND has_table_privilege(k.oid, 'UPDATE') AND has_table_privilege(k.oid, 'DELETE') AS can_write,
+         pg_has_role(k.relowner, 'USAGE') AS owned
+  FROM pg_class k
+  JOIN pg_namespace n ON n.oid = k.relnamespace
+  LEFT JOIN pg_attribute a ON a.attrelid = k.oid AND a.attname = 'version_num' AND a.attnum > 0 AND NOT a.attisdropped
+  LEFT JOIN pg_type t ON t.oid = a.atttypid
+  WHERE k.relkind IN ('r', 'p', 'v', 'm', 'f')
+    AND (k.relname::text = ${quoteLiteral(name)} OR strpos(k.relname::text, 'alembic_version') > 0)
+    AND n.nspname <> ALL (ARRAY['pg_catalog', 'information_schema']::name[]) AND n.nspname !~ '^pg_(toast|temp_)'
+) c
+ORDER BY c.schema COLLATE "C", c.name COLLATE "C";`;
+}
+
+const readOtherTools = `
+SELECT DISTINCT ON (n.nspname, c.relname) known.tool, n.nspname::text AS schema, c.relname::text AS name
+FROM unnest(${quoteTextArray(knownVersionTables.map(({ tool }) => tool))},
+            ${quoteTextArray(knownVersionTables.map(({ schema }) => schema ?? ""))},
+            ${quoteTextArray(knownVersionTables.map(({ name }) => name))}) AS known (tool, schema, name)
+JOIN pg_class c ON c.relname::text = known.name AND c.relkind IN ('r', 'p')
+JOIN pg_namespace n ON n.oid = c.relnamespace AND known.schema IN ('', n.nspname::text)
+WHERE n.nspname !~ '^pg_(toast|temp_)'
+ORDER BY n.nspname, c.relname, known.schema DESC;`;
+
+/**
+ * A role without pg_read_all_stats sees that another role's backend builds an index but not which one; then
+ * the lock that such a build holds on its table tells.
+ */
+const readBuildingIndexes = `
+SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname) AS index
+FROM pg_index i
+JOIN pg_class c ON c.oid = i.indexrelid
+JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE NOT i.indisvalid AND EXISTS (
+  SELECT FROM pg_stat_progress_create_index p
+  WHERE p.datid = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
+    AND (p.index_relid = i.indexrelid
+         OR p.relid = i.indrelid AND p.index_relid = 0
+         OR p.relid IS NULL AND EXISTS (
+              SELECT FROM pg_locks l WHERE l.pid = p.pid AND l.relation = i.indrelid AND l.granted
+                                       AND l.mode = 'ShareUpdateExclusiveLock')))
+ORDER BY 1;`;

@@ -1,0 +1,206 @@
+import type { Fact } from "../core/facts.ts";
+import type { Observation, Role, Server, VersionTable } from "../core/observation.ts";
+import { CannotJudge } from "../core/outcome.ts";
+import type { Database, Row } from "./database.ts";
+import { cannotGoOn, codeOf } from "./errors.ts";
+import type { FactsOptions } from "./facts.sql.ts";
+import { lookMessage, lookRowsMessage } from "./look.sql.ts";
+import type { VersionTableName } from "./look.sql.ts";
+
+export type LookOptions = {
+  /** Schema null: the first schema of the role's search path that has such a table. */
+  readonly versionTable: VersionTableName;
+  /** Schemas whose facts count; null: every user schema. */
+  readonly scope: readonly string[] | null;
+  /** Relations that are no facts, besides the version table and every known tool's. */
+  readonly ignoreRelations?: FactsOptions["ignoreRelations"];
+  /** Milliseconds to wait for a lock on a version table or an object that another session holds. */
+  readonly patience?: number;
+};
+
+/** What a replica that waits for the lock needs to know. */
+export type RowsSeen = { readonly server: Server; readonly versionTable: VersionTable | null };
+
+const defaultPatience = 10_000;
+const attempts = 3;
+
+/**
+ * One read-only look at the database, in one round trip. Throws CannotJudge: `temporary` when others hold locks for
+ * longer than `patience` or keep changing the schema, `permission`, or what else kept it from seeing.
+ */
+export async function look(db: Database, options: LookOptions): Promise<Observation> {
+  const { versionTable, scope, ignoreRelations = [], patience = defaultPatience } = options;
+  const facts = { scope, ignoreRelations: [...ignoreRelations, versionTable] };
+  const message = lookMessage(versionTable, facts, patience);
+  return untilSteady(db, message, (answers) => {
+    const [servers, tables, tools, building, found, tablesAfter] = answers;
+    void tablesAfter;
+    if (found === undefined || found.some(({ d }) => d === null)) return null;
+    const { server, role, canCreateIn } = readServer(servers);
+    const candidates = readTables(tables);
+    const chosen = chooseTable(candidates, versionTable, server.searchPath);
+    const home = chosen?.schema ?? versionTable.schema ?? server.searchPath[0];
+    return {
+      server,
+      role: { ...role, canCreate: home !== undefined && canCreateIn[home] === true },
+      versionTable: chosen,
+      otherVersionTables: candidates.filter((one) => one !== chosen),
+      otherTools: readTools(tools, chosen),
+      facts: found.map(readFact),
+      buildingIndexes: (building ?? []).map(({ index }) => String(index)),
+    };
+  });
+}
+
+/** The version rows alone: cheap enough to poll. Throws like `look`. */
+export async function lookRows(
+  db: Database,
+  { versionTable, patience = defaultPatience }: Pick<LookOptions, "versionTable" | "patience">,
+): Promise<RowsSeen> {
+  return untilSteady(db, lookRowsMessage(versionTable, patience), ([servers, tables]) => {
+    const { server } = readServer(servers);
+    return {
+      server,
+      versionTable: chooseTable(readTables(tables), versionTable, server.searchPath),
+    };
+  });
+}
+
+type Answers = readonly (readonly Row[])[];
+
+/** Reads until nothing changed under its hands; `read` gives null when something did. */
+async function untilSteady<T>(
+  db: Database,
+  message: string,
+  read: (answers: Answers) => T | null,
+): Promise<T> {
+  for (let attempt = 1; attempt <= attempts; attempt += 1) {
+    const answers = await ask(db, message);
+    const result = answers === null ? null : read(answers);
+    if (result !== null) return result;
+    await pause(100 * attempt);
+  }
+  throw new CannotJudge(
+    "temporary",
+    "the schema changed while it was read, three times in a row: somebody is altering it",
+    ["run it again when the other migration or maintenance is done"],
+  );
+}
+
+/** null: an object vanished between being listed and being described. */
+async function ask(db: Database, message: string): Promise<Answers | null> {
+  try {
+    return await db.queryAll(message);
+  } catch (error) {
+    await db.query("ROLLBACK").catch(() => {});
+    if (vanished.has(codeOf(error))) return null;
+    if (codeOf(error) === "55P03") {
+      throw new CannotJudge(
+        "temporary",
+        "another session holds a lock on what has to be read, such as a running migration's",
+        ["run it again when the other migration or maintenance is done"],
+      );
+    }
+    throw cannotGoOn(error, "reading the database's state");
+  }
+}
+
+/**
+ * internal_error ("could not open relation with OID", "cache lookup failed"), and names that are gone:
+ * table, column, schema, object, function.
+ */
+const vanished: ReadonlySet<string> = new Set([
+  "XX000",
+  "42P01",
+  "42703",
+  "3F000",
+  "42704",
+  "42883",
+]);
+
+function readServer(rows: readonly Row[] | undefined): {
+  readonly server: Server;
+  readonly role: Omit<Role, "canCreate">;
+  readonly canCreateIn: Readonly<Record<string, boolean>>;
+} {
+  const { role, canCreateSchema, canCreateIn, ...server } = rows?.[0] as unknown as Server & {
+    role: string;
+    canCreateSchema: boolean;
+    canCreateIn: Record<string, boolean>;
+  };
+  return { server, role: { name: role, canCreateSchema }, canCreateIn };
+}
+
+type TableRow = {
+  readonly schema: string;
+  readonly name: string;
+  readonly kind: string;
+  readonly hasColumn: boolean;
+  readonly mayRead: boolean;
+  /** Row security hides rows from this role, or may. */
+  readonly filtered: boolean;
+  readonly width: number | null;
+  readonly canWrite: boolean;
+  readonly owned: boolean;
+  /** Hexadecimal UTF-8 of a JSON array, sorted bytewise with nulls last. */
+  readonly rows: string | null;
+};
+
+function readTables(rows: readonly Row[] | undefined): readonly VersionTable[] {
+  return ((rows ?? []) as readonly TableRow[]).map((row) => {
+    const unreadable = whyUnreadable(row);
+    return {
+      schema: row.schema,
+      name: row.name,
+      rows: unreadable === null ? parseRows(row.rows) : null,
+      unreadable,
+      width: row.width,
+      isTable: row.kind === "r" || row.kind === "p",
+      canWrite: row.canWrite,
+      owned: row.owned,
+    };
+  });
+}
+
+function whyUnreadable(row: TableRow): VersionTable["unreadable"] {
+  if (!row.mayRead) return "permission";
+  if (!row.hasColumn || row.rows === null) return "shape";
+  // No rows behind row security: none there, or none for us. Nobody can tell.
+  return row.filtered && parseRows(row.rows).length === 0 ? "permission" : null;
+}
+
+function parseRows(hex: string | null): readonly (string | null)[] {
+  return JSON.parse(Buffer.from(hex ?? "", "hex").toString("utf8")) as (string | null)[];
+}
+
+function chooseTable(
+  tables: readonly VersionTable[],
+  wanted: VersionTableName,
+  searchPath: readonly string[],
+): VersionTable | null {
+  const schemas = wanted.schema === null ? searchPath : [wanted.schema];
+  const named = tables.filter(({ name }) => name === wanted.name);
+  const schema = schemas.find((one) => named.some((table) => table.schema === one));
+  return named.find((table) => table.schema === schema) ?? null;
+}
+
+function readTools(
+  rows: readonly Row[] | undefined,
+  chosen: VersionTable | null,
+): Observation["otherTools"] {
+  const found = (rows ?? []) as readonly { tool: string; schema: string; name: string }[];
+  return found
+    .filter(({ schema, name }) => schema !== chosen?.schema || name !== chosen.name)
+    .map(({ tool, schema, name }) => ({ tool, table: `${schema}.${name}` }));
+}
+
+function readFact(row: Row): Fact {
+  const { k, o, n, d } = row as { k: Fact["kind"]; o: string; n: string; d: string };
+  return { kind: k, object: o, name: n, definition: d };
+}
+
+function pause(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, milliseconds);
+  });
+}

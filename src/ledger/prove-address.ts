@@ -1,0 +1,66 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { CannotJudge } from "../core/outcome.ts";
+import { bakeSchema, quoteVersionTable, type VersionTableName } from "./instrument.sql.ts";
+import type { ReplayPlan } from "./replay-once.ts";
+import { describeEnd, runCommand } from "./run-command.ts";
+import type { ScratchDatabase } from "./scratch.ts";
+
+/**
+ * Runs the child's read-only `current` and requires that this database saw it read the version
+ * table. A history must never be replayed on a database that we did not make.
+ * @throws CannotJudge `config`
+ */
+export async function proveAddress(
+  plan: ReplayPlan,
+  database: ScratchDatabase,
+  env: Readonly<Record<string, string>>,
+): Promise<void> {
+  const { commands, versionTable, signal } = plan;
+  const before = await timesRead(database, versionTable);
+  const end = await runCommand(plan, commands.current, env);
+  const heard = await hears(database, versionTable, before, signal);
+  const command = commands.current.join(" ");
+  const lines = end.lastLines.map((line) => `\n${line}`).join("");
+  if (!end.succeeded)
+    throw new CannotJudge(
+      "config",
+      `\`${command}\` ${describeEnd(end)} on the scratch database:${lines}`,
+      ["make the command work with DATABASE_URL, POSTGRES_* or PG* from the environment"],
+    );
+  if (!heard)
+    throw new CannotJudge(
+      "config",
+      `The scratch database never heard from \`${command}\`: env.py takes its address from elsewhere, or uses another version table than ${quoteVersionTable(versionTable)}. Nothing was replayed.${lines}`,
+      [
+        "let env.py take its address from DATABASE_URL, POSTGRES_* or PG*",
+        "name the version table with --version-table if it is another one",
+      ],
+    );
+}
+
+/** A backend hands its counts over when it ends, a little after its client. */
+async function hears(
+  database: ScratchDatabase,
+  versionTable: VersionTableName,
+  before: number,
+  signal: AbortSignal,
+): Promise<boolean> {
+  for (let waited = 0; waited <= 3_000; waited += 50) {
+    if ((await timesRead(database, versionTable)) > before) return true;
+    await sleep(50, undefined, { signal }).catch(() => signal.throwIfAborted());
+  }
+  return false;
+}
+
+/** Our own connection counts too (building the primary key's index was a scan), so it hands over first. */
+async function timesRead(
+  { sql }: ScratchDatabase,
+  versionTable: VersionTableName,
+): Promise<number> {
+  await sql`SELECT pg_catalog.pg_stat_force_next_flush()`;
+  const [row] = await sql<{ scans: number }[]>`
+    SELECT (coalesce(seq_scan, 0) + coalesce(idx_scan, 0))::int AS scans
+    FROM pg_catalog.pg_stat_user_tables
+    WHERE relid = ${quoteVersionTable(versionTable)}::text::regclass AND schemaname <> ${bakeSchema}`;
+  return row?.scans ?? 0;
+}

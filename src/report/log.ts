@@ -1,0 +1,50 @@
+import { styleText } from "node:util";
+import pino from "pino";
+
+/** Something worth telling while a run goes on. Further fields go into the JSON line as they are. */
+export type LogEvent = {
+  readonly level: "debug" | "info" | "warn" | "error";
+  /** A stable name, such as `lock.waiting`. */
+  readonly event: string;
+  readonly msg: string;
+  readonly [field: string]: unknown;
+};
+
+export type Log = (event: LogEvent) => void;
+
+/** One JSON object a line; readable text when a person watches. Everything passes through `redact`. */
+export function openLog(options: {
+  readonly verbose: boolean;
+  readonly isTerminal: boolean;
+  readonly runId: string;
+  readonly write: (text: string) => void;
+  readonly redact: <Value>(value: Value) => Value;
+}): Log {
+  const { verbose, isTerminal, runId, write, redact } = options;
+  const level = verbose ? "debug" : "info";
+  if (isTerminal)
+    return (event) => {
+      if (event.level !== "debug" || verbose)
+        write(`${asText({ ...event, msg: redact(event.msg) })}\n`);
+    };
+  const logger = pino(
+    {
+      level,
+      base: { runId },
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+    },
+    { write },
+  );
+  return (event) => {
+    const { level: severity, event: name, ...rest } = event;
+    const { msg, ...fields } = redact(rest);
+    logger[severity]({ event: name, ...fields }, String(msg));
+  };
+}
+
+function asText({ level, msg }: LogEvent): string {
+  const mark = { debug: "·", info: "▸", warn: "!", error: "✗" }[level];
+  const colour = ({ debug: "gray", info: "cyan", warn: "yellow", error: "red" } as const)[level];
+  return `${styleText(colour, mark)} ${msg}`;
+}

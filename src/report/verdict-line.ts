@@ -1,0 +1,105 @@
+import { z } from "zod";
+import { type Outcome, outcomes } from "../core/outcome.ts";
+
+/** The stable, versioned contract of the last line of every run; the published JSON schema is made from it. */
+export const verdictLine = z
+  .object({
+    v: z.literal(1),
+    verdict: z
+      .enum([
+        "current",
+        "fresh",
+        "behind",
+        "unversioned",
+        "mismatched",
+        "missing-file",
+        "overlapping",
+        "ahead",
+        "drifted",
+        "partial",
+        "unknown",
+        "broken-history",
+      ])
+      .nullable()
+      .describe("the first diagnosis; null where nothing was looked at"),
+    outcome: z.enum(Object.keys(outcomes) as [Outcome, ...Outcome[]]),
+    exit: z.int().min(0).max(255),
+    tool: z.enum(["alembic", "sql", "supabase"]).nullable(),
+    recorded: z.array(z.string()).nullable().describe("the version rows seen at first"),
+    proven: z
+      .array(z.string())
+      .nullable()
+      .describe("the heads of the state that the facts equal; null: none, or not compared"),
+    actions: z
+      .array(
+        z.discriminatedUnion("kind", [
+          z.object({
+            kind: z.literal("stamp"),
+            from: z.array(z.string()),
+            to: z.array(z.string()),
+          }),
+          z.object({ kind: z.literal("widen"), to: z.int() }),
+          z.object({ kind: z.literal("upgrade"), revisions: z.array(z.string()) }),
+        ]),
+      )
+      .describe("what was done; by check: what run would do"),
+    recordedAfter: z.array(z.string()).nullable().describe("the version rows at the end"),
+    ledger: z.enum(["verified", "absent", "stale"]).nullable(),
+    drift: z.object({ missing: z.int(), changed: z.int(), extra: z.int() }),
+    reason: z.string().nullable().describe("what was seen and what it means, when not ready"),
+    next: z.array(z.string()).describe("what a person can do, when not ready"),
+    waitedMs: z.int().describe("waiting for the database"),
+    lockWaitMs: z.int().describe("waiting for the lock"),
+    actedMs: z.int().describe("stamping and upgrading"),
+    server: z.string().nullable().describe("PostgreSQL's version, such as 15.18"),
+    runId: z.string(),
+  })
+  .meta({ title: "Preflight verdict line" });
+
+export type VerdictLine = z.infer<typeof verdictLine>;
+
+/** Kubernetes keeps this much of a termination message. */
+const mostBytes = 4096;
+
+/** One line of JSON, shortened where it would be too long for a termination message. */
+export function formatVerdictLine(line: VerdictLine): string {
+  const checked = verdictLine.parse(line);
+  for (const most of [Infinity, 20, 5, 1]) {
+    const text = JSON.stringify(shorten(checked, most));
+    if (Buffer.byteLength(text) <= mostBytes) return text;
+  }
+  return JSON.stringify(shorten({ ...checked, next: [], actions: [] }, 1));
+}
+
+function shorten(line: VerdictLine, most: number): VerdictLine {
+  if (most === Infinity) return line;
+  const length = most * 100;
+  return {
+    ...line,
+    recorded: line.recorded && few(line.recorded),
+    recordedAfter: line.recordedAfter && few(line.recordedAfter),
+    proven: line.proven && few(line.proven),
+    actions: line.actions.map((action) => {
+      switch (action.kind) {
+        case "stamp":
+          return { ...action, from: few(action.from), to: few(action.to) };
+        case "upgrade":
+          return { ...action, revisions: few(action.revisions) };
+        case "widen":
+          return action;
+      }
+    }),
+    reason: line.reason && clip(line.reason),
+    next: few(line.next).map(clip),
+  };
+
+  function few(items: readonly string[]): string[] {
+    return items.length <= most
+      ? [...items]
+      : [...items.slice(0, most), `… ${items.length - most} more`];
+  }
+
+  function clip(text: string): string {
+    return text.length <= length ? text : `${text.slice(0, length)}…`;
+  }
+}

@@ -1,0 +1,142 @@
+import { parseArgs } from "node:util";
+import { nearest } from "./nearest.ts";
+import { type Flag, settingsTable } from "./settings-table.ts";
+import type { CommandName } from "./settings.ts";
+
+/** What argv says, before any value is judged. */
+export type Arguments =
+  | { readonly kind: "help"; readonly command: CommandName | null }
+  | { readonly kind: "version" }
+  | {
+      readonly kind: "arguments";
+      readonly command: CommandName;
+      /** The text after each flag; "true" for a flag that takes no value. */
+      readonly flags: ReadonlyMap<Flag, string>;
+      /** The words after `--`. */
+      readonly exec: readonly string[];
+      /** Usage faults, all of them. */
+      readonly faults: readonly string[];
+    };
+
+const commandNames = ["run", "check", "bake", "audit"] as const satisfies readonly CommandName[];
+
+/**
+ * Read argv, without the program's own name. `parseArgs` would stop at the first fault in strict mode,
+ * so it only cuts argv into tokens, and every token is judged here.
+ */
+export function parseArguments(argv: readonly string[]): Arguments {
+  const { tokens } = parseArgs({ args: [...argv], options, strict: false, tokens: true });
+  const end = tokens.find((token) => token.kind === "option-terminator")?.index ?? argv.length;
+  const before = tokens.filter((token) => token.index < end);
+  const given = before.filter((token) => token.kind === "option").filter(isFirstOfCluster);
+  const strays = withoutValuesOfUnknownFlags(before);
+  const typed = commandNames.find((name) => name === strays[0]?.value);
+
+  const asked = (name: string) =>
+    given.some((token) => token.name === name && token.value === undefined);
+  if (asked("help")) return { kind: "help", command: typed ?? null };
+  if (asked("version")) return { kind: "version" };
+
+  const flags = new Map<Flag, string>();
+  const faults: string[] = [];
+  const [first] = strays;
+  const unknownCommand = first !== undefined && typed === undefined;
+  if (unknownCommand) faults.push(describeUnknownCommand(first));
+  for (const stray of strays.slice(1)) {
+    faults.push(`argument ${stray.index + 1} is one too many; a command to start goes after --`);
+  }
+  const command = typed ?? "run";
+  for (const token of given) {
+    const fault = isFlag(token.name) ? faultOfFlag(token, flags) : describeUnknownFlag(token);
+    if (fault !== null && !faults.includes(fault)) faults.push(fault);
+    if (fault === null && isFlag(token.name)) flags.set(token.name, token.value ?? "true");
+  }
+  if (!unknownCommand) faults.push(...flagsOfOtherCommands(command, flags));
+
+  const exec = argv.slice(end + 1);
+  if (exec[0] === "") faults.push("the command after -- has no name");
+  if (exec.length > 0 && command !== "run") {
+    faults.push(`preflight ${command} starts no command: leave out -- and what follows`);
+  }
+  return { kind: "arguments", command, flags, exec, faults };
+}
+
+const options = {
+  help: { type: "boolean", short: "h" },
+  version: { type: "boolean" },
+  ...Object.fromEntries(
+    Object.entries(settingsTable).map(([flag, { placeholder }]) => [
+      flag,
+      { type: placeholder === null ? ("boolean" as const) : ("string" as const) },
+    ]),
+  ),
+} as const;
+
+type Token = NonNullable<ReturnType<typeof parseArgs>["tokens"]>[number];
+type FlagToken = Extract<Token, { kind: "option" }>;
+type Word = Extract<Token, { kind: "positional" }>;
+
+/** `-pSecret` is one unknown flag, not seven. */
+function isFirstOfCluster(token: FlagToken, at: number, all: readonly FlagToken[]): boolean {
+  return token.name === "help" || all[at - 1]?.index !== token.index;
+}
+
+/** A word right after an unknown flag is taken for its value: one mistake, one fault, and it may be a secret. */
+function withoutValuesOfUnknownFlags(tokens: readonly Token[]): readonly Word[] {
+  return tokens.filter((token, at): token is Word => {
+    if (token.kind !== "positional") return false;
+    const previous = tokens[at - 1];
+    const isCommand = commandNames.some((name) => name === token.value);
+    return isCommand || previous?.kind !== "option" || Object.hasOwn(options, previous.name);
+  });
+}
+
+/** Only a plain word is repeated: anything else may be an address with a password. */
+function describeUnknownCommand({ value, index }: Word): string {
+  const known = commandNames.join(", ");
+  if (!/^[a-z][a-z-]{0,30}$/.test(value)) {
+    return `argument ${index + 1} is no command (${known}); a command to start goes after --`;
+  }
+  const meant = nearest(value, commandNames);
+  if (meant !== null) return `unknown command ${value}; did you mean ${meant}?`;
+  return `unknown command ${value}; there are ${known}, and a command to start goes after --`;
+}
+
+function describeUnknownFlag({ name, rawName, value, index }: FlagToken): string | null {
+  if (name === "help" || name === "version") {
+    return value === undefined ? null : `${rawName} takes no value`;
+  }
+  if (!/^--?[A-Za-z][\w-]*$/.test(rawName)) return `argument ${index + 1} is an unknown flag`;
+  const meant = nearest(name, [...Object.keys(settingsTable), "help", "version"]);
+  return `unknown flag ${rawName}${meant === null ? "" : `; did you mean --${meant}?`}`;
+}
+
+function faultOfFlag(token: FlagToken, seen: ReadonlyMap<Flag, string>): string | null {
+  const { name, value, inlineValue } = token;
+  if (!isFlag(name)) return null;
+  const { placeholder } = settingsTable[name];
+  if (placeholder === null) return value === undefined ? null : `--${name} takes no value`;
+  if (value === undefined || value === "")
+    return `--${name} needs a value: --${name} ${placeholder}`;
+  if (!inlineValue && value.startsWith("-") && value !== "-") {
+    return `--${name} needs a value; one that begins with - is written --${name}=${placeholder}`;
+  }
+  return seen.has(name) ? `--${name} is given twice` : null;
+}
+
+/** `run --check-only` takes the flags of `check` too. */
+function flagsOfOtherCommands(
+  command: CommandName,
+  flags: ReadonlyMap<Flag, string>,
+): readonly string[] {
+  const effective = command === "run" && flags.has("check-only") ? "check" : command;
+  return [...flags.keys()].flatMap((flag) => {
+    const commands: readonly CommandName[] = settingsTable[flag].commands;
+    if (commands.includes(command) || commands.includes(effective)) return [];
+    return [`preflight ${command} does not take --${flag}; it belongs to ${commands.join(", ")}`];
+  });
+}
+
+function isFlag(name: string): name is Flag {
+  return Object.hasOwn(settingsTable, name);
+}

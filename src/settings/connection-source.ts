@@ -1,0 +1,132 @@
+import type { Connection } from "./connection.ts";
+import { libpqParameters } from "./connection-parameters.ts";
+import { parseConnectionUrl } from "./connection-url.ts";
+import type { Findings, Sources } from "./findings.ts";
+import { type Parameter, type Parameters, toConnection } from "./to-connection.ts";
+import { isSet, readVariable } from "./variables.ts";
+
+/** The database to judge, from the first source that is set; null when the findings say why there is none. */
+export function readDatabase(sources: Sources, findings: Findings): Connection | null {
+  const before = findings.faults.length;
+  const connection = readFirstSource(sources, findings);
+  return findings.faults.length > before ? null : connection;
+}
+
+/**
+ * The server on which `bake` makes its own databases; null when none is named. libpq's variables, which may
+ * name the real database, fill in nothing here.
+ */
+export function readScratch(
+  flag: string | null,
+  sources: Sources,
+  findings: Findings,
+): Connection | null {
+  const name = "PREFLIGHT_SCRATCH_URL";
+  const text = flag ?? readVariable(name, sources, findings);
+  if (text === null) return null;
+  const alone: Sources = { ...sources, env: {} };
+  return readUrl(flag === null ? name : "--scratch-url", text, new Map(), alone, findings);
+}
+
+function readFirstSource(sources: Sources, findings: Findings): Connection | null {
+  const { env } = sources;
+  const url = ["PREFLIGHT_DATABASE_URL", "DATABASE_URL"].find((name) => isSet(env, name));
+  if (url !== undefined) {
+    const text = readVariable(url, sources, findings);
+    return text === null
+      ? null
+      : readUrl(url, text, libpqVariables(sources, findings), sources, findings);
+  }
+  if (isSet(env, "POSTGRES_HOST")) return readParts(sources, findings);
+  const libpqs = libpqAddress.find((name) => isSet(env, name));
+  if (libpqs !== undefined) {
+    if (postgresParts.some((name) => isSet(env, name))) {
+      findings.warnings.push(
+        "POSTGRES_… counts only with POSTGRES_HOST: libpq's variables are used instead",
+      );
+    }
+    return toConnection(libpqs, libpqVariables(sources, findings), sources, findings);
+  }
+  const halves = postgresParts.filter((name) => isSet(env, name));
+  findings.faults.push(
+    halves.length > 0
+      ? `${halves.join(", ")} without POSTGRES_HOST: the database's host is not known`
+      : "no database is named: set PREFLIGHT_DATABASE_URL, or DATABASE_URL, or POSTGRES_HOST with POSTGRES_PORT, POSTGRES_USER, POSTGRES_PASSWORD and POSTGRES_DB, or PGHOST and libpq's other variables; each also as NAME_FILE",
+  );
+  return null;
+}
+
+const postgresParts = [
+  "POSTGRES_PORT",
+  "POSTGRES_USER",
+  "POSTGRES_PASSWORD",
+  "POSTGRES_DB",
+] as const;
+
+/** The libpq variables that say where a database is; the others only say how to speak to it. */
+const libpqAddress = [
+  "PGHOST",
+  "PGHOSTADDR",
+  "PGPORT",
+  "PGUSER",
+  "PGPASSWORD",
+  "PGDATABASE",
+  "PGSERVICE",
+] as const;
+
+function readUrl(
+  name: string,
+  text: string,
+  fill: Parameters,
+  sources: Sources,
+  findings: Findings,
+): Connection | null {
+  const reading = parseConnectionUrl(text);
+  if (reading.kind === "faults") {
+    findings.faults.push(...reading.faults.map((fault) => `${name} ${fault}`));
+    return null;
+  }
+  const own = [...reading.parameters].map(([keyword, value]): [string, Parameter] => [
+    keyword,
+    { value, place: `${keyword} in ${name}` },
+  ]);
+  return toConnection(name, new Map([...fill, ...own]), sources, findings);
+}
+
+/**
+ * The variables of PostgreSQL's container image, with that image's defaults (user `postgres`). Only the port is
+ * not taken from libpq's variables: whoever names the host this way means its usual port.
+ */
+function readParts(sources: Sources, findings: Findings): Connection | null {
+  const read = (keyword: string, name: string, standard: string | null) => {
+    const value = readVariable(name, sources, findings) ?? standard;
+    return value === null ? [] : [[keyword, { value, place: name }] as const];
+  };
+  const port = read("port", "POSTGRES_PORT", "5432");
+  // Kubernetes injects POSTGRES_PORT=tcp://10.0.0.1:5432 beside a service named "postgres".
+  const isInjected = port.some(([, { value }]) => value.startsWith("tcp://"));
+  if (isInjected) {
+    findings.warnings.push("POSTGRES_PORT is Kubernetes' own variable for a service: 5432 is used");
+  }
+  const own: (readonly [string, Parameter])[] = [
+    ...read("host", "POSTGRES_HOST", null),
+    ...(isInjected ? ([["port", { value: "5432", place: "POSTGRES_PORT" }]] as const) : port),
+    ...read("user", "POSTGRES_USER", "postgres"),
+    ...read("password", "POSTGRES_PASSWORD", null),
+    ...read("dbname", "POSTGRES_DB", null),
+  ];
+  const fill = new Map(libpqVariables(sources, findings));
+  fill.delete("hostaddr");
+  fill.delete("dbname");
+  return toConnection("POSTGRES_HOST", new Map([...fill, ...own]), sources, findings);
+}
+
+/** What libpq would take from the environment for whatever an address leaves out. */
+function libpqVariables(sources: Sources, findings: Findings): Parameters {
+  return new Map(
+    Object.entries(libpqParameters).flatMap(([keyword, { variable }]) => {
+      const value = variable === null ? null : readVariable(variable, sources, findings);
+      return value === null || variable === null ? [] : [[keyword, { value, place: variable }]];
+    }),
+  );
+}

@@ -1,0 +1,181 @@
+import { libpqParameters } from "./connection-parameters.ts";
+
+/** libpq's keywords and their values, as `PQconninfoParse` would give them; or what is wrong. */
+export type UrlReading =
+  | { readonly kind: "parameters"; readonly parameters: ReadonlyMap<string, string> }
+  | { readonly kind: "faults"; readonly faults: readonly string[] };
+
+/**
+ * Read a connection URL as libpq does (`conninfo_uri_parse`), and refuse one that libpq, SQLAlchemy and
+ * other readers take apart differently. Faults continue the name of the setting, and repeat no value.
+ */
+export function parseConnectionUrl(url: string): UrlReading {
+  const [, scheme = null, rest = ""] = /^([a-z0-9+]+):\/\/(.*)$/s.exec(url) ?? [];
+  if (scheme === null || !schemes.includes(scheme)) {
+    return faulty([
+      `must begin with ${schemes.slice(0, 2).join(":// or ")}:// (or postgresql+driver://)`,
+    ]);
+  }
+  const ambiguities = findAmbiguities(rest);
+  if (ambiguities.length > 0) return faulty(ambiguities);
+
+  const [, userinfo, authority = "", path, query] =
+    /^(?:([^@]*)@)?([^/?]*)(?:\/([^?]*))?(?:\?(.*))?$/s.exec(rest) ?? [];
+  const [user, password] = (userinfo ?? "").split(":");
+  const hosts = parseHosts(authority);
+  const parts = parseQuery(query ?? "", scheme);
+  const faults = [...hosts.faults, ...parts.faults];
+  if (faults.length > 0) return faulty(faults);
+
+  const parameters = new Map<string, string>();
+  const put = (keyword: string, value: string | undefined) => {
+    if (value !== undefined && value !== "") parameters.set(keyword, value);
+  };
+  put("user", decode(user ?? ""));
+  put("password", decode(password ?? ""));
+  put("host", hosts.host);
+  put("port", hosts.port);
+  put("dbname", decode(path ?? ""));
+  for (const [keyword, value] of parts.pairs) put(keyword, value);
+  return { kind: "parameters", parameters };
+}
+
+const schemes: readonly string[] = [
+  "postgresql",
+  "postgres",
+  "postgresql+psycopg",
+  "postgresql+psycopg2",
+  "postgresql+asyncpg",
+  "postgresql+pg8000",
+];
+
+/** Parameters that SQLAlchemy hands to a driver and libpq does not know: of no meaning for one look. */
+const driverParameters: Readonly<Record<string, readonly string[]>> = {
+  "postgresql+asyncpg": [
+    "async_fallback",
+    "command_timeout",
+    "max_cacheable_statement_size",
+    "max_cached_statement_lifetime",
+    "prepared_statement_cache_size",
+    "prepared_statement_name_func",
+    "statement_cache_size",
+    "timeout",
+  ],
+  "postgresql+pg8000": ["tcp_keepalive", "timeout"],
+};
+
+/**
+ * Where readers differ. libpq ends the user's part at the first `@`, SQLAlchemy at the first or the last by
+ * version, and readers built on URL libraries end it at `/`, `?` or `#` too; libpq refuses a `%` that
+ * SQLAlchemy keeps; white space is cut off by one and kept by another.
+ */
+function findAmbiguities(rest: string): readonly string[] {
+  const before = rest.slice(0, Math.max(0, rest.lastIndexOf("@")));
+  const colons = before.split(":").length - 1;
+  const raw = [
+    ...(/[@/?]/.test(before) ? ["@"] : []),
+    ...(before.includes("/") ? ["/"] : []),
+    ...(before.includes("?") ? ["?"] : []),
+    ...(rest.includes("#") ? ["#"] : []),
+    ...(colons > 1 ? [":"] : []),
+    ...(/%(?![0-9A-Fa-f]{2})/.test(rest) ? ["%"] : []),
+  ];
+  const faults = raw.map((sign) => {
+    const code = encodeURIComponent(sign);
+    return `holds a "${sign}" that programs read in different ways: where it is part of a name or a password, write ${code}`;
+  });
+  // oxlint-disable-next-line no-control-regex
+  if (/[\s\u0000-\u001f\u007f]/.test(rest)) {
+    faults.push("holds white space or a line break: write a space as %20");
+  }
+  if (rest.includes("%00")) faults.push("holds %00, which no PostgreSQL name or password can");
+  if (raw.includes("%") || isDecodable(rest)) return faults;
+  return [...faults, "holds percent-encoded bytes that are not UTF-8"];
+}
+
+/** `host[:port]`, comma-separated; the ports keep their places, empty where none is given, as in libpq. */
+function parseHosts(authority: string): {
+  readonly host: string;
+  readonly port: string;
+  readonly faults: readonly string[];
+} {
+  const pairs = authority.split(",").map((text) => {
+    const [, literal, name, port = ""] =
+      /^(?:\[([^[\]]+)\]|([^[\]:]*))(?::([^:]*))?$/.exec(text) ?? [];
+    const host = literal ?? name;
+    return host === undefined ? null : { host: decode(host), port: decode(port) };
+  });
+  const readable = pairs.filter((pair) => pair !== null);
+  const comma = readable.some(({ host, port }) => /,/.test(host + port));
+  const faults = [
+    ...(readable.length < pairs.length
+      ? ["names a host in a form that is not host, host:port or [IPv6 address]:port"]
+      : []),
+    ...(comma ? ["holds %2C in a host: separate hosts with plain commas"] : []),
+  ];
+  return {
+    host: readable.map(({ host }) => host).join(","),
+    port: readable.map(({ port }) => port).join(","),
+    faults,
+  };
+}
+
+function parseQuery(
+  query: string,
+  scheme: string,
+): { readonly pairs: ReadonlyMap<string, string>; readonly faults: readonly string[] } {
+  const pairs = new Map<string, string>();
+  const faults: string[] = [];
+  const parts = query === "" ? [] : query.replace(/&$/, "").split("&");
+  for (const [index, part] of parts.entries()) {
+    const [key = "", value, ...more] = part.split("=");
+    const keyword = decode(key);
+    if (value === undefined || more.length > 0) {
+      faults.push(
+        `must write each parameter as name=value, with %3D for a further =: number ${index + 1} is not`,
+      );
+    } else if (pairs.has(keyword)) {
+      faults.push(
+        `gives parameter ${index + 1} a second time: several hosts are separated by commas`,
+      );
+    } else if (value.includes("+") && plusMatters.includes(keyword)) {
+      // libpq keeps it, SQLAlchemy and other readers of query strings make it a space.
+      faults.push(`holds a "+" in parameter ${index + 1}: write %2B for a plus or %20 for a space`);
+    } else if (isLibpqs(keyword)) {
+      pairs.set(keyword, decode(value));
+    } else if (!(driverParameters[scheme] ?? []).includes(keyword)) {
+      faults.push(`has a parameter that libpq does not know: ${nameOf(keyword, index, query)}`);
+    }
+  }
+  return { pairs, faults };
+}
+
+/** `ssl` is asyncpg's word for `sslmode`. */
+function isLibpqs(keyword: string): boolean {
+  return keyword === "ssl" || Object.hasOwn(libpqParameters, keyword);
+}
+
+/** A raw "&" in a password makes the rest of it look like a keyword, which is then not repeated. */
+function nameOf(keyword: string, index: number, query: string): string {
+  const isPlain = /^[A-Za-z][A-Za-z0-9_]{0,40}$/.test(keyword) && !/password|secret/i.test(query);
+  return isPlain ? keyword : `number ${index + 1}`;
+}
+
+const plusMatters: readonly string[] = ["user", "password", "dbname", "host", "options"];
+
+function decode(text: string): string {
+  return decodeURIComponent(text);
+}
+
+function isDecodable(text: string): boolean {
+  try {
+    decodeURIComponent(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function faulty(faults: readonly string[]): UrlReading {
+  return { kind: "faults", faults };
+}

@@ -1,0 +1,129 @@
+import { parseArguments } from "./arguments.ts";
+import type { Connection } from "./connection.ts";
+import { readDatabase, readScratch } from "./connection-source.ts";
+import type { Findings, Sources } from "./findings.ts";
+import { collectSecrets } from "./secrets.ts";
+import { type Flag, type SettingRow, settingsTable, type Values } from "./settings-table.ts";
+import type { CommandName, Settings, SettingsResult } from "./settings.ts";
+import { describeUnknownVariables } from "./unknown-variables.ts";
+
+/**
+ * Flags and environment → settings, or every fault at once. flag > environment > default.
+ * `argv` is without the program's own name; `readFile` throws when it cannot read; `osUser` is libpq's
+ * default user name, null where the operating system has none for us.
+ */
+export function readSettings(
+  argv: readonly string[],
+  env: Sources["env"],
+  readFile: Sources["readFile"],
+  osUser: string | null,
+): SettingsResult {
+  const line = parseArguments(argv);
+  if (line.kind !== "arguments") return line;
+
+  const sources: Sources = { env, readFile, osUser };
+  const findings: Findings = { faults: [], warnings: [] };
+  const usage = [...line.faults];
+  const checkOnly =
+    line.command === "run" && readValue("check-only", line.flags, env, findings) === true;
+  const command = checkOnly ? "check" : line.command;
+  if (checkOnly && line.exec.length > 0) {
+    usage.push("--check-only starts no command: leave out -- and what follows");
+  }
+
+  const values = readValues(command, line.flags, env, findings);
+  const needsDatabase = command === "run" || command === "check";
+  const database = needsDatabase ? readDatabase(sources, findings) : null;
+  const scratch =
+    command === "bake" && !values.check
+      ? readScratch(line.flags.get("scratch-url") ?? null, sources, findings)
+      : null;
+
+  const faults = [...new Set([...usage, ...findings.faults])];
+  if (faults.length > 0) {
+    return { kind: "faults", outcome: usage.length > 0 ? "usage" : "config", faults };
+  }
+  return {
+    kind: "settings",
+    settings: {
+      ...toSettings(command, values, database, scratch),
+      verbose: values.verbose || isDebug(env),
+      exec: line.exec,
+      warnings: [...findings.warnings, ...describeUnknownVariables(env)],
+      secrets: collectSecrets(sources, [database, scratch], line.flags.get("scratch-url") ?? null),
+    },
+  };
+}
+
+function toSettings(
+  command: CommandName,
+  values: Values,
+  database: Connection | null,
+  scratch: Connection | null,
+): Omit<Settings, "verbose" | "exec" | "warnings" | "secrets"> {
+  return {
+    command,
+    database,
+    migrations: values.migrations,
+    tool: values.tool,
+    versionTable: values["version-table"],
+    ledger: values.ledger,
+    policy: {
+      stamp: values.stamp,
+      drift: values.drift,
+      ahead: values.ahead,
+      assume: values.assume,
+    },
+    timeout: values.timeout,
+    lockTimeout: values["lock-timeout"],
+    upgradeTimeout: values["upgrade-timeout"],
+    upgradeCommand: values["upgrade-command"],
+    exitCode: values["exit-code"],
+    bakeCheck: values.check,
+    scratch,
+  };
+}
+
+/** Only what the command accepts is read from flags and environment; the rest has its default. */
+function readValues(
+  command: CommandName,
+  flags: ReadonlyMap<Flag, string>,
+  env: Sources["env"],
+  findings: Findings,
+): Values {
+  const entries = (Object.keys(settingsTable) as Flag[]).map((flag) => {
+    const { commands }: SettingRow = settingsTable[flag];
+    const accepted = commands.includes(command);
+    return [flag, accepted ? readValue(flag, flags, env, findings) : readDefault(flag)] as const;
+  });
+  // Each row's own schema made its value: the table's type says which.
+  return Object.fromEntries(entries) as Values;
+}
+
+/** A wrong value is a fault, and its default stands in so that the other settings are still judged. */
+function readValue<F extends Flag>(
+  flag: F,
+  flags: ReadonlyMap<Flag, string>,
+  env: Sources["env"],
+  findings: Findings,
+): Values[F] {
+  const { schema, variable }: SettingRow = settingsTable[flag];
+  const fromFlag = flags.get(flag);
+  const text = fromFlag ?? env[variable] ?? "";
+  if (text === "") return readDefault(flag);
+  const parsed = schema.safeParse(text);
+  if (parsed.success) return parsed.data as Values[F];
+  const name = fromFlag === undefined ? variable : `--${flag}`;
+  findings.faults.push(...parsed.error.issues.map(({ message }) => `${name} ${message}`));
+  return readDefault(flag);
+}
+
+function readDefault<F extends Flag>(flag: F): Values[F] {
+  const row: SettingRow = settingsTable[flag];
+  return (row.default === null ? null : row.schema.parse(row.default)) as Values[F];
+}
+
+/** Other programs give DEBUG other meanings (`DEBUG=app:*`), so only a plain yes counts. */
+function isDebug(env: Sources["env"]): boolean {
+  return ["true", "1"].includes((env["DEBUG"] ?? "").toLowerCase());
+}

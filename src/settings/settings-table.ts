@@ -1,0 +1,197 @@
+import type { z } from "zod";
+import type { CommandName } from "./settings.ts";
+import {
+  anyText,
+  duration,
+  limit,
+  oneOf,
+  revisionId,
+  tableName,
+  words,
+  yesOrNo,
+} from "./values.ts";
+
+/** One setting: its flag is the key in the table. */
+export type SettingRow = {
+  /** What stands for the value in the help; null: a yes-or-no flag, which takes no value. */
+  readonly placeholder: string | null;
+  readonly variable: string;
+  /** The text that counts where nothing is given, read by the same schema; null: the value is null. */
+  readonly default: string | null;
+  readonly commands: readonly CommandName[];
+  readonly about: string;
+  readonly schema: z.ZodType<unknown, string>;
+};
+
+const everywhere = ["run", "check", "bake", "audit"] as const;
+const judging = ["run", "check"] as const;
+const upgrading = ["run", "check", "bake"] as const;
+
+/** THE table of flags: parsing, the environment, `--help` and the README all read it. */
+export const settingsTable = {
+  migrations: {
+    placeholder: "PATH",
+    variable: "PREFLIGHT_MIGRATIONS",
+    default: null,
+    commands: everywhere,
+    about: "where the migrations are; without it they are found by convention",
+    schema: anyText,
+  },
+  tool: {
+    placeholder: "NAME",
+    variable: "PREFLIGHT_TOOL",
+    default: null,
+    commands: everywhere,
+    about:
+      "the migration tool: alembic, sql or supabase; without it, the one whose files are there",
+    schema: oneOf(["alembic", "sql", "supabase"]),
+  },
+  "version-table": {
+    placeholder: "NAME",
+    variable: "PREFLIGHT_VERSION_TABLE",
+    default: null,
+    commands: upgrading,
+    about: "[schema.]name of the version table, where it is not the tool's usual one",
+    schema: tableName,
+  },
+  ledger: {
+    placeholder: "FILE",
+    variable: "PREFLIGHT_LEDGER",
+    default: null,
+    commands: everywhere,
+    about: "the ledger; without it, preflight.ledger.json beside the migrations",
+    schema: anyText,
+  },
+  stamp: {
+    placeholder: "WHEN",
+    variable: "PREFLIGHT_STAMP",
+    default: "proven",
+    commands: judging,
+    about: "write version rows when the schema proves them (proven), or never",
+    schema: oneOf(["proven", "never"]),
+  },
+  drift: {
+    placeholder: "HOW",
+    variable: "PREFLIGHT_DRIFT",
+    default: "fail",
+    commands: judging,
+    about: "stop at a schema that no revision makes (fail), or only report it (warn)",
+    schema: oneOf(["fail", "warn"]),
+  },
+  ahead: {
+    placeholder: "HOW",
+    variable: "PREFLIGHT_AHEAD",
+    default: "compatible",
+    commands: judging,
+    about:
+      "a database newer than this image: start when all that the image needs is there (compatible), always (allow) or never (refuse)",
+    schema: oneOf(["compatible", "allow", "refuse"]),
+  },
+  assume: {
+    placeholder: "REVISION",
+    variable: "PREFLIGHT_ASSUME",
+    default: null,
+    commands: judging,
+    about: "your word for the revision of an unproven database; still checked against its tables",
+    schema: revisionId,
+  },
+  timeout: {
+    placeholder: "DURATION",
+    variable: "PREFLIGHT_TIMEOUT",
+    default: "60s",
+    commands: upgrading,
+    about: "how long to wait for the database",
+    schema: duration,
+  },
+  "lock-timeout": {
+    placeholder: "DURATION",
+    variable: "PREFLIGHT_LOCK_TIMEOUT",
+    default: "10m",
+    commands: judging,
+    about: "how long to wait for another instance that is upgrading",
+    schema: duration,
+  },
+  "upgrade-timeout": {
+    placeholder: "DURATION",
+    variable: "PREFLIGHT_UPGRADE_TIMEOUT",
+    default: "none",
+    commands: upgrading,
+    about: "how long the upgrade may run before it is stopped",
+    schema: limit,
+  },
+  "upgrade-command": {
+    placeholder: "COMMAND",
+    variable: "PREFLIGHT_UPGRADE_COMMAND",
+    default: null,
+    commands: upgrading,
+    about: "replaces the tool's own upgrade command; split into words, and no shell runs it",
+    schema: words,
+  },
+  "check-only": {
+    placeholder: null,
+    variable: "PREFLIGHT_CHECK_ONLY",
+    default: "false",
+    commands: ["run"],
+    about: "the same as preflight check",
+    schema: yesOrNo,
+  },
+  "exit-code": {
+    placeholder: null,
+    variable: "PREFLIGHT_EXIT_CODE",
+    default: "false",
+    commands: ["check"],
+    about: "exit with 30 when run would stamp or upgrade",
+    schema: yesOrNo,
+  },
+  check: {
+    placeholder: null,
+    variable: "PREFLIGHT_CHECK",
+    default: "false",
+    commands: ["bake"],
+    about: "only say whether the ledger is up to date with the files; needs no database",
+    schema: yesOrNo,
+  },
+  "scratch-url": {
+    placeholder: "URL",
+    variable: "PREFLIGHT_SCRATCH_URL",
+    default: null,
+    commands: ["bake"],
+    about:
+      "a server on which bake creates and drops databases of its own; the variable also as …_FILE",
+    schema: anyText,
+  },
+  verbose: {
+    placeholder: null,
+    variable: "PREFLIGHT_VERBOSE",
+    default: "false",
+    commands: everywhere,
+    about: "detailed logs; DEBUG=true does the same",
+    schema: yesOrNo,
+  },
+} as const satisfies Record<string, SettingRow>;
+
+export type Flag = keyof typeof settingsTable;
+
+/** The parsed value of every flag; null where nothing was given and there is no default. */
+export type Values = {
+  readonly [F in Flag]:
+    | z.output<(typeof settingsTable)[F]["schema"]>
+    | ((typeof settingsTable)[F]["default"] extends string ? never : null);
+};
+
+/** Variables that name the database, and what they mean. */
+export type AddressRow = { readonly variable: string; readonly about: string };
+
+/** Where the address of the database may stand, in the order in which it is looked for. */
+export const addressTable = [
+  { variable: "PREFLIGHT_DATABASE_URL", about: "the database, as a direct, unpooled URL" },
+  { variable: "DATABASE_URL", about: "the application's own URL" },
+  {
+    variable: "POSTGRES_HOST, POSTGRES_PORT, POSTGRES_USER, POSTGRES_PASSWORD, POSTGRES_DB",
+    about: "the address in parts; counts when POSTGRES_HOST is set",
+  },
+  {
+    variable: "PGHOST, PGPORT, PGUSER, PGPASSWORD, PGDATABASE, PGSSLMODE, …",
+    about: "libpq's own variables; they also fill in what a URL leaves out",
+  },
+] as const satisfies readonly AddressRow[];

@@ -1,0 +1,56 @@
+import type { Findings, Sources } from "./findings.ts";
+
+/** Set means not empty: an empty variable counts as absent, as does `NAME_FILE`. */
+export function isSet(env: Sources["env"], name: string): boolean {
+  return hasText(env[name]) || hasText(env[`${name}_FILE`]);
+}
+
+/**
+ * The text of `NAME`, or of the file that `NAME_FILE` names, without a byte order mark and trailing line
+ * breaks. Null when it is not set, or when it cannot be used and the findings say why.
+ */
+export function readVariable(name: string, sources: Sources, findings: Findings): string | null {
+  const { env, readFile } = sources;
+  const text = env[name] ?? "";
+  const path = env[`${name}_FILE`] ?? "";
+  if (text !== "" && path !== "") {
+    findings.faults.push(`${name} and ${name}_FILE are both set: which one counts is not clear`);
+    return null;
+  }
+  if (text !== "") return text;
+  if (path === "") return null;
+  const secret = readSecretFile(path, readFile);
+  if (secret.kind === "text") return secret.text;
+  findings.faults.push(`${name}_FILE names a file that ${secret.why}`);
+  return null;
+}
+
+/** Longer files are no secrets but a mistake, such as a path to a dump or to a device. */
+const longestSecret = 64 * 1024;
+
+function readSecretFile(
+  path: string,
+  readFile: Sources["readFile"],
+): { kind: "text"; text: string } | { kind: "fault"; why: string } {
+  let raw: string;
+  try {
+    raw = readFile(path);
+  } catch (error) {
+    // The path is not repeated: people put the secret itself there.
+    return { kind: "fault", why: `cannot be read${codeOf(error)}` };
+  }
+  if (raw.length > longestSecret) return { kind: "fault", why: "is longer than 64 KiB" };
+  const text = raw.replace(/^\uFEFF/, "").replace(/[\r\n]+$/, "");
+  if (text === "") return { kind: "fault", why: "is empty" };
+  if (text.includes("\0")) return { kind: "fault", why: "holds a NUL byte" };
+  return { kind: "text", text };
+}
+
+function codeOf(error: unknown): string {
+  const code = error instanceof Error && "code" in error ? error.code : null;
+  return typeof code === "string" && /^E[A-Z]+$/.test(code) ? ` (${code})` : "";
+}
+
+function hasText(value: string | undefined): boolean {
+  return value !== undefined && value !== "";
+}

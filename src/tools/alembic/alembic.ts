@@ -1,0 +1,49 @@
+import { buildGraph } from "../../core/graph.ts";
+import type { Candidate, FoundHistory, Tool } from "../tool.ts";
+import { findAlembic, locateAlembic } from "./locate.ts";
+import type { AlembicLocation } from "./location.ts";
+import { type AlembicReading, readAlembic } from "./read.ts";
+import { readDeleted } from "./retired.ts";
+
+export const alembic: Tool = {
+  name: "alembic",
+  find: async (where) => (await findAlembic(where)).map(candidate),
+  locate: async (path, where) => {
+    const location = await locateAlembic(path, where);
+    return location === null ? null : candidate(location);
+  },
+};
+
+function candidate(location: AlembicLocation): Candidate {
+  return {
+    tool: "alembic",
+    place: location.place,
+    read: async () => found(await readAlembic(location)),
+  };
+}
+
+function found(reading: AlembicReading): FoundHistory {
+  const { location } = reading;
+  return {
+    tool: "alembic",
+    graph: graphOf(reading),
+    warnings: reading.warnings,
+    root: location.root,
+    ledgerDirectory: location.ledgerDirectory,
+    versionTable: "alembic_version",
+    versionColumn: "version_num",
+    commands: location.commands,
+    readDeleted: async () => await readDeleted(reading),
+  };
+}
+
+/** A parent that seems to be missing may stand in a file that cannot be read: then only that file is worth naming. */
+function graphOf({ revisions, faults }: AlembicReading): FoundHistory["graph"] {
+  const graph = buildGraph("alembic", revisions);
+  if (faults.length === 0) return graph;
+  const others = graph.kind === "broken" ? graph.faults : [];
+  const certain = others.filter(
+    ({ kind }) => kind !== "missing-parent" && kind !== "missing-dependency",
+  );
+  return { kind: "broken", faults: [...faults, ...certain] };
+}

@@ -1,0 +1,37 @@
+import { CannotJudge } from "../../core/outcome.ts";
+import type { Commands } from "../tool.ts";
+
+/** `alembic`, started in `cwd`; `config`: what `-c` names, null where Alembic finds its configuration by itself. */
+export function alembicCommands(cwd: string, config: string | null): Commands {
+  const program = config === null ? ["alembic"] : ["alembic", "-c", config];
+  return {
+    cwd,
+    upgrade: (target) => [...program, "upgrade", target],
+    current: () => [...program, "current"],
+  };
+}
+
+/** Flask-Migrate sets `script_location` in code, so only `flask db` knows it. `directory`: null for its default. */
+export function flaskCommands(cwd: string, directory: string | null): Commands {
+  const place = directory === null ? [] : ["-d", directory];
+  return {
+    cwd,
+    upgrade: (target) => ["flask", "db", "upgrade", ...place, target],
+    current: () => ["flask", "db", "current", ...place],
+  };
+}
+
+/** A directory of revision files tells nothing about how to run them. */
+export function unknownCommands(cwd: string, directory: string): Commands {
+  const refuse = (): never => {
+    throw new CannotJudge(
+      "config",
+      `No Alembic configuration is known that leads to ${directory}.`,
+      [
+        "Name the configuration file instead: --migrations alembic.ini.",
+        "Or say how this image upgrades: --upgrade-command.",
+      ],
+    );
+  };
+  return { cwd, upgrade: refuse, current: refuse };
+}

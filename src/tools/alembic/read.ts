@@ -1,0 +1,110 @@
+import { type Dirent, readFileSync, realpathSync } from "node:fs";
+import { readdir, stat } from "node:fs/promises";
+import { basename, join, relative } from "node:path";
+import { CannotJudge } from "../../core/outcome.ts";
+import type { Revision } from "../../core/revision.ts";
+import type { AlembicLocation } from "./location.ts";
+import { type RevisionFile, readRevisionFile, type Unreadable } from "./revision-file.ts";
+
+export type AlembicReading = {
+  readonly location: AlembicLocation;
+  readonly revisions: readonly Revision[];
+  readonly faults: readonly Unreadable[];
+  readonly warnings: readonly string[];
+};
+
+/** Reads every file that Alembic would load. Throws `CannotJudge("missing-input")` where there is no place to read from. */
+export async function readAlembic(location: AlembicLocation): Promise<AlembicReading> {
+  const revisions: Revision[] = [];
+  const faults: Unreadable[] = [];
+  for (const path of await listRevisionFiles(location)) {
+    const file = relative(location.root, path).replaceAll("\\", "/");
+    const read = readRevision(path, file);
+    if (read.kind === "revision") revisions.push(read.revision);
+    else faults.push(...read.faults);
+  }
+  return { location, revisions, faults, warnings: warningsFor(location, revisions, faults) };
+}
+
+/** Without promises: for hundreds of small files they cost more than the reading. */
+function readRevision(path: string, file: string): RevisionFile {
+  try {
+    return readRevisionFile(file, readFileSync(path));
+  } catch (error) {
+    const code = error instanceof Error && "code" in error ? String(error.code) : null;
+    if (code === null) throw error;
+    return {
+      kind: "unreadable",
+      faults: [{ kind: "unreadable", file, line: null, why: `it cannot be opened (${code})` }],
+    };
+  }
+}
+
+/** Alembic passes over a version directory that is not there; with none of them it would have nothing to run. */
+async function listRevisionFiles(location: AlembicLocation): Promise<readonly string[]> {
+  const present: string[] = [];
+  for (const directory of location.versionDirectories)
+    if (await isThere(directory)) present.push(directory);
+  if (present.length === 0)
+    throw new CannotJudge(
+      "missing-input",
+      `${location.place} leads to ${location.versionDirectories.join(", ")}, which does not exist.`,
+      ["Copy the revision files into the image."],
+    );
+  const files = new Set<string>();
+  for (const directory of present)
+    for (const path of await walk(directory, location.recursive)) {
+      // Alembic looks at the name behind a symbolic link, and loads what two links share once.
+      const real = realPath(path);
+      if (isRevisionName(basename(real))) files.add(real);
+    }
+  return [...files];
+}
+
+/** A link to nowhere keeps its own name, and cannot be opened. */
+function realPath(path: string): string {
+  try {
+    return realpathSync.native(path);
+  } catch {
+    return path;
+  }
+}
+
+async function isThere(directory: string): Promise<boolean> {
+  return await stat(directory).then(
+    () => true,
+    () => false,
+  );
+}
+
+/** Alembic's own rule (1.20): every .py file but `__init__*` and an editor's lock files. */
+function isRevisionName(name: string): boolean {
+  return /^(?!\.#|__init__).*\.py$/.test(name);
+}
+
+async function walk(directory: string, recursive: boolean): Promise<readonly string[]> {
+  if (directory.endsWith("__pycache__")) return [];
+  const entries: Dirent[] = await readdir(directory, { withFileTypes: true });
+  const names = (of: readonly Dirent[]) => of.map(({ name }) => name).toSorted();
+  const files = names(entries.filter((entry) => !entry.isDirectory()));
+  const below = recursive ? names(entries.filter((entry) => entry.isDirectory())) : [];
+  const nested = await Promise.all(
+    below.map(async (name) => await walk(join(directory, name), recursive)),
+  );
+  return [...files.map((name) => join(directory, name)), ...nested.flat()];
+}
+
+function warningsFor(
+  { place, sourceless, versionDirectories }: AlembicLocation,
+  revisions: readonly Revision[],
+  faults: readonly Unreadable[],
+): readonly string[] {
+  const warnings: string[] = [];
+  if (sourceless)
+    warnings.push(
+      `${place} sets 'sourceless': Alembic also loads .pyc files, and Preflight does not read them.`,
+    );
+  if (revisions.length === 0 && faults.length === 0)
+    warnings.push(`There are no revision files in ${versionDirectories.join(", ")}.`);
+  return warnings;
+}

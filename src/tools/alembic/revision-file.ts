@@ -1,0 +1,154 @@
+import { createHash } from "node:crypto";
+import type { HistoryFault } from "../../core/history.ts";
+import type { Revision } from "../../core/revision.ts";
+import {
+  type Attribute,
+  type AttributeName,
+  type Attributes,
+  readAttributes,
+} from "./attributes.ts";
+import type { Literal } from "./literals.ts";
+import { readSketch } from "./sketch.ts";
+import { decodeSource } from "./source.ts";
+import { findSyntaxFault } from "./syntax.ts";
+import { type Line, tokenize } from "./tokens.ts";
+
+export type Unreadable = Extract<HistoryFault, { kind: "unreadable" }>;
+
+export type RevisionFile =
+  | { readonly kind: "revision"; readonly revision: Revision }
+  | { readonly kind: "unreadable"; readonly faults: readonly Unreadable[] };
+
+/**
+ * Reads one revision file without Python. Nothing is guessed: not from the docstring, which lies in one file of twenty,
+ * and not from the file's name, except under Alembic's own rule for files of version 0.1.
+ * `file`: path relative to the history's root, with forward slashes.
+ */
+export function readRevisionFile(file: string, bytes: Uint8Array): RevisionFile {
+  const decoded = decodeSource(bytes);
+  if (decoded.kind === "fault") return unreadable(file, decoded.fault.line, decoded.fault.why);
+  const source = tokenize(decoded.text);
+  if (source.kind === "fault") return unreadable(file, source.fault.line, source.fault.why);
+  const misplaced = findSyntaxFault(source.lines);
+  if (misplaced !== null) return unreadable(file, misplaced.line, misplaced.why);
+  return fromLines(file, source.lines, createHash("sha256").update(decoded.text).digest("hex"));
+}
+
+function unreadable(file: string, line: number | null, why: string): RevisionFile {
+  return { kind: "unreadable", faults: [{ kind: "unreadable", file, line, why }] };
+}
+
+function fromLines(file: string, lines: readonly Line[], hash: string): RevisionFile {
+  const attributes = readAttributes(lines);
+  const id = readId(attributes.revision, file);
+  const parents = readDown(attributes.down_revision);
+  const labels = readNames(attributes, "branch_labels");
+  const dependsOn = readNames(attributes, "depends_on");
+  const faults = [id, parents, labels, dependsOn].flatMap((read) =>
+    read.kind === "wrong"
+      ? [{ kind: "unreadable" as const, file, line: read.line, why: read.why }]
+      : [],
+  );
+  if (id.kind === "wrong" || parents.kind === "wrong") return { kind: "unreadable", faults };
+  if (labels.kind === "wrong" || dependsOn.kind === "wrong") return { kind: "unreadable", faults };
+  return {
+    kind: "revision",
+    revision: {
+      id: id.value,
+      parents: unique(parents.value),
+      // Alembic takes an empty name for none here, and only here.
+      dependsOn: unique(dependsOn.value).filter((name) => name !== ""),
+      labels: labels.value,
+      file,
+      hash,
+      title: readTitle(lines),
+      sketch: readSketch(lines),
+    },
+  };
+}
+
+type Read<Value> =
+  | { readonly kind: "read"; readonly value: Value }
+  | { readonly kind: "wrong"; readonly line: number | null; readonly why: string };
+
+function readId(attribute: Attribute, file: string): Read<string> {
+  if (attribute.kind === "absent") {
+    const legacy = /^([a-f0-9]+)\.py$/.exec(file.slice(file.lastIndexOf("/") + 1))?.[1];
+    return legacy === undefined
+      ? wrong(
+          "there is no 'revision = …': Alembic takes every .py file here for a revision and stops",
+        )
+      : { kind: "read", value: legacy };
+  }
+  if (attribute.kind === "computed") return computed("revision", attribute);
+  const { literal, line } = attribute;
+  return literal.kind === "text"
+    ? { kind: "read", value: literal.text }
+    : wrong(`revision is ${describe(literal)}, not text`, line);
+}
+
+function readDown(attribute: Attribute): Read<readonly string[]> {
+  return attribute.kind === "absent"
+    ? wrong("there is no 'down_revision = …', and Alembic requires one")
+    : readList("down_revision", attribute);
+}
+
+function readNames(attributes: Attributes, name: AttributeName): Read<readonly string[]> {
+  const attribute = attributes[name];
+  return attribute.kind === "absent" ? { kind: "read", value: [] } : readList(name, attribute);
+}
+
+function readList(
+  name: AttributeName,
+  attribute: Exclude<Attribute, { kind: "absent" }>,
+): Read<readonly string[]> {
+  if (attribute.kind === "computed") return computed(name, attribute);
+  const { literal, line } = attribute;
+  const items = literal.kind === "items" ? literal.items : [literal];
+  // `(None,)` is `None`; beside other names it is an error.
+  if (items.every((item) => item.kind === "none") && items.length < 2)
+    return { kind: "read", value: [] };
+  const texts = items.flatMap((item) => (item.kind === "text" ? [item.text] : []));
+  if (texts.length < items.length)
+    return wrong(`${name} is ${describe(literal)} with more in it than names`, line);
+  // A set has no order that Python would keep.
+  const sorted = literal.kind === "items" && !literal.ordered ? texts.toSorted() : texts;
+  return { kind: "read", value: sorted };
+}
+
+function wrong(why: string, line: number | null = null): Read<never> {
+  return { kind: "wrong", line, why };
+}
+
+function computed(name: AttributeName, attribute: Extract<Attribute, { kind: "computed" }>) {
+  return wrong(`${name} is ${attribute.why}`, attribute.line);
+}
+
+function describe(literal: Literal): string {
+  switch (literal.kind) {
+    case "none":
+      return "None";
+    case "text":
+      return JSON.stringify(literal.text);
+    case "items":
+      return "a list";
+    case "computed":
+      return `computed: ${literal.source}`;
+  }
+}
+
+function unique(names: readonly string[]): readonly string[] {
+  return [...new Set(names)];
+}
+
+/** First line of the first string that stands alone: real files put it after their imports too. */
+function readTitle(lines: readonly Line[]): string {
+  const docstring = lines.find(({ depth, tokens }) => depth === 0 && tokens[0]?.kind === "string");
+  const text = docstring?.tokens.length === 1 ? (docstring.tokens[0]?.value ?? "") : "";
+  return (
+    text
+      .split("\n")
+      .map((line) => line.trim())
+      .find((line) => line !== "") ?? ""
+  );
+}

@@ -1,0 +1,149 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import type { Readable } from "node:stream";
+import { CannotJudge } from "../core/outcome.ts";
+
+/** How a child process ended. */
+export type ChildEnd =
+  | { readonly kind: "exited"; readonly code: number }
+  | { readonly kind: "killed"; readonly signal: NodeJS.Signals }
+  /** Stopped by us: its time was up, or we were told to stop. */
+  | { readonly kind: "stopped"; readonly by: "timeout" | "abort" };
+
+export type ChildOptions = {
+  readonly cwd: string;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Milliseconds; null: no limit. */
+  readonly timeout: number | null;
+  readonly abort: AbortSignal;
+  /** Each line of stdout and stderr, without its line end. */
+  readonly onLine: (line: string) => void;
+  /** Called before the child is signalled: a killed client does not stop its statement on the server. */
+  readonly onStop?: () => Promise<void>;
+};
+
+/** What is kept of one line of output; the rest of the line is dropped. */
+const mostOfLine = 64 * 1024;
+/** Between SIGTERM and SIGKILL. */
+const grace = 5_000;
+
+/**
+ * Runs a program by argv, without a shell, in a process group of its own.
+ * @throws CannotJudge `missing-input` when there is no such program or it cannot be executed
+ */
+export async function runChild(argv: readonly string[], options: ChildOptions): Promise<ChildEnd> {
+  const [program = "", ...args] = argv;
+  const child = spawn(program, args, {
+    cwd: options.cwd,
+    env: withoutRuntimeSwitches(options.env),
+    stdio: ["ignore", "pipe", "pipe"],
+    detached: true,
+  });
+  const outputs = [
+    readLines(child.stdout, options.onLine),
+    readLines(child.stderr, options.onLine),
+  ];
+  const stopped = stopWhenAsked(child, options);
+  try {
+    const end = await ended(child, program, options.env);
+    await Promise.race([Promise.all(outputs), closed(child)]);
+    return stopped.by === null ? end : { kind: "stopped", by: stopped.by };
+  } finally {
+    stopped.release();
+  }
+}
+
+function ended(child: ChildProcess, program: string, env: ChildOptions["env"]): Promise<ChildEnd> {
+  return new Promise((resolve, reject) => {
+    child.once("error", (error: NodeJS.ErrnoException) => {
+      reject(cannotStart(error, program, env["PATH"] ?? ""));
+    });
+    child.once("exit", (code, signal) => {
+      resolve(signal === null ? { kind: "exited", code: code ?? 0 } : { kind: "killed", signal });
+    });
+  });
+}
+
+function cannotStart(error: NodeJS.ErrnoException, program: string, path: string): CannotJudge {
+  switch (error.code) {
+    case "ENOENT":
+      return new CannotJudge("missing-input", `there is no program ${program} on PATH (${path})`, [
+        `install ${program} in the image, or put its directory on PATH`,
+        "or name another command: --upgrade-command",
+      ]);
+    case "EACCES":
+    case "ENOEXEC":
+      return new CannotJudge("missing-input", `${program} cannot be executed (${error.code})`, [
+        "check its mode, its architecture and its first line (#!)",
+      ]);
+    default:
+      return new CannotJudge("internal", `${program} could not be started: ${error.code}`);
+  }
+}
+
+/** A grandchild may hold the pipes open after the child is gone; its last words get a second. */
+function closed(child: ChildProcess): Promise<void> {
+  return new Promise((resolve) => {
+    child.once("close", () => resolve());
+    setTimeout(resolve, 1_000).unref();
+  });
+}
+
+function stopWhenAsked(child: ChildProcess, options: ChildOptions) {
+  const state: { by: "timeout" | "abort" | null; release: () => void } = {
+    by: null,
+    release: () => {
+      clearTimeout(timer);
+      options.abort.removeEventListener("abort", onAbort);
+    },
+  };
+  const timer =
+    options.timeout === null ? undefined : setTimeout(() => void stop("timeout"), options.timeout);
+  const onAbort = (): void => void stop("abort");
+  options.abort.addEventListener("abort", onAbort);
+  if (options.abort.aborted) onAbort();
+  return state;
+
+  async function stop(by: "timeout" | "abort"): Promise<void> {
+    if (state.by !== null) return;
+    state.by = by;
+    await options.onStop?.().catch(() => {});
+    signalGroup(child, "SIGTERM");
+    setTimeout(() => signalGroup(child, "SIGKILL"), grace).unref();
+  }
+}
+
+function signalGroup(child: ChildProcess, signal: NodeJS.Signals): void {
+  if (child.pid === undefined) return;
+  try {
+    process.kill(-child.pid, signal);
+  } catch {
+    // The group is gone already.
+  }
+}
+
+/** Switches of the runtime inside our own binary; a child of the same runtime is not meant by them. */
+function withoutRuntimeSwitches(env: ChildOptions["env"]): NodeJS.ProcessEnv {
+  return Object.fromEntries(
+    Object.entries(env).filter(
+      ([name]) => name !== "BUN_BE_BUN" && !/^BUN_(OPTIONS|INSPECT)/.test(name),
+    ),
+  );
+}
+
+async function readLines(stream: Readable, onLine: (line: string) => void): Promise<void> {
+  let line = "";
+  stream.setEncoding("utf8");
+  for await (const chunk of stream) {
+    const [rest = "", ...lines] = String(chunk).split("\n").reverse();
+    for (const part of lines.reverse()) {
+      onLine(keep(line, part).replace(/\r$/, ""));
+      line = "";
+    }
+    line = keep(line, rest);
+  }
+  if (line !== "") onLine(line);
+}
+
+function keep(line: string, more: string): string {
+  return line.length >= mostOfLine ? line : (line + more).slice(0, mostOfLine);
+}

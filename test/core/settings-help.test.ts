@@ -1,0 +1,56 @@
+import { describe, expect, test } from "vitest";
+import { outcomes } from "../../src/core/outcome.ts";
+import { exitCodesMarkdown, help, settingsMarkdown } from "../../src/report/help.ts";
+import { addressTable, settingsTable } from "../../src/settings/settings-table.ts";
+
+const tables = { settings: settingsTable, addresses: addressTable };
+const commands = ["run", "check", "bake", "audit"] as const;
+
+describe.each([null, ...commands])("help of %s", (command) => {
+  const text = help(command, tables);
+  const flags = Object.entries(settingsTable);
+
+  test("names the flags that it accepts, with variable and default, and no others", () => {
+    for (const [flag, row] of flags) {
+      const accepted = command === null || row.commands.some((name) => name === command);
+      expect(new RegExp(`^  --${flag}( |$)`, "m").test(text)).toBe(accepted);
+      if (accepted) expect(text).toContain(`[${row.variable}]`);
+    }
+    if (command !== "audit") expect(text).toContain("(default 60s)");
+  });
+
+  test("has every exit code", () => {
+    for (const [outcome, { exit }] of Object.entries(outcomes)) {
+      const shown = outcome === "signal" ? String.raw`128\+n` : String(exit);
+      expect(text).toMatch(new RegExp(`^  ${shown} +${outcome} `, "m"));
+    }
+  });
+
+  test("is at most 100 columns wide, without trailing space, and ends with a line end", () => {
+    for (const line of text.split("\n")) {
+      expect(line.length).toBeLessThanOrEqual(100);
+      expect(line).toBe(line.trimEnd());
+    }
+    expect(text).toMatch(/[^\n]\n$/);
+  });
+});
+
+test("the program's help names every command and where the address comes from", () => {
+  const text = help(null, tables);
+  for (const command of commands)
+    expect(text).toMatch(new RegExp(`^  preflight \\[?${command}`, "m"));
+  for (const name of ["PREFLIGHT_DATABASE_URL", "POSTGRES_PASSWORD", "PGHOST", "NAME_FILE"]) {
+    expect(text).toContain(name);
+  }
+});
+
+test("the README's tables have one row for each setting and each outcome", () => {
+  const rows = (markdown: string) => markdown.split("\n").filter((line) => line.startsWith("| "));
+  expect(rows(exitCodesMarkdown())).toHaveLength(2 + Object.keys(outcomes).length);
+  expect(rows(settingsMarkdown(tables))).toHaveLength(
+    4 + Object.keys(settingsTable).length + addressTable.length,
+  );
+  expect(exitCodesMarkdown()).toContain(
+    "| 69 | `unavailable` | the database was not available before the deadline | yes |",
+  );
+});

@@ -1,0 +1,461 @@
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import type { Fact } from "../../src/core/facts.ts";
+import { CannotJudge } from "../../src/core/outcome.ts";
+import { factsQuery, pinSettings } from "../../src/database/facts.sql.ts";
+import { replayHistory, type ReplayedHistory } from "../../src/ledger/replay.ts";
+import { openScratch, type Scratch } from "../../src/ledger/scratch.ts";
+import { runChild } from "../../src/tools/child.ts";
+import { startServer, type TestServer } from "../support/postgres.ts";
+import { pythonEnvironment } from "./python.ts";
+import { type HistoryOnDisk, type Migration, writeHistory } from "./history-on-disk.ts";
+
+const longId = "a_revision_whose_id_has_more_than_thirty_two_characters";
+const sql = (text: string): string => `op.execute(${JSON.stringify(text)})`;
+
+/** users and posts; two branches after `tables`, merged by `merge`. */
+const migrations: readonly Migration[] = [
+  {
+    id: "tables",
+    upgrade: [
+      sql("CREATE TABLE users (id serial PRIMARY KEY, name varchar(20), age int)"),
+      sql("CREATE TABLE posts (id int PRIMARY KEY, author int)"),
+    ],
+  },
+  {
+    id: "seed",
+    parents: ["tables"],
+    upgrade: [
+      "users = sa.table('users', sa.column('name', sa.String))",
+      "op.bulk_insert(users, [{'name': 'ada'}, {'name': 'grace'}])",
+      "assert op.get_bind().execute(sa.text('SELECT lastval()')).scalar() == 2",
+    ],
+  },
+  { id: "update_empty", parents: ["seed"], upgrade: [sql("UPDATE posts SET author = 1")] },
+  {
+    id: "loop",
+    parents: ["update_empty"],
+    upgrade: [
+      "for row in op.get_bind().execute(sa.text('SELECT id FROM posts')):",
+      "    op.get_bind().execute(sa.text('UPDATE users SET age = 1'))",
+    ],
+  },
+  {
+    id: "index",
+    parents: ["loop"],
+    upgrade: [
+      sql("CREATE INDEX users_young ON users (name) WHERE name IN ('ada', 'grace')"),
+      sql("ALTER TABLE users ALTER COLUMN age TYPE bigint"),
+    ],
+  },
+  {
+    id: "foreign_key",
+    parents: ["tables"],
+    upgrade: ["op.create_foreign_key('posts_author', 'posts', 'users', ['author'], ['id'])"],
+  },
+  {
+    id: "check",
+    parents: ["foreign_key"],
+    upgrade: [
+      sql("ALTER TABLE users ADD CONSTRAINT age_ok CHECK (age BETWEEN 0 AND 200 AND name <> '')"),
+      sql("ALTER TABLE posts ADD kind varchar(9) DEFAULT 'a'"),
+    ],
+  },
+  { id: "merge", parents: ["index", "check"] },
+  { id: "empty", parents: ["merge"] },
+  {
+    id: "concurrent",
+    parents: ["empty"],
+    upgrade: [
+      "with op.get_context().autocommit_block():",
+      `    ${sql("CREATE INDEX CONCURRENTLY posts_author ON posts (author)")}`,
+      `    ${sql("CREATE INDEX CONCURRENTLY posts_other ON posts (author)")}`,
+      `    ${sql("DROP INDEX CONCURRENTLY posts_other")}`,
+    ],
+  },
+  { id: "reindex", parents: ["concurrent"], upgrade: [sql("REINDEX TABLE posts")] },
+  {
+    id: longId,
+    parents: ["reindex"],
+    upgrade: [
+      sql("ALTER TABLE posts DISABLE TRIGGER ALL"),
+      sql("SET LOCAL session_replication_role = replica"),
+      sql("DELETE FROM posts"),
+      sql("SET LOCAL session_replication_role = origin"),
+      sql("ALTER TABLE posts ENABLE TRIGGER ALL"),
+      sql("CREATE TABLE archive AS SELECT name FROM users"),
+      sql("CREATE VIEW young AS SELECT name FROM users WHERE name IN ('ada', 'grace')"),
+      sql("CREATE MATERIALIZED VIEW counted AS SELECT count(*) FROM users"),
+      sql("REFRESH MATERIALIZED VIEW counted"),
+    ],
+  },
+  {
+    id: "read_and_drop",
+    parents: [longId],
+    upgrade: [
+      "op.get_bind().execute(sa.text('SELECT count(*) FROM archive')).scalar()",
+      sql("DROP TABLE archive"),
+    ],
+  },
+  {
+    id: "guard",
+    parents: ["read_and_drop"],
+    upgrade: [
+      sql(
+        "CREATE FUNCTION no_triggers() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no triggers here'; END $$",
+      ),
+      sql(
+        "CREATE EVENT TRIGGER no_triggers ON ddl_command_end WHEN TAG IN ('CREATE TRIGGER') EXECUTE FUNCTION no_triggers()",
+      ),
+    ],
+  },
+  {
+    id: "partitions",
+    parents: ["guard"],
+    upgrade: [
+      sql("CREATE ROLE preflight_test_reader"),
+      sql("CREATE SCHEMA logs CREATE TABLE entries (at date, text text) PARTITION BY RANGE (at)"),
+      sql("CREATE TABLE logs.rest PARTITION OF logs.entries DEFAULT"),
+      sql(
+        "CREATE TABLE logs.now PARTITION OF logs.entries FOR VALUES FROM ('2020-01-01') TO ('2021-01-01')",
+      ),
+      sql("CREATE TEMP TABLE passing (n int)"),
+      sql("INSERT INTO passing VALUES (1)"),
+      "op.get_bind().execute(sa.text('SELECT n FROM passing')).scalar()",
+    ],
+  },
+  {
+    id: "fill",
+    parents: ["partitions"],
+    upgrade: [sql("INSERT INTO logs.entries VALUES ('2020-05-05', 'x')")],
+  },
+  { id: "other_tree", upgrade: [sql("CREATE TABLE other (n int)")] },
+  {
+    id: "leans",
+    parents: ["other_tree"],
+    dependsOn: ["foreign_key"],
+    upgrade: [sql("ALTER TABLE posts ADD leaning int")],
+  },
+];
+
+const access: Readonly<Record<string, readonly [readonly string[], readonly string[]]>> = {
+  seed: [["INSERT public.users"], []],
+  update_empty: [["UPDATE public.posts"], ["public.posts"]],
+  loop: [[], ["public.posts"]],
+  // No server before 17 tells that a scan was REINDEX's.
+  reindex: [[], ["public.posts"]],
+  [longId]: [["CREATE TABLE AS public.archive", "DELETE public.posts"], ["public.posts"]],
+  read_and_drop: [[], ["public.archive"]],
+  fill: [["INSERT logs.entries"], []],
+};
+
+const facts = factsQuery({ scope: null, ignoreSchemas: ["__preflight_bake"] });
+let server: TestServer;
+let alembic: string;
+
+beforeAll(async () => {
+  [server, alembic] = await Promise.all([
+    startServer(),
+    pythonEnvironment().then((python) => python.alembic),
+  ]);
+}, 120_000);
+afterAll(() => server?.stop());
+
+describe("a history with everything in it", { timeout: 120_000 }, () => {
+  let onMachine: ReplayedHistory;
+
+  test("is the same on a server of our own, one transaction", async () => {
+    onMachine = await replayed(await onDisk({ migrations }), await ownScratch());
+    expect(accessOf(onMachine)).toEqual(access);
+    expect(onMachine.unreachable).toEqual([]);
+  });
+
+  test.each(["", "transaction_per_migration=True"])(
+    "and on a given server (%s)",
+    async (configure) => {
+      const again = await replayed(await onDisk({ migrations, configure }), await givenScratch());
+      expect(accessOf(again)).toEqual(access);
+      expect(again.snapshots.map(({ heads }) => heads)).toEqual(
+        onMachine.snapshots.map(({ heads }) => heads),
+      );
+    },
+  );
+
+  test("has the facts of every revision with its ancestors alone", () => {
+    const alone = new Map(
+      onMachine.snapshots.flatMap(({ heads, facts }) =>
+        heads.length === 1 ? [[heads[0]!, facts]] : [],
+      ),
+    );
+    expect([...alone.keys()].sort()).toEqual(migrations.map(({ id }) => id).sort());
+    const names = (id: string, kind: string): readonly string[] =>
+      alone
+        .get(id)!
+        .filter((fact) => fact.kind === kind)
+        .map((fact) => fact.object + fact.name);
+    expect(names("tables", "table")).toEqual(["public.posts", "public.users"]);
+    expect(names("other_tree", "table")).toEqual(["public.other"]);
+    expect(names("leans", "table")).toEqual(["public.other", "public.posts", "public.users"]);
+    expect(names("check", "index")).toEqual([]);
+    expect(names("merge", "index")).toEqual(["public.usersusers_young"]);
+    expect(alone.get("merge")).toEqual(alone.get("empty"));
+    expect(alone.get("fill")!.filter((fact) => fact.kind === "trigger")).toEqual([]);
+  });
+
+  test("knows the spellings after dump and restore, of dropped things too", () => {
+    expect(onMachine.aliases.map(({ fact }) => `${fact.kind} ${fact.object} ${fact.name}`)).toEqual(
+      ["constraint public.users age_ok", "index public.users users_young", "viewdef public.young "],
+    );
+    for (const { fact, definition } of onMachine.aliases)
+      expect(definition).not.toBe(fact.definition);
+  });
+
+  test("ends with the facts of a plain upgrade that nobody watched", async () => {
+    const { directory } = await onDisk({ migrations });
+    const url = await server.createDatabase();
+    // Alembic's own table would be too narrow for one of the ids.
+    await server.sql(url, "CREATE TABLE alembic_version (version_num varchar(99) PRIMARY KEY)");
+    await server.sql(server.url, "DROP ROLE IF EXISTS preflight_test_reader");
+    const end = await runChild([alembic, "upgrade", "heads"], {
+      cwd: directory,
+      env: { ...process.env, DATABASE_URL: url.replace("postgres:", "postgresql:") },
+      timeout: null,
+      abort: new AbortController().signal,
+      onLine: () => {},
+    });
+    expect(end).toEqual({ kind: "exited", code: 0 });
+    const rows = await server.sql(
+      url,
+      `BEGIN; ${pinSettings} ${facts} SELECT k AS kind, o AS object, n AS name, d AS definition FROM facts`,
+    );
+    const watched = onMachine.snapshots.find(({ heads }) => heads.join() === "fill,leans")!;
+    const text = (all: readonly unknown[]): readonly string[] =>
+      (all as Fact[])
+        // Two major versions spell a view in two ways.
+        .filter(({ kind }) => kind !== "viewdef")
+        .map(({ kind, object, name, definition }) => [kind, object, name, definition].join("|"))
+        .sort();
+    expect(text(rows)).toEqual(text(watched.facts));
+  });
+});
+
+describe("an address that leads elsewhere", { timeout: 60_000 }, () => {
+  test("is found out before anything is replayed", async () => {
+    const elsewhere = await server.createDatabase();
+    const url = JSON.stringify(elsewhere.replace("postgres:", "postgresql:"));
+    const disk = await onDisk({ migrations: [migrations[0]!], url });
+    const refused = await refusal(replayed(disk, await givenScratch()));
+    expect(refused.outcome).toBe("config");
+    expect(refused.message).toContain("never heard from");
+    const rows = await server.sql(
+      elsewhere,
+      "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace",
+    );
+    expect(rows).toEqual([]);
+  });
+
+  test("so is another version table", async () => {
+    const disk = await onDisk({ migrations: [migrations[0]!], configure: "version_table='mine'" });
+    expect((await refusal(replayed(disk, await givenScratch()))).message).toContain(
+      "never heard from",
+    );
+  });
+});
+
+describe("a history that cannot be baked", { timeout: 60_000 }, () => {
+  test("depends on the time", async () => {
+    const disk = await onDisk({
+      migrations: [
+        migrations[0]!,
+        {
+          id: "clock",
+          parents: ["tables"],
+          upgrade: [
+            "import time",
+            "op.create_table(f'at_{time.time_ns()}', sa.Column('n', sa.Integer))",
+          ],
+        },
+        { id: "last", parents: ["clock"] },
+      ],
+    });
+    const refused = await refusal(replayed(disk, await givenScratch()));
+    expect(refused.outcome).toBe("verify-failed");
+    expect(refused.message).toMatch(
+      /migration clock depends on time or environment.*table public\.at_\d+/,
+    );
+  });
+
+  test("fails half-way", async () => {
+    const disk = await onDisk({
+      migrations: [
+        migrations[0]!,
+        migrations[1]!,
+        { id: "broken", parents: ["seed"], upgrade: [sql("SELECT nonsense")] },
+      ],
+    });
+    const refused = await refusal(replayed(disk, await givenScratch()));
+    expect(refused.outcome).toBe("migration-failed");
+    expect(refused.message).toContain("failed with exit code 1 after revision seed (2 of 3)");
+    expect(refused.message).toContain('column "nonsense" does not exist');
+  });
+
+  test("says that it was done, and was not", async () => {
+    const disk = await onDisk({ migrations: [migrations[0]!] });
+    const scratch = await givenScratch();
+    const plan = planOf(disk, scratch);
+    const commands = { ...plan.commands, upgrade: () => ["true"] };
+    const refused = await refusal(replayHistory({ ...plan, commands }));
+    expect(refused.outcome).toBe("verify-failed");
+    expect(refused.message).toContain("the version rows are none instead of tables");
+  });
+
+  test("is stopped by the signal, and leaves no database", async () => {
+    const disk = await onDisk({
+      migrations: [{ id: "slow", upgrade: ["import time", "time.sleep(60)"] }],
+    });
+    const scratch = await givenScratch();
+    const controller = new AbortController();
+    const stopped = replayHistory({
+      ...planOf(disk, scratch),
+      signal: controller.signal,
+      commands: {
+        ...planOf(disk, scratch).commands,
+        upgrade: (target) => {
+          setTimeout(() => controller.abort(new Error("asked to stop")), 1_000);
+          return [alembic, "upgrade", target];
+        },
+      },
+    });
+    await expect(stopped).rejects.toThrow("asked to stop");
+    expect(await databasesLeft()).toEqual([]);
+  });
+});
+
+test(
+  "a revision that silently leans on another branch is left out of the states",
+  { timeout: 60_000 },
+  async () => {
+    const disk = await onDisk({
+      migrations: [
+        migrations[0]!,
+        {
+          id: "left",
+          parents: ["tables"],
+          upgrade: [sql("CREATE TABLE IF NOT EXISTS shared (n int)")],
+        },
+        {
+          id: "right",
+          parents: ["tables"],
+          upgrade: ["op.get_bind().exec_driver_sql('SELECT 1')"],
+        },
+        { id: "both", parents: ["left", "right"] },
+        {
+          id: "own",
+          parents: ["right"],
+          upgrade: [
+            sql("ALTER TABLE IF EXISTS shared ADD m int"),
+            sql("SELECT 1 / (SELECT count(*)::int FROM pg_tables WHERE tablename = 'shared')"),
+          ],
+        },
+        { id: "end", parents: ["both", "own"] },
+      ],
+    });
+    const scratch = await givenScratch();
+    // Whichever branch Alembic takes first: either the whole fails, or this revision alone does.
+    const result = await replayed(disk, scratch).catch((error: unknown) => error);
+    if (result instanceof CannotJudge) expect(result.message).toContain("division by zero");
+    else expect((result as ReplayedHistory).unreachable).toEqual(["own"]);
+  },
+);
+
+async function onDisk(options: Parameters<typeof writeHistory>[0]): Promise<HistoryOnDisk> {
+  const disk = await writeHistory(options);
+  onTestFinished(disk.remove);
+  return disk;
+}
+
+/** On this machine's own programs, or on the package's. */
+async function ownScratch(): Promise<Scratch> {
+  return opened({ url: null });
+}
+
+async function givenScratch(): Promise<Scratch> {
+  const { username, password } = new URL(server.url);
+  return opened({
+    url: {
+      source: "the test",
+      hosts: [{ host: server.host, port: server.port }],
+      user: decodeURIComponent(username),
+      password: password === "" ? null : decodeURIComponent(password),
+      database: "postgres",
+      tls: { mode: "disable", rootCert: null },
+      applicationName: null,
+      targetSession: "any",
+      options: null,
+    },
+  });
+}
+
+async function opened(options: Pick<Parameters<typeof openScratch>[0], "url">): Promise<Scratch> {
+  const scratch = await openScratch({
+    ...options,
+    searchFrom: [process.cwd()],
+    path: process.env["PATH"] ?? "",
+    signal: new AbortController().signal,
+    log: () => {},
+  });
+  onTestFinished(scratch.close);
+  return scratch;
+}
+
+function planOf(
+  { directory, history }: HistoryOnDisk,
+  scratch: Scratch,
+): Parameters<typeof replayHistory>[0] {
+  return {
+    scratch,
+    history,
+    runChild,
+    commands: {
+      cwd: directory,
+      current: [alembic, "current"],
+      upgrade: (target) => [alembic, "upgrade", target],
+    },
+    environment: {
+      ...process.env,
+      PGOPTIONS: "-c search_path=nowhere",
+      DATABASE_URL: "postgresql://nowhere/",
+    },
+    versionTable: { schema: null, name: "alembic_version" },
+    factsQuery: facts,
+    log: () => {},
+    signal: new AbortController().signal,
+  };
+}
+
+function replayed(disk: HistoryOnDisk, scratch: Scratch): Promise<ReplayedHistory> {
+  return replayHistory(planOf(disk, scratch));
+}
+
+function accessOf({ revisions }: ReplayedHistory): Record<string, unknown> {
+  return Object.fromEntries(
+    [...revisions]
+      .filter(([, { writes, reads }]) => writes.length + reads.length > 0)
+      .map(([id, { writes, reads }]) => [id, [writes, reads]]),
+  );
+}
+
+async function refusal(run: Promise<unknown>): Promise<CannotJudge> {
+  const error = await run.then(
+    () => new Error("nothing was refused"),
+    (thrown: unknown) => thrown,
+  );
+  if (!(error instanceof CannotJudge)) throw error;
+  return error;
+}
+
+async function databasesLeft(): Promise<readonly unknown[]> {
+  return server.sql(
+    server.url,
+    "SELECT datname FROM pg_database WHERE datname LIKE 'preflight_bake%'",
+  );
+}

