@@ -34,7 +34,7 @@ export async function look(db: Database, options: LookOptions): Promise<Observat
   const message = lookMessage(versionTable, facts, patience);
   return untilSteady(db, message, (answers) => {
     const [servers, tables, tools, building, found, tablesAfter] = answers;
-    void tablesAfter;
+    if (JSON.stringify(tables) !== JSON.stringify(tablesAfter)) return null;
     if (found === undefined || found.some(({ d }) => d === null)) return null;
     const { server, role, canCreateIn } = readServer(servers);
     const candidates = readTables(tables);
@@ -118,16 +118,19 @@ const vanished: ReadonlySet<string> = new Set([
   "42883",
 ]);
 
+type ServerRow = Server & {
+  readonly role: string;
+  readonly canCreateSchema: boolean;
+  readonly canCreateIn: Readonly<Record<string, boolean>>;
+};
+
 function readServer(rows: readonly Row[] | undefined): {
   readonly server: Server;
   readonly role: Omit<Role, "canCreate">;
   readonly canCreateIn: Readonly<Record<string, boolean>>;
 } {
-  const { role, canCreateSchema, canCreateIn, ...server } = rows?.[0] as unknown as Server & {
-    role: string;
-    canCreateSchema: boolean;
-    canCreateIn: Record<string, boolean>;
-  };
+  const row = (rows?.[0] ?? {}) as ServerRow;
+  const { role, canCreateSchema, canCreateIn, ...server } = row;
   return { server, role: { name: role, canCreateSchema }, canCreateIn };
 }
 

@@ -37,7 +37,7 @@ export type Stamped = {
  */
 export async function stamp(db: Database, options: StampOptions): Promise<Stamped> {
   const { table, exists, basis, rows } = options;
-  const width = Math.max(32, options.width, ...rows.map((row) => [...row].length));
+  const width = Math.max(32, options.width, ...rows.map((row) => Array.from(row).length));
   try {
     const opening = [
       beginStamp,

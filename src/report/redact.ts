@@ -5,14 +5,16 @@
  * offset; and so is the password of any `scheme://user:password@`, known or not. Overlaps go as one.
  */
 export function makeRedactor(secrets: readonly string[]): (text: string) => string {
-  const patterns = [...new Set(secrets.filter((secret) => secret !== "").flatMap(spellings))].map(
-    (source) => new RegExp(source, "g"),
-  );
-  return (text) =>
-    replaceSpans(
-      text,
-      [...patterns, userinfo].flatMap((p) => findSpans(p, text)),
-    );
+  const searches = [...new Set(secrets)]
+    .filter((secret) => secret !== "")
+    .flatMap((secret) => [
+      searchFor(secret, () => spellings(secret)),
+      ...inBase64(secret).map((digits) => searchFor(digits, () => [eitherAlphabet(digits)])),
+    ]);
+  return (text) => {
+    const spans = searches.flatMap((search) => search(text));
+    return replaceSpans(text, [...spans, ...findSpans(userinfo, text)]);
+  };
 }
 
 /** The same for every string in a JSON-like value; keys, numbers and the rest stay as they are. */
@@ -32,28 +34,44 @@ function redactValue(redact: (text: string) => string, value: unknown): unknown 
 /** The password of any URL: it ends at the last `@` before a slash, quote or space, as a careless one may hold more. */
 const userinfo = /(?<=:\/\/[^\s/?#:@"'<>]*:)[^\s/"'<>]+(?=@)/g;
 
+/**
+ * Letters, digits and `_.-` are the same in every spelling, so a text without the longest run of them holds none:
+ * nearly every line is done without a pattern, and nearly every run without compiling one.
+ */
+function searchFor(written: string, sources: () => readonly string[]) {
+  const runs = written.split(/[^\w.-]+/);
+  const longest = runs.reduce((a, b) => (b.length > a.length ? b : a), "");
+  let patterns: readonly RegExp[] | null = null;
+  return (text: string): readonly Span[] => {
+    if (!text.includes(longest)) return [];
+    patterns ??= [...new Set(sources())].map((source) => new RegExp(source, "g"));
+    return patterns.flatMap((pattern) => findSpans(pattern, text));
+  };
+}
+
 /** Regular expressions that together match every way in which a secret may be written. */
 function spellings(secret: string): readonly string[] {
-  const characters = [...secret];
+  const characters = Array.from(secret);
   const whole = (spell: (character: string) => string) => characters.map(spell).join("");
-  return [
-    ...["%"].flatMap((percent) => [
-      whole((character) => either(literal(character, percent), encoded(character, percent))),
-      whole((character) => either(escaped(character, percent), encoded(character, percent))),
-    ]),
-    ...inBase64(secret),
-  ];
+  return ["%", "%%"].flatMap((percent) => [
+    whole((character) => either(literal(character, percent), ...encoded(character, percent))),
+    whole((character) => either(escaped(character, percent), ...encoded(character, percent))),
+  ]);
 }
 
 function literal(character: string, percent: string): string {
   return character === "%" ? percent : quoteForRegExp(character);
 }
 
-/** Percent-encoded, in either case of hexadecimal digits; a space may be a plus. */
-function encoded(character: string, percent: string): string {
+/**
+ * Percent-encoded, in either case of hexadecimal digits; a space may be a plus. No encoder touches letters, digits
+ * and `_.-`.
+ */
+function encoded(character: string, percent: string): readonly string[] {
+  if (/[\w.-]/.test(character)) return [];
   const bytes = [...new TextEncoder().encode(character)];
   const code = bytes.map((byte) => percent + inAnyCase(hex(byte, 2))).join("");
-  return character === " " ? either(code, String.raw`\+`) : code;
+  return character === " " ? [code, String.raw`\+`] : [code];
 }
 
 /** As in a JSON string or in Python's repr of a str or of bytes; what they leave alone stays. */
@@ -90,9 +108,13 @@ function inBase64(secret: string): readonly string[] {
       Math.ceil((offset * 8) / 6),
       Math.floor(((offset + bytes.length) * 8) / 6),
     );
-    if (own.length < 6) return [];
-    return [own.replaceAll("+", "[+-]").replaceAll("/", "[/_]")];
+    return own.length < 6 ? [] : [own];
   });
+}
+
+/** base64url writes the last two digits in another way. */
+function eitherAlphabet(digits: string): string {
+  return digits.replaceAll("+", "[+-]").replaceAll("/", "[/_]");
 }
 
 type Span = readonly [start: number, end: number];
@@ -133,7 +155,8 @@ function mergeSpans(spans: readonly Span[]): readonly Span[] {
 }
 
 function either(...spelled: readonly string[]): string {
-  return `(?:${[...new Set(spelled)].join("|")})`;
+  const [only = "", ...more] = new Set(spelled);
+  return more.length === 0 ? only : `(?:${[only, ...more].join("|")})`;
 }
 
 function hex(value: number, width: number): string {

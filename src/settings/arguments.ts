@@ -9,7 +9,8 @@ export type Arguments =
   | { readonly kind: "version" }
   | {
       readonly kind: "arguments";
-      readonly command: CommandName;
+      /** Null: not a command that we know, and the faults say so. */
+      readonly command: CommandName | null;
       /** The text after each flag; "true" for a flag that takes no value. */
       readonly flags: ReadonlyMap<Flag, string>;
       /** The words after `--`. */
@@ -39,23 +40,20 @@ export function parseArguments(argv: readonly string[]): Arguments {
 
   const flags = new Map<Flag, string>();
   const faults: string[] = [];
-  const [first] = strays;
-  const unknownCommand = first !== undefined && typed === undefined;
-  if (unknownCommand) faults.push(describeUnknownCommand(first));
-  for (const stray of strays.slice(1)) {
-    faults.push(`argument ${stray.index + 1} is one too many; a command to start goes after --`);
-  }
-  const command = typed ?? "run";
+  const [first, ...more] = strays;
+  const command = first === undefined ? "run" : (typed ?? null);
+  if (command === null && first !== undefined) faults.push(describeUnknownCommand(first));
+  if (command !== null && more.length > 0) faults.push(describeStrays(more));
   for (const token of given) {
     const fault = isFlag(token.name) ? faultOfFlag(token, flags) : describeUnknownFlag(token);
     if (fault !== null && !faults.includes(fault)) faults.push(fault);
     if (fault === null && isFlag(token.name)) flags.set(token.name, token.value ?? "true");
   }
-  if (!unknownCommand) faults.push(...flagsOfOtherCommands(command, flags));
+  if (command !== null) faults.push(...flagsOfOtherCommands(command, flags));
 
   const exec = argv.slice(end + 1);
   if (exec[0] === "") faults.push("the command after -- has no name");
-  if (exec.length > 0 && command !== "run") {
+  if (exec.length > 0 && command !== null && command !== "run") {
     faults.push(`preflight ${command} starts no command: leave out -- and what follows`);
   }
   return { kind: "arguments", command, flags, exec, faults };
@@ -100,6 +98,12 @@ function describeUnknownCommand({ value, index }: Word): string {
   const meant = nearest(value, commandNames);
   if (meant !== null) return `unknown command ${value}; did you mean ${meant}?`;
   return `unknown command ${value}; there are ${known}, and a command to start goes after --`;
+}
+
+function describeStrays(strays: readonly Word[]): string {
+  const places = strays.map(({ index }) => index + 1).join(", ");
+  const which = strays.length === 1 ? `argument ${places} is` : `arguments ${places} are`;
+  return `${which} too many; a command to start goes after --`;
 }
 
 function describeUnknownFlag({ name, rawName, value, index }: FlagToken): string | null {

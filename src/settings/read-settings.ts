@@ -21,6 +21,9 @@ export function readSettings(
   const line = parseArguments(argv);
   if (line.kind !== "arguments") return line;
 
+  // Which settings count depends on the command: without one, only argv can be judged.
+  if (line.command === null) return { kind: "faults", outcome: "usage", faults: line.faults };
+
   const sources: Sources = { env, readFile, osUser };
   const findings: Findings = { faults: [], warnings: [] };
   const usage = [...line.faults];

@@ -116,11 +116,13 @@ describe("what an address leaves out", () => {
 
   test("the container image's parts have the image's defaults, not libpq's port", () => {
     const env = { POSTGRES_HOST: "h", PGPORT: "6000", PGDATABASE: "other", PGHOSTADDR: "10.0.0.1" };
-    expect(connect({ env })).toMatchObject({
+    const { connection, warnings } = look({ env });
+    expect(connection).toMatchObject({
       hosts: [{ host: "h", port: 5432 }],
       user: "postgres",
       database: "postgres",
     });
+    expect(warnings).toEqual([]);
   });
 
   test("POSTGRES_PORT=tcp://… is Kubernetes' and not ours", () => {

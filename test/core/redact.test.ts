@@ -12,7 +12,7 @@ describe("every spelling of a secret", () => {
     ["in lower-case hexadecimal", encodeURIComponent(secret).toLowerCase()],
     ["Python quote, which leaves the slash", `p%40ss/w%22or%27d%5C%20%25%C3%A9%2B1`],
     ["Python quote_plus", `p%40ss%2Fw%22or%27d%5C+%25%C3%A9%2B1`],
-    ["every byte encoded", `%70%40%73%73%2F%77%22%6F%72%27%64%5C%20%25%C3%A9%2B%31`],
+    ["an encoder that keeps no sign", `p%40ss%2fw%22or%27d%5c%20%25%c3%a9%2b1`],
     ["doubled for ConfigParser", secret.replaceAll("%", "%%")],
     ["encoded and doubled", encodeURIComponent(secret).replaceAll("%", "%%")],
     ["JSON", JSON.stringify(secret).slice(1, -1)],
@@ -27,9 +27,11 @@ describe("every spelling of a secret", () => {
   });
 
   test.each([0, 1, 2, 3])("base64 behind %i other bytes, in both alphabets", (count) => {
-    const text = Buffer.from(`${"u".repeat(count)}${secret}:rest`);
+    // Its base64 holds both of the digits that the two alphabets write differently.
+    const binary = "pass>>>???~~~word";
+    const text = Buffer.from(`${"u".repeat(count)}${binary}:rest`);
     for (const alphabet of ["base64", "base64url"] as const) {
-      const shown = redact(text.toString(alphabet));
+      const shown = makeRedactor([binary])(text.toString(alphabet));
       expect(shown).toMatch(/^.{0,5}\*\*\*.{0,10}$/);
     }
   });

@@ -31,11 +31,36 @@ test("no command and no flag: run, with every default", () => {
 
 test("every flag of run", () => {
   const argv = [
-    ...["--migrations", "db/migrations", "--tool=alembic", "--version-table", "app.versions"],
-    ...["--ledger", "l.json", "--stamp", "never", "--drift", "warn", "--ahead", "refuse"],
-    ...["--assume", "ae1027a6acf", "--timeout", "5s", "--lock-timeout", "1m"],
-    ...["--upgrade-timeout", "1h", "--upgrade-command", "alembic -x 'a b' upgrade heads"],
-    ...["--verbose", "run", "--", "gunicorn", "--bind", "--", "x"],
+    "--migrations",
+    "db/migrations",
+    "--tool=alembic",
+    "--version-table",
+    "app.versions",
+    "--ledger",
+    "l.json",
+    "--stamp",
+    "never",
+    "--drift",
+    "warn",
+    "--ahead",
+    "refuse",
+    "--assume",
+    "ae1027a6acf",
+    "--timeout",
+    "5s",
+    "--lock-timeout",
+    "1m",
+    "--upgrade-timeout",
+    "1h",
+    "--upgrade-command",
+    "alembic -x 'a b' upgrade heads",
+    "--verbose",
+    "run",
+    "--",
+    "gunicorn",
+    "--bind",
+    "--",
+    "x",
   ];
   expect(settingsOf(argv)).toMatchObject({
     command: "run",
@@ -116,7 +141,9 @@ describe("usage faults", () => {
     [["--S3kr1t://x"], ["argument 1 is an unknown flag"]],
     [["chekc"], ["unknown command chekc; did you mean check?"]],
     [["postgres://u:S3kr1t@h/d"], [expect.stringMatching(/^argument 1 is no command/)]],
-    [["check", "S3kr1t"], [expect.stringMatching(/^argument 2 is one too many/)]],
+    [["check", "S3kr1t"], [expect.stringMatching(/^argument 2 is too many/)]],
+    [["run", "app", "S3kr1t"], [expect.stringMatching(/^arguments 2, 3 are too many/)]],
+    [["app", "S3kr1t"], [expect.stringMatching(/^unknown command app; /)]],
     [["--tool"], ["--tool needs a value: --tool NAME"]],
     [["--tool="], ["--tool needs a value: --tool NAME"]],
     [["--tool", "--verbose"], [expect.stringMatching(/^--tool needs a value; .*--tool=NAME/)]],
@@ -171,6 +198,13 @@ describe("wrong values are told by the name of the flag or variable, all at once
     });
   });
 
+  test("an unknown command leaves the environment unjudged: which settings count is not known", () => {
+    expect(read(["bakery"], { PREFLIGHT_STAMP: "x" })).toMatchObject({
+      outcome: "usage",
+      faults: [expect.stringMatching(/^unknown command bakery/)],
+    });
+  });
+
   test("a wrong PREFLIGHT_CHECK_ONLY is told once", () => {
     expect(read([], { DATABASE_URL, PREFLIGHT_CHECK_ONLY: "perhaps" })).toMatchObject({
       outcome: "config",
@@ -202,8 +236,12 @@ describe("flag > environment > default", () => {
   test("DEBUG=true is --verbose, other meanings of DEBUG are not", () => {
     const verbose = (DEBUG: string) => settingsOf([], { DATABASE_URL, DEBUG }).verbose;
     expect(["true", "1", "TRUE", "app:*", "false", ""].map(verbose)).toEqual([
-      ...[true, true, true],
-      ...[false, false, false],
+      true,
+      true,
+      true,
+      false,
+      false,
+      false,
     ]);
   });
 
@@ -380,9 +418,17 @@ describe("secrets: every password in reach, whichever address counts", () => {
     const { secrets } = settingsOf([], env, { "/four": "four\n" });
     expect(secrets.toSorted()).toEqual(
       [
-        ...["postgres://u:one%21@h/d", "one%21", "one!"],
-        ...["postgres://u:t@w@o@h/d", "t", "t@w@o"],
-        ...["three", "four", "redis://:five@cache", "five", "six-six-six"],
+        "postgres://u:one%21@h/d",
+        "one%21",
+        "one!",
+        "postgres://u:t@w@o@h/d",
+        "t",
+        "t@w@o",
+        "three",
+        "four",
+        "redis://:five@cache",
+        "five",
+        "six-six-six",
       ].toSorted(),
     );
   });
@@ -400,7 +446,12 @@ describe("secrets: every password in reach, whichever address counts", () => {
 test("any argv is answered without a throw, and no fault repeats a value", () => {
   const flag = fc.constantFrom(
     ...Object.keys(settingsTable).map((name) => `--${name}`),
-    ...["--", "-", "-h", "--help", "--bogus", "-x"],
+    "--",
+    "-",
+    "-h",
+    "--help",
+    "--bogus",
+    "-x",
   );
   const secret = fc.constantFrom("S3kr1t", "postgres://u:S3kr1t@h/d", "-S3kr1t", "--x=S3kr1t");
   const word = fc.oneof(flag, secret, fc.constantFrom("run", "check", "bake", "audit", "", "5s"));

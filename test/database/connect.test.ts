@@ -8,6 +8,7 @@ import { freePort, startServer } from "../support/postgres.ts";
 import type { TestServer } from "../support/postgres.ts";
 import { connectionTo, fakeServer, open, realTime, refusalOf } from "./support.ts";
 
+// Made with openssl for these tests, valid for 100 years (expired.crt: never); the authority's key was not kept.
 const certificates = join(import.meta.dirname, "certificates");
 const certificate = (name: string): string => join(certificates, name);
 

@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import type { Fact } from "../../src/core/facts.ts";
 import { CannotJudge } from "../../src/core/outcome.ts";
@@ -6,7 +7,7 @@ import { replayHistory, type ReplayedHistory } from "../../src/ledger/replay.ts"
 import { openScratch, type Scratch } from "../../src/ledger/scratch.ts";
 import { runChild } from "../../src/tools/child.ts";
 import { startServer, type TestServer } from "../support/postgres.ts";
-import { pythonEnvironment } from "./python.ts";
+import { pythonEnvironment } from "../support/python.ts";
 import { type HistoryOnDisk, type Migration, writeHistory } from "./history-on-disk.ts";
 
 const longId = "a_revision_whose_id_has_more_than_thirty_two_characters";
@@ -27,10 +28,16 @@ const migrations: readonly Migration[] = [
     upgrade: [
       "users = sa.table('users', sa.column('name', sa.String))",
       "op.bulk_insert(users, [{'name': 'ada'}, {'name': 'grace'}])",
+    ],
+  },
+  {
+    id: "update_empty",
+    parents: ["seed"],
+    upgrade: [
+      sql("UPDATE posts SET author = 1"),
       "assert op.get_bind().execute(sa.text('SELECT lastval()')).scalar() == 2",
     ],
   },
-  { id: "update_empty", parents: ["seed"], upgrade: [sql("UPDATE posts SET author = 1")] },
   {
     id: "loop",
     parents: ["update_empty"],
@@ -155,7 +162,7 @@ let alembic: string;
 beforeAll(async () => {
   [server, alembic] = await Promise.all([
     startServer(),
-    pythonEnvironment().then((python) => python.alembic),
+    pythonEnvironment().then(({ bin }) => join(bin, "alembic")),
   ]);
 }, 120_000);
 afterAll(() => server?.stop());

@@ -45,58 +45,33 @@ export async function startServer(options: ServerOptions = {}): Promise<TestServ
   const binaries = await findBinaries();
   const owner = serverOwner();
   const directory = await mkdtemp(join(tmpdir(), "preflight-pg-"));
-  if (owner.uid !== undefined) await chown(directory, owner.uid, owner.gid ?? owner.uid);
-  const data = join(directory, "data");
-  const port = options.port ?? (await freePort());
-  const initdbArguments = [
-    "-D",
-    data,
-    "-U",
-    "postgres",
-    "-A",
-    "trust",
-    "-E",
-    "UTF8",
-    "--locale=C",
-    "--no-sync",
-  ];
-  await run(join(binaries, "initdb"), initdbArguments, owner);
-  await configure(data, owner, options);
-  const server = spawn(
-    join(binaries, "postgres"),
-    [
-      "-D",
-      data,
-      "-p",
-      String(port),
-      "-k",
-      directory,
-      "-h",
-      "127.0.0.1",
-      "-c",
-      "fsync=off",
-      "-c",
-      "max_connections=60",
-    ],
-    { ...owner, stdio: ["ignore", "ignore", "pipe"], cwd: directory },
-  );
-  let output = "";
-  server.stderr?.on("data", (chunk: Buffer) => {
-    output = (output + chunk.toString()).slice(-4000);
-  });
+  let server: ChildProcess | null = null;
   const stop = async (): Promise<void> => {
-    await stopProcess(server);
+    if (server !== null) await stopProcess(server);
     await rm(directory, { recursive: true, force: true });
   };
-  const url = `postgres://postgres@127.0.0.1:${port}/postgres`;
   try {
+    if (owner.uid !== undefined) await chown(directory, owner.uid, owner.gid ?? owner.uid);
+    const data = join(directory, "data");
+    const port = options.port ?? (await freePort());
+    await run(join(binaries, "initdb"), ["-D", data, ...initdbWords], owner);
+    await configure(data, owner, options);
+    server = spawn(
+      join(binaries, "postgres"),
+      ["-D", data, "-p", String(port), "-k", directory, ...serverWords],
+      { ...owner, stdio: ["ignore", "ignore", "pipe"], cwd: directory },
+    );
     await waitUntilReady(directory, port, server);
+    const url = `postgres://postgres@127.0.0.1:${port}/postgres`;
+    return serverAt(url, "127.0.0.1", port, directory, stop);
   } catch (error) {
     await stop();
-    throw new Error(`PostgreSQL did not start: ${output}`, { cause: error });
+    throw error;
   }
-  return serverAt(url, "127.0.0.1", port, directory, stop);
 }
+
+const initdbWords = ["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"];
+const serverWords = ["-h", "127.0.0.1", "-c", "fsync=off", "-c", "max_connections=60"];
 
 function serverAt(
   url: string,
@@ -178,8 +153,15 @@ async function waitUntilReady(
   server: ChildProcess,
 ): Promise<void> {
   const deadline = Date.now() + 30_000;
+  let output = "";
+  server.stderr?.on("data", (chunk: Buffer) => {
+    output = (output + chunk.toString()).slice(-4000);
+  });
+  // A test process that dies must not leave a server behind.
+  process.once("exit", () => server.kill("SIGQUIT"));
   for (;;) {
-    if (server.exitCode !== null) throw new Error(`postgres ended with ${server.exitCode}`);
+    if (server.exitCode !== null)
+      throw new Error(`postgres ended with ${server.exitCode}: ${output}`);
     const client = postgres({
       host: directory,
       port,

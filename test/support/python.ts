@@ -32,11 +32,21 @@ async function virtualEnvironment(): Promise<PythonEnvironment | null> {
   const bin = join(environment, "bin");
   const python = join(bin, "python");
   const marker = join(environment, "requirements.sha256");
-  const wanted = createHash("sha256").update(await readFile(requirements)).digest("hex");
+  const wanted = createHash("sha256")
+    .update(await readFile(requirements))
+    .digest("hex");
   if ((await readFile(marker, "utf8").catch(() => "")) === wanted) return { python, bin };
   try {
     await run("python3", ["-m", "venv", "--clear", environment]);
-    await run(python, ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", requirements]);
+    await run(python, [
+      "-m",
+      "pip",
+      "install",
+      "--quiet",
+      "--disable-pip-version-check",
+      "-r",
+      requirements,
+    ]);
     await writeFile(marker, wanted);
     return { python, bin };
   } catch {
@@ -47,10 +57,15 @@ async function virtualEnvironment(): Promise<PythonEnvironment | null> {
 
 async function systemPython(): Promise<PythonEnvironment> {
   if (!(await hasAlembic("/usr/bin/python3")) && process.getuid?.() === 0)
-    await run("apt-get", ["install", "-y", "python3-alembic", "python3-psycopg2"]).catch(() => null);
+    await run("apt-get", ["install", "-y", "python3-alembic", "python3-psycopg2"]).catch(
+      () => null,
+    );
   for (const python of ["python3", "/usr/bin/python3"]) {
     if (!(await hasAlembic(python))) continue;
-    const { stdout } = await run(python, ["-c", "import shutil; print(shutil.which('alembic') or '')"]);
+    const { stdout } = await run(python, [
+      "-c",
+      "import shutil; print(shutil.which('alembic') or '')",
+    ]);
     if (stdout.trim() !== "") return { python, bin: dirname(stdout.trim()) };
   }
   throw new Error(
@@ -68,10 +83,16 @@ async function hasAlembic(python: string): Promise<boolean> {
 
 /** A directory can be made only once. One that is older than any installation takes was left by a killed process. */
 async function withLock<Value>(work: () => Promise<Value>): Promise<Value> {
-  const lock = join(project, ".venv.lock");
-  while (!(await mkdir(lock).then(() => true, () => false))) {
+  const lock = join(project, "node_modules", ".python-environment.lock");
+  while (
+    !(await mkdir(lock).then(
+      () => true,
+      () => false,
+    ))
+  ) {
     const made = await stat(lock).catch(() => null);
-    if (made !== null && Date.now() - made.mtimeMs > 5 * 60_000) await rm(lock, { recursive: true });
+    if (made !== null && Date.now() - made.mtimeMs > 5 * 60_000)
+      await rm(lock, { recursive: true });
     await sleep(200);
   }
   try {

@@ -39,7 +39,7 @@ def load(directory):
     names = [name for name, revision in revisions._revision_map.items() if revision is not None and name == revision.revision]
     below = {}
     for name in names:
-        nodes = revisions._get_ancestor_nodes([revisions.get_revision(name)], include_dependencies=True)
+        nodes = revisions._get_ancestor_nodes([revisions._revision_map[name]], include_dependencies=True)
         below[name] = sorted({node.revision for node in nodes})
     return {"heads": heads, "bases": sorted(revisions.bases), "ancestors": below}
 

@@ -32,6 +32,7 @@ function misplaced(tokens: readonly Token[]): Token | null {
   let ends = false;
   for (const [index, token] of tokens.entries()) {
     if (!canFollow(before, ends, token)) return token;
+    if (token.text === "." && !hasObject(before) && tokens[0]?.text !== "from") return token;
     ends = endsOperand(token) && !(index === 0 && softKeywords.has(token.text));
     before = token;
   }
@@ -50,6 +51,11 @@ function canFollow(before: Token | null, ends: boolean, token: Token): boolean {
       before !== null && !needsMore(before) && !openers.has(before.text) && !isComma(before, token)
     );
   return !closers.has(token.text) || (before !== null && !needsMore(before));
+}
+
+/** Only `from .package import x` has dots after nothing. */
+function hasObject(before: Token | null): boolean {
+  return before !== null && (before.kind !== "operator" || closers.has(before.text));
 }
 
 function isComma(before: Token, token: Token): boolean {

@@ -49,8 +49,10 @@ function readLines(text: string): readonly Line[] {
       atLineStart = false;
       if (tokens.length === 0) {
         const end = match(blank, text, at);
-        if (isBlankLine(text, end)) at = end;
-        else {
+        if (isBlankLine(text, end)) {
+          at = end;
+          if (at === text.length) break;
+        } else {
           changeBlock(blocks, text.slice(at, end), lines.at(-1), number);
           at = end;
           continue;

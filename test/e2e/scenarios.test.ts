@@ -1,0 +1,91 @@
+import { rmSync } from "node:fs";
+import path from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { startServer } from "../support/postgres.ts";
+import { pythonEnvironment } from "../support/python.ts";
+import { readScenarios, type Scenario } from "../support/scenario.ts";
+import {
+  dump,
+  environment,
+  type Form,
+  forms,
+  makeDatabase,
+  makeImage,
+  preflight,
+  type Ran,
+  readText,
+  type Shop,
+  transactionCounter,
+} from "../support/shop.ts";
+
+let shop: Shop;
+
+beforeAll(async () => {
+  // A server of our own: the transaction counter is compared, so nobody else may write.
+  const server = await startServer({ settings: ["autovacuum = off"] });
+  const python = await pythonEnvironment();
+  const image = makeImage({ ledger: "" }, { name: "", ledger: "none" });
+  const baked = await preflight("binary", ["bake"], {
+    cwd: image,
+    env: environment({ python }, ""),
+  });
+  expect(baked, baked.stderr).toMatchObject({ exit: 0 });
+  shop = { server, python, ledger: path.join(image, "preflight.ledger.json") };
+});
+
+afterAll(async () => {
+  await shop?.server.stop();
+});
+
+it("both forms bake the same bytes, and bake them again over an existing ledger", async () => {
+  const image = makeImage(shop, { name: "", ledger: "baked" });
+  const baked = await preflight("module", ["bake"], { cwd: image, env: environment(shop, "") });
+  expect(baked.exit, baked.stderr).toBe(0);
+  expect(readText(path.join(image, "preflight.ledger.json"))).toBe(readText(shop.ledger));
+});
+
+describe.each(Object.keys(forms) as Form[])("%s", (form) => {
+  it.each(readScenarios())("$name: $title", async (scenario) => {
+    const url = await makeDatabase(shop, scenario);
+    const image = makeImage(shop, scenario);
+    const options = { cwd: image, env: environment(shop, url) };
+    const before = await dump(shop.server, url);
+    const counter = await transactionCounter(shop.server, url);
+
+    const checked = await preflight(form, ["check", ...(scenario.flags ?? [])], options);
+    expect(await dump(shop.server, url), "check must not write").toBe(before);
+    expect(await transactionCounter(shop.server, url), "check must not take a transaction id").toBe(
+      counter,
+    );
+
+    const ran = await preflight(form, ["run", ...(scenario.flags ?? [])], options);
+    expectScenario(scenario, ran);
+    if (!isFailureOfTheUpgrade(ran)) {
+      expect(checked.line.exit, "check exits as run does").toBe(ran.exit);
+      expect(checked.line.verdict).toBe(ran.line.verdict);
+      expect(checked.line.actions, "check plans what run does").toEqual(ran.line.actions);
+    }
+    if (ran.line.actions.length === 0 && !isFailureOfTheUpgrade(ran))
+      expect(await dump(shop.server, url), "whoever does nothing writes nothing").toBe(before);
+    if (ran.exit === 0) {
+      const again = await preflight(form, ["run", ...(scenario.flags ?? [])], options);
+      expect(again.line, again.stderr).toMatchObject({ exit: 0, actions: [] });
+    }
+    rmSync(image, { recursive: true });
+  });
+});
+
+function expectScenario({ expect: wanted }: Scenario, { exit, line, stderr }: Ran): void {
+  const { log = [], actions, ...fields } = wanted;
+  expect({ ...line, exit }, stderr).toMatchObject(fields);
+  if (actions !== undefined) expect(line.actions.map(({ kind }) => kind)).toEqual(actions);
+  for (const text of log) expect(stderr).toContain(text);
+  if (exit !== 0) {
+    expect(line.reason).not.toBeNull();
+    expect(line.next.length, "a refusal says what to do").toBeGreaterThan(0);
+  }
+}
+
+function isFailureOfTheUpgrade({ line }: Ran): boolean {
+  return line.outcome === "migration-failed" || line.outcome === "verify-failed";
+}

@@ -1,0 +1,43 @@
+import { readdirSync, readFileSync } from "node:fs";
+import path from "node:path";
+import type { VerdictLine } from "../../src/report/verdict-line.ts";
+
+/** One folder of test/e2e/scenarios: how a database and an image came to be, and what must come of it. */
+export type Scenario = {
+  readonly name: string;
+  /** What has happened, in a few words of a person. */
+  readonly title: string;
+  /** The revision of the shop to which real Alembic takes the database first; null: no migration ran. */
+  readonly at: string | null;
+  /** What happens to the database then. */
+  readonly sql?: readonly string[];
+  /** Files taken out of the image; what the scenario's folder `image/` holds is put into it. */
+  readonly remove?: readonly string[];
+  /** `baked` (default): of the shop as it is; `none`. */
+  readonly ledger?: "baked" | "none";
+  readonly flags?: readonly string[];
+  readonly expect: Expectation;
+};
+
+export type Expectation = Pick<VerdictLine, "exit" | "outcome" | "verdict"> &
+  Partial<Omit<VerdictLine, "actions">> & {
+    /** Kinds of actions, in order. */
+    readonly actions?: readonly string[];
+    /** Texts that the log must hold. */
+    readonly log?: readonly string[];
+  };
+
+const home = path.join(import.meta.dirname, "../e2e/scenarios");
+
+export function scenarioPath(name: string): string {
+  return path.join(home, name);
+}
+
+export function readScenarios(): readonly Scenario[] {
+  return readdirSync(home)
+    .sort()
+    .map((name) => ({
+      ...(JSON.parse(readFileSync(path.join(home, name, "scenario.json"), "utf8")) as Scenario),
+      name,
+    }));
+}

@@ -1,0 +1,155 @@
+import { execFile } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { promisify } from "node:util";
+import type { VerdictLine } from "../../src/report/verdict-line.ts";
+import type { TestServer } from "./postgres.ts";
+import type { PythonEnvironment } from "./python.ts";
+import { type Scenario, scenarioPath } from "./scenario.ts";
+
+const root = path.join(import.meta.dirname, "../..");
+const execute = promisify(execFile);
+
+/** The two forms in which the program ships. */
+export const forms = {
+  binary: [path.join(root, "dist/preflight")],
+  module: [process.execPath, path.join(root, "dist/preflight.mjs")],
+} as const;
+
+export type Form = keyof typeof forms;
+
+export type Ran = {
+  readonly exit: number;
+  readonly line: VerdictLine;
+  readonly stdout: string;
+  readonly stderr: string;
+};
+
+/** The example shop: its databases on a server, and images made of its files. */
+export type Shop = {
+  readonly server: TestServer;
+  readonly python: PythonEnvironment;
+  /** A ledger of the shop as it is. */
+  readonly ledger: string;
+};
+
+export function environment(shop: Pick<Shop, "python">, url: string): Record<string, string> {
+  const { bin } = shop.python;
+  return { PATH: `${bin}:${process.env["PATH"]}`, HOME: tmpdir(), DATABASE_URL: url };
+}
+
+/** A copy of the shop's files, with the scenario's changes and without a ledger unless it has one. */
+export function makeImage(
+  shop: Pick<Shop, "ledger">,
+  scenario: Pick<Scenario, "name" | "remove" | "ledger">,
+): string {
+  const image = mkdtempSync(path.join(tmpdir(), "preflight-image-"));
+  cpSync(path.join(root, "examples/shop"), image, { recursive: true, filter: isSource });
+  if (scenario.ledger !== "none") cpSync(shop.ledger, path.join(image, "preflight.ledger.json"));
+  for (const file of scenario.remove ?? []) rmSync(path.join(image, file));
+  const overlay = path.join(scenarioPath(scenario.name), "image");
+  if (existsSync(overlay)) cpSync(overlay, image, { recursive: true });
+  return image;
+}
+
+function isSource(file: string): boolean {
+  return !file.includes("__pycache__") && !file.endsWith("preflight.ledger.json");
+}
+
+/** Real Alembic, as a person would run it. */
+export async function alembic(
+  shop: Pick<Shop, "python">,
+  cwd: string,
+  url: string,
+  ...args: readonly string[]
+): Promise<void> {
+  await execute("alembic", args, { cwd, env: environment(shop, url) });
+}
+
+/** A new database, taken to where the scenario begins; each beginning is made by Alembic once. */
+export async function makeDatabase(
+  shop: Shop,
+  scenario: Pick<Scenario, "at" | "sql">,
+): Promise<string> {
+  const beginning = await beginningAt(shop, scenario.at);
+  const name = `preflight_${randomBytes(6).toString("hex")}`;
+  await shop.server.sql(shop.server.url, `CREATE DATABASE ${name} TEMPLATE ${beginning}`);
+  const url = new URL(shop.server.url);
+  url.pathname = name;
+  for (const statement of scenario.sql ?? []) await shop.server.sql(url.href, statement);
+  return url.href;
+}
+
+const beginnings = new Map<string, Promise<string>>();
+
+function beginningAt(shop: Shop, revision: string | null): Promise<string> {
+  const key = `${shop.server.url} ${revision}`;
+  const made = beginnings.get(key) ?? makeBeginning(shop, revision);
+  beginnings.set(key, made);
+  return made;
+}
+
+async function makeBeginning(shop: Shop, revision: string | null): Promise<string> {
+  const url = await shop.server.createDatabase();
+  if (revision !== null)
+    await alembic(shop, path.join(root, "examples/shop"), url, "upgrade", revision);
+  return new URL(url).pathname.slice(1);
+}
+
+/** Runs the built program; the verdict line is the last line of stdout, or of stderr before a command. */
+export async function preflight(
+  form: Form,
+  args: readonly string[],
+  options: { readonly cwd: string; readonly env: Readonly<Record<string, string>> },
+): Promise<Ran> {
+  const [program = "", ...prefix] = forms[form];
+  const { code, stdout, stderr } = await run(program, [...prefix, ...args], options);
+  const source = args.includes("--") ? stderr : stdout;
+  const lines = source.trim().split("\n");
+  const text = lines.findLast((line) => line.startsWith('{"v":1')) ?? "null";
+  return { exit: code, line: JSON.parse(text) as VerdictLine, stdout, stderr };
+}
+
+async function run(
+  program: string,
+  args: readonly string[],
+  options: { readonly cwd: string; readonly env: Readonly<Record<string, string>> },
+): Promise<{ readonly code: number; readonly stdout: string; readonly stderr: string }> {
+  return await new Promise((resolve) => {
+    execFile(
+      program,
+      args,
+      { ...options, maxBuffer: 64 * 1024 * 1024 },
+      (error, stdout, stderr) => {
+        const code = error === null ? 0 : typeof error.code === "number" ? error.code : 128;
+        resolve({ code, stdout, stderr });
+      },
+    );
+  });
+}
+
+/** Everything in a database that a write could change: every row, and every catalog row's version. */
+export async function dump(server: TestServer, url: string): Promise<string> {
+  const rows = await server.sql(
+    url,
+    `SELECT database_to_xml(true, false, '')::text AS data,
+       (SELECT md5(string_agg(c.oid || ':' || c.xmin::text || ':' || c.relname, ',' ORDER BY c.oid)) FROM pg_class c) AS relations,
+       (SELECT md5(string_agg(a.attrelid || ':' || a.attnum || ':' || a.xmin::text, ',' ORDER BY a.attrelid, a.attnum)) FROM pg_attribute a) AS columns`,
+  );
+  return JSON.stringify(rows);
+}
+
+/** The next transaction id that the server will give to somebody who writes. */
+export async function transactionCounter(server: TestServer, url: string): Promise<string> {
+  const [row] = await server.sql(
+    url,
+    "SELECT pg_snapshot_xmax(pg_current_snapshot())::text AS next",
+  );
+  return String(row?.["next"]);
+}
+
+export function readText(file: string): string {
+  return readFileSync(file, "utf8");
+}

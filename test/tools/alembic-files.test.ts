@@ -1,0 +1,235 @@
+import { rm } from "node:fs/promises";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { readRevisionFile } from "../../src/tools/alembic/revision-file.ts";
+import { computations, refusals, writeScripts } from "./history-files.ts";
+import { type Oracle, startOracle } from "./oracle.ts";
+
+const plain = 'revision = "a1"\ndown_revision = None\n';
+
+function read(source: string | Uint8Array, file = "versions/x.py") {
+  const bytes = typeof source === "string" ? Buffer.from(source) : source;
+  return readRevisionFile(file, bytes);
+}
+
+function revisionOf(source: string | Uint8Array, file?: string) {
+  const result = read(source, file);
+  if (result.kind === "unreadable") throw new Error(JSON.stringify(result.faults));
+  return result.revision;
+}
+
+function why(source: string | Uint8Array, file?: string) {
+  const result = read(source, file);
+  return result.kind === "unreadable" ? result.faults.map(({ line, why }) => [line, why]) : [];
+}
+
+describe("forms of real files", () => {
+  test.each([
+    [
+      "a list merge",
+      'revision = "m"\ndown_revision = ["a", "b_slug", "c", "d"]\n',
+      ["a", "b_slug", "c", "d"],
+    ],
+    [
+      "several names at once",
+      'revision, down_revision = "0027", "0026"\nbranch_labels = depends_on = None\n',
+      ["0026"],
+    ],
+    ["unicode prefix", "revision = u'a'\ndown_revision = u'b'\n", ["b"]],
+    [
+      "an annotated merge",
+      'revision: str = "m"\ndown_revision: Union[str, None] = ("a", "b")\n',
+      ["a", "b"],
+    ],
+    [
+      "brackets in the annotation",
+      'revision: "x[" = "m"\ndown_revision: dict[str, "="] = "a"\n',
+      ["a"],
+    ],
+    [
+      "the last assignment wins",
+      'revision = "m"\ndown_revision = "no"\ndown_revision = "a"\n',
+      ["a"],
+    ],
+    ["a comment after the value", 'revision = "m"  # "x"\ndown_revision = "a"  # was "b"\n', ["a"]],
+    ["parents in a set", 'revision = "m"\ndown_revision = {"b", "a"}\n', ["a", "b"]],
+    ["nested targets", '(revision, [down_revision, x]) = "m", ("a", "b")\n', ["a"]],
+  ])("%s", (_, source, parents) => {
+    expect(revisionOf(source).parents).toEqual(parents);
+  });
+
+  test("branch labels and dependencies, empty ones included", () => {
+    const source = `${plain}branch_labels = ("expand",)\ndepends_on = ["x", "", "y"]\n`;
+    expect(revisionOf(source)).toMatchObject({ labels: ["expand"], dependsOn: ["x", "y"] });
+    expect(revisionOf(`${plain}branch_labels = ()\ndepends_on = ""\n`)).toMatchObject({
+      labels: [],
+      dependsOn: [],
+    });
+  });
+
+  test("the id comes from a file's name only for the hex names of Alembic 0.1", () => {
+    expect(revisionOf("down_revision = None\n", "versions/bad1.py").id).toBe("bad1");
+    expect(why("down_revision = None\n", "versions/bad_1.py")).toEqual([
+      [null, expect.stringContaining("no 'revision")],
+    ]);
+  });
+
+  test("the title is the docstring's first line, wherever the docstring stands", () => {
+    expect(revisionOf(`import x\n\n"""\n  Add shops\n\nRevises: lies\n"""\n${plain}`).title).toBe(
+      "Add shops",
+    );
+    expect(revisionOf(plain).title).toBe("");
+  });
+
+  test("the hash does not depend on line ends or on a byte order mark", () => {
+    const { hash } = revisionOf(plain);
+    expect(hash).toMatch(/^[0-9a-f]{64}$/);
+    expect(revisionOf(plain.replaceAll("\n", "\r\n")).hash).toBe(hash);
+    expect(revisionOf(`\ufeff${plain}`).hash).toBe(hash);
+    expect(revisionOf(`${plain}\n`).hash).not.toBe(hash);
+  });
+
+  test("encodings", () => {
+    const latin = Buffer.from(`# coding: latin-1\n${plain}x = "é"\n`, "latin1");
+    expect(revisionOf(latin).id).toBe("a1");
+    expect(why(Buffer.from(`${plain}x = "é"\n`, "latin1"))).toEqual([
+      [1, "the file is not valid UTF-8"],
+    ]);
+    expect(why(`# coding: klingon\n${plain}`)).toEqual([
+      [1, "the encoding 'klingon' is not known"],
+    ]);
+    expect(why(`${plain}\0`)).toEqual([[3, "the file holds a NUL byte"]]);
+  });
+
+  test("valid Python that parsers stumble over", () => {
+    const body = [
+      "x = 1.",
+      "def f():\n    y = yield\n    match y:\n        case Foo(): pass\n        case [1., *_]: return (yield)",
+      "with (open(a) as b, c as (d, e)):\n    pass",
+      "print(f\"{a['b']:>{10}}\", f'{{{x!r}}}', rf'\\{{x}}', f\"{x:'>3}\", f'{y[\"k\"]}')",
+      "type X = int",
+      "case.total = 3.",
+      "    ",
+    ].join("\n");
+    expect(revisionOf(`${plain}${body}`).id).toBe("a1");
+  });
+});
+
+describe("nothing is guessed", () => {
+  test.each([
+    ['revision = "a"\ndown_revision = PARENT\n', 2, "down_revision is computed: PARENT"],
+    ['revision = "a" + "b"\ndown_revision = None\n', 1, 'revision is computed: "a"+"b"'],
+    [
+      'revision = "a"\nif x:\n    down_revision = None\n',
+      3,
+      "down_revision is computed: down_revision=None inside a block",
+    ],
+    [
+      'revision = "a"\ndown_revision = ("b", None)\n',
+      2,
+      "down_revision is a list with more in it than names",
+    ],
+    ["revision = 5\ndown_revision = None\n", 1, "revision is computed: 5"],
+    ['revision = b"a"\ndown_revision = None\n', 1, 'revision is computed: b"a"'],
+    [
+      'revision = "a"\ndown_revision = "\\N{BULLET}"\n',
+      2,
+      'down_revision is computed: "\\N{BULLET}"',
+    ],
+    [`${plain}branch_labels = (cli.EXPAND,)\n`, 3, "branch_labels is computed: (cli.EXPAND,)"],
+    [
+      `${plain}from other import (depends_on)\n`,
+      3,
+      expect.stringContaining("depends_on is computed: from other"),
+    ],
+    [`${plain}with a as revision: pass\n`, 3, expect.stringContaining("revision is computed")],
+    [
+      `${plain}def revision(): pass\n`,
+      3,
+      expect.stringContaining("revision is computed: def revision"),
+    ],
+    [`${plain}del down_revision\n`, 3, expect.stringContaining("down_revision is computed")],
+    [`${plain}<<<<<<< HEAD\n`, 3, "a merge conflict is not resolved"],
+    [`${plain}x = (1,\n`, 3, "'(' is never closed"],
+    [`${plain}x = [1)\n`, 3, "')' closes nothing"],
+    [`${plain}x = 'a\n`, 3, "a string is never closed"],
+    [`${plain}if x\n    pass\n`, 3, "syntax error near 'x'"],
+    [`${plain}x = 1 2\n`, 3, "syntax error near '2'"],
+    [`${plain}if x:\n\tpass\n        pass\n`, 5, "tabs and spaces are mixed in the indentation"],
+  ])("%j", (source, line, reason) => {
+    expect(why(source)).toContainEqual([line, reason]);
+  });
+
+  test("all that is wrong with a file is said at once", () => {
+    expect(why("revision = X\ndown_revision = Y\n")).toHaveLength(2);
+  });
+});
+
+describe("beside Alembic", () => {
+  let oracle: Oracle;
+  beforeAll(async () => {
+    oracle = await startOracle();
+  }, 180_000);
+  afterAll(() => oracle.stop());
+
+  async function ask(source: string) {
+    const directory = await writeScripts([{ name: "one file.py", bytes: Buffer.from(source) }]);
+    try {
+      return await oracle.ask(directory);
+    } finally {
+      await rm(directory, { recursive: true });
+    }
+  }
+
+  test.each(refusals.map((damage) => damage(plain)))("both refuse %j", async (source) => {
+    expect(read(source).kind).toBe("unreadable");
+    expect(await ask(source)).toMatchObject({ fault: "unreadable" });
+  });
+
+  test.each(computations.map((damage) => damage(plain)))(
+    "only running tells %j",
+    async (source) => {
+      expect(why(source)).toEqual([[expect.any(Number), expect.stringContaining("computed")]]);
+      const answer = await ask(source);
+      expect("fault" in answer ? answer.fault : "").not.toBe("unreadable");
+    },
+  );
+});
+
+test("the sketch of upgrade()", () => {
+  const { sketch } = revisionOf(`${plain}
+def upgrade() -> None:
+    op.create_table("shops", sa.Column("id", sa.Integer(), primary_key=True), Column('na' "me", sa.Text),
+                    sa.UniqueConstraint("name"), sa.Column(sa.Text, name="note"), *more, schema="app")
+    op.create_table(TABLE, sa.Column("id"))
+    op.add_column("shops", sa.Column("city", sa.String(length=3)), schema=None)
+    op.drop_column("shops", "old", schema=SCHEMA)
+    if something:
+        op.drop_table(table_name="gone")
+    with op.batch_alter_table("people", schema="app") as batch_op:
+        batch_op.add_column(sa.Column("age", sa.Integer))
+        batch_op.drop_column("born")
+        batch_op.alter_column("name", new_column_name="full_name")
+        batch_op.alter_column("name", nullable=True)
+    for name in names:
+        with op.batch_alter_table(name) as batch_op:
+            batch_op.drop_column("lost")
+    op.rename_table("a", "b")
+    op.alter_column("shops", "x", new_column_name="y", schema="app")
+    op.execute("DROP TABLE z")
+
+def downgrade():
+    op.drop_table("shops")
+`);
+  const app = (name: string) => ({ schema: "app", name });
+  const bare = (name: string) => ({ schema: null, name });
+  expect(sketch).toEqual([
+    { kind: "create-table", table: app("shops"), columns: ["id", "name", "note"] },
+    { kind: "add-column", table: bare("shops"), column: "city" },
+    { kind: "drop-table", table: bare("gone") },
+    { kind: "add-column", table: app("people"), column: "age" },
+    { kind: "drop-column", table: app("people"), column: "born" },
+    { kind: "rename-column", table: app("people"), column: "name", to: "full_name" },
+    { kind: "rename-table", table: bare("a"), to: "b" },
+    { kind: "rename-column", table: app("shops"), column: "x", to: "y" },
+  ]);
+});
