@@ -298,7 +298,7 @@ BEGIN
     (SELECT coalesce(array_agg(t.name), '{}')
      FROM jsonb_array_elements_text(current_setting('preflight_bake.scans')::jsonb->'reads') AS t(name)));
   DELETE FROM __preflight_bake.written;
-  PERFORM nextval('__preflight_bake.applied'),
+  PERFORM setval('__preflight_bake.applied', (SELECT last_value + 1 FROM __preflight_bake.applied)),
           setval('__preflight_bake.reached', coalesce((SELECT r.position FROM __preflight_bake.revision r WHERE r.id = NEW.version_num), 0));
   PERFORM __preflight_bake.skip_scans(false);
   RETURN NULL;

@@ -369,7 +369,7 @@ test(
     const scratch = await givenScratch();
     // Whichever branch Alembic takes first: either the whole fails, or this revision alone does.
     const result = await replayed(disk, scratch).catch((error: unknown) => error);
-    if (result instanceof CannotJudge) expect(result.message).toContain("division by zero");
+  if (result instanceof CannotJudge) expect(result.message).toContain("division by zero");
     else expect((result as ReplayedHistory).unreachable).toEqual(["own"]);
   },
 );

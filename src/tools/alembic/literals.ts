@@ -47,7 +47,7 @@ export function quoteSource(tokens: readonly Token[]): string {
   let before: Token | null = null;
   for (const token of tokens) {
     const apart = before !== null && before.kind !== "operator" && token.kind !== "operator";
-    const comma = before?.text === ",";
+    const comma = before?.text === "," && !closers.has(token.text);
     text += (apart || comma ? " " : "") + token.text;
     before = token;
   }

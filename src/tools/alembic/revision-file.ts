@@ -41,6 +41,9 @@ function unreadable(file: string, line: number | null, why: string): RevisionFil
 function fromLines(file: string, lines: readonly Line[], hash: string): RevisionFile {
   const attributes = readAttributes(lines);
   const id = readId(attributes.revision, file);
+  // A helper module among the revisions lacks everything: that is one fault.
+  if (id.kind === "wrong" && attributes.revision.kind === "absent")
+    return unreadable(file, id.line, id.why);
   const parents = readDown(attributes.down_revision);
   const labels = readNames(attributes, "branch_labels");
   const dependsOn = readNames(attributes, "depends_on");
