@@ -7,7 +7,7 @@ import { run } from "./commands/run.ts";
 import type { World } from "./commands/world.ts";
 import { CannotJudge, type Outcome, outcomes } from "./core/outcome.ts";
 import { help } from "./report/help.ts";
-import { openLog } from "./report/log.ts";
+import { type Log, openLog } from "./report/log.ts";
 import { makeRedactor, redactDeep } from "./report/redact.ts";
 import { formatVerdictLine, type VerdictLine } from "./report/verdict-line.ts";
 import { readSettings } from "./settings/read-settings.ts";
@@ -61,13 +61,7 @@ export async function cli(io: Process): Promise<Result> {
 async function execute(settings: Settings, io: Process): Promise<Result> {
   const redact = makeRedactor(settings.secrets);
   const draft = emptyDraft(io.runId);
-  const log = openLog({
-    verbose: settings.verbose,
-    isTerminal: io.stderrIsTerminal,
-    runId: io.runId,
-    write: io.stderr,
-    redact: (value) => redactDeep(redact, value),
-  });
+  const log = openLogOf(io, redact, settings.verbose);
   for (const warning of settings.warnings)
     log({ level: "warn", event: "settings.warning", msg: warning });
 
@@ -89,12 +83,23 @@ async function execute(settings: Settings, io: Process): Promise<Result> {
 }
 
 function endWithFaults(outcome: Outcome, faults: readonly string[], io: Process): Result {
-  for (const fault of faults) io.stderr(`preflight: ${fault}\n`);
+  const log = openLogOf(io, makeRedactor([]), false);
+  for (const fault of faults) log({ level: "error", event: "settings.fault", msg: fault });
   const next = outcome === "usage" ? ["preflight --help"] : [];
   const ending = { outcome, reason: faults.join("; "), next };
   const line = completeLine(emptyDraft(io.runId), ending, outcomes[outcome].exit);
   say(line, io.argv.includes("--") ? io.stderr : io.stdout, io);
   return { kind: "exit", code: line.exit };
+}
+
+function openLogOf(io: Process, redact: (text: string) => string, verbose: boolean): Log {
+  return openLog({
+    verbose,
+    isTerminal: io.stderrIsTerminal,
+    runId: io.runId,
+    write: io.stderr,
+    redact: (value) => redactDeep(redact, value),
+  });
 }
 
 function say(line: VerdictLine, write: (text: string) => void, io: Process): void {

@@ -3,6 +3,7 @@ import { closeSync, openSync, readFileSync, writeSync } from "node:fs";
 import os from "node:os";
 import { performance } from "node:perf_hooks";
 import process from "node:process";
+import { isatty } from "node:tty";
 import { setTimeout as sleep } from "node:timers/promises";
 import { cli } from "./cli.ts";
 import { exec } from "./exec.ts";
@@ -25,7 +26,7 @@ try {
     readFile: (path) => readFileSync(path, "utf8"),
     stdout: (text) => write(1, text),
     stderr: (text) => write(2, text),
-    stderrIsTerminal: process.stderr.isTTY === true,
+    stderrIsTerminal: isatty(2),
     terminationLog: writeTerminationLog,
   });
   process.exit(

@@ -62,6 +62,7 @@ async function replayAndWrite(image: Image, settings: Settings, world: World): P
     url: settings.scratch,
     searchFrom: [found.root, world.cwd, import.meta.dirname],
     path: world.env["PATH"] ?? "",
+    scheme: schemeOf(world.env["DATABASE_URL"]),
     signal: world.signal,
     log,
   });
@@ -127,4 +128,9 @@ function toReplay(replay: Awaited<ReturnType<typeof replayHistory>>) {
       ),
     ),
   };
+}
+
+/** The project's own driver: an asynchronous env.py cannot use another, and SQLAlchemy's default differs by version. */
+function schemeOf(url: string | undefined): string {
+  return /^(postgres(?:ql)?(?:\+\w+)?):\/\//.exec(url ?? "")?.[1] ?? "postgresql";
 }

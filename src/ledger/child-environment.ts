@@ -70,6 +70,6 @@ function databaseUrl(address: DatabaseAddress, scheme: string): string {
   if (sslMode !== null) query.set(isAsyncpg ? "ssl" : "sslmode", sslMode);
   if (sslRootCert !== null && !isAsyncpg) query.set("sslrootcert", sslRootCert);
   const place = socket ? "" : `${host.includes(":") ? `[${host}]` : host}:${port}`;
-  const tail = query.size === 0 ? "" : `?${query}`;
+  const tail = query.size === 0 ? "" : `?${query.toString()}`;
   return `${scheme}://${login}@${place}/${encodeURIComponent(database)}${tail}`;
 }

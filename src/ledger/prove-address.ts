@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { CannotJudge } from "../core/outcome.ts";
-import { bakeSchema, quoteVersionTable, type VersionTableName } from "./instrument.sql.ts";
+import { bakeSchema } from "./instrument.sql.ts";
+import { quoteVersionTable, type VersionTableName } from "./quote.ts";
 import type { ReplayPlan } from "./replay-once.ts";
 import { describeEnd, runCommand } from "./run-command.ts";
 import type { ScratchDatabase } from "./scratch.ts";

@@ -3,7 +3,8 @@ import type { History } from "../core/history.ts";
 import { headsKey } from "../core/ledger.ts";
 import { CannotJudge } from "../core/outcome.ts";
 import { childEnvironment } from "./child-environment.ts";
-import { instrumentSql, type VersionTableName } from "./instrument.sql.ts";
+import { instrumentSql } from "./instrument.sql.ts";
+import type { VersionTableName } from "./quote.ts";
 import { proveAddress } from "./prove-address.ts";
 import { type ChildReport, describeEnd, type RunChild, runCommand } from "./run-command.ts";
 import type { Log, Scratch, ScratchDatabase } from "./scratch.ts";
@@ -91,7 +92,7 @@ async function prepare(
   known: Iterable<readonly string[]>,
 ): Promise<void> {
   const revisions = [...history.revisions.keys()];
-  const width = Math.max(0, ...revisions.map((id) => [...id].length));
+  const width = Math.max(0, ...revisions.map((id) => Array.from(id).length));
   await sql.unsafe(instrumentSql({ versionTable, width, factsQuery, revisions }));
   const heads = JSON.stringify([...known]);
   await sql`

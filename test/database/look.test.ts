@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -273,7 +274,8 @@ describe("facts", () => {
     expect(has("sequence", "public.plain_id_seq")).toContain("OWNED BY public.plain.id");
     expect(has("statistics", "public.both_columns")).toContain("FROM public.plain");
     expect(has("comment", "public.plain", "size")).toBe("its size");
-    expect(has("colorder", "public.plain")).toBe("id,size,both_,owner");
+    const order = createHash("sha256").update("id,size,both_,owner").digest("hex");
+    expect(has("colorder", "public.plain")).toBe(order.slice(0, 12));
     expect(
       facts.some(({ object }) => object.includes("not_mine") || object.startsWith("pg_")),
     ).toBe(false);

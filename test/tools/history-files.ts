@@ -262,7 +262,10 @@ function spelledText(value: string): fc.Arbitrary<string> {
     `("${escaped('"')}")`,
     `'''${escaped("'")}'''`,
     `f"${escaped('"').replaceAll("{", "{{")}"`,
-    `"${[...value].map((character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`).join("")}"`,
+    `"${value
+      .split("")
+      .map((character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`)
+      .join("")}"`,
   ];
   if (!/[\\'"]/.test(value)) {
     spellings.push(`r"${value}"`);

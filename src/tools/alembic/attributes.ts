@@ -3,7 +3,7 @@ import { type Literal, splitAt } from "./literals.ts";
 import type { Line, Token } from "./tokens.ts";
 
 /** The names that Alembic reads from a revision file, and nothing else (1.20). */
-export type AttributeName = "revision" | "down_revision" | "branch_labels" | "depends_on";
+export type AttributeName = (typeof attributeNames)[number];
 
 /** What stands in a module's variable once Python has run the file. */
 export type Attribute =
@@ -26,16 +26,17 @@ export function readAttributes(lines: readonly Line[]): Attributes {
     depends_on: { kind: "absent" },
   };
   for (const binding of moduleBindings(lines))
-    for (const name of namesMeant(binding.name, found)) found[name] = attributeOf(binding);
+    for (const name of namesMeant(binding.name)) found[name] = attributeOf(binding);
   return found;
 }
 
 /** Python folds identifiers by NFKC; `*` stands for code that can bind any name, such as `exec`. */
-function namesMeant(name: string, all: Attributes): readonly AttributeName[] {
-  const names = Object.keys(all) as AttributeName[];
+function namesMeant(name: string): readonly AttributeName[] {
   const plain = name.normalize("NFKC");
-  return plain === "*" ? names : names.filter((known) => known === plain);
+  return plain === "*" ? attributeNames : attributeNames.filter((known) => known === plain);
 }
+
+const attributeNames = ["revision", "down_revision", "branch_labels", "depends_on"] as const;
 
 function attributeOf(binding: Binding): Attribute {
   const { value, line } = binding;
@@ -44,16 +45,19 @@ function attributeOf(binding: Binding): Attribute {
     : { kind: "literal", literal: value, line };
 }
 
-function* moduleBindings(lines: readonly Line[]): Generator<Binding> {
+function moduleBindings(lines: readonly Line[]): readonly Binding[] {
+  const bindings: Binding[] = [];
   /** Depth of the function or class whose body is being passed over. */
   let scope: number | null = null;
-  for (const line of lines) {
-    if (scope !== null && line.depth > scope) yield* globalsOf(line.tokens);
-    else {
-      scope = opensScope(line.tokens) ? line.depth : null;
-      yield* bindingsOf(line.tokens, line.depth > 0);
+  for (const { tokens, depth } of lines) {
+    if (scope !== null && depth > scope) {
+      if (tokens.some((token) => token.text === "global")) bindings.push(...globalsOf(tokens));
+    } else {
+      scope = opensScope(tokens) ? depth : null;
+      bindings.push(...bindingsOf(tokens, depth > 0));
     }
   }
+  return bindings;
 }
 
 function opensScope(tokens: readonly Token[]): boolean {
@@ -62,7 +66,6 @@ function opensScope(tokens: readonly Token[]): boolean {
 }
 
 function globalsOf(tokens: readonly Token[]): readonly Binding[] {
-  if (!tokens.some((token) => token.text === "global")) return [];
   return splitAt(tokens, ";")
     .filter((statement) => statement[0]?.text === "global")
     .flatMap((statement) => statement.slice(1))

@@ -30,12 +30,13 @@ function splitHeader(tokens: readonly Token[]): {
   readonly body: readonly Token[];
 } {
   const [first, second] = tokens;
-  const parts = splitAt(tokens, ":");
-  const opens = first?.kind === "name" && compound.has(first.text) && parts.length > 1;
+  const whole = { head: [], body: tokens };
+  if (first?.kind !== "name" || !compound.has(first.text)) return whole;
   // `match = 1` and `case: int = 2` are assignments to variables of that name.
-  const soft = first?.text === "match" || first?.text === "case";
-  if (!opens || (soft && second?.kind === "operator" && !/^[-([{*]$/.test(second.text)))
-    return { head: [], body: tokens };
+  const soft = first.text === "match" || first.text === "case";
+  if (soft && second?.kind === "operator" && !/^[-([{*]$/.test(second.text)) return whole;
+  const parts = splitAt(tokens, ":");
+  if (parts.length === 1) return whole;
   // The colon of a lambda is not the header's.
   let taken = 1;
   while (taken < parts.length && lambdas(parts.slice(0, taken)) >= taken) taken += 1;
@@ -124,7 +125,7 @@ function assignmentBindings(statement: readonly Token[], conditional: boolean): 
     ? { kind: "computed", source: `${quoteSource(statement)} inside a block` }
     : readLiteral(value);
   return targets.flatMap((target, index) =>
-    bindTarget(index === 0 ? withoutAnnotation(target) : target, literal, quoteSource(value)),
+    bindTarget(index === 0 ? withoutAnnotation(target) : target, literal, value),
   );
 }
 
@@ -139,7 +140,11 @@ function withoutAnnotation(target: readonly Token[]): readonly Token[] {
   return splitAt(target, ":")[0] ?? target;
 }
 
-function bindTarget(target: readonly Token[], value: Literal, source: string): readonly Binding[] {
+function bindTarget(
+  target: readonly Token[],
+  value: Literal,
+  source: readonly Token[],
+): readonly Binding[] {
   const [first, second] = target;
   if (first === undefined) return [];
   const bracketed =
@@ -157,7 +162,7 @@ function bindTarget(target: readonly Token[], value: Literal, source: string): r
 function unpack(
   targets: readonly (readonly Token[])[],
   value: Literal,
-  source: string,
+  source: readonly Token[],
 ): readonly Binding[] {
   const filled = targets.filter((target) => target.length > 0);
   const items =
@@ -168,6 +173,6 @@ function unpack(
       ? value.items
       : [];
   return filled.flatMap((target, index) =>
-    bindTarget(target, items[index] ?? { kind: "computed", source }, source),
+    bindTarget(target, items[index] ?? { kind: "computed", source: quoteSource(source) }, source),
   );
 }

@@ -10,9 +10,8 @@ export function readSketch(lines: readonly Line[]): Sketch {
   const steps: SketchStep[] = [];
   const batches = new Map<string, TableName>();
   for (const tokens of upgradeBody(lines))
-    for (const call of callsIn(tokens)) {
+    for (const call of callsIn(tokens, (name) => name === "op" || batches.has(name))) {
       const batch = batches.get(call.receiver) ?? null;
-      if (call.receiver !== "op" && batch === null) continue;
       if (call.method === "batch_alter_table") openBatch(batches, tokens, call);
       else steps.push(...readStep(call, batch));
     }
@@ -39,19 +38,19 @@ type Call = {
   readonly arguments: readonly (readonly Token[])[];
 };
 
-/** Every `name.method(…)` of a statement that is not itself part of a longer chain. */
-function callsIn(tokens: readonly Token[]): readonly Call[] {
+/** Every `name.method(…)` of a statement whose receiver is meant and not part of a longer chain. */
+function callsIn(
+  tokens: readonly Token[],
+  isMeant: (receiver: string) => boolean,
+): readonly Call[] {
   const calls: Call[] = [];
-  for (const [index, receiver] of tokens.entries()) {
-    const method = tokens[index + 2];
-    if (receiver.kind !== "name" || tokens[index - 1]?.text === ".") continue;
-    if (tokens[index + 1]?.text !== "." || tokens[index + 3]?.text !== "(") continue;
-    if (method !== undefined)
-      calls.push({
-        receiver: receiver.text,
-        method: method.text,
-        arguments: argumentsFrom(tokens, index + 3),
-      });
+  for (let at = 0; at + 3 < tokens.length; at += 1) {
+    if (tokens[at + 1]?.text !== "." || tokens[at + 3]?.text !== "(") continue;
+    const [receiver, method] = [tokens[at], tokens[at + 2]];
+    if (receiver === undefined || method === undefined || !isMeant(receiver.text)) continue;
+    if (tokens[at - 1]?.text === ".") continue;
+    const given = argumentsFrom(tokens, at + 3);
+    calls.push({ receiver: receiver.text, method: method.text, arguments: given });
   }
   return calls;
 }

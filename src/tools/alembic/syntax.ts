@@ -30,10 +30,10 @@ const binary = words(
 function misplaced(tokens: readonly Token[]): Token | null {
   let before: Token | null = null;
   let ends = false;
-  for (const [index, token] of tokens.entries()) {
+  for (const token of tokens) {
     if (!canFollow(before, ends, token)) return token;
     if (token.text === "." && !hasObject(before) && tokens[0]?.text !== "from") return token;
-    ends = endsOperand(token) && !(index === 0 && softKeywords.has(token.text));
+    ends = endsOperand(token) && !(before === null && softKeywords.has(token.text));
     before = token;
   }
   return before !== null && needsMore(before) ? before : null;

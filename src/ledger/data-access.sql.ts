@@ -1,0 +1,143 @@
+import { quoteText, quoteVersionTable, type VersionTableName } from "./quote.ts";
+
+/**
+ * Which tables were read: scans counted since the last boundary, without those that DDL did itself.
+ * What this backend has handed to the shared statistics and what it still holds add up to a number
+ * that never falls, whenever it hands over (exact from PostgreSQL 15 on). Tables and indexes are
+ * counted apart, because a dropped index takes its count along. Between calls the counts stand in a
+ * session setting: before DDL nothing may be written, since DROP INDEX CONCURRENTLY refuses to run
+ * in a transaction that already has an id.
+ */
+export function scansSql(versionTable: VersionTableName): string {
+  return `
+CREATE FUNCTION __preflight_bake.count_scans(OUT scanned oid, OUT relation text, OUT scans bigint)
+  RETURNS SETOF record LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+  WITH user_table AS (
+    SELECT c.oid, format('%I.%I', s.nspname, c.relname) AS relation
+    FROM pg_class c JOIN pg_namespace s ON s.oid = c.relnamespace
+    WHERE c.relkind IN ('r', 'm') AND c.relpersistence <> 't'
+      AND s.nspname NOT IN ('pg_catalog', 'information_schema', '__preflight_bake') AND s.nspname !~ '^pg_toast'
+      AND c.oid <> ${quoteText(quoteVersionTable(versionTable))}::regclass),
+  counted AS (
+    SELECT oid AS scanned, relation FROM user_table
+    UNION ALL
+    SELECT i.indexrelid, t.relation FROM pg_index i JOIN user_table t ON t.oid = i.indrelid)
+  SELECT scanned, relation, scans
+  FROM counted, LATERAL (SELECT pg_stat_get_numscans(scanned) + pg_stat_get_xact_numscans(scanned)) AS n(scans)
+  WHERE scans > 0
+$$;
+-- Keeps the tables read since the last call, and starts to count anew.
+CREATE FUNCTION __preflight_bake.note_reads() RETURNS void
+  LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  v_state jsonb := coalesce(nullif(current_setting('preflight_bake.scans', true), ''), '{"counts": {}, "reads": []}');
+BEGIN
+  PERFORM set_config('preflight_bake.scans', (
+    SELECT jsonb_build_object(
+      'counts', coalesce(jsonb_object_agg(c.scanned, c.scans), '{}'),
+      'reads', v_state->'reads' || coalesce(jsonb_agg(DISTINCT c.relation)
+        FILTER (WHERE c.scans > coalesce((v_state->'counts'->>c.scanned::text)::bigint, 0)
+                  AND NOT v_state->'reads' ? c.relation), '[]'))::text
+    FROM __preflight_bake.count_scans() c), false);
+END $$;
+-- Starts to count anew, and forgets what was scanned since the last call.
+CREATE FUNCTION __preflight_bake.skip_scans(keep_reads boolean) RETURNS void
+  LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  v_state jsonb := coalesce(nullif(current_setting('preflight_bake.scans', true), ''), '{"counts": {}, "reads": []}');
+BEGIN
+  PERFORM set_config('preflight_bake.scans', (
+    SELECT jsonb_build_object(
+      'counts', coalesce(jsonb_object_agg(c.scanned, c.scans), '{}'),
+      'reads', CASE WHEN keep_reads THEN v_state->'reads' ELSE '[]' END)::text
+    FROM __preflight_bake.count_scans() c), false);
+END $$;
+CREATE FUNCTION __preflight_bake.before_ddl() RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN
+  IF pg_catalog.current_setting('preflight_bake.inside', true) = 'on' THEN RETURN; END IF;
+  PERFORM __preflight_bake.note_reads();
+END $$;
+CREATE FUNCTION __preflight_bake.after_ddl() RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN
+  IF pg_catalog.current_setting('preflight_bake.inside', true) = 'on' THEN RETURN; END IF;
+  PERFORM __preflight_bake.skip_scans(true);
+END $$`;
+}
+
+/**
+ * Which tables were written: a statement-level trigger on every new table, so that an UPDATE of no
+ * rows is seen too. It must survive DISABLE TRIGGER and session_replication_role = replica.
+ */
+export const writesSql = `
+CREATE FUNCTION __preflight_bake.note_write() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN
+  INSERT INTO __preflight_bake.written VALUES (pg_catalog.format('%I.%I', TG_TABLE_SCHEMA, TG_TABLE_NAME), TG_OP);
+  RETURN NULL;
+END $$;
+CREATE FUNCTION __preflight_bake.attach_triggers() RETURNS void LANGUAGE plpgsql SECURITY DEFINER
+  SET search_path = pg_catalog, pg_temp SET client_min_messages = error
+  SET session_replication_role = replica SET preflight_bake.inside = 'on' AS $$
+DECLARE r record;
+BEGIN
+  FOR r IN
+    SELECT c.oid::regclass AS relation, format('%I.%I', s.nspname, c.relname) AS name, e.command_tag
+    FROM pg_event_trigger_ddl_commands() e
+    JOIN pg_class c ON c.oid = e.objid JOIN pg_namespace s ON s.oid = c.relnamespace
+    WHERE e.classid = 'pg_class'::regclass AND e.command_tag IN ('CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO')
+      AND NOT e.in_extension AND c.relkind IN ('r', 'p') AND c.relpersistence <> 't'
+      AND NOT EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = c.oid AND g.tgname = '__preflight_bake')
+  LOOP
+    EXECUTE format('CREATE TRIGGER __preflight_bake AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON %s '
+                   'FOR EACH STATEMENT EXECUTE FUNCTION __preflight_bake.note_write()', r.relation);
+    EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER __preflight_bake', r.relation);
+    IF r.command_tag <> 'CREATE TABLE' THEN
+      INSERT INTO __preflight_bake.written VALUES (r.name, 'CREATE TABLE AS');
+    END IF;
+  END LOOP;
+  FOR r IN
+    SELECT g.tgrelid::regclass AS relation FROM pg_trigger g
+    WHERE g.tgname = '__preflight_bake' AND g.tgenabled <> 'A' AND g.tgparentid = 0
+  LOOP
+    EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER __preflight_bake', r.relation);
+  END LOOP;
+END $$;
+CREATE FUNCTION __preflight_bake.watch_tables() RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN
+  IF pg_catalog.current_setting('preflight_bake.inside', true) = 'on' THEN RETURN; END IF;
+  PERFORM __preflight_bake.attach_triggers();
+END $$`;
+
+/** Commands that scan tables themselves, or take a table's counts along when they drop it. */
+const scanningTags = [
+  "ALTER DOMAIN",
+  "ALTER EXTENSION",
+  "ALTER MATERIALIZED VIEW",
+  "ALTER TABLE",
+  "CREATE EXTENSION",
+  "CREATE INDEX",
+  "CREATE MATERIALIZED VIEW",
+  "CREATE TABLE",
+  "CREATE TABLE AS",
+  "DROP EXTENSION",
+  "DROP OWNED",
+  "DROP SCHEMA",
+  "DROP TABLE",
+  "REFRESH MATERIALIZED VIEW",
+  "SELECT INTO",
+];
+
+export const eventTriggersSql = `
+CREATE EVENT TRIGGER __preflight_bake_1_after ON ddl_command_end WHEN TAG IN (${quoted(scanningTags)})
+  EXECUTE FUNCTION __preflight_bake.after_ddl();
+CREATE EVENT TRIGGER __preflight_bake_before ON ddl_command_start WHEN TAG IN (${quoted(scanningTags)})
+  EXECUTE FUNCTION __preflight_bake.before_ddl();
+CREATE EVENT TRIGGER __preflight_bake_2_watch ON ddl_command_end
+  WHEN TAG IN ('CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO', 'CREATE SCHEMA', 'ALTER TABLE')
+  EXECUTE FUNCTION __preflight_bake.watch_tables();
+ALTER EVENT TRIGGER __preflight_bake_1_after ENABLE ALWAYS;
+ALTER EVENT TRIGGER __preflight_bake_before ENABLE ALWAYS;
+ALTER EVENT TRIGGER __preflight_bake_2_watch ENABLE ALWAYS`;
+
+function quoted(tags: readonly string[]): string {
+  return tags.map((tag) => `'${tag}'`).join(", ");
+}
