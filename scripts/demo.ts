@@ -81,18 +81,17 @@ async function demonstrate(): Promise<number> {
   }
   const seconds = ((Date.now() - started) / 1000).toFixed(0);
   say(`\n${scenarios.length} databases, ${scenarios.length - wrong} as expected, ${seconds} s.\n`);
-  say(nextSteps);
+  say(describeNextSteps());
   return wrong === 0 ? 0 : 1;
 }
 
-const nextSteps = `What you can do next, in your own application's directory (the one with its alembic.ini):
-  ${command("audit")}                    what is wrong with the migration files; needs no database
-  ${command("bake")}                     replay them on a scratch server and write preflight.ledger.json
-  DATABASE_URL=… ${command("check")}     what run would do to that database; it cannot write
-The README has the lines for your Dockerfile. npm test runs all tests.`;
-
-function command(name: string): string {
-  return `${path.relative(process.cwd(), "dist") === "dist" ? path.resolve("dist/preflight") : "preflight"} ${name}`;
+function describeNextSteps(): string {
+  const program = path.join(import.meta.dirname, "../dist/preflight");
+  return `Next, in your own application's directory (the one that holds its alembic.ini):
+  ${program} audit                   what is wrong with the migration files; needs no database
+  ${program} bake                    replays them on a scratch server, writes preflight.ledger.json
+  DATABASE_URL=… ${program} check    what run would do to that database; it cannot write
+The README has the lines for your Dockerfile. \`npm test\` runs all tests.`;
 }
 
 function chooseScenarios(): readonly Scenario[] {

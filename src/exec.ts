@@ -44,7 +44,12 @@ function findProgram(name: string, searchPath: string): Program {
     : searchPath.split(path.delimiter).map((directory) => path.resolve(directory, name));
   let why: "not found" | "cannot be executed" = "not found";
   for (const file of candidates) {
-    if (statSync(file, { throwIfNoEntry: false })?.isFile() !== true) continue;
+    const found = statSync(file, { throwIfNoEntry: false });
+    // On PATH a directory is passed over; where it is named as a path, it is no program.
+    if (found?.isFile() !== true) {
+      if (found !== undefined && name.includes("/")) why = "cannot be executed";
+      continue;
+    }
     try {
       accessSync(file, constants.X_OK);
       return { kind: "file", file };

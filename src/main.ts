@@ -2,7 +2,6 @@ import { randomUUID } from "node:crypto";
 import { closeSync, openSync, readFileSync, writeSync } from "node:fs";
 import os from "node:os";
 import { performance } from "node:perf_hooks";
-import process from "node:process";
 import { isatty } from "node:tty";
 import { setTimeout as sleep } from "node:timers/promises";
 import { cli } from "./cli.ts";
@@ -34,7 +33,7 @@ try {
       ? result.code
       : await exec(result.command, {
           env: process.env,
-          execve: process.execve,
+          execve: process.execve && becomeProgram,
           onSignal: (signal, handler) =>
             void process.removeAllListeners(signal).on(signal, handler),
           stderr: (text) => write(2, text),
@@ -56,6 +55,20 @@ function write(descriptor: 1 | 2, text: string): void {
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10);
     }
   }
+}
+
+/**
+ * The command must find everything as it was. Modules of Node's own open stderr as a stream, which makes a pipe
+ * non-blocking for everybody who shares it; and the runtimes ignore two signals, which a program would inherit, whereas a
+ * signal with a handler goes back to its default.
+ */
+function becomeProgram(file: string, args: readonly string[], env: Record<string, string>): void {
+  for (const signal of ["SIGPIPE", "SIGXFSZ"] as const) process.on(signal, () => {});
+  if (process.versions["bun"] === undefined) {
+    const stream = process.stderr as { _handle?: { setBlocking?: (on: boolean) => void } };
+    stream._handle?.setBlocking?.(true);
+  }
+  process.execve?.(file, args, env);
 }
 
 /** Only where Kubernetes has put it. */

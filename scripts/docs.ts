@@ -1,0 +1,65 @@
+/** Writes what the documentation takes from the code's own tables; with --check only says whether it is up to date. */
+import { readFileSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import process from "node:process";
+import { z } from "zod";
+import { exitCodesMarkdown, settingsMarkdown } from "../src/report/help.ts";
+import { verdictLine } from "../src/report/verdict-line.ts";
+import { addressTable, settingsTable } from "../src/settings/settings-table.ts";
+
+const root = path.dirname(import.meta.dirname);
+
+if (import.meta.main) {
+  const stale = generateDocs().filter(({ text, wanted }) => text !== wanted);
+  const isCheck = process.argv.includes("--check");
+  for (const { file, wanted } of stale) {
+    if (!isCheck) writeFileSync(path.join(root, file), wanted);
+    process.stdout.write(isCheck ? `${file} is out of date: npm run docs\n` : `${file} written\n`);
+  }
+  if (isCheck && stale.length > 0) process.exitCode = 1;
+}
+
+/** Each generated file as it is ("" where there is none) and as it should be. */
+export function generateDocs(): readonly {
+  readonly file: string;
+  readonly text: string;
+  readonly wanted: string;
+}[] {
+  const tables = { settings: settingsTable, addresses: addressTable };
+  const readme = read("README.md");
+  const schema = read("docs/verdict.schema.json");
+  return [
+    {
+      file: "README.md",
+      text: readme,
+      wanted: replaceBlock(
+        replaceBlock(readme, "settings", settingsMarkdown(tables)),
+        "exit-codes",
+        exitCodesMarkdown(),
+      ),
+    },
+    {
+      file: "docs/verdict.schema.json",
+      text: schema,
+      wanted: `${JSON.stringify(z.toJSONSchema(verdictLine), null, 2)}\n`,
+    },
+  ];
+}
+
+/** What stands between `<!-- name:begin -->` and `<!-- name:end -->`, each of which occurs once. */
+function replaceBlock(text: string, name: string, content: string): string {
+  const [begin, end] = [`<!-- ${name}:begin -->`, `<!-- ${name}:end -->`];
+  const [before = "", rest, ...more] = text.split(begin);
+  const [, after, ...others] = (rest ?? "").split(end);
+  if (after === undefined || more.length + others.length > 0)
+    throw new Error(`README.md needs ${begin} and ${end}, each once and in this order`);
+  return `${before}${begin}\n${content}\n${end}${after}`;
+}
+
+function read(file: string): string {
+  try {
+    return readFileSync(path.join(root, file), "utf8");
+  } catch {
+    return "";
+  }
+}
