@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { accessSync, constants, statSync } from "node:fs";
+import { accessSync, closeSync, constants, openSync, readSync, statSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 
@@ -26,7 +26,8 @@ export async function exec(command: readonly string[], world: Exec): Promise<num
     world.stderr(`preflight: ${name}: ${found.why}\n`);
     return found.why === "not found" ? 127 : 126;
   }
-  if (world.execve === undefined) return await stayAsParent(found.file, name, args, world);
+  if (world.execve === undefined || !canBecome(found.file))
+    return await stayAsParent(found.file, name, args, world);
   const env = Object.entries(world.env).filter(
     (entry): entry is [string, string] => entry[1] !== undefined,
   );
@@ -58,6 +59,31 @@ function findProgram(name: string, searchPath: string): Program {
     }
   }
   return { kind: "none", why };
+}
+
+/**
+ * Node ends with SIGABRT when the kernel refuses the file, and it knows two kinds: machine code, and a text that names a
+ * program which is there. Whether anything else can be run shows when it is tried as a child.
+ */
+function canBecome(file: string): boolean {
+  const head = readHead(file);
+  if (head.startsWith("\x7fELF")) return true;
+  const interpreter = /^#![ \t]*([^\s\0]+)/.exec(head)?.[1];
+  return interpreter !== undefined && findProgram(interpreter, "").kind === "file";
+}
+
+function readHead(file: string): string {
+  const buffer = Buffer.alloc(256);
+  try {
+    const descriptor = openSync(file, "r");
+    try {
+      return buffer.toString("latin1", 0, readSync(descriptor, buffer));
+    } finally {
+      closeSync(descriptor);
+    }
+  } catch {
+    return "";
+  }
 }
 
 const passedOn = [

@@ -54,10 +54,7 @@ async function replayAndWrite(image: Image, settings: Settings, world: World): P
   const log = (msg: string, fields = {}): void =>
     world.log({ level: "line" in fields ? "debug" : "info", event: "bake", msg, ...fields });
 
-  const deleted = (await found.readDeleted()).map(({ id, parents, dependsOn }) => ({
-    id,
-    needs: [...parents, ...dependsOn],
-  }));
+  const deleted = await found.readDeleted();
   const scratch = await openScratch({
     url: settings.scratch,
     searchFrom: [found.root, world.cwd, import.meta.dirname],

@@ -1,9 +1,10 @@
 import path from "node:path";
 import type { HistoryFault } from "../core/history.ts";
 import { combine, type Knowledge } from "../core/knowledge.ts";
-import { readLedger } from "../ledger/file.ts";
+import type { Ledger } from "../core/ledger.ts";
+import { readLedger, refuseOtherHistory } from "../ledger/file.ts";
 import type { Settings } from "../settings/settings.ts";
-import { findHistory, type FoundHistory } from "../tools/tool.ts";
+import { findHistory, type FoundHistory, type Vouched } from "../tools/tool.ts";
 import type { World } from "./world.ts";
 
 /** What the image holds: migration files, and the ledger baked beside them. */
@@ -20,25 +21,47 @@ export type ImageReading =
 
 export async function readImage(settings: Settings, world: World): Promise<ImageReading> {
   const { migrations, tool } = settings;
-  const found = await findHistory({ cwd: world.cwd, env: world.env, migrations, tool });
-  world.draft.tool = found.tool;
+  const candidate = await findHistory({ cwd: world.cwd, env: world.env, migrations, tool });
+  world.draft.tool = candidate.tool;
+  const ledgerPath =
+    settings.ledger === null
+      ? path.join(candidate.ledgerDirectory, "preflight.ledger.json")
+      : path.resolve(world.cwd, settings.ledger);
+  // bake writes the file that a person names; everybody else needs it to be there.
+  const isWritten = settings.command === "bake" && !settings.bakeCheck;
+  const read = await readLedger(ledgerPath, { required: settings.ledger !== null && !isWritten });
+  const ledger = read.kind === "ledger" ? read.ledger : null;
+
+  const found = await candidate.read(vouchedBy(ledger));
   for (const warning of found.warnings)
     world.log({ level: "warn", event: "history.warning", msg: warning });
   if (found.graph.kind === "broken") return { kind: "broken", faults: found.graph.faults };
-
+  if (read.kind === "unusable") throw read.fault;
   const { history } = found.graph;
-  const ledgerPath =
-    settings.ledger === null
-      ? path.join(found.ledgerDirectory, "preflight.ledger.json")
-      : path.resolve(world.cwd, settings.ledger);
-  const ledger = await readLedger(ledgerPath, history, { required: settings.ledger !== null });
+  if (ledger !== null) refuseOtherHistory(ledgerPath, ledger, history);
+
   const knowledge = combine(history, ledger);
   world.draft.ledger = knowledge.status;
-  world.log({
-    level: "debug",
-    event: "history.read",
-    msg: `${history.revisions.size} revisions, heads ${history.heads.join(", ")}, ledger ${knowledge.status}`,
-  });
+  sayHistory(knowledge, world);
   const versionTable = settings.versionTable ?? { schema: null, name: found.versionTable };
   return { kind: "image", image: { found, knowledge, ledgerPath, versionTable } };
+}
+
+function vouchedBy(ledger: Ledger | null): Vouched {
+  return new Map([...(ledger?.revisions.values() ?? [])].map((each) => [each.file, each]));
+}
+
+function sayHistory({ history, status }: Knowledge, { log }: World): void {
+  const { revisions, heads } = history;
+  log({
+    level: "debug",
+    event: "history.read",
+    msg: `${revisions.size} revisions, heads ${heads.join(", ")}, ledger ${status}`,
+  });
+  if (heads.length > 1)
+    log({
+      level: "warn",
+      event: "history.heads",
+      msg: `the history has ${heads.length} heads: ${heads.join(", ")}. All of them are the target. If that is not meant, merge them in development: alembic merge heads`,
+    });
 }

@@ -2,7 +2,7 @@ import { checkAssumption } from "../core/assume.ts";
 import { diagnose } from "../core/diagnose.ts";
 import type { Difference } from "../core/difference.ts";
 import type { Knowledge } from "../core/knowledge.ts";
-import type { Observation, VersionTable } from "../core/observation.ts";
+import type { Observation } from "../core/observation.ts";
 import { CannotJudge } from "../core/outcome.ts";
 import { type Plan, planFor } from "../core/plan.ts";
 import type { Verdict } from "../core/verdict.ts";
@@ -29,7 +29,7 @@ export async function judge(
     versionTable: image.versionTable,
     scope: scopeOf(knowledge),
   });
-  refuseUnreadable(observation.versionTable);
+  refuseUnreadable(observation, image);
   refuseMisplaced(observation, knowledge, settings);
   const verdict = diagnose(knowledge, observation);
   const { assume } = settings.policy;
@@ -50,7 +50,14 @@ function scopeOf({ ledger, status }: Knowledge): readonly string[] | null {
   return objects.some((object) => object.startsWith("public.")) ? ["public", ...named] : named;
 }
 
-function refuseUnreadable(table: VersionTable | null): void {
+function refuseUnreadable(observation: Observation, { versionTable }: Image): void {
+  const { otherVersionTables, server } = observation;
+  // A schema without USAGE is not on the effective search path: where none is left, its table looks like another's.
+  const table =
+    observation.versionTable ??
+    (server.searchPath.length === 0
+      ? otherVersionTables.find(({ name }) => name === versionTable.name)
+      : undefined);
   if (table?.unreadable !== "permission") return;
   const name = `${table.schema}.${table.name}`;
   throw new CannotJudge("permission", `the role may not read the version table ${name}`, [

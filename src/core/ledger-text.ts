@@ -32,8 +32,18 @@ export function encodeLedger(ledger: Ledger): string {
   return `${lines.join("\n")}\n`;
 }
 
-function encodeRevision({ id, needs, hash, data, retired }: LedgerRevision): string {
-  return json({ id, needs, hash, data, ...(retired ? { retired } : {}) });
+function encodeRevision(revision: LedgerRevision): string {
+  const { id, file, parents, dependsOn, labels, hash, data, retired } = revision;
+  return json({
+    id,
+    file,
+    parents,
+    ...(dependsOn.length > 0 ? { dependsOn } : {}),
+    ...(labels.length > 0 ? { labels } : {}),
+    hash,
+    data,
+    ...(retired ? { retired } : {}),
+  });
 }
 
 function encodeState(ledger: Ledger, index: number): string {
@@ -143,7 +153,10 @@ function decodeRevision(entry: Record<string, unknown>): [string, LedgerRevision
     id,
     {
       id,
-      needs: strings(entry["needs"], "needs"),
+      file: text(entry["file"], "file"),
+      parents: strings(entry["parents"], "parents"),
+      dependsOn: strings(entry["dependsOn"] ?? [], "dependsOn"),
+      labels: strings(entry["labels"] ?? [], "labels"),
       hash: text(entry["hash"], "hash"),
       data,
       retired: entry["retired"] === true,

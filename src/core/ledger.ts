@@ -19,9 +19,13 @@ export type Ledger = {
 
 export type LedgerRevision = {
   readonly id: string;
-  /** What must be applied before it. */
-  readonly needs: readonly string[];
-  /** sha256 of the file when it was baked; "" where only git remembers the revision. */
+  /** Where its file is, relative to the history's root. */
+  readonly file: string;
+  /** As its file says it; see `Revision`. */
+  readonly parents: readonly string[];
+  readonly dependsOn: readonly string[];
+  readonly labels: readonly string[];
+  /** Of the file when it was baked; "" where only git remembers the revision. */
   readonly hash: string;
   /**
    * Whether it touches rows of user tables: `writes` was seen to insert, update, delete or truncate

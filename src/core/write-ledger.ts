@@ -17,8 +17,8 @@ export type Replay = {
   readonly spellings: readonly { readonly fact: Fact; readonly definition: string }[];
 };
 
-/** A revision whose file is gone; `needs` as far as it is known. */
-export type Deleted = { readonly id: string; readonly needs: readonly string[] };
+/** A revision whose file is gone. */
+export type Deleted = Pick<LedgerRevision, "id" | "file" | "parents" | "dependsOn">;
 
 /**
  * The ledger of a replayed history. Append-only: what an earlier ledger knew of revisions that have
@@ -123,19 +123,33 @@ export function writeLedger(
   }
 
   function presentRevisions(): readonly LedgerRevision[] {
-    return [...history.revisions.values()].map(({ id, hash }) => ({
-      id,
-      needs: [...(history.needs.get(id) ?? [])].sort(),
-      hash,
-      data: replay.data.get(id) ?? "none",
-      retired: false,
-    }));
+    return [...history.revisions.values()].map(
+      ({ id, file, parents, dependsOn, labels, hash }) => ({
+        id,
+        file,
+        parents,
+        dependsOn,
+        labels,
+        hash,
+        data: replay.data.get(id) ?? "none",
+        retired: false,
+      }),
+    );
   }
 
   function retiredRevisions(): readonly LedgerRevision[] {
     const known = new Map<string, LedgerRevision>();
-    for (const { id, needs } of deleted)
-      known.set(id, { id, needs: [...needs].sort(), hash: "", data: "writes", retired: true });
+    for (const { id, file, parents, dependsOn } of deleted)
+      known.set(id, {
+        id,
+        file,
+        parents,
+        dependsOn,
+        labels: [],
+        hash: "",
+        data: "writes",
+        retired: true,
+      });
     for (const revision of previous?.revisions.values() ?? [])
       known.set(revision.id, { ...revision, retired: true });
     return [...known.values()]

@@ -4,41 +4,50 @@ import type { Ledger } from "../core/ledger.ts";
 import { decodeLedger, encodeLedger } from "../core/ledger-text.ts";
 import { CannotJudge } from "../core/outcome.ts";
 
-const remedy = [
-  "restore the file from version control, or delete it and run `preflight bake`",
-  "retired revisions that only this file remembers are lost when it is deleted",
-];
+export type LedgerReading =
+  | { readonly kind: "ledger"; readonly ledger: Ledger }
+  | { readonly kind: "absent" }
+  /** The file is there, or was named by a person, and cannot be used. */
+  | { readonly kind: "unusable"; readonly fault: CannotJudge };
 
-/**
- * @param required a person named this file: its absence is a fault
- * @returns null where there is no ledger
- * @throws CannotJudge when the file is there and cannot be used
- */
+/** @param required a person named this file: its absence is a fault */
 export async function readLedger(
   path: string,
-  history: History,
   { required }: { readonly required: boolean },
-): Promise<Ledger | null> {
-  const text = await readText(path, required);
-  if (text === null) return null;
+): Promise<LedgerReading> {
+  let text: string;
+  try {
+    text = await readFile(path, "utf8");
+  } catch (error) {
+    if (codeOf(error) === "ENOENT" && !required) return { kind: "absent" };
+    return { kind: "unusable", fault: cannotRead(path, codeOf(error)) };
+  }
   const decoded = decodeLedger(text);
   switch (decoded.kind) {
-    case "truncated":
-      throw new CannotJudge(
-        "config",
-        `the ledger ${path} is damaged or truncated: ${decoded.why}`,
-        remedy,
-      );
-    case "other-format":
-      throw new CannotJudge(
-        "config",
-        `${path} is not a ledger that this program can read: ${decoded.why}`,
-        ["bake it again with this version of preflight", "or name the right file: --ledger"],
-      );
     case "ledger":
-      refuseOtherHistory(path, decoded.ledger, history);
-      return decoded.ledger;
+      return decoded;
+    case "truncated":
+      return unusable(`the ledger ${path} is damaged or truncated: ${decoded.why}`, [
+        "restore the file from version control, or delete it and run `preflight bake`",
+        "retired revisions that only this file remembers are lost when it is deleted",
+      ]);
+    case "other-format":
+      return unusable(`${path} is not a ledger that this program can read: ${decoded.why}`, [
+        "bake it again with this version of preflight",
+        "or name the right file: --ledger",
+      ]);
   }
+}
+
+/** @throws CannotJudge when a ledger shares no revision with the history beside it */
+export function refuseOtherHistory(path: string, ledger: Ledger, history: History): void {
+  const isRelated = [...history.revisions.keys()].some((id) => ledger.revisions.has(id));
+  if (isRelated || history.revisions.size === 0 || ledger.revisions.size === 0) return;
+  throw new CannotJudge(
+    "config",
+    `the ledger ${path} is of another history: it shares no revision with these migration files`,
+    ["name the ledger that was baked from these files: --ledger", "or bake it again"],
+  );
 }
 
 /** Whole or not at all: a reader never sees half a ledger. Errors are the file system's own. */
@@ -58,29 +67,17 @@ export async function saveLedger(
   return { bytes: Buffer.byteLength(text) };
 }
 
-async function readText(path: string, required: boolean): Promise<string | null> {
-  try {
-    return await readFile(path, "utf8");
-  } catch (error) {
-    const code = codeOf(error);
-    if (code === "ENOENT" && !required) return null;
-    throw new CannotJudge(
-      "missing-input",
-      code === "ENOENT"
-        ? `there is no ledger ${path}`
-        : `the ledger ${path} cannot be read (${code})`,
-      ["run `preflight bake` and copy the file into the image", "or leave --ledger away"],
-    );
-  }
+function unusable(reason: string, next: readonly string[]): LedgerReading {
+  return { kind: "unusable", fault: new CannotJudge("config", reason, next) };
 }
 
-function refuseOtherHistory(path: string, ledger: Ledger, history: History): void {
-  const isRelated = [...history.revisions.keys()].some((id) => ledger.revisions.has(id));
-  if (isRelated || history.revisions.size === 0 || ledger.revisions.size === 0) return;
-  throw new CannotJudge(
-    "config",
-    `the ledger ${path} is of another history: it shares no revision with these migration files`,
-    ["name the ledger that was baked from these files: --ledger", "or bake it again"],
+function cannotRead(path: string, code: string): CannotJudge {
+  return new CannotJudge(
+    "missing-input",
+    code === "ENOENT"
+      ? `there is no ledger ${path}`
+      : `the ledger ${path} cannot be read (${code})`,
+    ["run `preflight bake` and copy the file into the image", "or leave --ledger away"],
   );
 }
 

@@ -12,11 +12,13 @@ function numberedFiles(name: ToolName, usual: string): Tool {
   return {
     name,
     find: async ({ cwd }) =>
-      (await holdsNumberedSql(join(cwd, usual))) ? [candidate(name, usual)] : [],
+      (await holdsNumberedSql(join(cwd, usual))) ? [candidate(name, usual, cwd)] : [],
     locate: async (path, { cwd }) => {
       const supabase = resolve(cwd, path).replaceAll("\\", "/").endsWith("supabase/migrations");
       const ours = (name === "supabase") === supabase;
-      return ours && (await holdsNumberedSql(resolve(cwd, path))) ? candidate(name, path) : null;
+      return ours && (await holdsNumberedSql(resolve(cwd, path)))
+        ? candidate(name, path, cwd)
+        : null;
     },
   };
 }
@@ -26,10 +28,11 @@ async function holdsNumberedSql(directory: string): Promise<boolean> {
   return names.some((file) => /^V?\d.*\.sql$/i.test(file));
 }
 
-function candidate(tool: ToolName, place: string): Candidate {
+function candidate(tool: ToolName, place: string, cwd: string): Candidate {
   return {
     tool,
     place,
+    ledgerDirectory: cwd,
     read: async () => {
       throw new CannotJudge(
         "config",

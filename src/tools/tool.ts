@@ -1,6 +1,6 @@
 import type { Graph } from "../core/history.ts";
 import { CannotJudge } from "../core/outcome.ts";
-import type { ToolName } from "../core/revision.ts";
+import type { Revision, ToolName } from "../core/revision.ts";
 import { alembic } from "./alembic/alembic.ts";
 import { sql, supabase } from "./later.ts";
 
@@ -23,8 +23,19 @@ export type Candidate = {
   readonly tool: ToolName;
   /** The file or directory that leads to it, as a person would name it from `cwd`. */
   readonly place: string;
-  readonly read: () => Promise<FoundHistory>;
+  /** Where the ledger is unless a setting says otherwise: the directory of the configuration file. */
+  readonly ledgerDirectory: string;
+  readonly read: (vouched: Vouched) => Promise<FoundHistory>;
 };
+
+/**
+ * What a ledger knows of revision files, by their path. Where it knows every file of a history with
+ * the same hash, none needs to be parsed: the same text says the same.
+ */
+export type Vouched = ReadonlyMap<
+  string,
+  Pick<Revision, "id" | "parents" | "dependsOn" | "labels" | "file" | "hash">
+>;
 
 export type FoundHistory = {
   readonly tool: ToolName;
@@ -32,8 +43,6 @@ export type FoundHistory = {
   readonly warnings: readonly string[];
   /** Directory that the files of revisions are relative to. */
   readonly root: string;
-  /** Where the ledger is unless a setting says otherwise: the directory of the configuration file. */
-  readonly ledgerDirectory: string;
   /** Where the tool records versions unless it is told otherwise. */
   readonly versionTable: string;
   readonly versionColumn: string;
@@ -63,11 +72,11 @@ const tools: readonly Tool[] = [alembic, supabase, sql];
 
 /**
  * The history that this run is about. Throws `CannotJudge`: "missing-input" where there is none, "config" where there are
- * several or where one cannot be read by this version. A broken history does not throw: its graph says so.
+ * several or where one cannot be read by this version. Reading it comes after, and a broken history does not throw: its graph says so.
  */
 export async function findHistory(
   where: Where & { readonly migrations: string | null; readonly tool: ToolName | null },
-): Promise<FoundHistory> {
+): Promise<Candidate> {
   const wanted = tools.filter((tool) => where.tool === null || tool.name === where.tool);
   const candidates = await Promise.all(
     wanted.map(async (tool) => {
@@ -76,7 +85,7 @@ export async function findHistory(
       return located === null ? [] : [located];
     }),
   );
-  return await theOnly(candidates.flat(), where).read();
+  return theOnly(candidates.flat(), where);
 }
 
 function theOnly(

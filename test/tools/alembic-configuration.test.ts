@@ -32,12 +32,13 @@ const scripts = { "scripts/env.py": "", "scripts/versions/1.py": one };
 type Asked = { migrations?: string; tool?: ToolName; env?: Record<string, string> };
 
 async function find({ migrations, tool, env }: Asked = {}) {
-  return await findHistory({
+  const candidate = await findHistory({
     cwd,
     env: env ?? {},
     migrations: migrations ?? null,
     tool: tool ?? null,
   });
+  return { ...candidate, ...(await candidate.read(new Map())) };
 }
 
 async function ids(asked: Asked = {}): Promise<readonly string[]> {

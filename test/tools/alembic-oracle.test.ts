@@ -18,7 +18,8 @@ test("agrees with Alembic on random histories", { timeout: 120_000 }, async () =
       const directory = await writeScripts(meant.files);
       try {
         const alembic = await oracle.ask(directory);
-        const found = await findHistory({ cwd: directory, env: {}, migrations: ".", tool: null });
+        const where = { cwd: directory, env: {}, migrations: ".", tool: null };
+        const found = await (await findHistory(where)).read(new Map());
         if (found.graph.kind === "sound") {
           const { history } = found.graph;
           expect(faultsMeant(meant)).toEqual(new Set());

@@ -18,7 +18,8 @@ function candidate(location: AlembicLocation): Candidate {
   return {
     tool: "alembic",
     place: location.place,
-    read: async () => found(await readAlembic(location)),
+    ledgerDirectory: location.ledgerDirectory,
+    read: async (vouched) => found(await readAlembic(location, vouched)),
   };
 }
 
@@ -29,7 +30,6 @@ function found(reading: AlembicReading): FoundHistory {
     graph: graphOf(reading),
     warnings: reading.warnings,
     root: location.root,
-    ledgerDirectory: location.ledgerDirectory,
     versionTable: "alembic_version",
     versionColumn: "version_num",
     commands: location.commands,

@@ -3,7 +3,9 @@ import { readdir, stat } from "node:fs/promises";
 import { basename, join, relative } from "node:path";
 import { CannotJudge } from "../../core/outcome.ts";
 import type { Revision } from "../../core/revision.ts";
+import type { Vouched } from "../tool.ts";
 import type { AlembicLocation } from "./location.ts";
+import { hashOf } from "./hash.ts";
 import { type RevisionFile, readRevisionFile, type Unreadable } from "./revision-file.ts";
 
 export type AlembicReading = {
@@ -14,30 +16,56 @@ export type AlembicReading = {
 };
 
 /** Reads every file that Alembic would load. Throws `CannotJudge("missing-input")` where there is no place to read from. */
-export async function readAlembic(location: AlembicLocation): Promise<AlembicReading> {
-  const revisions: Revision[] = [];
-  const faults: Unreadable[] = [];
-  for (const path of await listRevisionFiles(location)) {
-    const file = relative(location.root, path).replaceAll("\\", "/");
-    const read = readRevision(path, file);
-    if (read.kind === "revision") revisions.push(read.revision);
-    else faults.push(...read.faults);
-  }
+export async function readAlembic(
+  location: AlembicLocation,
+  vouched: Vouched,
+): Promise<AlembicReading> {
+  const files = (await listRevisionFiles(location)).map((path) => openFile(path, location.root));
+  const known = allVouchedFor(files, vouched);
+  const read = known ?? files.map(parse);
+  const revisions = read.flatMap((each) => (each.kind === "revision" ? [each.revision] : []));
+  const faults = read.flatMap((each) => (each.kind === "unreadable" ? each.faults : []));
   return { location, revisions, faults, warnings: warningsFor(location, revisions, faults) };
 }
 
+type OpenFile = { readonly file: string; readonly bytes: Buffer } | UnreadableFile;
+type UnreadableFile = Extract<RevisionFile, { readonly kind: "unreadable" }>;
+
 /** Without promises: for hundreds of small files they cost more than the reading. */
-function readRevision(path: string, file: string): RevisionFile {
+function openFile(path: string, root: string): OpenFile {
+  const file = relative(root, path).replaceAll("\\", "/");
   try {
-    return readRevisionFile(file, readFileSync(path));
+    return { file, bytes: readFileSync(path) };
   } catch (error) {
     const code = error instanceof Error && "code" in error ? String(error.code) : null;
     if (code === null) throw error;
-    return {
-      kind: "unreadable",
-      faults: [{ kind: "unreadable", file, line: null, why: `it cannot be opened (${code})` }],
-    };
+    const why = `it cannot be opened (${code})`;
+    return { kind: "unreadable", faults: [{ kind: "unreadable", file, line: null, why }] };
   }
+}
+
+/** A sketch is of use only where a ledger is not. */
+function allVouchedFor(
+  files: readonly OpenFile[],
+  vouched: Vouched,
+): readonly RevisionFile[] | null {
+  if (files.length > vouched.size) return null;
+  const known: RevisionFile[] = [];
+  for (const each of files) {
+    if (!("bytes" in each)) return null;
+    const revision = vouched.get(each.file);
+    if (revision?.hash !== hashOf(each.bytes.toString("utf8"))) return null;
+    const { id, parents, dependsOn, labels, file, hash } = revision;
+    known.push({
+      kind: "revision",
+      revision: { id, parents, dependsOn, labels, file, hash, title: "", sketch: [] },
+    });
+  }
+  return known;
+}
+
+function parse(each: OpenFile): RevisionFile {
+  return "bytes" in each ? readRevisionFile(each.file, each.bytes) : each;
 }
 
 /** Alembic passes over a version directory that is not there; with none of them it would have nothing to run. */

@@ -1,0 +1,147 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { createRole, rowsOf, withUrl } from "../support/databases.ts";
+import { startServer } from "../support/postgres.ts";
+import { expectLine, type Place, runProgram } from "../support/process.ts";
+import { pythonEnvironment } from "../support/python.ts";
+import { dump, environment, makeDatabase, makeImage, type Shop } from "../support/shop.ts";
+
+let shop: Shop;
+let image: string;
+
+beforeAll(async () => {
+  const server = await startServer({ settings: ["autovacuum = off"] });
+  shop = { server, python: await pythonEnvironment(), ledger: "" };
+  image = makeImage(shop, { name: "", ledger: "none" });
+});
+
+afterAll(async () => {
+  await shop?.server.stop();
+});
+
+function at(url: string): Place {
+  return { cwd: image, env: environment(shop, url) };
+}
+
+/** A database where the shop is, seen by another role with these rights. */
+async function seenBy(
+  revision: string,
+  grants: (role: string) => readonly string[],
+  settings?: string,
+): Promise<{ readonly owner: string; readonly url: string; readonly role: string }> {
+  const owner = await makeDatabase(shop, { at: revision });
+  const { name } = await createRole(shop.server, settings === undefined ? {} : { settings });
+  for (const grant of grants(name)) await shop.server.sql(owner, grant);
+  return { owner, url: withUrl(owner, { user: name }), role: name };
+}
+
+const mayRead = (role: string) => [`GRANT SELECT ON ALL TABLES IN SCHEMA public TO ${role}`];
+const mayDoAll = (role: string) => [
+  `GRANT ALL ON SCHEMA public TO ${role}`,
+  `GRANT ALL ON ALL TABLES IN SCHEMA public TO ${role}`,
+];
+
+async function expectNothingWritten<T>(owner: string, work: () => Promise<T>): Promise<T> {
+  const before = await dump(shop.server, owner);
+  const result = await work();
+  expect(await dump(shop.server, owner), "nothing is written").toBe(before);
+  return result;
+}
+
+describe("a role that may only read", () => {
+  it("is enough at head, for check and for run", async () => {
+    const { owner, url } = await seenBy("head", mayRead);
+    await expectNothingWritten(owner, async () => {
+      for (const command of ["check", "run"])
+        expect(expectLine(await runProgram("binary", [command], at(url)))).toMatchObject({
+          exit: 0,
+          verdict: "current",
+        });
+    });
+  });
+
+  it("is refused before anything is done when behind; check still tells", async () => {
+    const { owner, url, role } = await seenBy("create_orders", mayRead);
+    await expectNothingWritten(owner, async () => {
+      for (const program of ["binary", "module"] as const) {
+        const ended = await runProgram(program, ["run"], at(url));
+        const line = expectLine(ended);
+        expect(line).toMatchObject({
+          exit: 77,
+          outcome: "permission",
+          verdict: "behind",
+          actions: [],
+        });
+        expect(line.reason).toContain(role);
+        expect(line.next.join()).toContain("GRANT");
+        expect(ended.stderr, "the upgrade is not started").not.toContain("upgrade.run");
+      }
+      expect(expectLine(await runProgram("binary", ["check"], at(url)))).toMatchObject({
+        verdict: "behind",
+      });
+    });
+  });
+
+  it("may write the version table and not create: refused before anything is done", async () => {
+    const { owner, url } = await seenBy("create_orders", (role) => [
+      ...mayRead(role),
+      `GRANT INSERT, UPDATE, DELETE ON alembic_version TO ${role}`,
+    ]);
+    await expectNothingWritten(owner, async () => {
+      const ended = await runProgram("binary", ["run"], at(url));
+      expect(expectLine(ended)).toMatchObject({ exit: 77, verdict: "behind", actions: [] });
+      expect(ended.stderr).not.toContain("upgrade.run");
+    });
+  });
+
+  it("on an empty database: refused, and nothing is there afterwards", async () => {
+    const { owner, url } = await seenBy("base", () => []);
+    await expectNothingWritten(owner, async () => {
+      expect(expectLine(await runProgram("binary", ["run"], at(url)))).toMatchObject({ exit: 77 });
+    });
+  });
+});
+
+describe("a role that may not read the version table", () => {
+  it.each([
+    ["no SELECT", []],
+    ["no USAGE on its schema", ["REVOKE USAGE ON SCHEMA public FROM PUBLIC"]],
+  ] as const)("%s: 77, naming the table", async (_, more) => {
+    const { owner, url } = await seenBy("head", (role) => [
+      ...(more.length > 0 ? mayRead(role) : []),
+      ...more,
+    ]);
+    await expectNothingWritten(owner, async () => {
+      for (const command of ["check", "run"]) {
+        const line = expectLine(await runProgram("binary", [command], at(url)));
+        expect(line).toMatchObject({ exit: 77, outcome: "permission", verdict: null });
+        expect(line.reason).toContain("public.alembic_version");
+      }
+    });
+  });
+});
+
+describe("a role whose transactions are read-only by default", () => {
+  const readOnly = "default_transaction_read_only = on";
+
+  it("starts at head", async () => {
+    const { owner, url } = await seenBy("head", mayDoAll, readOnly);
+    await expectNothingWritten(owner, async () => {
+      expect(expectLine(await runProgram("binary", ["run"], at(url)))).toMatchObject({
+        exit: 0,
+        verdict: "current",
+      });
+    });
+  });
+
+  it("is 69 when something must be written, and nothing is", async () => {
+    const { owner, url } = await seenBy("create_orders", mayDoAll, readOnly);
+    await expectNothingWritten(owner, async () => {
+      for (const program of ["binary", "module"] as const) {
+        const line = expectLine(await runProgram(program, ["run"], at(url)));
+        expect(line).toMatchObject({ exit: 69, outcome: "unavailable", verdict: "behind" });
+        expect(line.actions).toEqual([]);
+      }
+    });
+    expect(await rowsOf(shop.server, owner)).toEqual(["create_orders"]);
+  });
+});
