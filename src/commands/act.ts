@@ -132,7 +132,8 @@ export async function act(
     world.log({ level: "info", event: "upgrade.run", msg: `running ${argv.join(" ")}` });
     const end = await runChild(argv, {
       cwd: image.found.commands.cwd,
-      env: { PGAPPNAME: applicationName, ...world.env },
+      // By this name its server processes are found when it must be stopped.
+      env: { ...world.env, PGAPPNAME: applicationName },
       timeout: settings.upgradeTimeout,
       abort: stop,
       onLine: (line) => {

@@ -89,32 +89,22 @@ class Malformed extends Error {}
 function decode(root: Record<string, unknown>): Ledger {
   const facts: Fact[] = [];
   const positions = new Map<string, number>();
+  const atPlace = new Map<string, number[]>();
   const states: State[] = [];
   const indexes = new Map<string, number>();
-  const placesOfState: Map<string, number>[] = [];
 
   for (const entry of list(root["states"], "states")) {
     const from = entry["from"] === null ? null : indexOf(strings(entry["from"], "from"));
     const heads = strings(entry["heads"], "heads");
-    const places = new Map(from === null ? [] : placesOfState[from]!);
-    const dropped = list(entry["drops"], "drops").map((place) => {
-      const [kind, object, name] = texts(place, 3);
-      const key = placeKey({ kind, object, name, definition: "" } as Fact);
-      const position = places.get(key);
-      if (position === undefined)
-        throw new Malformed(`state ${json(heads)} drops what is not there`);
-      places.delete(key);
-      return position;
+    const dropped = list(entry["drops"], "drops").map((row) => {
+      const [kind, object, name] = texts(row, 3);
+      return factAt(placeKey({ kind, object, name } as Fact), from);
     });
     const added = list(entry["adds"], "adds").map((row) => {
       const [kind, object, name, definition] = texts(row, 4);
-      const fact = { kind, object, name, definition } as Fact;
-      const position = intern(fact);
-      places.set(placeKey(fact), position);
-      return position;
+      return intern({ kind, object, name, definition } as Fact);
     });
     indexes.set(headsKey(heads), states.length);
-    placesOfState.push(places);
     states.push({ heads, from, added, dropped, retired: entry["retired"] === true });
   }
   return {
@@ -131,9 +121,23 @@ function decode(root: Record<string, unknown>): Ledger {
 
   function intern(fact: Fact): number {
     const key = factKey(fact);
-    const position = positions.get(key) ?? facts.push(fact) - 1;
+    const known = positions.get(key);
+    if (known !== undefined) return known;
+    const position = facts.push(fact) - 1;
+    const place = placeKey(fact);
     positions.set(key, position);
+    atPlace.set(place, [...(atPlace.get(place) ?? []), position]);
     return position;
+  }
+
+  /** The fact that stands at a place in a state: the last one put there on the way to it. */
+  function factAt(place: string, index: number | null): number {
+    const candidates = atPlace.get(place) ?? [];
+    for (let at = index; at !== null; at = states[at]!.from) {
+      const found = candidates.find((candidate) => states[at!]!.added.includes(candidate));
+      if (found !== undefined) return found;
+    }
+    throw new Malformed(`a state drops ${place.replaceAll("\0", " ")}, which is not there`);
   }
 
   function indexOf(heads: readonly string[]): number {

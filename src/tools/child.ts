@@ -38,10 +38,10 @@ export async function runChild(argv: readonly string[], options: ChildOptions): 
     stdio: ["ignore", "pipe", "pipe"],
     detached: true,
   });
-  const outputs = [
-    readLines(child.stdout, options.onLine),
-    readLines(child.stderr, options.onLine),
-  ];
+  // A pipe that breaks ends the output and nothing else: how the child ended is said by its exit.
+  const outputs = [child.stdout, child.stderr].map((stream) =>
+    readLines(stream, options.onLine).catch(() => {}),
+  );
   const stopped = stopWhenAsked(child, options);
   try {
     const end = await ended(child, program, options.env);

@@ -51,7 +51,7 @@ export function historyOf(revisions: readonly ModelRevision[]): History {
   const parents = new Set(revisions.flatMap(({ needs }) => needs));
   return {
     tool: "alembic",
-    revisions: new Map(revisions.map(({ id, needs }) => [id, fileOf(id, needs)])),
+    revisions: new Map(revisions.map((each) => [each.id, fileOf(each)])),
     heads: revisions
       .map(({ id }) => id)
       .filter((id) => !parents.has(id))
@@ -64,16 +64,20 @@ export function historyOf(revisions: readonly ModelRevision[]): History {
   };
 }
 
-function fileOf(id: string, parents: readonly string[]): Revision {
+function fileOf({ id, needs, adds }: ModelRevision): Revision {
   return {
     id,
-    parents,
+    parents: needs,
     dependsOn: [],
     labels: [],
     file: `versions/${id}.py`,
     hash: `hash of ${id}`,
     title: "",
-    sketch: [],
+    sketch: adds.flatMap(({ kind, object, name }): Revision["sketch"] => {
+      const at = { schema: null, name: object.replace("public.", "") };
+      if (kind === "table") return [{ kind: "create-table", table: at, columns: [] }];
+      return kind === "column" ? [{ kind: "add-column", table: at, column: name }] : [];
+    }),
   };
 }
 

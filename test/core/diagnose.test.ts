@@ -1,0 +1,568 @@
+import { describe, expect, it } from "vitest";
+import { checkAssumption } from "../../src/core/assume.ts";
+import { diagnose } from "../../src/core/diagnose.ts";
+import type { Fact } from "../../src/core/facts.ts";
+import type { Knowledge } from "../../src/core/knowledge.ts";
+import type { Observation } from "../../src/core/observation.ts";
+import { type Plan, planFor, type Policy } from "../../src/core/plan.ts";
+import {
+  databaseAt,
+  fact,
+  knowledgeOf,
+  type ModelRevision,
+  observe,
+  revision,
+  table,
+} from "./model.ts";
+
+const defaults: Policy = { stamp: "proven", drift: "fail", ahead: "compatible", assume: null };
+
+/** customers → orders → (data) → status, with an index of orders on the way. */
+const shop = [
+  revision("customers", [], table("customers", "email")),
+  revision(
+    "orders",
+    ["customers"],
+    [
+      ...table("orders", "total"),
+      fact("index", "public.orders", "by_total", "CREATE INDEX by_total ON public.orders (total)"),
+      fact("constraint", "public.orders", "orders_check", "CHECK (total > 0)"),
+    ],
+  ),
+  revision("fill", ["orders"], [], { data: "writes" }),
+  revision(
+    "status",
+    ["fill"],
+    [
+      fact("column", "public.orders", "status", "text NOT NULL DEFAULT 'new'::text"),
+      fact("column", "public.orders", "note", "text"),
+    ],
+  ),
+];
+
+type Given = {
+  readonly at: string | null;
+  readonly rows?: readonly (string | null)[];
+  readonly without?: (fact: Fact) => boolean;
+  readonly plus?: readonly Fact[];
+  readonly policy?: Partial<Policy>;
+  readonly revisions?: readonly ModelRevision[];
+  readonly seen?: Partial<Observation>;
+};
+
+function judge({ at, rows, without, plus = [], policy, revisions = shop, seen }: Given) {
+  const knowledge = knowledgeOf(revisions);
+  const heads = at === null ? [] : [at];
+  const database = databaseAt(revisions, heads);
+  const facts = [...database.facts.values()].filter((each) => without?.(each) !== true);
+  const observation = withRows(
+    observe(
+      { rows: heads, facts: new Map([...facts, ...plus].map((each, key) => [String(key), each])) },
+      seen,
+    ),
+    rows,
+  );
+  return { ...decide(knowledge, observation, { ...defaults, ...policy }), knowledge, observation };
+}
+
+function withRows(observation: Observation, rows: Given["rows"]): Observation {
+  const { versionTable } = observation;
+  return rows === undefined || versionTable === null
+    ? observation
+    : { ...observation, versionTable: { ...versionTable, rows } };
+}
+
+function decide(knowledge: Knowledge, observation: Observation, policy: Policy) {
+  const verdict = diagnose(knowledge, observation);
+  const assumption =
+    policy.assume === null ? null : checkAssumption(policy.assume, knowledge, observation);
+  const plan = planFor(verdict, policy, { history: knowledge.history, observation, assumption });
+  return { verdict: verdict.kind, plan: summarise(plan), detail: plan, evidence: verdict };
+}
+
+function summarise(plan: Plan): string {
+  switch (plan.kind) {
+    case "start":
+      return "start";
+    case "refuse":
+      return plan.outcome;
+    case "act":
+      return plan.steps
+        .map((step) => {
+          switch (step.kind) {
+            case "stamp":
+              return `stamp ${step.to.join("+") || "base"}`;
+            case "widen":
+              return `widen ${step.to}`;
+            case "upgrade":
+              return `upgrade ${step.revisions.length}`;
+          }
+        })
+        .join(", ");
+  }
+}
+
+const named =
+  (...names: readonly string[]) =>
+  (each: Fact): boolean =>
+    names.includes(each.name === "" ? each.object : each.name);
+
+describe("rows that this history knows", () => {
+  it.each<[string, Given, string, string]>([
+    ["at head", { at: "status" }, "current", "start"],
+    ["behind", { at: "orders" }, "behind", "upgrade 2"],
+    [
+      "a table of somebody's, with all that hangs on it",
+      {
+        at: "status",
+        plus: [
+          ...table("notes", "said"),
+          fact("column", "public.notes", "id", "integer NOT NULL"),
+          fact("constraint", "public.notes", "notes_pkey", "PRIMARY KEY (id)"),
+          fact("trigger", "public.notes", "touch", "CREATE TRIGGER"),
+        ],
+      },
+      "drifted",
+      "start",
+    ],
+    [
+      "a nullable column of somebody's",
+      { at: "status", plus: [fact("column", "public.orders", "extra", "text")] },
+      "drifted",
+      "start",
+    ],
+    [
+      "a column that must be given",
+      { at: "status", plus: [fact("column", "public.orders", "extra", "text NOT NULL")] },
+      "drifted",
+      "drift",
+    ],
+    [
+      "a column that must be there and has a default",
+      {
+        at: "status",
+        plus: [fact("column", "public.orders", "extra", "text NOT NULL DEFAULT ''::text")],
+      },
+      "drifted",
+      "start",
+    ],
+    [
+      "an identity column",
+      {
+        at: "status",
+        plus: [fact("column", "public.orders", "extra", "bigint NOT NULL IDENTITY a (AS bigint)")],
+      },
+      "drifted",
+      "start",
+    ],
+    [
+      "a constraint of somebody's",
+      { at: "status", plus: [fact("constraint", "public.orders", "other", "CHECK (true)")] },
+      "drifted",
+      "drift",
+    ],
+    [
+      "a trigger of somebody's",
+      { at: "status", plus: [fact("trigger", "public.orders", "touch", "CREATE TRIGGER")] },
+      "drifted",
+      "drift",
+    ],
+    [
+      "a policy of somebody's",
+      { at: "status", plus: [fact("policy", "public.orders", "mine", "PERMISSIVE")] },
+      "drifted",
+      "drift",
+    ],
+    [
+      "a rule of somebody's",
+      { at: "status", plus: [fact("rule", "public.orders", "r", "CREATE RULE")] },
+      "drifted",
+      "drift",
+    ],
+    [
+      "row security switched on",
+      {
+        at: "status",
+        without: named("public.orders"),
+        plus: [fact("table", "public.orders", "", "r RLS")],
+      },
+      "drifted",
+      "drift",
+    ],
+    [
+      "a function, a view, a type, a sequence",
+      {
+        at: "status",
+        plus: [
+          fact("function", "public.f()", "", "x"),
+          fact("view", "public.v", "", "v"),
+          fact("enum", "public.e", "", "'a'"),
+          fact("sequence", "public.s", "", "x"),
+        ],
+      },
+      "drifted",
+      "start",
+    ],
+    ["a plain index missing", { at: "status", without: named("by_total") }, "drifted", "start"],
+    [
+      "a plain index missing while behind",
+      { at: "orders", without: named("by_total") },
+      "behind",
+      "upgrade 2",
+    ],
+    ["a constraint missing", { at: "status", without: named("orders_check") }, "drifted", "drift"],
+    [
+      "drift as a warning",
+      { at: "status", without: named("orders_check"), policy: { drift: "warn" } },
+      "drifted",
+      "start",
+    ],
+    [
+      "drift as a warning while behind",
+      { at: "orders", without: named("orders_check"), policy: { drift: "warn" } },
+      "drifted",
+      "upgrade 2",
+    ],
+    [
+      "a harmless extra while behind",
+      { at: "orders", plus: table("notes", "said") },
+      "behind",
+      "upgrade 2",
+    ],
+    [
+      "what a pending revision makes",
+      { at: "orders", plus: [fact("column", "public.orders", "note", "varchar(5)")] },
+      "drifted",
+      "drift",
+    ],
+    [
+      "half of a pending revision",
+      { at: "fill", plus: [fact("column", "public.orders", "note", "text")] },
+      "partial",
+      "partial",
+    ],
+    [
+      "half of a revision that the rows claim is drift",
+      { at: "status", without: named("note") },
+      "drifted",
+      "drift",
+    ],
+    [
+      "an extension made beforehand",
+      { at: "status", plus: [fact("extension", "citext", "", "SCHEMA public")] },
+      "drifted",
+      "start",
+    ],
+    [
+      "recorded beside its ancestor",
+      { at: "status", rows: ["orders", "status"] },
+      "overlapping",
+      "stamp status",
+    ],
+    ["recorded twice", { at: "status", rows: ["status", "status"] }, "overlapping", "stamp status"],
+    [
+      "recorded beside its ancestor, and behind",
+      { at: "orders", rows: ["customers", "orders"] },
+      "overlapping",
+      "stamp orders, upgrade 2",
+    ],
+    [
+      "rows ahead of the schema, across no data migration",
+      { at: "fill", rows: ["status"] },
+      "mismatched",
+      "unproven",
+    ],
+    [
+      "rows behind the schema, across a data migration",
+      { at: "status", rows: ["orders"] },
+      "mismatched",
+      "unproven",
+    ],
+    [
+      "rows behind the schema, across none",
+      { at: "orders", rows: ["customers"], revisions: shop.slice(0, 2) },
+      "mismatched",
+      "stamp orders",
+    ],
+    [
+      "rows behind a schema that a data migration makes ambiguous",
+      { at: "orders", rows: ["customers"] },
+      "mismatched",
+      "unproven",
+    ],
+    [
+      "rows at head, the database is empty",
+      { at: null, rows: ["status"] },
+      "mismatched",
+      "stamp base, upgrade 4",
+    ],
+    [
+      "the same, and stamping is forbidden",
+      { at: null, rows: ["status"], policy: { stamp: "never" } },
+      "mismatched",
+      "unproven",
+    ],
+    [
+      "an index left INVALID",
+      { at: "status", plus: [fact("index", "public.orders", "late", "CREATE INDEX late INVALID")] },
+      "partial",
+      "partial",
+    ],
+    [
+      "an index still being built",
+      {
+        at: "status",
+        plus: [fact("index", "public.orders", "late", "CREATE INDEX late INVALID")],
+        seen: { buildingIndexes: ["public.late"] },
+      },
+      "drifted",
+      "start",
+    ],
+  ])("%s", (_, given, verdict, plan) => {
+    expect(judge(given)).toMatchObject({ verdict, plan });
+  });
+});
+
+describe("no rows", () => {
+  it.each<[string, Given, string, string]>([
+    ["an empty database", { at: null, rows: [] }, "fresh", "upgrade 4"],
+    [
+      "only an extension and a schema",
+      {
+        at: null,
+        rows: [],
+        plus: [fact("extension", "citext", "", "SCHEMA public"), fact("schema", "audit")],
+      },
+      "fresh",
+      "upgrade 4",
+    ],
+    [
+      "exactly a revision's schema",
+      { at: "customers", rows: [] },
+      "unversioned",
+      "stamp customers, upgrade 3",
+    ],
+    ["head's schema", { at: "status", rows: [] }, "unversioned", "stamp status"],
+    [
+      "a schema of two revisions with a data migration between",
+      { at: "orders", rows: [] },
+      "unversioned",
+      "unproven",
+    ],
+    [
+      "the same and a person's word",
+      { at: "orders", rows: [], policy: { assume: "orders" } },
+      "unversioned",
+      "stamp orders, upgrade 2",
+    ],
+    [
+      "a person's word that the schema contradicts",
+      { at: "orders", rows: [], policy: { assume: "status" } },
+      "unversioned",
+      "unproven",
+    ],
+    [
+      "a harmless extra",
+      { at: "customers", rows: [], plus: table("notes", "said") },
+      "unversioned",
+      "stamp customers, upgrade 3",
+    ],
+    [
+      "an extra that is not harmless",
+      {
+        at: "customers",
+        rows: [],
+        plus: [fact("constraint", "public.customers", "c", "CHECK (true)")],
+      },
+      "unversioned",
+      "unproven",
+    ],
+    [
+      "a table of a later revision",
+      { at: "customers", rows: [], plus: [fact("table", "public.orders", "", "r")] },
+      "partial",
+      "partial",
+    ],
+    [
+      "something missing",
+      { at: "status", rows: [], without: named("email") },
+      "unversioned",
+      "unproven",
+    ],
+    [
+      "another application's tables",
+      { at: null, rows: [], plus: table("wp_posts", "id") },
+      "unknown",
+      "unproven",
+    ],
+    [
+      "another application's tables, and a person's word",
+      { at: null, rows: [], plus: table("wp_posts", "id"), policy: { assume: "base" } },
+      "unknown",
+      "stamp base, upgrade 4",
+    ],
+  ])("%s", (_, given, verdict, plan) => {
+    expect(judge(given)).toMatchObject({ verdict, plan });
+  });
+
+  it("is narrowed by revisions that do nothing, to the latest of them", () => {
+    const revisions = [
+      shop[0]!,
+      revision("nothing", ["customers"]),
+      revision("more", ["nothing"], table("t", "a")),
+    ];
+    expect(judge({ at: "customers", rows: [], revisions })).toMatchObject({
+      plan: "stamp nothing, upgrade 1",
+      evidence: { identified: { kind: "proven", by: "no-ops" } },
+    });
+  });
+
+  it("is narrowed by soft facts", () => {
+    const comment = fact("comment", "public.customers", "email", "where to write");
+    const revisions = [
+      shop[0]!,
+      revision("data", ["customers"], [], { data: "writes" }),
+      revision("said", ["data"], [comment]),
+    ];
+    expect(judge({ at: "said", rows: [], revisions })).toMatchObject({
+      plan: "stamp said",
+      evidence: { identified: { kind: "proven", by: "soft-facts" } },
+    });
+  });
+
+  it("is not proven by a revert that leads back to the same schema across a data migration", () => {
+    const column = fact("column", "public.customers", "nick", "text");
+    const revisions = [
+      shop[0]!,
+      revision("add", ["customers"], [column]),
+      revision("fill", ["add"], [], { data: "reads" }),
+      revision("drop", ["fill"], [], { drops: [column] }),
+    ];
+    expect(judge({ at: "customers", rows: [], revisions })).toMatchObject({ plan: "unproven" });
+    expect(judge({ at: "drop", rows: [], revisions })).toMatchObject({ plan: "unproven" });
+  });
+});
+
+describe("rows that no file has", () => {
+  it.each<[string, Given, string, string]>([
+    [
+      "exactly an earlier state",
+      { at: "customers", rows: ["lost"] },
+      "missing-file",
+      "stamp customers, upgrade 3",
+    ],
+    [
+      "an earlier state, ambiguous",
+      { at: "orders", rows: ["lost"] },
+      "ahead",
+      "ahead-incompatible",
+    ],
+    [
+      "exactly head's state: a newer image may have run data migrations",
+      { at: "status", rows: ["newer"] },
+      "ahead",
+      "start",
+    ],
+    [
+      "more than head's state",
+      { at: "status", rows: ["newer"], plus: table("t", "a") },
+      "ahead",
+      "start",
+    ],
+    [
+      "head's state without something",
+      { at: "status", rows: ["newer"], without: named("email") },
+      "ahead",
+      "ahead-incompatible",
+    ],
+    [
+      "the same, allowed",
+      { at: "status", rows: ["newer"], without: named("email"), policy: { ahead: "allow" } },
+      "ahead",
+      "start",
+    ],
+    [
+      "compatible, refused",
+      { at: "status", rows: ["newer"], policy: { ahead: "refuse" } },
+      "ahead",
+      "ahead-incompatible",
+    ],
+    [
+      "an earlier state and something that nobody knows",
+      { at: "customers", rows: ["lost"], plus: table("t", "a") },
+      "unknown",
+      "unproven",
+    ],
+    [
+      "nothing of this history",
+      { at: null, rows: ["lost"], plus: table("wp_posts", "id") },
+      "unknown",
+      "unproven",
+    ],
+    ["no table at all", { at: null, rows: ["lost"] }, "unknown", "unproven"],
+    [
+      "the word head",
+      { at: "customers", rows: ["head"] },
+      "missing-file",
+      "stamp customers, upgrade 3",
+    ],
+    [
+      "a prefix of an id",
+      { at: "customers", rows: ["custom"] },
+      "missing-file",
+      "stamp customers, upgrade 3",
+    ],
+    ["NULL", { at: "customers", rows: [null] }, "missing-file", "stamp customers, upgrade 3"],
+    ["one known and one not", { at: "status", rows: ["newer", "status"] }, "ahead", "start"],
+  ])("%s", (_, given, verdict, plan) => {
+    expect(judge(given)).toMatchObject({ verdict, plan });
+  });
+});
+
+describe("a version column that is too narrow", () => {
+  const long = "a_revision_whose_id_is_longer_than_alembic_allows";
+  const revisions = [shop[0]!, revision(long, ["customers"], table("t", "a"))];
+
+  it("is widened before the upgrade that would write the id", () => {
+    expect(judge({ at: "customers", revisions }).plan).toBe(`widen ${long.length}, upgrade 1`);
+  });
+
+  it("is made wide enough by a stamp", () => {
+    expect(judge({ at: "customers", rows: [], revisions }).plan).toBe("stamp customers, upgrade 1");
+  });
+
+  it("is left alone when the long id is recorded already", () => {
+    expect(judge({ at: long, revisions }).plan).toBe("start");
+  });
+});
+
+describe("the words", () => {
+  it("name what is missing and the revision that adds it", () => {
+    const { detail } = judge({ at: "status", without: named("note") });
+    expect(detail).toMatchObject({
+      reason: expect.stringContaining("column orders.note is missing: revision status adds it"),
+    });
+  });
+
+  it("name the revision that something stands in the way of", () => {
+    const { detail } = judge({
+      at: "orders",
+      plus: [fact("column", "public.orders", "note", "varchar(5)")],
+    });
+    expect(detail).toMatchObject({
+      reason: expect.stringContaining(
+        "column orders.note is there already: revision status, which is pending",
+      ),
+    });
+  });
+
+  it("name both commands when a data migration lies between", () => {
+    const { detail } = judge({ at: "status", rows: ["orders"] });
+    expect(detail).toMatchObject({
+      next: [
+        expect.stringContaining("if they did not run"),
+        expect.stringContaining("if they did run"),
+      ],
+    });
+  });
+});

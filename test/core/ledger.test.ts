@@ -1,0 +1,158 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { diagnose } from "../../src/core/diagnose.ts";
+import { ancestors } from "../../src/core/history.ts";
+import { combine } from "../../src/core/knowledge.ts";
+import { factsOfHeads, type Ledger, openLedger } from "../../src/core/ledger.ts";
+import { decodeLedger, encodeLedger } from "../../src/core/ledger-text.ts";
+import { writeLedger } from "../../src/core/write-ledger.ts";
+import {
+  anyRevisions,
+  databaseAt,
+  fact,
+  factsAfter,
+  historyOf,
+  type ModelRevision,
+  observe,
+  replayOf,
+  revision,
+  table,
+} from "./model.ts";
+
+const chain = [
+  revision("one", [], table("customers", "email")),
+  revision("two", ["one"], table("orders", "total")),
+  revision("three", ["two"], [fact("column", "public.orders", "status", "text")]),
+];
+
+describe("the ledger's text", () => {
+  it("reads back as it was written, and is written again with the same bytes", () => {
+    fc.assert(
+      fc.property(anyRevisions, (revisions) => {
+        const text = encodeLedger(ledgerOf(revisions));
+        const decoded = decodeLedger(text);
+        expect(decoded.kind).toBe("ledger");
+        if (decoded.kind !== "ledger") return;
+        expect(encodeLedger(decoded.ledger)).toBe(text);
+        const again = writeLedger(historyOf(revisions), replayOf(revisions), decoded.ledger, []);
+        expect(encodeLedger(again)).toBe(text);
+      }),
+    );
+  });
+
+  it("keeps what it knew of revisions whose files are gone, also when baked twice more", () => {
+    fc.assert(
+      fc.property(anyRevisions, fc.nat(), (revisions, cut) => {
+        const kept = revisions.slice(0, 1 + (cut % revisions.length));
+        const bake = (previous: Ledger): Ledger =>
+          writeLedger(historyOf(kept), replayOf(kept), reread(previous), []);
+        const once = bake(ledgerOf(revisions));
+        expect([...once.revisions.keys()].sort()).toEqual(revisions.map(({ id }) => id).sort());
+        expect(encodeLedger(bake(once))).toBe(encodeLedger(once));
+      }),
+    );
+  });
+
+  it("adds lines for a new revision and moves none", () => {
+    const before = encodeLedger(ledgerOf(chain.slice(0, 2))).split("\n");
+    const after = encodeLedger(ledgerOf(chain)).split("\n");
+    const missing = before.filter((line) => !after.includes(line) && !after.includes(`${line},`));
+    expect(missing).toEqual([]);
+  });
+
+  it.each([
+    ["{", "truncated"],
+    ['{"preflight":"ledger","v":1,"states":[{"heads":[]', "truncated"],
+    ['{"preflight":"ledger","v":1}', "truncated"],
+    ['{"preflight":"ledger","v":2}', "other-format"],
+    ["{}", "other-format"],
+    ["[]", "other-format"],
+    ["null", "other-format"],
+    ['"ledger"', "other-format"],
+  ])("%s is %s", (text, kind) => {
+    expect(decodeLedger(text).kind).toBe(kind);
+  });
+
+  it("says of any cut or garbled text what is wrong with it, and never throws", () => {
+    const text = encodeLedger(ledgerOf(chain));
+    fc.assert(
+      fc.property(fc.nat(text.length), fc.string({ maxLength: 5 }), (at, garbage) => {
+        const decoded = decodeLedger(text.slice(0, at) + garbage + text.slice(at + 3));
+        if (decoded.kind !== "ledger") expect(decoded.why).not.toBe("");
+      }),
+      { numRuns: 1000 },
+    );
+  });
+});
+
+describe("the facts of a set of heads", () => {
+  it("are what its revisions make, also where the bake never passed through it", () => {
+    fc.assert(
+      fc.property(
+        anyRevisions,
+        fc.array(fc.nat(), { minLength: 1, maxLength: 3 }),
+        (revisions, picks) => {
+          const history = historyOf(revisions);
+          const ledger = openLedger(ledgerOf(revisions));
+          const applied = ancestors(
+            history,
+            picks.map((pick) => revisions[pick % revisions.length]!.id),
+          );
+          const positions = factsOfHeads(ledger, history, heads(revisions, applied));
+          const made = [...factsAfter(revisions, applied).keys()].sort();
+          const recorded = [...(positions ?? [])].map((position) => ledger.facts[position]!);
+          expect(
+            recorded
+              .map((each) => `${each.kind}\0${each.object}\0${each.name}\0${each.definition}`)
+              .sort(),
+          ).toEqual(made);
+        },
+      ),
+      { numRuns: 1000 },
+    );
+  });
+});
+
+describe("a ledger that does not fit the files", () => {
+  it("is stale when a revision is new or was edited, and then proves nothing", () => {
+    const ledger = ledgerOf(chain.slice(0, 2));
+    const knowledge = combine(historyOf(chain), ledger);
+    expect(knowledge).toMatchObject({ status: "stale", lacking: ["three"] });
+    const verdict = diagnose(knowledge, observe({ ...databaseAt(chain, ["two"]), rows: [] }));
+    expect(verdict).toMatchObject({
+      kind: "unversioned",
+      verified: false,
+      identified: { kind: "sketched", why: "stale" },
+    });
+  });
+
+  it("still knows a revision whose file was deleted after the bake", () => {
+    const knowledge = combine(historyOf(chain.slice(0, 2)), ledgerOf(chain));
+    expect(knowledge.status).toBe("verified");
+    const verdict = diagnose(knowledge, observe(databaseAt(chain, ["three"])));
+    expect(verdict).toMatchObject({
+      kind: "missing-file",
+      identified: { kind: "retired", heads: ["three"] },
+    });
+  });
+});
+
+function ledgerOf(revisions: readonly ModelRevision[]): Ledger {
+  return writeLedger(historyOf(revisions), replayOf(revisions), null, []);
+}
+
+function reread(ledger: Ledger): Ledger {
+  const decoded = decodeLedger(encodeLedger(ledger));
+  if (decoded.kind !== "ledger") throw new Error(decoded.why);
+  return decoded.ledger;
+}
+
+function heads(
+  revisions: readonly ModelRevision[],
+  applied: ReadonlySet<string>,
+): readonly string[] {
+  const below = new Set(
+    revisions.filter(({ id }) => applied.has(id)).flatMap(({ needs }) => needs),
+  );
+  return [...applied].filter((id) => !below.has(id)).sort();
+}

@@ -1,0 +1,267 @@
+import { mkdtempSync, symlinkSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import postgres from "postgres";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { lockKey } from "../../src/database/lock.ts";
+import { advisoryLocksIn, eventually, rowsOf, sessionsIn, tablesOf } from "../support/databases.ts";
+import { execute, writeHistory, type Written } from "../support/histories.ts";
+import { startServer } from "../support/postgres.ts";
+import { expectLine, logOf, type Place, runProgram, startProgram } from "../support/process.ts";
+import { pythonEnvironment } from "../support/python.ts";
+import { alembic, dump, environment, makeDatabase, makeImage, type Shop } from "../support/shop.ts";
+
+let shop: Shop;
+let image: string;
+
+beforeAll(async () => {
+  const server = await startServer({ settings: ["autovacuum = off"] });
+  shop = { server, python: await pythonEnvironment(), ledger: "" };
+  image = makeImage(shop, { name: "", ledger: "none" });
+});
+
+afterAll(async () => {
+  await shop?.server.stop();
+});
+
+function at(cwd: string, url: string, more: Record<string, string> = {}): Place {
+  return { cwd, env: { ...environment(shop, url), ...more } };
+}
+
+async function fresh(): Promise<string> {
+  return await makeDatabase(shop, { at: null });
+}
+
+async function expectNoTrace(url: string): Promise<void> {
+  expect(await advisoryLocksIn(shop.server, url), "no lock is left").toBe(0);
+  await eventually(
+    async () => (await sessionsIn(shop.server, url)).length === 0,
+    "no session left",
+  );
+}
+
+const table = (name: string) => execute(`CREATE TABLE ${name} (id int PRIMARY KEY)`);
+const failing: readonly Written[] = [
+  { id: "one", upgrade: table("one") },
+  { id: "two", after: "one", upgrade: table("two") },
+  {
+    id: "three",
+    after: "two",
+    upgrade: `${table("three")}\nprint("about to fail")\n${execute("SELECT nothing FROM nowhere")}`,
+  },
+];
+
+describe("a migration that fails", () => {
+  it("in one transaction: nothing is left of it, and nothing is stamped", async () => {
+    const history = writeHistory(failing);
+    const url = await fresh();
+    await alembic(shop, history, url, "upgrade", "one");
+    const before = await dump(shop.server, url);
+    for (const program of ["binary", "module"] as const) {
+      const ended = await runProgram(program, ["run"], at(history, url));
+      const line = expectLine(ended);
+      expect(line).toMatchObject({
+        exit: 25,
+        outcome: "migration-failed",
+        verdict: "behind",
+        recorded: ["one"],
+        recordedAfter: ["one"],
+        actions: [],
+      });
+      expect(line.next.length).toBeGreaterThan(0);
+      expect(logOf(ended)).toContain("about to fail");
+      expect(logOf(ended)).toContain('relation "nowhere" does not exist');
+      expect(logOf(ended)).not.toContain("stamp.start");
+    }
+    expect(await dump(shop.server, url)).toBe(before);
+    await expectNoTrace(url);
+  });
+
+  it("with a transaction for each revision: rows are where the last one committed", async () => {
+    const history = writeHistory(failing, { configure: "transaction_per_migration=True" });
+    const url = await fresh();
+    const line = expectLine(await runProgram("binary", ["run"], at(history, url)));
+    expect(line).toMatchObject({ exit: 25, verdict: "fresh", recordedAfter: ["two"], actions: [] });
+    expect(await rowsOf(shop.server, url)).toEqual(["two"]);
+    expect(await tablesOf(shop.server, url)).toEqual(["alembic_version", "one", "two"]);
+  });
+});
+
+describe("a command that does not do it", () => {
+  it("exits 0 without having done anything: verify-failed, and nothing is stamped", async () => {
+    const url = await makeDatabase(shop, { at: "create_orders" });
+    const before = await dump(shop.server, url);
+    const args = ["run", "--upgrade-command", "true"];
+    for (const program of ["binary", "module"] as const) {
+      const line = expectLine(await runProgram(program, args, at(image, url)));
+      expect(line).toMatchObject({
+        exit: 26,
+        outcome: "verify-failed",
+        recordedAfter: ["create_orders"],
+      });
+    }
+    expect(await dump(shop.server, url)).toBe(before);
+  });
+
+  it("is not there, or cannot be executed: 66, and nothing is written", async () => {
+    const url = await makeDatabase(shop, { at: "create_orders" });
+    const before = await dump(shop.server, url);
+    const bin = mkdtempSync(path.join(tmpdir(), "preflight-bin-"));
+    symlinkSync(process.execPath, path.join(bin, "node"));
+    for (const program of ["binary", "module"] as const) {
+      const place = at(image, url, { PATH: bin });
+      const line = expectLine(await runProgram(program, ["run"], place));
+      expect(line).toMatchObject({
+        exit: 66,
+        outcome: "missing-input",
+        verdict: "behind",
+        actions: [],
+      });
+      expect(line.reason).toContain("alembic");
+    }
+    const plain = ["run", "--upgrade-command", "./alembic.ini"];
+    expect(expectLine(await runProgram("binary", plain, at(image, url)))).toMatchObject({
+      exit: 66,
+    });
+    expect(await dump(shop.server, url)).toBe(before);
+    await expectNoTrace(url);
+  });
+
+  it("dies by a signal", async () => {
+    const url = await makeDatabase(shop, { at: "create_orders" });
+    const python = ["run", "--upgrade-command", `python3 -c "import os; os.kill(os.getpid(), 11)"`];
+    const line = expectLine(await runProgram("binary", python, at(image, url)));
+    expect(line).toMatchObject({ exit: 25, outcome: "migration-failed" });
+    expect(line.reason).toContain("SIGSEGV");
+  });
+});
+
+describe("a migration that hangs", () => {
+  const hanging: readonly Written[] = [
+    { id: "one", upgrade: table("one") },
+    {
+      id: "two",
+      after: "one",
+      upgrade: `if os.environ.get("HANG") != "no":\n    print("hanging now", flush=True)\n    ${execute("SELECT pg_sleep(600)")}\n${table("two")}`,
+    },
+  ];
+
+  it.each([
+    ["binary", {}],
+    ["module", {}],
+    ["binary", { PGAPPNAME: "the application's own name" }],
+  ] as const)(
+    "%s %j: is stopped by --upgrade-timeout, with its server process",
+    async (program, more) => {
+      const history = writeHistory(hanging);
+      const url = await fresh();
+      await alembic(shop, history, url, "upgrade", "one");
+      const ended = await runProgram(
+        program,
+        ["run", "--upgrade-timeout", "2s"],
+        at(history, url, more),
+      );
+      const line = expectLine(ended);
+      expect(line).toMatchObject({ exit: 25, outcome: "migration-failed", recordedAfter: ["one"] });
+      expect(line.reason).toContain("--upgrade-timeout");
+      expect(ended.ms).toBeLessThan(30_000);
+      await expectNoTrace(url);
+      const again = await runProgram(program, ["run"], at(history, url, { HANG: "no" }));
+      expect(expectLine(again)).toMatchObject({ exit: 0, recordedAfter: ["two"] });
+    },
+  );
+
+  it.each(["binary", "module"] as const)(
+    "%s: SIGTERM ends it all, and the next run succeeds",
+    async (program) => {
+      const history = writeHistory(hanging);
+      const url = await fresh();
+      const run = startProgram(program, ["run", "--", "echo", "started"], at(history, url));
+      await run.says("hanging now");
+      await eventually(
+        async () =>
+          (await sessionsIn(shop.server, url)).some((session) => session.includes("pg_sleep")),
+        "the migration sleeps",
+      );
+      expect(await advisoryLocksIn(shop.server, url)).toBe(1);
+      run.child.kill("SIGTERM");
+      const ended = await run.ended;
+      expect(expectLine(ended, "stderr")).toMatchObject({ exit: 143, outcome: "signal" });
+      expect(ended.stdout).toBe("");
+      expect(ended.ms).toBeLessThan(60_000);
+      await expectNoTrace(url);
+      const again = await runProgram(program, ["run"], at(history, url, { HANG: "no" }));
+      expect(expectLine(again)).toMatchObject({ exit: 0, recordedAfter: ["two"] });
+    },
+  );
+
+  it("a child that ignores SIGTERM and its grandchildren are killed", async () => {
+    const url = await makeDatabase(shop, { at: "create_orders" });
+    const stubborn = `python3 -c "import signal, subprocess, time; signal.signal(15, signal.SIG_IGN); print('ignoring', flush=True); subprocess.run(['sleep', '604'])"`;
+    const args = ["run", "--upgrade-timeout", "1s", "--upgrade-command", stubborn];
+    const ended = await runProgram("binary", args, at(image, url));
+    expect(expectLine(ended)).toMatchObject({ exit: 25, outcome: "migration-failed" });
+    expect(ended.ms).toBeLessThan(45_000);
+    await expectNoTrace(url);
+  });
+});
+
+describe("the lock of another session", () => {
+  it("is waited for as long as --lock-timeout says, and its holder named", async () => {
+    const url = await makeDatabase(shop, { at: "create_orders" });
+    const holder = postgres(url, { max: 1, connection: { application_name: "somebody else" } });
+    const reserved = await holder.reserve();
+    try {
+      await reserved`BEGIN`;
+      const key = lockKey({ schema: "public", name: "alembic_version" }).toString();
+      await reserved`SELECT pg_advisory_xact_lock(${key}::bigint)`;
+      const [row] = await reserved<{ pid: number }[]>`SELECT pg_backend_pid() AS pid`;
+      const before = await dump(shop.server, url);
+      for (const program of ["binary", "module"] as const) {
+        const ended = await runProgram(program, ["run", "--lock-timeout", "2s"], at(image, url));
+        const line = expectLine(ended);
+        expect(line).toMatchObject({
+          exit: 75,
+          outcome: "temporary",
+          verdict: "behind",
+          actions: [],
+        });
+        expect(line.reason).toContain("somebody else");
+        expect(line.reason).toContain(String(row?.pid));
+        expect(line.lockWaitMs).toBeGreaterThanOrEqual(1000);
+        expect(ended.ms).toBeLessThan(30_000);
+      }
+      expect(await dump(shop.server, url)).toBe(before);
+
+      const waiting = startProgram("binary", ["run"], at(image, url));
+      await waiting.says("lock.waiting");
+      await reserved`ROLLBACK`;
+      expect(expectLine(await waiting.ended)).toMatchObject({ exit: 0, verdict: "behind" });
+    } finally {
+      reserved.release();
+      await holder.end({ timeout: 1 });
+    }
+  });
+
+  it("SIGTERM while waiting for it ends the run at once", async () => {
+    const url = await makeDatabase(shop, { at: "create_orders" });
+    const holder = postgres(url, { max: 1 });
+    const reserved = await holder.reserve();
+    try {
+      await reserved`BEGIN`;
+      const key = lockKey({ schema: "public", name: "alembic_version" }).toString();
+      await reserved`SELECT pg_advisory_xact_lock(${key}::bigint)`;
+      const run = startProgram("module", ["run"], at(image, url));
+      await run.says("lock.waiting");
+      run.child.kill("SIGTERM");
+      expect(expectLine(await run.ended)).toMatchObject({
+        exit: 143,
+        verdict: "behind",
+        actions: [],
+      });
+    } finally {
+      reserved.release();
+      await holder.end({ timeout: 1 });
+    }
+  });
+});

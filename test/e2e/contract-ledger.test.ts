@@ -1,0 +1,176 @@
+import { cpSync, existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { chainOf, writeHistory, writeRevision } from "../support/histories.ts";
+import { startServer } from "../support/postgres.ts";
+import { expectLine, logOf, type Place, runProgram } from "../support/process.ts";
+import { pythonEnvironment } from "../support/python.ts";
+import { dump, environment, makeDatabase, makeImage, type Shop } from "../support/shop.ts";
+
+let shop: Shop;
+
+beforeAll(async () => {
+  const server = await startServer({ settings: ["autovacuum = off"] });
+  const python = await pythonEnvironment();
+  const image = makeImage({ ledger: "" }, { name: "", ledger: "none" });
+  const place = {
+    cwd: image,
+    env: { ...environment({ python }, ""), PREFLIGHT_SCRATCH_URL: server.url },
+  };
+  const baked = await runProgram("binary", ["bake"], place);
+  expect(expectLine(baked)).toMatchObject({ exit: 0, outcome: "ready", ledger: "verified" });
+  shop = { server, python, ledger: path.join(image, "preflight.ledger.json") };
+});
+
+afterAll(async () => {
+  await shop?.server.stop();
+});
+
+function at(cwd: string, url: string): Place {
+  return { cwd, env: { ...environment(shop, url), PREFLIGHT_SCRATCH_URL: shop.server.url } };
+}
+
+function baked(): { readonly image: string; readonly file: string } {
+  const image = makeImage(shop, { name: "", ledger: "baked" });
+  return { image, file: path.join(image, "preflight.ledger.json") };
+}
+
+describe("a ledger that cannot be used", () => {
+  const faults: readonly (readonly [string, (text: string) => string, RegExp])[] = [
+    ["truncated", (text) => text.slice(0, text.length / 2), /damaged or truncated/],
+    ["empty", () => "", /damaged or truncated/],
+    [
+      "a state cut out of it",
+      (text) => text.replace(/^\{"heads":\["create_orders"\].*$/m, ""),
+      /ledger/,
+    ],
+    ["another format's version", (text) => text.replace(/"v":\d+/, '"v":999'), /version 999/],
+    ["not a ledger", () => '{"name":"package"}', /not a ledger/],
+    ["JSON of another kind", () => "[1, 2]", /not a ledger/],
+  ];
+
+  it.each(faults)(
+    "%s: its own error, exit 78, nothing written, never overwritten",
+    async (_, spoil, words) => {
+      const { image, file } = baked();
+      const url = await makeDatabase(shop, { at: "create_orders" });
+      const before = await dump(shop.server, url);
+      const spoilt = spoil(readFileSync(file, "utf8"));
+      writeFileSync(file, spoilt);
+      for (const args of [["run"], ["check"], ["bake"], ["bake", "--check"]]) {
+        const line = expectLine(await runProgram("binary", args, at(image, url)));
+        expect(line, args.join(" ")).toMatchObject({ exit: 78, outcome: "config", verdict: null });
+        expect(line.reason).toMatch(words);
+        expect(line.reason).toContain("preflight.ledger.json");
+        expect(line.next.length).toBeGreaterThan(0);
+      }
+      expect(readFileSync(file, "utf8")).toBe(spoilt);
+      expect(await dump(shop.server, url)).toBe(before);
+    },
+  );
+
+  it("the ledger of another history, which is not overwritten either", async () => {
+    const other = writeHistory(chainOf("quite", "another"));
+    const file = path.join(other, "preflight.ledger.json");
+    cpSync(shop.ledger, file);
+    const url = await makeDatabase(shop, { at: null });
+    const before = await dump(shop.server, url);
+    for (const args of [["run"], ["check"], ["bake"], ["bake", "--check"]]) {
+      const line = expectLine(await runProgram("module", args, at(other, url)));
+      expect(line, args.join(" ")).toMatchObject({ exit: 78, outcome: "config" });
+      expect(line.reason).toContain("another history");
+    }
+    expect(readFileSync(file, "utf8")).toBe(readFileSync(shop.ledger, "utf8"));
+    expect(await dump(shop.server, url)).toBe(before);
+  });
+
+  it("one that a person names and that is not there: 66", async () => {
+    const { image } = baked();
+    const url = await makeDatabase(shop, { at: "head" });
+    for (const command of ["run", "check"]) {
+      const line = expectLine(
+        await runProgram("binary", [command, "--ledger", "other.json"], at(image, url)),
+      );
+      expect(line).toMatchObject({ exit: 66, outcome: "missing-input", verdict: null });
+      expect(line.reason).toContain("other.json");
+    }
+  });
+});
+
+describe("a ledger older than the files", () => {
+  const changes: readonly (readonly [string, (image: string) => void, string])[] = [
+    [
+      "a revision was added",
+      (image) => writeRevision(image, { id: "brand_new", after: "index_placed_at" }),
+      "brand_new",
+    ],
+    [
+      "a revision was edited",
+      (image) => {
+        const file = path.join(image, "alembic/versions/0003_add_trade_id.py");
+        writeFileSync(file, readFileSync(file, "utf8").replace('"provider"', '"supplier"'));
+      },
+      "add_trade_id",
+    ],
+  ];
+
+  it.each(changes)("%s: works, unverified, and says so", async (_, change, lacking) => {
+    const { image } = baked();
+    change(image);
+    for (const at_ of ["create_customers", null] as const) {
+      const url = await makeDatabase(shop, { at: at_ });
+      const ended = await runProgram("binary", ["run"], at(image, url));
+      expect(expectLine(ended)).toMatchObject({ exit: 0, ledger: "stale" });
+      expect(logOf(ended)).toContain(lacking);
+      expect(logOf(ended)).toContain("not verified");
+    }
+  });
+
+  it.each(changes)("%s: it never stamps", async (_, change) => {
+    const { image } = baked();
+    change(image);
+    const states = [
+      { at: "add_trade_id", sql: ["DROP TABLE alembic_version"] },
+      { at: "add_trade_id", sql: ["UPDATE alembic_version SET version_num = 'gone_long_ago'"] },
+    ];
+    for (const state of states) {
+      const url = await makeDatabase(shop, state);
+      const before = await dump(shop.server, url);
+      const line = expectLine(await runProgram("module", ["run"], at(image, url)));
+      expect(line).toMatchObject({ outcome: "unproven", exit: 21, ledger: "stale", actions: [] });
+      expect(await dump(shop.server, url)).toBe(before);
+    }
+  });
+
+  it.each(changes)(
+    "%s: bake --check is 30 and names it, and bake mends it",
+    async (_, change, lacking) => {
+      const { image } = baked();
+      change(image);
+      const place = at(image, "");
+      const line = expectLine(await runProgram("binary", ["bake", "--check"], place));
+      expect(line).toMatchObject({ exit: 30, outcome: "pending", ledger: "stale" });
+      expect(line.reason).toContain(lacking);
+      expect(expectLine(await runProgram("binary", ["bake"], place))).toMatchObject({ exit: 0 });
+      expect(expectLine(await runProgram("binary", ["bake", "--check"], place))).toMatchObject({
+        exit: 0,
+      });
+    },
+  );
+});
+
+it("bake --check is 0 on a fresh ledger, 66 without one, and needs no database or Python", async () => {
+  const { image, file } = baked();
+  const place = { cwd: image, env: { PATH: "/nowhere" } };
+  expect(expectLine(await runProgram("binary", ["bake", "--check"], place))).toMatchObject({
+    exit: 0,
+    ledger: "verified",
+  });
+  rmSync(file);
+  expect(expectLine(await runProgram("binary", ["bake", "--check"], place))).toMatchObject({
+    exit: 66,
+    outcome: "missing-input",
+    ledger: "absent",
+  });
+  expect(existsSync(file)).toBe(false);
+});
