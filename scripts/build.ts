@@ -32,7 +32,10 @@ for (const file of ["dist/preflight", "dist/preflight.mjs"])
   process.stdout.write(`${file}  ${(statSync(path.join(root, file)).size / 1e6).toFixed(1)} MB\n`);
 
 function build(...flags: readonly string[]): void {
-  execFileSync(bun, ["build", entry, ...flags], { cwd: root, stdio: ["ignore", "ignore", "inherit"] });
+  execFileSync(bun, ["build", entry, ...flags], {
+    cwd: root,
+    stdio: ["ignore", "ignore", "inherit"],
+  });
 }
 
 function addShebang(file: string): void {

@@ -45,7 +45,8 @@ const cleanups: (() => unknown)[] = [];
 try {
   process.exitCode = await demonstrate();
 } catch (error) {
-  if (!stop.signal.aborted) throw error;
+  if (!stop.signal.aborted)
+    say(`\nThe demo stopped: ${error instanceof Error ? error.message : String(error)}`);
   process.exitCode = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 }[String(stop.signal.reason)] ?? 1;
 } finally {
   // What was started last is ended first.
@@ -120,8 +121,11 @@ async function prepareShop(): Promise<Shop> {
   const image = makeImage({ ledger: "" }, { name: "", ledger: "none" });
   cleanups.push(() => rmSync(image, { recursive: true, force: true }));
   const baked = await during(
-    "preflight bake: every revision of the example shop, replayed twice on a scratch server",
-    preflight("binary", ["bake"], { cwd: image, env: environment({ python }, "") }),
+    "preflight bake: the example shop's migrations, replayed twice on a scratch database",
+    preflight("binary", ["bake", "--scratch-url", server.url], {
+      cwd: image,
+      env: environment({ python }, ""),
+    }),
   );
   stop.signal.throwIfAborted();
   if (baked.exit !== 0) throw new Error(`the bake ended with ${baked.exit}:\n${baked.stderr}`);

@@ -16,7 +16,7 @@ import type { CommandName, Settings } from "./settings/settings.ts";
 import { version } from "./version.ts";
 
 /** All that the program has of the process it runs in. */
-export type Process = Pick<World, "cwd" | "now" | "sleep" | "signal" | "runId"> & {
+export type Process = Pick<World, "cwd" | "now" | "sleep" | "signal" | "signalGroup" | "runId"> & {
   readonly argv: readonly string[];
   readonly env: Readonly<Record<string, string | undefined>>;
   /** The operating system's name of the user, as libpq's default user; null where it has none. */

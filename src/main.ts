@@ -20,8 +20,9 @@ try {
     user: userName(),
     runId: randomUUID().slice(0, 8),
     now: () => performance.now(),
-    sleep: async (ms, signal) => void (await sleep(ms, undefined, signal && { signal })),
+    sleep: async (ms, signal) => await sleep(ms, undefined, signal && { signal }),
     signal: stop.signal,
+    signalGroup,
     readFile: (path) => readFileSync(path, "utf8"),
     stdout: (text) => write(1, text),
     stderr: (text) => write(2, text),
@@ -79,6 +80,14 @@ function writeTerminationLog(text: string): void {
     closeSync(file);
   } catch {
     // Not in a pod, or not writable: the same line is in the log.
+  }
+}
+
+function signalGroup(group: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(-group, signal);
+  } catch {
+    // The group is gone already.
   }
 }
 

@@ -136,6 +136,7 @@ export async function act(
       env: { ...world.env, PGAPPNAME: applicationName },
       timeout: settings.upgradeTimeout,
       abort: stop,
+      signalGroup: world.signalGroup,
       onLine: (line) => {
         world.log({ level: "info", event: "upgrade.output", msg: line });
         if (lastLines.push(line) > 5) lastLines.shift();

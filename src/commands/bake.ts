@@ -68,7 +68,8 @@ async function replayAndWrite(image: Image, settings: Settings, world: World): P
       scratch,
       history,
       commands: commandsOf(image, settings),
-      runChild,
+      runChild: async (argv, options) =>
+        await runChild(argv, { ...options, signalGroup: world.signalGroup }),
       environment: world.env,
       versionTable,
       factsQuery: factsQuery({

@@ -11,6 +11,8 @@ export type World = {
   readonly sleep: (ms: number, signal?: AbortSignal) => Promise<void>;
   /** Aborted when the process is told to stop. */
   readonly signal: AbortSignal;
+  /** Never fails: a group that is gone needs no signal. */
+  readonly signalGroup: (group: number, signal: NodeJS.Signals) => void;
   readonly log: Log;
   /** What the run knows so far; the verdict line is made of it, however the run ends. */
   readonly draft: Draft;

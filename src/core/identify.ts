@@ -115,7 +115,7 @@ function hasSameHardFacts(
   return ledger.soft.every((soft, position) => soft || one.has(position) === other.has(position));
 }
 
-export type Distance = {
+type Distance = {
   /** Facts of the state that are not there. */
   readonly missing: number;
   /** Facts of other states that are there. */
@@ -125,7 +125,7 @@ export type Distance = {
 };
 
 /** By how many hard facts the live schema is away from every state; one walk over all changes. */
-export function distancesToStates(ledger: OpenLedger, live: Sighting): readonly Distance[] {
+function distancesToStates(ledger: OpenLedger, live: Sighting): readonly Distance[] {
   const isCounted = ledger.facts.map(
     (_, position) => !ledger.soft[position] && !live.ignored.has(position),
   );
@@ -179,7 +179,7 @@ function nearestState(ledger: OpenLedger, distances: readonly Distance[]): numbe
   return nearest;
 }
 
-export function total(distance: Distance): number {
+function total(distance: Distance): number {
   return distance.missing + distance.surplus;
 }
 

@@ -11,7 +11,7 @@ export type Knowledge = {
   readonly lacking: readonly string[];
 };
 
-export type LedgerStatus = "verified" | "absent" | "stale";
+type LedgerStatus = "verified" | "absent" | "stale";
 
 export function combine(history: History, ledger: Ledger | null): Knowledge {
   if (ledger === null) return { history, ledger: null, status: "absent", lacking: [] };

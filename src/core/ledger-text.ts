@@ -134,7 +134,8 @@ function decode(root: Record<string, unknown>): Ledger {
   function factAt(place: string, index: number | null): number {
     const candidates = atPlace.get(place) ?? [];
     for (let at = index; at !== null; at = states[at]!.from) {
-      const found = candidates.find((candidate) => states[at!]!.added.includes(candidate));
+      const { added } = states[at]!;
+      const found = candidates.find((candidate) => added.includes(candidate));
       if (found !== undefined) return found;
     }
     throw new Malformed(`a state drops ${place.replaceAll("\0", " ")}, which is not there`);

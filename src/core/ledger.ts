@@ -145,7 +145,7 @@ export function revisionOfState(ledger: Ledger, state: State): string | null {
   return fresh[0] ?? state.heads[0] ?? null;
 }
 
-export function apply(
+function apply(
   facts: Set<number>,
   change: { readonly added: readonly number[]; readonly dropped: readonly number[] },
 ): void {

@@ -55,7 +55,21 @@ export type Verdict =
     })
   | { readonly kind: "broken-history"; readonly faults: readonly HistoryFault[] };
 
-export type VerdictKind = Verdict["kind"];
+/** In the order in which design and README name them. */
+export const verdictKinds = [
+  "current",
+  "fresh",
+  "behind",
+  "unversioned",
+  "mismatched",
+  "missing-file",
+  "overlapping",
+  "ahead",
+  "drifted",
+  "partial",
+  "unknown",
+  "broken-history",
+] as const satisfies readonly Verdict["kind"][];
 
 type Seen = {
   /** The version rows, as they stand. */

@@ -7,7 +7,7 @@ export type Waiting = {
   readonly log: Log;
 };
 
-export type Log = (event: LogEvent) => void;
+type Log = (event: LogEvent) => void;
 
 export type LogEvent = {
   readonly level: "debug" | "info" | "warn";

@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { readFile, rename, rm, writeFile } from "node:fs/promises";
 import type { History } from "../core/history.ts";
 import type { Ledger } from "../core/ledger.ts";
@@ -56,7 +57,7 @@ export async function saveLedger(
   ledger: Ledger,
 ): Promise<{ readonly bytes: number }> {
   const text = encodeLedger(ledger);
-  const temporary = `${path}.${process.pid}.tmp`;
+  const temporary = `${path}.${randomUUID()}.tmp`;
   try {
     await writeFile(temporary, text);
     await rename(temporary, path);

@@ -24,7 +24,7 @@ export type ReplayPlan = {
   readonly signal: AbortSignal;
 };
 
-export type ReplayCommands = {
+type ReplayCommands = {
   readonly cwd: string;
   /** Reads the version table and nothing else, as `alembic current` does. */
   readonly current: readonly string[];
@@ -32,7 +32,7 @@ export type ReplayCommands = {
 };
 
 /** One revision applied, as the server saw it. */
-export type Movement = {
+type Movement = {
   readonly revision: string;
   /** Version rows afterwards, sorted. */
   readonly heads: readonly string[];

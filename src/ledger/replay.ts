@@ -19,10 +19,10 @@ export type ReplayedHistory = {
 };
 
 /** The schema after a set of heads; both sorted. */
-export type Snapshot = { readonly heads: readonly string[]; readonly facts: readonly Fact[] };
+type Snapshot = { readonly heads: readonly string[]; readonly facts: readonly Fact[] };
 
 /** What a revision did to rows of user tables, besides its DDL; sorted. */
-export type DataAccess = {
+type DataAccess = {
   /** Such as `UPDATE public.users`; also where no row matched. */
   readonly writes: readonly string[];
   /** Tables that were read: it may write where there are rows. */

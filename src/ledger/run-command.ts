@@ -2,7 +2,10 @@ import type { ChildEnd, ChildOptions } from "../tools/child.ts";
 import type { Log } from "./scratch.ts";
 
 /** Runs a program by argv, without a shell: the one of src/tools/child.ts, given by whoever composes the two. */
-export type RunChild = (argv: readonly string[], options: ChildOptions) => Promise<ChildEnd>;
+export type RunChild = (
+  argv: readonly string[],
+  options: Omit<ChildOptions, "signalGroup">,
+) => Promise<ChildEnd>;
 
 /** How a child ended, with the last lines that it printed. */
 export type ChildReport = {

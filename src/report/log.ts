@@ -39,7 +39,7 @@ export function openLog(options: {
   return (event) => {
     const { level: severity, event: name, ...rest } = event;
     const { msg, ...fields } = redact(rest);
-    logger[severity]({ event: name, ...fields }, String(msg));
+    logger[severity]({ event: name, ...fields }, msg);
   };
 }
 

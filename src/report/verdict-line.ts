@@ -1,25 +1,13 @@
 import { z } from "zod";
 import { type Outcome, outcomes } from "../core/outcome.ts";
+import { verdictKinds } from "../core/verdict.ts";
 
 /** The stable, versioned contract of the last line of every run; the published JSON schema is made from it. */
 export const verdictLine = z
   .object({
     v: z.literal(1),
     verdict: z
-      .enum([
-        "current",
-        "fresh",
-        "behind",
-        "unversioned",
-        "mismatched",
-        "missing-file",
-        "overlapping",
-        "ahead",
-        "drifted",
-        "partial",
-        "unknown",
-        "broken-history",
-      ])
+      .enum(verdictKinds)
       .nullable()
       .describe("the first diagnosis; null where nothing was looked at"),
     outcome: z.enum(Object.keys(outcomes) as [Outcome, ...Outcome[]]),

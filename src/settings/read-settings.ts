@@ -27,8 +27,7 @@ export function readSettings(
   const sources: Sources = { env, readFile, osUser };
   const findings: Findings = { faults: [], warnings: [] };
   const usage = [...line.faults];
-  const checkOnly =
-    line.command === "run" && readValue("check-only", line.flags, env, findings) === true;
+  const checkOnly = line.command === "run" && readValue("check-only", line.flags, env, findings);
   const command = checkOnly ? "check" : line.command;
   if (checkOnly && line.exec.length > 0) {
     usage.push("--check-only starts no command: leave out -- and what follows");

@@ -19,6 +19,8 @@ export type ChildOptions = {
   readonly onLine: (line: string) => void;
   /** Called before the child is signalled: a killed client does not stop its statement on the server. */
   readonly onStop?: () => Promise<void>;
+  /** Signals a process group: as `kill` with a negative number. */
+  readonly signalGroup: (group: number, signal: NodeJS.Signals) => void;
 };
 
 /** What is kept of one line of output; the rest of the line is dropped. */
@@ -107,17 +109,9 @@ function stopWhenAsked(child: ChildProcess, options: ChildOptions) {
     if (state.by !== null) return;
     state.by = by;
     await options.onStop?.().catch(() => {});
-    signalGroup(child, "SIGTERM");
-    setTimeout(() => signalGroup(child, "SIGKILL"), grace).unref();
-  }
-}
-
-function signalGroup(child: ChildProcess, signal: NodeJS.Signals): void {
-  if (child.pid === undefined) return;
-  try {
-    process.kill(-child.pid, signal);
-  } catch {
-    // The group is gone already.
+    if (child.pid === undefined) return;
+    options.signalGroup(child.pid, "SIGTERM");
+    setTimeout(options.signalGroup, grace, child.pid, "SIGKILL").unref();
   }
 }
 

@@ -223,6 +223,7 @@ describe("a history with everything in it", { timeout: 120_000 }, () => {
     await server.sql(url, "CREATE TABLE alembic_version (version_num varchar(99) PRIMARY KEY)");
     await server.sql(server.url, "DROP ROLE IF EXISTS preflight_test_reader");
     const end = await runChild([alembic, "upgrade", "heads"], {
+      signalGroup,
       cwd: directory,
       env: { ...process.env, DATABASE_URL: url.replace("postgres:", "postgresql:") },
       timeout: null,
@@ -408,7 +409,7 @@ function planOf(
   return {
     scratch,
     history,
-    runChild,
+    runChild: async (argv, options) => await runChild(argv, { ...options, signalGroup }),
     commands: {
       cwd: directory,
       current: [alembic, "current"],
@@ -452,4 +453,8 @@ async function databasesLeft(): Promise<readonly unknown[]> {
     server.url,
     "SELECT datname FROM pg_database WHERE datname LIKE 'preflight_bake%'",
   );
+}
+
+function signalGroup(group: number, signal: NodeJS.Signals): void {
+  process.kill(-group, signal);
 }

@@ -19,7 +19,7 @@ export type Scenario = {
   readonly expect: Expectation;
 };
 
-export type Expectation = Pick<VerdictLine, "exit" | "outcome" | "verdict"> &
+type Expectation = Pick<VerdictLine, "exit" | "outcome" | "verdict"> &
   Partial<Omit<VerdictLine, "actions">> & {
     /** Kinds of actions, in order. */
     readonly actions?: readonly string[];

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import fc from "fast-check";
 
 /** A revision as the test means it, before it is spelled in Python. */
-export type Meant = {
+type Meant = {
   readonly id: string;
   readonly parents: readonly string[];
   readonly dependsOn: readonly string[];

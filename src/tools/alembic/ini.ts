@@ -7,7 +7,7 @@
 /** Sections, each with its keys in lower case and its values as written. Lines of one value are joined by `\n`. */
 export type Ini = ReadonlyMap<string, ReadonlyMap<string, string>>;
 
-export type IniFault = { readonly line: number; readonly why: string };
+type IniFault = { readonly line: number; readonly why: string };
 
 export type IniFile =
   | { readonly kind: "ini"; readonly ini: Ini }
