@@ -11,7 +11,7 @@ import type { Settings } from "../settings/settings.ts";
 import { type ChildEnd, runChild } from "../tools/child.ts";
 import { type Ending, ready } from "./draft.ts";
 import type { Image } from "./image.ts";
-import { type Judgement, judge } from "./judge.ts";
+import { type Judgement, judge, scopeOf } from "./judge.ts";
 import { openDatabase } from "./open.ts";
 import { describeStep, planActions, refuse, sayStart } from "./say.ts";
 import type { World } from "./world.ts";
@@ -238,12 +238,16 @@ function refuseWithoutRights({ server, role, versionTable }: Observation, image:
       `role ${role.name} may not write the version table ${versionTable.schema}.${name}`,
       [`GRANT SELECT, INSERT, UPDATE, DELETE ON ${versionTable.schema}.${name} TO ${role.name}`],
     );
-  if (!role.canCreate)
+  const home =
+    versionTable?.schema ?? image.versionTable.schema ?? server.searchPath[0] ?? "public";
+  const scope = scopeOf(image.knowledge);
+  const isAllAtHome = scope?.every((schema) => schema === home) ?? false;
+  if (!role.canCreate && (versionTable === null || isAllAtHome))
     throw new CannotJudge(
       "permission",
-      `role ${role.name} may not create tables in schema ${versionTable?.schema ?? server.searchPath[0] ?? "public"}, which an upgrade needs`,
+      `role ${role.name} may not create tables in schema ${home}, which an upgrade needs`,
       [
-        `GRANT CREATE ON SCHEMA ${versionTable?.schema ?? "public"} TO ${role.name} (since PostgreSQL 15 not everybody has it)`,
+        `GRANT CREATE ON SCHEMA ${home} TO ${role.name} (since PostgreSQL 15 not everybody has it)`,
         "or let a role that has it run preflight, and let this application only `preflight check`",
       ],
     );

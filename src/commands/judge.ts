@@ -43,7 +43,7 @@ export async function judge(
 }
 
 /** Schemas that the history never touches are somebody else's. Without a ledger nobody knows which. */
-function scopeOf({ ledger, status }: Knowledge): readonly string[] | null {
+export function scopeOf({ ledger, status }: Knowledge): readonly string[] | null {
   if (ledger === null || status !== "verified") return null;
   const objects = ledger.facts.map(({ object }) => object);
   const named = ledger.facts.filter(({ kind }) => kind === "schema").map(({ object }) => object);

@@ -172,9 +172,10 @@ describe.skipIf(!existsSync(entrypoint))("entrypoint.sh", () => {
     const command = ["python3", "-c", tellArguments, ...oddArguments];
     const ended = await start([entrypoint, ...command], place).ended;
     expect(ended.exit, ended.stderr).toBe(0);
-    expect(JSON.parse(ended.stdout.trim().split("\n").at(-1) ?? "")).toEqual(oddArguments);
+    expect(JSON.parse(ended.stdout)).toEqual(oddArguments);
     const status = await start([entrypoint, "sh", "-c", "exit 7"], place).ended;
     expect(status.exit).toBe(7);
+    expect((await start([entrypoint, "preflight-no-such-command"], place).ended).exit).toBe(127);
   });
 
   it("fails closed, with preflight's exit code, and when there is no preflight", async () => {

@@ -1,8 +1,9 @@
-import type { SyntaxFault } from "./tokens.ts";
+/** Why Python refuses a file. */
+export type Fault = { readonly line: number; readonly why: string };
 
 export type Decoded =
   | { readonly kind: "text"; readonly text: string }
-  | { readonly kind: "fault"; readonly fault: SyntaxFault };
+  | { readonly kind: "fault"; readonly fault: Fault };
 
 /**
  * A Python file's bytes as text with `\n` line ends and without byte order mark, decoded as Python would (PEP 263):

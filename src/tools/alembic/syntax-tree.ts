@@ -1,0 +1,170 @@
+import { parser } from "@lezer/python";
+import { respell } from "./gaps.ts";
+import type { Fault } from "./source.ts";
+
+/** A piece of Python, without its comments. */
+export type Node = {
+  /** A name of `@lezer/python`'s grammar; of a keyword or a mark the token itself; "⚠" where the grammar is at a loss. */
+  readonly kind: string;
+  /** As written. */
+  readonly text: string;
+  /** Offset in the text, and line from 1. */
+  readonly at: number;
+  readonly line: number;
+  readonly children: readonly Node[];
+};
+
+export type Parsed =
+  | { readonly kind: "tree"; readonly script: Node }
+  | { readonly kind: "fault"; readonly fault: Fault };
+
+/** `source` has `\n` line ends only. A fault is what Python itself refuses. */
+export function parsePython(source: string): Parsed {
+  // A form feed puts the column back to 0. (In a string it means itself; nothing that is read here has one.)
+  const text = source.replace(/^[ \t\f]*\f/gm, "");
+  const script = parse(text);
+  const fault = findFault(script, text);
+  if (fault === null) return { kind: "tree", script };
+  return { kind: "fault", fault: findConflict(script, text) ?? fault };
+}
+
+function parse(text: string): Node {
+  for (let spelled = text; ; ) {
+    const tree = parser.parse(spelled);
+    const respelled = respell(toNode(tree.cursor(), spelled), spelled);
+    if (respelled === spelled) return toNode(tree.cursor(), text);
+    spelled = respelled;
+  }
+}
+
+type Cursor = ReturnType<ReturnType<typeof parser.parse>["cursor"]>;
+
+function toNode(cursor: Cursor, text: string): Node {
+  let line = 1;
+  let counted = 0;
+  return read();
+
+  function read(): Node {
+    const { name: kind, from: at, to } = cursor;
+    countLines(at);
+    const node = { kind, text: text.slice(at, to), at, line, children: [] as Node[] };
+    if (cursor.firstChild()) {
+      do if (cursor.name !== "Comment") node.children.push(read());
+      while (cursor.nextSibling());
+      cursor.parent();
+    }
+    return node;
+  }
+
+  function countLines(to: number): void {
+    for (let end = text.indexOf("\n", counted); end !== -1 && end < to; ) {
+      line += 1;
+      counted = end + 1;
+      end = text.indexOf("\n", counted);
+    }
+  }
+}
+
+// Faults: what the grammar says, and what it lets pass and Python refuses (indentation, open strings, odd characters)
+
+const blocks = new Set(["Script", "Body", "MatchBody"]);
+const clauses = new Set(["elif", "else", "except", "finally"]);
+
+/** The first fault in `node`. `outer`: the indentation of the statement around it. */
+function findFault(node: Node, text: string, outer = margin): Fault | null {
+  let indent = node.kind === "Script" ? margin : null;
+  for (const child of node.children) {
+    const fault = tokenFault(child, node, text);
+    if (fault !== null) return fault;
+    const own = indentOf(child, text);
+    if (own !== null && blocks.has(node.kind)) {
+      const why = indent === null ? tooShallow(own, outer) : differs(own, indent);
+      if (why !== null) return { line: child.line, why };
+      indent = own;
+    } else if (own !== null && clauses.has(child.kind) && node.kind.endsWith("Statement")) {
+      const why = differs(own, outer);
+      if (why !== null) return { line: child.line, why };
+    }
+    const inner = findFault(child, text, (blocks.has(node.kind) ? own : null) ?? outer);
+    if (inner !== null) return inner;
+  }
+  return null;
+}
+
+function tokenFault(node: Node, parent: Node, text: string): Fault | null {
+  if (node.kind === "⚠") return unclosedBracket(node, parent, text) ?? syntaxError(node, text);
+  if (isString(node) && !/^[a-z]*("""|'''|"|')[^]*\1$/i.test(node.text))
+    return { line: node.line, why: "a string is never closed" };
+  if (node.kind === "VariableName" && /\W/.test(node.text) && !identifier.test(node.text))
+    return syntaxError(node, text);
+  return null;
+}
+
+const identifier = /^[\p{ID_Start}_][\p{ID_Continue}]*$/u;
+
+function isString(node: Node): boolean {
+  return node.kind === "String" || node.kind === "FormatString";
+}
+
+function unclosedBracket(error: Node, parent: Node, text: string): Fault | null {
+  const [opener] = parent.children;
+  const open = opener !== undefined && /^[([{]$/.test(opener.kind) && parent.children.at(-1) === error;
+  return open && /^\s*(?:\n|$)/.test(text.slice(error.at))
+    ? { line: opener.line, why: `'${opener.text}' is never closed` }
+    : null;
+}
+
+/** With the rest of the line, or where nothing is left on it, the line that ends too early. */
+function syntaxError(error: Node, text: string): Fault {
+  const before = text.slice(0, error.at).trimEnd();
+  const [rest = ""] = text.slice(error.at).split("\n", 1);
+  const near = rest.trim() === "" ? before.slice(before.lastIndexOf("\n") + 1) : rest;
+  const line = rest.trim() === "" ? before.split("\n").length : error.line;
+  return { line, why: `syntax error near '${near.trim().slice(0, 40)}'` };
+}
+
+/** A tab goes to the next multiple of 8 columns; Python refuses indentation whose order depends on that width. */
+type Indent = { readonly columns: number; readonly characters: number };
+
+const margin: Indent = { columns: 0, characters: 0 };
+
+/** Null where something stands before it on its line. */
+function indentOf(node: Node, text: string): Indent | null {
+  const start = text.lastIndexOf("\n", node.at - 1) + 1;
+  const white = text.slice(start, node.at);
+  if (!/^[ \t]*$/.test(white) || text.endsWith("\\\n", start)) return null;
+  let columns = 0;
+  for (const character of white)
+    columns = character === "\t" ? (Math.floor(columns / 8) + 1) * 8 : columns + 1;
+  return { columns, characters: white.length };
+}
+
+function tooShallow(inner: Indent, outer: Indent): string | null {
+  return inner.columns > outer.columns && inner.characters > outer.characters ? null : mixed;
+}
+
+function differs(a: Indent, b: Indent): string | null {
+  if (a.columns === b.columns && a.characters === b.characters) return null;
+  const order = Math.sign(a.columns - b.columns);
+  return order === Math.sign(a.characters - b.characters)
+    ? "the indentation fits no block around it"
+    : mixed;
+}
+
+const mixed = "tabs and spaces are mixed in the indentation";
+
+/** In a string a marker is only text. */
+function findConflict(script: Node, text: string): Fault | null {
+  for (const { index } of text.matchAll(/^(?:<{7}|={7}|>{7}|\|{7})(?= |$)/gm))
+    if (!isInString(script, index))
+      return {
+        line: text.slice(0, index).split("\n").length,
+        why: "a merge conflict is not resolved",
+      };
+  return null;
+}
+
+function isInString(node: Node, at: number): boolean {
+  const child = node.children.find((child) => child.at <= at && at < child.at + child.text.length);
+  return child !== undefined && (isString(child) || isInString(child, at));
+}

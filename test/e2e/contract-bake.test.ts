@@ -1,0 +1,199 @@
+import {
+  chmodSync,
+  chownSync,
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { tablesOf, withUrl } from "../support/databases.ts";
+import { chainOf, execute, writeHistory } from "../support/histories.ts";
+import { startServer } from "../support/postgres.ts";
+import {
+  expectLine,
+  type Place,
+  programs,
+  runProgram,
+  start,
+  startProgram,
+} from "../support/process.ts";
+import { pythonEnvironment } from "../support/python.ts";
+import { dump, environment, makeDatabase, makeImage, type Shop } from "../support/shop.ts";
+
+let shop: Shop;
+
+beforeAll(async () => {
+  const server = await startServer({ settings: ["autovacuum = off"] });
+  shop = { server, python: await pythonEnvironment(), ledger: "" };
+});
+
+afterAll(async () => {
+  await shop?.server.stop();
+});
+
+function at(cwd: string, more: Record<string, string> = {}): Place {
+  const { DATABASE_URL: _, ...env } = environment(shop, "");
+  return { cwd, env: { ...env, PREFLIGHT_SCRATCH_URL: shop.server.url, ...more } };
+}
+
+async function scratchDatabases(): Promise<number> {
+  const [row] = await shop.server.sql(
+    shop.server.url,
+    "SELECT count(*)::int AS n FROM pg_database WHERE datname LIKE 'preflight_bake_%'",
+  );
+  return Number(row?.["n"]);
+}
+
+const ledgerOf = (directory: string): string => path.join(directory, "preflight.ledger.json");
+
+describe("an env.py that takes its address from elsewhere", () => {
+  it.each(["binary", "module"] as const)("%s: refuses before any upgrade", async (program) => {
+    const other = await makeDatabase(shop, { at: null });
+    const real = readFileSync("examples/shop/alembic/env.py", "utf8");
+    const env = real.replace('os.environ["DATABASE_URL"]', JSON.stringify(other));
+    const history = writeHistory(chainOf("one", "two"), { env });
+    const before = await dump(shop.server, other);
+    const line = expectLine(await runProgram(program, ["bake"], at(history)));
+    expect(line).toMatchObject({ exit: 78, outcome: "config", verdict: null });
+    expect(line.reason).toContain("never heard");
+    expect(await dump(shop.server, other), "the other database is untouched").toBe(before);
+    expect(await tablesOf(shop.server, other)).toEqual([]);
+    expect(existsSync(ledgerOf(history))).toBe(false);
+    expect(await scratchDatabases()).toBe(0);
+  });
+
+  it("neither the application's own address nor libpq's reaches the child", async () => {
+    const other = await makeDatabase(shop, { at: null });
+    const before = await dump(shop.server, other);
+    const history = writeHistory(chainOf("one"));
+    const { hostname, port, pathname } = new URL(other);
+    const place = at(history, {
+      DATABASE_URL: other,
+      PGHOST: hostname,
+      PGPORT: port,
+      PGDATABASE: pathname.slice(1),
+      POSTGRES_HOST: hostname,
+      POSTGRES_DB: pathname.slice(1),
+    });
+    expect(expectLine(await runProgram("binary", ["bake"], place))).toMatchObject({ exit: 0 });
+    expect(await dump(shop.server, other)).toBe(before);
+  });
+});
+
+describe("a bake that cannot be", () => {
+  it("a migration that fails: 25, its own words, no ledger, nothing left behind", async () => {
+    const history = writeHistory([
+      ...chainOf("one"),
+      { id: "two", after: "one", upgrade: execute("SELECT nothing FROM nowhere") },
+    ]);
+    const ended = await runProgram("binary", ["bake"], at(history));
+    const line = expectLine(ended);
+    expect(line).toMatchObject({ exit: 25, outcome: "migration-failed", verdict: null });
+    expect(line.reason).toContain('relation "nowhere" does not exist');
+    expect(readdirSync(history).filter((file) => file.startsWith("preflight"))).toEqual([]);
+    expect(await scratchDatabases()).toBe(0);
+  });
+
+  it("no alembic: 66; a scratch server that is not there: 69; one without rights: 77", async () => {
+    const history = writeHistory(chainOf("one"));
+    const bare = at(history, { PATH: "/nowhere" });
+    const line = expectLine(await runProgram("binary", ["bake"], bare));
+    expect(line).toMatchObject({ exit: 66, outcome: "missing-input" });
+    expect(line.reason).toContain("alembic");
+    const gone = at(history, { PREFLIGHT_SCRATCH_URL: "postgres://postgres@127.0.0.1:1/postgres" });
+    expect(expectLine(await runProgram("binary", ["bake"], gone))).toMatchObject({ exit: 69 });
+    await shop.server.sql(shop.server.url, "CREATE ROLE plain LOGIN CREATEDB");
+    const plain = at(history, {
+      PREFLIGHT_SCRATCH_URL: withUrl(shop.server.url, { user: "plain" }),
+    });
+    expect(expectLine(await runProgram("binary", ["bake"], plain))).toMatchObject({ exit: 77 });
+    expect(existsSync(ledgerOf(history))).toBe(false);
+    expect(await scratchDatabases()).toBe(0);
+  });
+
+  it("a migration that is not the same twice: 26, naming it", async () => {
+    const history = writeHistory([
+      { id: "by_time", upgrade: `op.execute(f"CREATE TABLE t_{time.time_ns()} (id int)")` },
+    ]);
+    const line = expectLine(await runProgram("module", ["bake"], at(history)));
+    expect(line).toMatchObject({ exit: 26, outcome: "verify-failed" });
+    expect(line.reason).toContain("by_time");
+    expect(existsSync(ledgerOf(history))).toBe(false);
+  });
+
+  it.each(["binary", "module"] as const)("%s: SIGTERM leaves nothing behind", async (program) => {
+    const history = writeHistory([
+      {
+        id: "slow",
+        upgrade: `print("sleeping now", flush=True)\n${execute("SELECT pg_sleep(600)")}`,
+      },
+    ]);
+    const run = startProgram(program, ["bake", "--verbose"], at(history));
+    await run.says("sleeping now");
+    run.child.kill("SIGTERM");
+    const ended = await run.ended;
+    expect(expectLine(ended)).toMatchObject({ exit: 143, outcome: "signal" });
+    expect(ended.ms).toBeLessThan(60_000);
+    expect(readdirSync(history).filter((file) => file.startsWith("preflight"))).toEqual([]);
+    expect(await scratchDatabases()).toBe(0);
+  });
+});
+
+it("writes a new ledger where --ledger says", async () => {
+  const history = writeHistory(chainOf("one"));
+  const args = ["bake", "--ledger", "elsewhere.json"];
+  expect(expectLine(await runProgram("binary", args, at(history)))).toMatchObject({ exit: 0 });
+  expect(existsSync(path.join(history, "elsewhere.json"))).toBe(true);
+  expect(existsSync(ledgerOf(history))).toBe(false);
+});
+
+it("a directory that cannot be written to: one clear message", async () => {
+  const history = writeHistory(chainOf("one"));
+  const args = ["bake", "--ledger", "/proc/nowhere/ledger.json"];
+  const line = expectLine(await runProgram("binary", args, at(history)));
+  expect(line).toMatchObject({ exit: 66, outcome: "missing-input" });
+  expect(line.reason).toContain("/proc/nowhere/ledger.json");
+});
+
+describe.skipIf(process.getuid?.() !== 0)("as a user who is not root", () => {
+  const nobody = 65_534;
+
+  it("bakes on a server of its own", async (context) => {
+    const image = makeImage(shop, { name: "", ledger: "none" });
+    const home = mkdtempSync(path.join(tmpdir(), "preflight-nobody-"));
+    const program = path.join(home, "preflight");
+    cpSync(programs.binary[0] ?? "", program);
+    for (const directory of [home, image]) {
+      chmodSync(directory, 0o755);
+      chownSync(directory, nobody, nobody);
+    }
+    const { PREFLIGHT_SCRATCH_URL: _, ...env } = at(image).env;
+    const server = path.dirname(await serverProgram());
+    const place = {
+      cwd: image,
+      env: { ...env, HOME: home, PATH: `${env["PATH"]}:${server}`, PYTHONDONTWRITEBYTECODE: "1" },
+      uid: nobody,
+    };
+    // A Python in root's own directory is out of this user's reach.
+    const version = await start(["env", "alembic", "--version"], place).ended;
+    if (version.exit !== 0) context.skip("this user cannot run alembic");
+    const ended = await start([program, "bake"], place).ended;
+    expect(expectLine(ended), ended.stderr).toMatchObject({ exit: 0, ledger: "verified" });
+    expect(existsSync(ledgerOf(image))).toBe(true);
+    const left = readdirSync(tmpdir()).filter((name) => name.startsWith("preflight-bake-"));
+    expect(left).toEqual([]);
+  });
+});
+
+/** PostgreSQL's server program as this server runs it. */
+async function serverProgram(): Promise<string> {
+  const [row] = await shop.server.sql(
+    shop.server.url,
+    "SELECT setting FROM pg_config WHERE name = 'BINDIR'",
+  );
+  return path.join(String(row?.["setting"]), "postgres");
+}
