@@ -4,6 +4,7 @@ import { bake } from "./commands/bake.ts";
 import { check } from "./commands/check.ts";
 import { completeLine, emptyDraft, type Ending, redactDraft } from "./commands/draft.ts";
 import { run } from "./commands/run.ts";
+import { sayRefusal } from "./commands/say.ts";
 import type { World } from "./commands/world.ts";
 import { CannotJudge, type Outcome, outcomes } from "./core/outcome.ts";
 import { help } from "./report/help.ts";
@@ -16,7 +17,10 @@ import type { CommandName, Settings } from "./settings/settings.ts";
 import { version } from "./version.ts";
 
 /** All that the program has of the process it runs in. */
-export type Process = Pick<World, "cwd" | "now" | "sleep" | "signal" | "signalGroup" | "runId"> & {
+export type Process = Pick<
+  World,
+  "cwd" | "programDirectory" | "now" | "sleep" | "signal" | "signalGroup" | "runId"
+> & {
   readonly argv: readonly string[];
   readonly env: Readonly<Record<string, string | undefined>>;
   /** The operating system's name of the user, as libpq's default user; null where it has none. */
@@ -66,9 +70,7 @@ async function execute(settings: Settings, io: Process): Promise<Result> {
     log({ level: "warn", event: "settings.warning", msg: warning });
 
   const world: World = { ...io, log, draft };
-  const ending = await ended(commands[settings.command](settings, world), io.signal);
-  if (ending.outcome !== "ready" && ending.outcome !== "pending" && ending.outcome !== "signal")
-    log({ level: "error", event: "end", msg: `${ending.outcome}: ${ending.reason ?? ""}` });
+  const ending = await ended(commands[settings.command](settings, world), world);
 
   const line = completeLine(redactDraft(draft, redact), redactEnding(ending), exitOf(ending, io));
   // With a command to start, stdout is the command's.
@@ -114,18 +116,26 @@ function exitOf({ outcome }: Ending, { signal }: Process): number {
 }
 
 /** Whatever a command throws is an ending too. */
-async function ended(work: Promise<Ending>, signal: AbortSignal): Promise<Ending> {
+async function ended(work: Promise<Ending>, { signal, log }: World): Promise<Ending> {
   try {
     return await work;
   } catch (error) {
-    if (signal.aborted)
-      return { outcome: "signal", reason: `ended by ${String(signal.reason)}`, next: [] };
-    if (error instanceof CannotJudge)
-      return { outcome: error.outcome, reason: error.message, next: error.next };
-    return {
-      outcome: "internal",
-      reason: `a bug in preflight: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
-      next: ["please report it with these lines; nothing was decided"],
-    };
+    const ending = signal.aborted ? endedBySignal(signal) : endedByError(error);
+    sayRefusal(ending, log);
+    return ending;
   }
+}
+
+function endedBySignal(signal: AbortSignal): Ending {
+  return { outcome: "signal", reason: `ended by ${String(signal.reason)}`, next: [] };
+}
+
+function endedByError(error: unknown): Ending {
+  if (error instanceof CannotJudge)
+    return { outcome: error.outcome, reason: error.message, next: error.next };
+  return {
+    outcome: "internal",
+    reason: `a bug in preflight: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`,
+    next: ["please report it with these lines; nothing was decided"],
+  };
 }

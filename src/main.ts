@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { closeSync, openSync, readFileSync, writeSync } from "node:fs";
 import os from "node:os";
+import path from "node:path";
 import { performance } from "node:perf_hooks";
 import { isatty } from "node:tty";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -17,6 +18,10 @@ try {
     argv: process.argv.slice(2),
     env: process.env,
     cwd: process.cwd(),
+    // A compiled program's modules are in no directory of the disk.
+    programDirectory: import.meta.dirname.startsWith("/$bunfs")
+      ? path.dirname(process.execPath)
+      : import.meta.dirname,
     user: userName(),
     runId: randomUUID().slice(0, 8),
     now: () => performance.now(),

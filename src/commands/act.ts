@@ -1,23 +1,23 @@
 import { ancestors } from "../core/history.ts";
-import type { Observation } from "../core/observation.ts";
-import { CannotJudge } from "../core/outcome.ts";
-import { type Step, widthFor } from "../core/plan.ts";
-import { cancelBackends } from "../database/backends.ts";
+import type { Step } from "../core/plan.ts";
 import type { Database } from "../database/database.ts";
 import { acquireLock, type Lock, lockKey } from "../database/lock.ts";
 import { lookRows } from "../database/look.ts";
-import { stamp } from "../database/stamp.ts";
 import type { Settings } from "../settings/settings.ts";
-import { type ChildEnd, runChild } from "../tools/child.ts";
 import { type Ending, ready } from "./draft.ts";
 import type { Image } from "./image.ts";
-import { type Judgement, judge, scopeOf } from "./judge.ts";
+import { type Judgement, judge } from "./judge.ts";
 import { openDatabase } from "./open.ts";
-import { describeStep, planActions, refuse, sayStart } from "./say.ts";
+import { refuseWithoutRights } from "./rights.ts";
+import { describeStep, planActions, refuse, sayRefusal, sayStart } from "./say.ts";
+import { takeStep, versionTableOf } from "./step.ts";
 import type { World } from "./world.ts";
 
+/** A plan that comes again, or goes on changing, will not end. */
+const mostRounds = 3;
+
 /**
- * lock → look → decide again → stamp / upgrade → look: the second look is the answer.
+ * lock → look → decide again → stamp / upgrade → look: the last look is the answer.
  * Whoever waits for the lock leaves as soon as the database is at head.
  */
 export async function act(
@@ -31,17 +31,9 @@ export async function act(
   const lockDatabase = await openDatabase(settings, world);
   try {
     const lock = await waitForLock(lockDatabase);
-    if (lock === null) return await conclude();
+    if (lock === null) return conclude(await lookAgain(), "nothing");
     try {
-      const judgement = await judge(database, image, settings);
-      switch (judgement.plan.kind) {
-        case "start":
-          return await conclude();
-        case "refuse":
-          return refuse(judgement.plan, world);
-        case "act":
-          return await takeSteps(judgement, judgement.plan.steps, lock);
-      }
+      return await workThrough(lock);
     } finally {
       await lock.release();
     }
@@ -54,7 +46,7 @@ export async function act(
     const started = world.now();
     try {
       return await acquireLock(connection, {
-        key: lockKey(tableOf(first.observation)),
+        key: lockKey(versionTableOf(first.observation, image)),
         timeout: settings.lockTimeout,
         signal: world.signal,
         clock: world.now,
@@ -74,192 +66,102 @@ export async function act(
     const { history } = image.knowledge;
     const hasMoved = rows.join("\0") !== (first.observation.versionTable?.rows ?? []).join("\0");
     if (!hasMoved || ancestors(history, rows).size < history.revisions.size) return false;
-    return (await judge(database, image, settings)).plan.kind === "start";
+    return (await lookAgain()).plan.kind === "start";
   }
 
-  async function takeSteps(basis: Judgement, steps: readonly Step[], lock: Lock): Promise<Ending> {
+  /**
+   * One round, usually. Another follows where an upgrade has made something provable that was not
+   * before: a plain index that is missing, and that its revision can then make.
+   */
+  async function workThrough(lock: Lock): Promise<Ending> {
+    let last: readonly Step[] = [];
+    for (let round = 1; ; round++) {
+      const judgement = await lookAgain();
+      const { plan } = judgement;
+      if (plan.kind !== "act")
+        return conclude(judgement, last.length > 0 ? "something" : "nothing");
+      if (round > mostRounds || JSON.stringify(plan.steps) === JSON.stringify(last))
+        return verifyFailed(`${plan.steps.map(describeStep).join("; ")} is still to be done`, [
+          "does the migration command work on this database, with this address? See env.py and its settings",
+        ]);
+      const failure = await takeSteps(judgement, plan.steps, lock);
+      if (failure !== null) return await concludeFailure(failure);
+      last = plan.steps;
+    }
+  }
+
+  async function takeSteps(
+    { observation }: Judgement,
+    steps: readonly Step[],
+    lock: Lock,
+  ): Promise<Ending | null> {
     const started = world.now();
     const stop = AbortSignal.any([world.signal, lock.lost]);
-    let failure: Ending | null = null;
     try {
-      for (const [index, step] of steps.entries()) {
+      for (const step of steps) {
         stop.throwIfAborted();
         world.log({ level: "info", event: `${step.kind}.start`, msg: describeStep(step) });
-        failure = await takeStep(step, basis, stop);
-        if (failure !== null) break;
-        world.draft.actions = planActions(steps.slice(0, index + 1));
+        const failure = await takeStep(step, observation, {
+          database,
+          image,
+          settings,
+          world,
+          stop,
+        });
+        stop.throwIfAborted();
+        if (failure !== null) return failure;
+        world.draft.actions.push(...planActions([step]));
       }
+      return null;
     } finally {
-      world.draft.actedMs = Math.round(world.now() - started);
-    }
-    lock.lost.throwIfAborted();
-    return failure === null ? conclude() : concludeFailed(failure);
-  }
-
-  async function takeStep(
-    step: Step,
-    { observation }: Judgement,
-    stop: AbortSignal,
-  ): Promise<Ending | null> {
-    switch (step.kind) {
-      case "stamp":
-      case "widen": {
-        const basis = observation.versionTable?.rows ?? [];
-        const { before } = await stamp(database, {
-          table: tableOf(observation),
-          exists: observation.versionTable !== null,
-          basis,
-          rows: step.kind === "stamp" ? step.to : basis.filter((row) => row !== null),
-          width: widthFor(image.knowledge.history),
-        });
-        const was = before.length === 0 ? "nothing" : before.join(", ");
-        world.log({
-          level: "info",
-          event: `${step.kind}.done`,
-          msg: `${describeStep(step)}: done; before, ${was} stood there`,
-        });
-        return null;
-      }
-      case "upgrade":
-        return await upgrade(stop);
+      world.draft.actedMs += Math.round(world.now() - started);
     }
   }
 
-  async function upgrade(stop: AbortSignal): Promise<Ending | null> {
-    const argv = settings.upgradeCommand ?? image.found.commands.upgrade("heads");
-    const applicationName = `preflight-upgrade/${world.runId}`;
-    const lastLines: string[] = [];
-    world.log({ level: "info", event: "upgrade.run", msg: `running ${argv.join(" ")}` });
-    const end = await runChild(argv, {
-      cwd: image.found.commands.cwd,
-      // By this name its server processes are found when it must be stopped.
-      env: { ...world.env, PGAPPNAME: applicationName },
-      timeout: settings.upgradeTimeout,
-      abort: stop,
-      signalGroup: world.signalGroup,
-      onLine: (line) => {
-        world.log({ level: "info", event: "upgrade.output", msg: line });
-        if (lastLines.push(line) > 5) lastLines.shift();
-      },
-      onStop: async () => void (await cancelBackends(database, applicationName)),
+  async function lookAgain(): Promise<Judgement> {
+    const judgement = await judge(database, image, settings);
+    const { verdict } = judgement;
+    if (verdict.kind !== "broken-history") world.draft.recordedAfter = [...verdict.recorded];
+    return judgement;
+  }
+
+  function conclude(judgement: Judgement, done: "nothing" | "something"): Ending {
+    const { plan, verdict } = judgement;
+    if (plan.kind === "refuse")
+      return done === "nothing"
+        ? refuse(plan, world)
+        : verifyFailed(`${verdict.kind}: ${plan.reason}`, plan.next);
+    sayStart(judgement, world);
+    world.log({
+      level: "info",
+      event: "proved",
+      msg:
+        done === "nothing"
+          ? "somebody else has done it: the database is at head"
+          : "done and proved: the database is at head",
     });
-    stop.throwIfAborted();
-    if (end.kind === "exited" && end.code === 0) return null;
-    const said = lastLines.filter((line) => line.trim() !== "").at(-1);
-    return {
-      outcome: "migration-failed",
-      reason: `${argv.join(" ")} ${describeEnd(end, settings)}${said === undefined ? "" : `; its last line: ${said}`}`,
-      next: [
-        "the lines above are the migration's own; mend its cause and start again",
-        "nothing was stamped because of this failure, and nothing will be",
-      ],
-    };
-  }
-
-  /** The second look. */
-  async function conclude(): Promise<Ending> {
-    const last = await judge(database, image, settings);
-    learnAfter(last);
-    switch (last.plan.kind) {
-      case "start":
-        sayStart(last, image, world);
-        world.log({
-          level: "info",
-          event: "proved",
-          msg: "the second look agrees: the database is at head",
-        });
-        return ready;
-      case "refuse":
-        return verifyFailed(`${last.verdict.kind}: ${last.plan.reason}`, last.plan.next);
-      case "act":
-        return verifyFailed(
-          `the database is still ${last.verdict.kind}: ${last.plan.steps.map(describeStep).join("; ")}`,
-          [
-            "does the migration command work on this database, with this address? See env.py and its settings",
-          ],
-        );
-    }
+    return ready;
   }
 
   /** Somebody else may have done the work meanwhile: a loser's failure is not a broken state. */
-  async function concludeFailed(failure: Ending): Promise<Ending> {
-    const last = await judge(database, image, settings);
-    learnAfter(last);
-    if (last.plan.kind === "start") {
-      world.log({
-        level: "warn",
-        event: "upgrade.odd",
-        msg: `${failure.reason}; yet the database is at head`,
-      });
+  async function concludeFailure(failure: Ending): Promise<Ending> {
+    const { plan, verdict } = await lookAgain();
+    if (plan.kind === "start") {
+      const msg = `${failure.reason}; yet the database is at head`;
+      world.log({ level: "warn", event: "upgrade.odd", msg });
       return ready;
     }
-    world.log({ level: "error", event: "upgrade.failed", msg: failure.reason ?? "" });
     const left =
-      last.verdict.kind === "partial" && last.plan.kind === "refuse"
-        ? `. It left the database half-way: ${last.plan.reason}`
+      verdict.kind === "partial" && plan.kind === "refuse"
+        ? `. It left the database half-way: ${plan.reason}`
         : "";
-    return { ...failure, reason: `${failure.reason}${left}` };
+    const ending = { ...failure, reason: `${failure.reason}${left}` };
+    sayRefusal(ending, world.log);
+    return ending;
   }
 
   function verifyFailed(reason: string, next: readonly string[]): Ending {
-    return refuse(
-      {
-        kind: "refuse",
-        outcome: "verify-failed",
-        reason: `everything was done, and the second look disagrees: ${reason}`,
-        next,
-      },
-      world,
-    );
-  }
-
-  function learnAfter({ verdict }: Judgement): void {
-    if (verdict.kind !== "broken-history") world.draft.recordedAfter = [...verdict.recorded];
-  }
-
-  function tableOf({ versionTable, server }: Observation): { schema: string; name: string } {
-    const { schema, name } = image.versionTable;
-    return versionTable ?? { schema: schema ?? server.searchPath[0] ?? "public", name };
-  }
-}
-
-/** Found before acting, without side effects. */
-function refuseWithoutRights({ server, role, versionTable }: Observation, image: Image): void {
-  if (server.inRecovery || server.readOnly)
-    throw new CannotJudge(
-      "unavailable",
-      `the database must be changed, and this server is ${server.inRecovery ? "a standby" : "read-only"}`,
-      ["connect to the primary"],
-    );
-  const name = image.versionTable.name;
-  if (versionTable !== null && !versionTable.canWrite)
-    throw new CannotJudge(
-      "permission",
-      `role ${role.name} may not write the version table ${versionTable.schema}.${name}`,
-      [`GRANT SELECT, INSERT, UPDATE, DELETE ON ${versionTable.schema}.${name} TO ${role.name}`],
-    );
-  const home =
-    versionTable?.schema ?? image.versionTable.schema ?? server.searchPath[0] ?? "public";
-  const scope = scopeOf(image.knowledge);
-  const isAllAtHome = scope?.every((schema) => schema === home) ?? false;
-  if (!role.canCreate && (versionTable === null || isAllAtHome))
-    throw new CannotJudge(
-      "permission",
-      `role ${role.name} may not create tables in schema ${home}, which an upgrade needs`,
-      [
-        `GRANT CREATE ON SCHEMA ${home} TO ${role.name} (since PostgreSQL 15 not everybody has it)`,
-        "or let a role that has it run preflight, and let this application only `preflight check`",
-      ],
-    );
-}
-
-function describeEnd(end: ChildEnd, settings: Settings): string {
-  switch (end.kind) {
-    case "exited":
-      return `exited with ${end.code}`;
-    case "killed":
-      return `was killed by ${end.signal}`;
-    case "stopped":
-      return `did not end within ${(settings.upgradeTimeout ?? 0) / 1000}s (--upgrade-timeout) and was stopped`;
+    const why = `everything was done, and the second look disagrees: ${reason}`;
+    return refuse({ kind: "refuse", outcome: "verify-failed", reason: why, next }, world);
   }
 }

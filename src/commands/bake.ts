@@ -57,7 +57,7 @@ async function replayAndWrite(image: Image, settings: Settings, world: World): P
   const deleted = await found.readDeleted();
   const scratch = await openScratch({
     url: settings.scratch,
-    searchFrom: [found.root, world.cwd, import.meta.dirname],
+    searchFrom: [found.root, world.cwd, world.programDirectory],
     path: world.env["PATH"] ?? "",
     scheme: schemeOf(world.env["DATABASE_URL"]),
     signal: world.signal,

@@ -17,10 +17,10 @@ export async function check(settings: Settings, world: World): Promise<Ending> {
   const database = await openDatabase(settings, world);
   try {
     const judgement = await judge(database, reading.image, settings);
-    learn(judgement, world);
+    learn(judgement, reading.image, world);
     switch (judgement.plan.kind) {
       case "start":
-        sayStart(judgement, reading.image, world);
+        sayStart(judgement, world);
         return ready;
       case "refuse":
         return refuse(judgement.plan, world);

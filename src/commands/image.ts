@@ -1,7 +1,8 @@
 import path from "node:path";
-import type { HistoryFault } from "../core/history.ts";
+import type { History, HistoryFault } from "../core/history.ts";
 import { combine, type Knowledge } from "../core/knowledge.ts";
 import type { Ledger } from "../core/ledger.ts";
+import { CannotJudge } from "../core/outcome.ts";
 import { readLedger, refuseOtherHistory } from "../ledger/file.ts";
 import type { Settings } from "../settings/settings.ts";
 import { findHistory, type FoundHistory, type Vouched } from "../tools/tool.ts";
@@ -39,12 +40,20 @@ export async function readImage(settings: Settings, world: World): Promise<Image
   if (read.kind === "unusable") throw read.fault;
   const { history } = found.graph;
   if (ledger !== null) refuseOtherHistory(ledgerPath, ledger, history);
+  refuseUnknownWord(settings.policy.assume, history);
 
   const knowledge = combine(history, ledger);
   world.draft.ledger = knowledge.status;
   sayHistory(knowledge, world);
   const versionTable = settings.versionTable ?? { schema: null, name: found.versionTable };
   return { kind: "image", image: { found, knowledge, ledgerPath, versionTable } };
+}
+
+function refuseUnknownWord(assume: string | null, { revisions }: History): void {
+  if (assume === null || assume === "base" || revisions.has(assume)) return;
+  throw new CannotJudge("config", `--assume ${assume}: no migration file has this revision`, [
+    "give a whole revision id, or base for a database without any of this history's tables",
+  ]);
 }
 
 function vouchedBy(ledger: Ledger | null): Vouched {

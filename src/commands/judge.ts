@@ -34,10 +34,6 @@ export async function judge(
   const verdict = diagnose(knowledge, observation);
   const { assume } = settings.policy;
   const assumption = assume === null ? null : checkAssumption(assume, knowledge, observation);
-  if (assumption?.kind === "not-a-revision")
-    throw new CannotJudge("config", `--assume ${assume}: no migration file has this revision`, [
-      "give a whole revision id, or base for a database without any of this history's tables",
-    ]);
   const situation = { history: knowledge.history, observation, assumption };
   return { observation, verdict, plan: planFor(verdict, settings.policy, situation) };
 }

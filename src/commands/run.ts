@@ -19,10 +19,10 @@ export async function run(settings: Settings, world: World): Promise<Ending> {
   const database = await openDatabase(settings, world);
   try {
     const first = await judge(database, image, settings);
-    learn(first, world);
+    learn(first, image, world);
     switch (first.plan.kind) {
       case "start":
-        sayStart(first, image, world);
+        sayStart(first, world);
         return ready;
       case "refuse":
         return refuse(first.plan, world);

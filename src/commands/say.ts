@@ -2,7 +2,7 @@ import type { Difference } from "../core/difference.ts";
 import type { Refusal, Step } from "../core/plan.ts";
 import type { Verdict } from "../core/verdict.ts";
 import { describeDifference, nameHeads } from "../core/words.ts";
-import type { LogEvent } from "../report/log.ts";
+import type { Log, LogEvent } from "../report/log.ts";
 import type { VerdictLine } from "../report/verdict-line.ts";
 import type { Ending } from "./draft.ts";
 import type { Image } from "./image.ts";
@@ -10,7 +10,12 @@ import { differencesOf, type Judgement, provenHeads } from "./judge.ts";
 import type { World } from "./world.ts";
 
 /** The first diagnosis goes into the verdict line, and its evidence into the log. */
-export function learn({ verdict, observation }: Judgement, { draft, log }: World): void {
+export function learn(
+  { verdict, observation }: Judgement,
+  { knowledge }: Image,
+  world: World,
+): void {
+  const { draft, log } = world;
   const { version } = observation.server;
   draft.server = `${Math.floor(version / 10_000)}.${version % 10_000}`;
   draft.verdict = verdict.kind;
@@ -27,9 +32,12 @@ export function learn({ verdict, observation }: Judgement, { draft, log }: World
       msg: describeDifference(difference),
       tolerated: difference.tolerable,
     });
+  if (knowledge.status === "absent") log(unverified("there is no ledger"));
+  if (knowledge.status === "stale")
+    log(unverified(`the ledger lacks ${knowledge.lacking.join(", ")}; run \`preflight bake\``));
 }
 
-export function sayStart({ verdict }: Judgement, { knowledge }: Image, { log }: World): void {
+export function sayStart({ verdict }: Judgement, { log }: World): void {
   if (verdict.kind === "ahead")
     log({
       level: "warn",
@@ -46,9 +54,6 @@ export function sayStart({ verdict }: Judgement, { knowledge }: Image, { log }: 
       event: "drift.ignored",
       msg: "the schema is not what the revision makes; it starts because of --drift warn",
     });
-  if (knowledge.status === "absent") log(unverified("there is no ledger"));
-  if (knowledge.status === "stale")
-    log(unverified(`the ledger lacks ${knowledge.lacking.join(", ")}; run \`preflight bake\``));
 }
 
 function unverified(why: string): LogEvent {
@@ -66,7 +71,7 @@ export function sayPlan(steps: readonly Step[], { log }: World): void {
 export function describeStep(step: Step): string {
   switch (step.kind) {
     case "stamp":
-      return `stamp ${nameHeads(step.to)} (the rows say ${nameHeads(step.from)})`;
+      return `stamp ${nameHeads(step.to)}${step.because === "assumed" ? " on your word (--assume)" : ""} (${step.from.length === 0 ? "there are no rows" : `the rows say ${step.from.join(", ")}`})`;
     case "widen":
       return `widen the version column to ${step.to} characters`;
     case "upgrade":
@@ -74,10 +79,15 @@ export function describeStep(step: Step): string {
   }
 }
 
-export function refuse(plan: Refusal, { log }: World): Ending {
-  log({ level: "error", event: "refused", msg: plan.reason, next: plan.next });
-  for (const way of plan.next) log({ level: "info", event: "next", msg: `next: ${way}` });
-  return { outcome: plan.outcome, reason: plan.reason, next: plan.next };
+export function refuse({ outcome, reason, next }: Refusal, { log }: World): Ending {
+  const ending = { outcome, reason, next };
+  sayRefusal(ending, log);
+  return ending;
+}
+
+export function sayRefusal({ outcome, reason, next }: Ending, log: Log): void {
+  log({ level: "error", event: "refused", msg: `${outcome}: ${reason}` });
+  for (const way of next) log({ level: "info", event: "next", msg: `next: ${way}` });
 }
 
 export function planActions(steps: readonly Step[]): VerdictLine["actions"] {
@@ -98,9 +108,9 @@ function summarise(verdict: Verdict): string {
     case "current":
       return `current: the database is at ${nameHeads(verdict.heads)}`;
     case "fresh":
-      return `fresh: the database is empty, ${verdict.pending.length} revisions to run`;
+      return `fresh: the database is empty, ${count(verdict.pending.length, "revision")} to run`;
     case "behind":
-      return `behind: the database is at ${nameHeads(verdict.heads)}, ${verdict.pending.length} revisions to run`;
+      return `behind: the database is at ${nameHeads(verdict.heads)}, ${count(verdict.pending.length, "revision")} to run`;
     case "unversioned":
       return `unversioned: there are tables and no version rows${identified(verdict)}`;
     case "mismatched":
@@ -112,13 +122,13 @@ function summarise(verdict: Verdict): string {
     case "ahead":
       return `ahead: the database is at ${verdict.strangers.join(", ")}, which this image does not have`;
     case "drifted":
-      return `drifted: the database is recorded at ${nameHeads(verdict.heads)}, with ${verdict.differences.length} differences in its schema`;
+      return `drifted: the database is recorded at ${nameHeads(verdict.heads)}, and ${count(verdict.differences.length, "thing")} in its schema differ from it`;
     case "partial":
       return "partial: a migration stopped half-way";
     case "unknown":
       return `unknown: ${verdict.why}`;
     case "broken-history":
-      return `broken-history: ${verdict.faults.length} faults in the migration files`;
+      return `broken-history: ${count(verdict.faults.length, "fault")} in the migration files`;
   }
 }
 
@@ -136,6 +146,10 @@ function countDrift(differences: readonly Difference[]): VerdictLine["drift"] {
     changed: count(["changed"]),
     extra: count(["extra", "in-the-way"]),
   };
+}
+
+function count(number: number, noun: string): string {
+  return `${number} ${noun}${number === 1 ? "" : "s"}`;
 }
 
 function copy(heads: readonly string[] | null): string[] | null {

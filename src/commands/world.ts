@@ -4,6 +4,8 @@ import type { Log } from "../report/log.ts";
 /** What a command may use of the machine. Everything that differs from run to run is in here. */
 export type World = {
   readonly cwd: string;
+  /** Where the program itself is installed. */
+  readonly programDirectory: string;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly runId: string;
   /** Milliseconds on a clock that never jumps. */

@@ -7,8 +7,11 @@ import { absentFrom, sketchOf, tablesOf } from "./sketch.ts";
 /** A person's word for an unproven database, held against the tables and columns that it needs. */
 export type Assumption =
   | { readonly kind: "holds"; readonly heads: readonly string[] }
-  | { readonly kind: "contradicted"; readonly revision: string; readonly absent: readonly string[] }
-  | { readonly kind: "not-a-revision"; readonly revision: string };
+  | {
+      readonly kind: "contradicted";
+      readonly revision: string;
+      readonly absent: readonly string[];
+    };
 
 /** @param revision a revision id of the history, or `base` for "nothing of it is applied" */
 export function checkAssumption(
@@ -17,8 +20,7 @@ export function checkAssumption(
   observation: Observation,
 ): Assumption {
   const { history } = knowledge;
-  if (revision === "base" && !history.revisions.has("base")) return { kind: "holds", heads: [] };
-  if (!history.revisions.has(revision)) return { kind: "not-a-revision", revision };
+  if (revision === "base") return { kind: "holds", heads: [] };
   const absent = absentFrom(tablesOf(observation.facts), neededTables());
   return absent.length === 0
     ? { kind: "holds", heads: [revision] }

@@ -51,14 +51,18 @@ export function diagnose(knowledge: Knowledge, observation: Observation): Verdic
     const isElsewhere =
       identified.kind !== "nearest" &&
       !(identified.kind === "proven" && identified.heads.length === 0 && hasForeignObjects());
-    const dataMigrations =
-      identified.kind === "proven" ? dataPassedOver(ledger, heads, identified.heads) : [];
+    const passedOver =
+      identified.kind === "proven"
+        ? dataPassedOver(ledger, heads, identified.heads)
+        : { skipped: [], repeated: [] };
+    const dataMigrations = [...passedOver.skipped, ...passedOver.repeated];
     const mismatch: Verdict = {
       ...seen,
       kind: "mismatched",
       claimed: heads,
       identified,
       dataMigrations,
+      direction: passedOver.skipped.length > 0 ? "forwards" : "backwards",
     };
     if (isElsewhere && identified.kind === "proven" && dataMigrations.length === 0) return mismatch;
     if (isTolerable) return asRecorded(found);
@@ -177,7 +181,7 @@ export function diagnose(knowledge: Knowledge, observation: Observation): Verdic
     known: OpenLedger,
     claimed: readonly string[],
     proven: readonly string[],
-  ): readonly string[] {
+  ): { readonly skipped: readonly string[]; readonly repeated: readonly string[] } {
     const [before, after] = [ancestors(history, claimed), ancestors(history, proven)];
     const skipped = [...after].filter((id) => !before.has(id) && touchesRows(known, id));
     // An empty database holds no rows that could be migrated twice. Elsewhere, a revision whose
@@ -185,7 +189,7 @@ export function diagnose(knowledge: Knowledge, observation: Observation): Verdic
     const repeated = [...before].filter(
       (id) => !after.has(id) && proven.length > 0 && touchesRows(known, id) && leavesNoTrace(id),
     );
-    return [...skipped, ...repeated];
+    return { skipped, repeated };
 
     function leavesNoTrace(id: string): boolean {
       const change = changeOf(known, history, id);

@@ -26,6 +26,8 @@ export type Step =
       readonly kind: "stamp";
       readonly from: readonly string[];
       readonly to: readonly string[];
+      /** What the schema proves, or a person's word that it does not contradict. */
+      readonly because: "proven" | "assumed";
     }
   /** Makes the version column hold ids of `to` characters. */
   | { readonly kind: "widen"; readonly to: number }
@@ -98,14 +100,17 @@ export function planFor(verdict: Verdict, policy: Policy, situation: Situation):
   /** A person's word opens what could not be proven, as long as the schema does not contradict it. */
   function orAsAssumed(refused: Refusal): Plan {
     const { assumption } = situation;
-    if (assumption?.kind === "holds") return stampAndUpgrade(assumption.heads);
+    if (assumption?.kind === "holds") return stampAndUpgrade(assumption.heads, "assumed");
     if (assumption?.kind === "contradicted") return refusal.contradicted(assumption, refused);
     return refused;
   }
 
-  function stampAndUpgrade(heads: readonly string[]): Plan {
+  function stampAndUpgrade(
+    heads: readonly string[],
+    because: "proven" | "assumed" = "proven",
+  ): Plan {
     if (policy.stamp === "never") return refusal.stampNeeded(recorded(), heads);
-    const steps: Step[] = [{ kind: "stamp", from: recorded(), to: heads }];
+    const steps: Step[] = [{ kind: "stamp", from: recorded(), to: heads, because }];
     const after = upgradeFrom(heads);
     if (after.kind === "act") steps.push(...after.steps.filter(({ kind }) => kind === "upgrade"));
     return { kind: "act", steps };

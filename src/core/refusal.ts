@@ -21,8 +21,8 @@ export function drifted(verdict: Of<"drifted">): Refusal {
     "drift",
     `the version rows say ${nameHeads(verdict.heads)}, but the schema is not what that revision makes: ${enumerate(serious.map(describeDifference))}`,
     [
-      "put the schema back by hand to what the revision makes, or write a migration that expects what is there, then start again",
-      "--drift warn starts in spite of it",
+      "put the schema back to what the revision makes, then start again",
+      "or start in spite of it: --drift warn; a new migration can then mend the schema for good",
       toCompare,
     ],
   );
@@ -49,7 +49,7 @@ export function partial(left: Leftover): Refusal {
     `revision ${left.revision} stopped half-way. Done: ${enumerate(done)}. Not done: ${enumerate(undone)}`,
     [
       `undo by hand what is done of ${left.revision}, then start again: the upgrade runs it whole`,
-      `or do by hand what is not done, then start again: the schema then proves ${left.revision}`,
+      `or do by hand all that is not done, its data included, and record it: alembic stamp ${left.revision}`,
     ],
   );
 }
@@ -69,7 +69,7 @@ export function unproven(finding: Exclude<Finding, { readonly kind: "proven" }>)
         "unproven",
         `the schema is exactly what ${finding.candidates.map(nameHeads).join(" and ")} make; they differ by data migrations, which leave no trace in it: ${enumerate(finding.dataMigrations)}`,
         finding.candidates.map(
-          (heads) => `if the database is at ${nameHeads(heads)}: --assume ${heads[0] ?? "base"}`,
+          (heads) => `if the database is at ${nameHeads(heads)}: ${sayAtHeads(heads)}`,
         ),
       );
     case "retired":
@@ -87,7 +87,7 @@ export function unproven(finding: Exclude<Finding, { readonly kind: "proven" }>)
         `no revision makes exactly this schema. The nearest is ${nameHeads(finding.heads)}: ${enumerate(finding.differences.map(describeDifference))}`,
         [
           `bring the schema to what ${nameHeads(finding.heads)} makes, then start again`,
-          `or, if that is what it is in effect: --assume ${finding.heads[0] ?? "base"}`,
+          `or, if that is what it is in effect: ${sayAtHeads(finding.heads)}`,
           toCompare,
         ],
       );
@@ -116,10 +116,15 @@ export function dataMigrationBetween(verdict: Of<"mismatched">): Refusal {
   return refuse(
     "unproven",
     `the version rows say ${nameHeads(verdict.claimed)}, the schema is exactly that of ${nameHeads(proven)}; between them lie data migrations, of which the schema cannot say whether they ran: ${enumerate(verdict.dataMigrations)}`,
-    [
-      `if they did not run: alembic stamp --purge ${proven.join(" ") || "base"}, then start again`,
-      `if they did run: bring the schema to what ${nameHeads(verdict.claimed)} makes, then start again`,
-    ],
+    verdict.direction === "forwards"
+      ? [
+          `if they did run: ${sayStamp(proven)}, then start again`,
+          `if they did not run: carry them out by hand first, then ${sayStamp(proven)}`,
+        ]
+      : [
+          `if they did not run: ${sayStamp(proven)}, then start again: the upgrade runs them`,
+          `if they did run: bring the schema to what ${nameHeads(verdict.claimed)} makes, then start again`,
+        ],
   );
 }
 
@@ -147,7 +152,7 @@ export function stampNeeded(from: readonly string[], to: readonly string[]): Ref
   return refuse(
     "unproven",
     `the schema is proven to be at ${nameHeads(to)}, the version rows say ${nameHeads(from)}, and --stamp never forbids to correct them`,
-    [`alembic stamp --purge ${to.join(" ") || "base"}`, "or run without --stamp never"],
+    [sayStamp(to), "or run without --stamp never"],
   );
 }
 
@@ -159,6 +164,17 @@ export function contradicted(
     ...refused,
     reason: `--assume ${assumption.revision} cannot be: it needs ${enumerate(assumption.absent)}, which ${assumption.absent.length === 1 ? "is" : "are"} not there. Without it: ${refused.reason}`,
   };
+}
+
+/** A person's word names one revision; several heads are recorded with the tool itself. */
+function sayAtHeads(heads: readonly string[]): string {
+  return heads.length > 1
+    ? `${sayStamp(heads)}, then start again`
+    : `--assume ${heads[0] ?? "base"}`;
+}
+
+function sayStamp(heads: readonly string[]): string {
+  return `alembic stamp --purge ${heads.join(" ") || "base"}`;
 }
 
 function refuse(outcome: Refusal["outcome"], reason: string, next: readonly string[]): Refusal {

@@ -11,7 +11,7 @@ export type Revision = {
   readonly labels: readonly string[];
   /** Path relative to the history's root, with forward slashes. */
   readonly file: string;
-  /** sha256 in hex of the file's text with `\n` line ends. */
+  /** First 16 hex digits of the sha256 of the file's text with `\n` line ends. */
   readonly hash: string;
   /** First line of the file's docstring, or "". */
   readonly title: string;

@@ -20,8 +20,9 @@ export type Verdict =
       /** What the rows claim. */
       readonly claimed: readonly string[];
       readonly identified: Finding;
-      /** Data migrations that a stamp would skip or repeat. */
+      /** Data migrations that a stamp would skip (forwards) or repeat (backwards). */
       readonly dataMigrations: readonly string[];
+      readonly direction: "forwards" | "backwards";
     })
   | (Seen & {
       readonly kind: "missing-file";

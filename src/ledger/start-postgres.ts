@@ -8,6 +8,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { CannotJudge } from "../core/outcome.ts";
 import type { PostgresPrograms } from "./find-postgres.ts";
 import type { OsUser } from "./os-user.ts";
+import { makeReachable } from "./reachable.ts";
 
 /** A PostgreSQL server of our own that forgets everything. */
 export type OwnServer = {
@@ -25,7 +26,7 @@ export type OwnServer = {
  * @throws CannotJudge `missing-input` where the programs do not do it
  */
 export async function startPostgres(
-  programs: PostgresPrograms,
+  found: PostgresPrograms,
   runAs: OsUser | null,
   signal: AbortSignal,
 ): Promise<OwnServer> {
@@ -43,6 +44,10 @@ export async function startPostgres(
       await chown(join(directory, "password"), runAs.uid, runAs.gid);
       await chown(directory, runAs.uid, runAs.gid);
     }
+    const programs =
+      runAs === null
+        ? found
+        : { ...found, directory: await makeReachable(found.directory, directory) };
     await makeCluster(programs, directory, runAs, signal);
     for (let attempt = 1; ; attempt++) {
       const port = await freePort();

@@ -25,6 +25,7 @@ export const verdictLine = z
             kind: z.literal("stamp"),
             from: z.array(z.string()),
             to: z.array(z.string()),
+            because: z.enum(["proven", "assumed"]),
           }),
           z.object({ kind: z.literal("widen"), to: z.int() }),
           z.object({ kind: z.literal("upgrade"), revisions: z.array(z.string()) }),

@@ -43,12 +43,12 @@ export function oneOf<const Words extends readonly [string, ...string[]]>(known:
 
 export const anyText = z.string();
 
-/** A revision id. Names that move are refused: a person's word is about one revision. */
+/** A revision id, or `base`. Names that move are refused: a person's word is about one revision. */
 export const revisionId = z
   .string()
   .trim()
   .regex(/^\S+$/, { error: "must be one revision id" })
-  .refine((id) => !["head", "heads", "base", "current"].includes(id), {
+  .refine((id) => !["head", "heads", "current"].includes(id), {
     error: "must be the id of one revision, not a name that moves such as head",
   });
 

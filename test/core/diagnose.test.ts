@@ -560,8 +560,8 @@ describe("the words", () => {
     const { detail } = judge({ at: "status", rows: ["orders"] });
     expect(detail).toMatchObject({
       next: [
+        expect.stringContaining("if they did run: alembic stamp --purge status"),
         expect.stringContaining("if they did not run"),
-        expect.stringContaining("if they did run"),
       ],
     });
   });

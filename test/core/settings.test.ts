@@ -315,7 +315,7 @@ describe("values", () => {
     });
   });
 
-  test.each(["head", "heads", "base", "two words", " "])("--assume %j is refused", (text) => {
+  test.each(["head", "heads", "current", "two words", " "])("--assume %j is refused", (text) => {
     expect(read([`--assume=${text}`])).toMatchObject({ outcome: "config" });
   });
 

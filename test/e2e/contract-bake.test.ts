@@ -143,6 +143,22 @@ describe("a bake that cannot be", () => {
   });
 });
 
+it("SIGTERM ends a server of its own, and takes its directory away", async () => {
+  const history = writeHistory([
+    { id: "slow", upgrade: `print("at work", flush=True)\n${execute("SELECT pg_sleep(600)")}` },
+  ]);
+  const place = at(history, { TMPDIR: mkdtempSync(path.join(tmpdir(), "preflight-own-")) });
+  const { PREFLIGHT_SCRATCH_URL: _, TMPDIR: directory = "", ...env } = place.env;
+  chmodSync(directory, 0o755);
+  const own = { cwd: history, env: { ...env, TMPDIR: directory } };
+  const run = startProgram("binary", ["bake", "--verbose"], own);
+  await run.says("at work");
+  expect(readdirSync(directory)).toHaveLength(1);
+  run.child.kill("SIGTERM");
+  expect(expectLine(await run.ended)).toMatchObject({ exit: 143, outcome: "signal" });
+  expect(readdirSync(directory)).toEqual([]);
+});
+
 it("writes a new ledger where --ledger says", async () => {
   const history = writeHistory(chainOf("one"));
   const args = ["bake", "--ledger", "elsewhere.json"];
@@ -175,7 +191,13 @@ describe.skipIf(process.getuid?.() !== 0)("as a user who is not root", () => {
     const server = path.dirname(await serverProgram());
     const place = {
       cwd: image,
-      env: { ...env, HOME: home, PATH: `${env["PATH"]}:${server}`, PYTHONDONTWRITEBYTECODE: "1" },
+      env: {
+        ...env,
+        HOME: home,
+        TMPDIR: home,
+        PATH: `${env["PATH"]}:${server}`,
+        PYTHONDONTWRITEBYTECODE: "1",
+      },
       uid: nobody,
     };
     // A Python in root's own directory is out of this user's reach.
@@ -184,8 +206,7 @@ describe.skipIf(process.getuid?.() !== 0)("as a user who is not root", () => {
     const ended = await start([program, "bake"], place).ended;
     expect(expectLine(ended), ended.stderr).toMatchObject({ exit: 0, ledger: "verified" });
     expect(existsSync(ledgerOf(image))).toBe(true);
-    const left = readdirSync(tmpdir()).filter((name) => name.startsWith("preflight-bake-"));
-    expect(left).toEqual([]);
+    expect(readdirSync(home).filter((name) => name.startsWith("preflight-bake-"))).toEqual([]);
   });
 });
 

@@ -177,7 +177,7 @@ describe("a migration that hangs", () => {
       const history = writeHistory(hanging);
       const url = await fresh();
       const run = startProgram(program, ["run", "--", "echo", "started"], at(history, url));
-      await run.says("hanging now");
+      await run.says('"msg":"hanging now"');
       await eventually(
         async () =>
           (await sessionsIn(shop.server, url)).some((session) => session.includes("pg_sleep")),
@@ -264,4 +264,28 @@ describe("the lock of another session", () => {
       await holder.end({ timeout: 1 });
     }
   });
+
+  it.each(["binary", "module"] as const)(
+    "%s: one that is lost while the upgrade runs stops it, and the outcome is temporary",
+    async (program) => {
+      const history = writeHistory([
+        {
+          id: "slow",
+          upgrade: `print("at work", flush=True)\n${execute("SELECT pg_sleep(600)")}\n${table("slow")}`,
+        },
+      ]);
+      const url = await fresh();
+      const run = startProgram(program, ["run"], at(history, url));
+      await run.says('"msg":"at work"');
+      await shop.server.sql(
+        url,
+        "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory'",
+      );
+      const ended = await run.ended;
+      expect(expectLine(ended)).toMatchObject({ exit: 75, outcome: "temporary", actions: [] });
+      expect(ended.ms).toBeLessThan(60_000);
+      expect(await tablesOf(shop.server, url)).toEqual([]);
+      await expectNoTrace(url);
+    },
+  );
 });

@@ -7,7 +7,7 @@ import type { Node } from "./syntax-tree.ts";
  */
 export function respell(script: Node, text: string): string {
   const edits: Edit[] = [];
-  collect(script, edits);
+  collect(script, text, edits);
   return edits.reduce(
     (spelled, { at, write }) => spelled.slice(0, at) + write + spelled.slice(at + write.length),
     text,
@@ -16,75 +16,109 @@ export function respell(script: Node, text: string): string {
 
 type Edit = { readonly at: number; readonly write: string };
 
-function collect(node: Node, edits: Edit[]): void {
-  edits.push(...gapsIn(node));
-  for (const child of node.children) collect(child, edits);
+function collect(node: Node, text: string, edits: Edit[]): void {
+  edits.push(...gapsIn(node, text));
+  for (const child of node.children) collect(child, text, edits);
 }
 
-function gapsIn(node: Node): readonly Edit[] {
+function gapsIn(node: Node, text: string): readonly Edit[] {
   const { kind, children } = node;
   const [first, second] = children;
   switch (kind) {
-    // `1.` → `1_`: a number that ends in its point
+    // `1.` → `1_`: a number that ends in its point; `tuple[*a]` → `tuple[ a]`
     case "MemberExpression":
-      return first?.kind === "Number" && /^\d(?:_?\d)*\.$/.test(first.text + second?.text)
+      return first?.kind === "Number" && /^\d(?:_?\d)*\.$/.test(text.slice(first.at, endOf(second)))
         ? write("_", second)
-        : errors(children, "*", " ");
+        : errors(children, text, "*", " ");
     case "LiteralPattern":
-      return errors(children, ".", "_");
+      return errors(children, text, ".", "_");
     // `yield` without a value → a name
     case "YieldStatement":
     case "YieldExpression":
       return second?.kind === "⚠" && second.text === "" ? write("Yield", first) : [];
     // `case A():` → `case A  :`, `case []:` → `case _ :`
     case "PatternArgList":
-      return /^\(\s*\)$/.test(node.text) ? [...write(" ", first), ...write(" ", last(node))] : [];
+      return emptied(node, text, " ");
     case "SequencePattern":
     case "MappingPattern":
-      return /^(?:\[\s*\]|\(\s*\)|\{\s*\})$/.test(node.text)
-        ? [...write("_", first), ...write(" ", last(node))]
+      return emptied(node, text, "_");
+    // `with f() as (a, b):`, `as a.b`, `with (f() as a, g() as b):` → a comma for each `as`
+    case "WithStatement": {
+      const header = children.filter((child) => child.kind !== "Body").flatMap(within);
+      return header.some((inner) => inner.kind === "⚠")
+        ? header.filter((inner) => inner.text === "as").flatMap((as) => write(", ", as))
         : [];
-    // `with f() as (a, b):`, `as a.b`, `with (f() as a, g() as b):` → `,` for each `as`
-    case "WithStatement":
-      return children.some((child) => child.kind === "⚠" || last(child)?.kind === "⚠")
-        ? children.filter((child) => child.text === "as").flatMap((child) => write(", ", child))
-        : [];
-    // `[a for a, *b in c]`, `tuple[*a]` → without the star
+    }
+    // `[a for a, *b in c]` → without the star
     case "ArrayComprehensionExpression":
     case "ComprehensionExpression":
     case "DictionaryComprehensionExpression":
     case "SetComprehensionExpression":
     case "ArgList":
-      return errors(children, "*", " ");
+      return errors(children, text, "*", " ");
     // `lambda a, /, b: c` → a name for the stroke
     case "ParamList":
-      return errors(children, "/", "_");
+      return errors(children, text, "/", "_");
     // `match a, b:` → `match a+ b:`
     case "MatchStatement":
-      return errors(children, ",", "+");
-    // `print` is a name, and what Python 2 made of it is an error
+      return errors(children, text, ",", "+");
+    // `print` is a name; what Python 2 made of it is an error
     case "PrintStatement":
       return write("Print", first);
-    // rf"\{a}": a backslash before a field
+    // f"{a:=9}" → f"{a:_9}"
+    case "FormatReplacement":
+      return children
+        .filter((child) => child.kind === "⚠" && text.startsWith(":=", child.at))
+        .map(({ at }) => ({ at: at + 1, write: "_" }));
+    // rf"\{a}": the backslash is text, and a field follows
     case "FormatString":
-      return /^[a-z]*r/i.test(node.text)
-        ? [...node.text.matchAll(/\\(?=\{)/g)].map(({ index }) => ({ at: node.at + index, write: "_" }))
+      return /^(?:r[ft]|[ft]r)/i.test(node.text)
+        ? [...node.text.matchAll(/\\(?=\{)/g)].map(({ index }) => ({
+            at: node.at + index,
+            write: "_",
+          }))
+        : [];
+    // A chain of more than 300 operators, in which the parser gives up → a comma for the operator where it did
+    case "BinaryExpression":
+      return node.text.length > 2000 && children.at(-1)?.kind === "⚠"
+        ? write(",".padEnd(children.at(-2)?.text.length ?? 1), children.at(-2))
+        : [];
+    // t"…" of Python 3.14 → f"…"
+    case "VariableName":
+      return /^(?:t|rt|tr)["']/i.test(text.slice(node.at, endOf(node) + 1))
+        ? [{ at: node.at, write: node.text.replace(/t/i, "f") }]
         : [];
     default:
       return [];
   }
 }
 
-function errors(children: readonly Node[], text: string, instead: string): readonly Edit[] {
+/** Overwrites `mark` where the grammar stumbles over it. */
+function errors(
+  children: readonly Node[],
+  text: string,
+  mark: string,
+  instead: string,
+): readonly Edit[] {
   return children
-    .filter((child) => child.kind === "⚠" && child.text === text)
+    .filter((child) => child.kind === "⚠" && text.startsWith(mark, child.at))
     .flatMap((child) => write(instead, child));
+}
+
+/** Overwrites two brackets with nothing between them. */
+function emptied({ at }: Node, text: string, instead: string): readonly Edit[] {
+  const [empty = ""] = /^(?:\(\s*\)|\[\s*\]|\{\s*\})/.exec(text.slice(at, at + 80)) ?? [];
+  return empty === "" ? [] : [{ at, write: instead.padEnd(empty.length) }];
+}
+
+function within(node: Node): readonly Node[] {
+  return [node, ...node.children.flatMap(within)];
 }
 
 function write(text: string, over: Node | undefined): readonly Edit[] {
   return over === undefined ? [] : [{ at: over.at, write: text }];
 }
 
-function last(node: Node): Node | undefined {
-  return node.children.at(-1);
+function endOf(node: Node | undefined): number {
+  return node === undefined ? 0 : node.at + node.text.length;
 }

@@ -1,4 +1,4 @@
-import type { Token } from "./tokens.ts";
+import type { Node } from "./syntax-tree.ts";
 
 /** What an expression is without running it. */
 export type Literal =
@@ -9,107 +9,86 @@ export type Literal =
   | { readonly kind: "computed"; readonly source: string };
 
 /** Reads exactly the forms that hold a revision's attributes in real files; everything else is `computed`. */
-export function readLiteral(tokens: readonly Token[]): Literal {
-  const parts = splitAtCommas(tokens);
-  const [only] = parts;
-  if (parts.length === 1 && only !== undefined) return readOperand(only);
-  return readItems(parts, tokens, true);
-}
-
-/** The parts between commas outside brackets; a trailing comma leaves an empty last part. */
-export function splitAtCommas(tokens: readonly Token[]): readonly (readonly Token[])[] {
-  return splitAt(tokens, ",");
-}
-
-export function splitAt(
-  tokens: readonly Token[],
-  separator: string,
-): readonly (readonly Token[])[] {
-  const parts: Token[][] = [[]];
-  let depth = 0;
-  for (const token of tokens) {
-    if (token.kind === "operator") {
-      if (openers.has(token.text)) depth += 1;
-      if (closers.has(token.text)) depth -= 1;
-      if (depth === 0 && token.text === separator) {
-        parts.push([]);
-        continue;
-      }
+export function readLiteral(expression: Node): Literal {
+  const computed: Literal = { kind: "computed", source: quoteSource(expression) };
+  switch (expression.kind) {
+    case "None":
+      return { kind: "none" };
+    case "String":
+    case "FormatString":
+    case "ContinuedString":
+      return readText(expression) ?? computed;
+    case "ParenthesizedExpression": {
+      const [inner, ...more] = itemsOf(expression);
+      return inner === undefined || more.length > 0 ? computed : readLiteral(inner);
     }
-    parts.at(-1)?.push(token);
-  }
-  return parts;
-}
-
-/** The tokens as a person would read them, cut short. */
-export function quoteSource(tokens: readonly Token[]): string {
-  let text = "";
-  let before: Token | null = null;
-  for (const token of tokens) {
-    const apart = before !== null && before.kind !== "operator" && token.kind !== "operator";
-    const comma = before?.text === "," && !closers.has(token.text);
-    text += (apart || comma ? " " : "") + token.text;
-    before = token;
-  }
-  return text.length > 60 ? `${text.slice(0, 57)}...` : text;
-}
-
-const openers = new Set(["(", "[", "{"]);
-const closers = new Set([")", "]", "}"]);
-
-function readOperand(tokens: readonly Token[]): Literal {
-  const [first] = tokens;
-  const computed: Literal = { kind: "computed", source: quoteSource(tokens) };
-  if (first === undefined) return computed;
-  if (tokens.every((token) => token.kind === "string")) return joinStrings(tokens) ?? computed;
-  if (tokens.length === 1) return first.text === "None" ? { kind: "none" } : computed;
-  if (first.kind !== "operator" || !openers.has(first.text) || !spansAll(tokens)) return computed;
-  const inner = tokens.slice(1, -1);
-  const parts = splitAtCommas(inner);
-  switch (first.text) {
-    case "(":
-      return inner.length > 0 && parts.length === 1
-        ? readOperand(inner)
-        : readItems(parts, tokens, true);
-    case "[":
-      return readItems(parts, tokens, true);
-    case "{":
-      // `{}` and `{a: b}` are dictionaries.
-      return inner.length === 0 ? computed : readItems(parts, tokens, false);
+    case "TupleExpression":
+    case "ArrayExpression":
+    case "SetExpression": {
+      const items = itemsOf(expression).map(readLiteral);
+      const ordered = expression.kind !== "SetExpression";
+      return items.some(({ kind }) => kind === "computed")
+        ? computed
+        : { kind: "items", items, ordered };
+    }
     default:
       return computed;
   }
 }
 
-function joinStrings(tokens: readonly Token[]): Literal | null {
+/** What stands in brackets, between commas. A star is an item of its own. */
+export function itemsOf(bracketed: Node): readonly Node[] {
+  return bracketed.children.filter(({ kind }) => !/^[()[\]{},]$/.test(kind));
+}
+
+/** The source on one line, cut short. */
+export function quoteSource({ text }: Node): string {
+  const line = text.replace(/\s+/g, " ");
+  return line.length > 60 ? `${line.slice(0, 57)}...` : line;
+}
+
+/** Adjacent strings are one. */
+function readText(expression: Node): Literal | null {
+  const parts = expression.kind === "ContinuedString" ? expression.children : [expression];
   let text = "";
-  for (const token of tokens) {
-    if (token.value === null) return null;
-    text += token.value;
+  for (const part of parts) {
+    const value = decode(part.text);
+    if (value === null) return null;
+    text += value;
   }
   return { kind: "text", text };
 }
 
-/** Whether the bracket that opens first closes last, as in `(a, b)` and not `(a) + (b)`. */
-function spansAll(tokens: readonly Token[]): boolean {
-  let depth = 0;
-  for (const [index, token] of tokens.entries()) {
-    if (token.kind !== "operator") continue;
-    if (openers.has(token.text)) depth += 1;
-    if (closers.has(token.text)) depth -= 1;
-    if (depth === 0) return index === tokens.length - 1;
-  }
-  return false;
-}
+const escape = /\\(\n|[0-7]{1,3}|x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|[\s\S])/g;
+const simpleEscapes: Readonly<Record<string, string>> = {
+  "\n": "",
+  "\\": "\\",
+  "'": "'",
+  '"': '"',
+  a: "\x07",
+  b: "\b",
+  f: "\f",
+  n: "\n",
+  r: "\r",
+  t: "\t",
+  v: "\v",
+};
 
-function readItems(
-  parts: readonly (readonly Token[])[],
-  whole: readonly Token[],
-  ordered: boolean,
-): Literal {
-  const filled = parts.at(-1)?.length === 0 ? parts.slice(0, -1) : parts;
-  const items = filled.map((part) => readOperand(part));
-  return items.some((item) => item.kind === "computed")
-    ? { kind: "computed", source: quoteSource(whole) }
-    : { kind: "items", items, ordered };
+/** What a string holds; null for bytes, for an f-string with braces, and where an escape is not valid or needs a table of names. */
+function decode(source: string): string | null {
+  const [, prefix = "", , inner = ""] = /^([a-z]*)("""|'''|"|')([^]*)\2$/i.exec(source) ?? [];
+  if (/[bt]/i.test(prefix) || (/f/i.test(prefix) && /[{}]/.test(inner))) return null;
+  if (/r/i.test(prefix)) return inner;
+  let readable = true;
+  const value = inner.replace(escape, (all: string, code: string) => {
+    const simple = simpleEscapes[code];
+    if (simple !== undefined) return simple;
+    if (/^[0-7]/.test(code)) return String.fromCodePoint(Number.parseInt(code, 8));
+    const point = code.length > 1 ? Number.parseInt(code.slice(1), 16) : null;
+    if (point !== null && point <= 0x10ffff) return String.fromCodePoint(point);
+    if (/^[xuUN]/.test(code)) readable = false;
+    // Python keeps the backslash of an escape that it does not know.
+    return all;
+  });
+  return readable ? value : null;
 }

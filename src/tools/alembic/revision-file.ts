@@ -7,11 +7,10 @@ import {
   type Attributes,
   readAttributes,
 } from "./attributes.ts";
-import type { Literal } from "./literals.ts";
+import { type Literal, readLiteral } from "./literals.ts";
 import { readSketch } from "./sketch.ts";
 import { decodeSource } from "./source.ts";
-import { findSyntaxFault } from "./syntax.ts";
-import { type Line, tokenize } from "./tokens.ts";
+import { type Node, parsePython } from "./syntax-tree.ts";
 
 export type Unreadable = Extract<HistoryFault, { kind: "unreadable" }>;
 
@@ -27,19 +26,18 @@ export type RevisionFile =
 export function readRevisionFile(file: string, bytes: Uint8Array): RevisionFile {
   const decoded = decodeSource(bytes);
   if (decoded.kind === "fault") return unreadable(file, decoded.fault.line, decoded.fault.why);
-  const source = tokenize(decoded.text);
-  if (source.kind === "fault") return unreadable(file, source.fault.line, source.fault.why);
-  const misplaced = findSyntaxFault(source.lines);
-  if (misplaced !== null) return unreadable(file, misplaced.line, misplaced.why);
-  return fromLines(file, source.lines, createHash("sha256").update(decoded.text).digest("hex"));
+  const parsed = parsePython(decoded.text);
+  if (parsed.kind === "fault") return unreadable(file, parsed.fault.line, parsed.fault.why);
+  const hash = createHash("sha256").update(decoded.text).digest("hex").slice(0, 16);
+  return fromScript(file, parsed.script, hash);
 }
 
 function unreadable(file: string, line: number | null, why: string): RevisionFile {
   return { kind: "unreadable", faults: [{ kind: "unreadable", file, line, why }] };
 }
 
-function fromLines(file: string, lines: readonly Line[], hash: string): RevisionFile {
-  const attributes = readAttributes(lines);
+function fromScript(file: string, script: Node, hash: string): RevisionFile {
+  const attributes = readAttributes(script);
   const id = readId(attributes.revision, file);
   // A helper module among the revisions lacks everything: that is one fault.
   if (id.kind === "wrong" && attributes.revision.kind === "absent")
@@ -64,8 +62,8 @@ function fromLines(file: string, lines: readonly Line[], hash: string): Revision
       labels: labels.value,
       file,
       hash,
-      title: readTitle(lines),
-      sketch: readSketch(lines),
+      title: readTitle(script),
+      sketch: readSketch(script),
     },
   };
 }
@@ -145,11 +143,15 @@ function unique(names: readonly string[]): readonly string[] {
 }
 
 /** First line of the first string that stands alone: real files put it after their imports too. */
-function readTitle(lines: readonly Line[]): string {
-  const docstring = lines.find(({ depth, tokens }) => depth === 0 && tokens[0]?.kind === "string");
-  const text = docstring?.tokens.length === 1 ? (docstring.tokens[0]?.value ?? "") : "";
+function readTitle(script: Node): string {
+  const alone = script.children.find(
+    ({ kind, children }) =>
+      kind === "ExpressionStatement" && /String$/.test(children[0]?.kind ?? ""),
+  );
+  const [docstring] = alone?.children ?? [];
+  const literal = docstring === undefined ? null : readLiteral(docstring);
   return (
-    text
+    (literal?.kind === "text" ? literal.text : "")
       .split("\n")
       .map((line) => line.trim())
       .find((line) => line !== "") ?? ""

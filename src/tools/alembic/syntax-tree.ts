@@ -29,10 +29,11 @@ export function parsePython(source: string): Parsed {
 }
 
 function parse(text: string): Node {
-  for (let spelled = text; ; ) {
+  for (let spelled = text; ;) {
     const tree = parser.parse(spelled);
-    const respelled = respell(toNode(tree.cursor(), spelled), spelled);
-    if (respelled === spelled) return toNode(tree.cursor(), text);
+    const script = toNode(tree.cursor(), spelled);
+    const respelled = respell(script, spelled);
+    if (respelled === spelled) return spelled === text ? script : toNode(tree.cursor(), text);
     spelled = respelled;
   }
 }
@@ -57,12 +58,21 @@ function toNode(cursor: Cursor, text: string): Node {
   }
 
   function countLines(to: number): void {
-    for (let end = text.indexOf("\n", counted); end !== -1 && end < to; ) {
+    for (let end = text.indexOf("\n", counted); end !== -1 && end < to;) {
       line += 1;
       counted = end + 1;
       end = text.indexOf("\n", counted);
     }
   }
+}
+
+/** The parts between marks of one kind, without empty ones. */
+export function splitAt(nodes: readonly Node[], mark: string): readonly (readonly Node[])[] {
+  const parts: Node[][] = [[]];
+  for (const node of nodes)
+    if (node.kind === mark) parts.push([]);
+    else parts.at(-1)?.push(node);
+  return parts.filter((part) => part.length > 0);
 }
 
 // Faults: what the grammar says, and what it lets pass and Python refuses (indentation, open strings, odd characters)
@@ -95,7 +105,7 @@ function tokenFault(node: Node, parent: Node, text: string): Fault | null {
   if (node.kind === "⚠") return unclosedBracket(node, parent, text) ?? syntaxError(node, text);
   if (isString(node) && !/^[a-z]*("""|'''|"|')[^]*\1$/i.test(node.text))
     return { line: node.line, why: "a string is never closed" };
-  if (node.kind === "VariableName" && /\W/.test(node.text) && !identifier.test(node.text))
+  if (node.kind === "VariableName" && /[^\0-\x7f]/.test(node.text) && !identifier.test(node.text))
     return syntaxError(node, text);
   return null;
 }
@@ -108,7 +118,8 @@ function isString(node: Node): boolean {
 
 function unclosedBracket(error: Node, parent: Node, text: string): Fault | null {
   const [opener] = parent.children;
-  const open = opener !== undefined && /^[([{]$/.test(opener.kind) && parent.children.at(-1) === error;
+  const open =
+    opener !== undefined && /^[([{]$/.test(opener.kind) && parent.children.at(-1) === error;
   return open && /^\s*(?:\n|$)/.test(text.slice(error.at))
     ? { line: opener.line, why: `'${opener.text}' is never closed` }
     : null;
