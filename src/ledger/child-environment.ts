@@ -38,8 +38,8 @@ export function databaseVariables(
 
 /**
  * The parent's environment without anything that could lead to another database, and with this one.
- * Alembic walks through sets of revisions: Python's hash seed is fixed, so that parallel branches
- * come in the same order every time.
+ * Alembic walks through sets of revisions: with a fixed hash seed, parallel branches come in the same
+ * order in every bake.
  */
 export function childEnvironment(
   parent: Readonly<Record<string, string | undefined>>,
@@ -48,7 +48,7 @@ export function childEnvironment(
   const kept = Object.entries(parent).filter(
     (entry): entry is [string, string] => entry[1] !== undefined && !namesADatabase(entry[0]),
   );
-  return { ...Object.fromEntries(kept), ...database, PYTHONHASHSEED: "0", PYTHONUNBUFFERED: "1" };
+  return { PYTHONHASHSEED: "0", PYTHONUNBUFFERED: "1", ...Object.fromEntries(kept), ...database };
 }
 
 /** The `*_FILE` forms begin alike. */

@@ -292,6 +292,23 @@ describe("a history that cannot be baked", { timeout: 60_000 }, () => {
     );
   });
 
+  test("depends on the order of a Python set", async () => {
+    const disk = await onDisk({
+      migrations: [
+        {
+          id: "words",
+          upgrade: [
+            "names = {'a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'}",
+            "op.execute('CREATE TYPE letter AS ENUM (' + ', '.join(repr(n) for n in names) + ')')",
+          ],
+        },
+      ],
+    });
+    const refused = await refusal(replayed(disk, await givenScratch()));
+    expect(refused.outcome).toBe("verify-failed");
+    expect(refused.message).toMatch(/migration words depends on time or environment.*letter/);
+  });
+
   test("fails half-way", async () => {
     const disk = await onDisk({
       migrations: [
