@@ -1,4 +1,4 @@
-import { mkdtempSync, symlinkSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import postgres from "postgres";
@@ -38,6 +38,19 @@ async function expectNoTrace(url: string): Promise<void> {
     async () => (await sessionsIn(shop.server, url)).length === 0,
     "no session left",
   );
+}
+
+/** The command line of every process. */
+function commandsRunning(): readonly string[] {
+  return readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .map((pid) => {
+      try {
+        return readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ").trim();
+      } catch {
+        return "";
+      }
+    });
 }
 
 const table = (name: string) => execute(`CREATE TABLE ${name} (id int PRIMARY KEY)`);
@@ -197,11 +210,14 @@ describe("a migration that hangs", () => {
 
   it("a child that ignores SIGTERM and its grandchildren are killed", async () => {
     const url = await makeDatabase(shop, { at: "create_orders" });
-    const stubborn = `python3 -c "import signal, subprocess, time; signal.signal(15, signal.SIG_IGN); print('ignoring', flush=True); subprocess.run(['sleep', '604'])"`;
+    // No other process sleeps for just as long.
+    const seconds = 100_000 + process.pid;
+    const stubborn = `python3 -c "import signal, subprocess, time; signal.signal(15, signal.SIG_IGN); print('ignoring', flush=True); subprocess.run(['sleep', '${seconds}'])"`;
     const args = ["run", "--upgrade-timeout", "1s", "--upgrade-command", stubborn];
     const ended = await runProgram("binary", args, at(image, url));
     expect(expectLine(ended)).toMatchObject({ exit: 25, outcome: "migration-failed" });
     expect(ended.ms).toBeLessThan(45_000);
+    expect(commandsRunning(), "the grandchild is gone too").not.toContain(`sleep ${seconds}`);
     await expectNoTrace(url);
   });
 });

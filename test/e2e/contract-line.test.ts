@@ -121,7 +121,7 @@ describe.each(everyProgram)("%s: the verdict line", (program) => {
       at: "head",
       sql: [
         "ALTER TABLE alembic_version ALTER version_num TYPE text",
-        `INSERT INTO alembic_version SELECT repeat('\"\\\\ü', 30) || n FROM generate_series(1, 300) n`,
+        `INSERT INTO alembic_version SELECT repeat('"\\\\ü', 30) || n FROM generate_series(1, 300) n`,
       ],
     });
     expect(expectLine(await runProgram(program, ["check"], at(image, url))).exit).toBe(21);

@@ -37,6 +37,7 @@ function within(node: Node): readonly Binding[] {
 }
 
 function computed(names: readonly Node[], by: Node): readonly Binding[] {
+  if (names.length === 0) return [];
   const value: Literal = { kind: "computed", source: quoteSource(by) };
   return names.map(({ text, line }) => ({ name: text, value, line }));
 }
@@ -51,35 +52,25 @@ function anything(call: Node): readonly Binding[] {
 
 function globalsIn(node: Node): readonly Binding[] {
   if (node.kind !== "ScopeStatement") return node.children.flatMap(globalsIn);
-  return node.children
-    .filter(({ kind }) => kind === "VariableName")
-    .map(({ text, line }) => ({
-      name: text,
-      value: { kind: "computed", source: `a function may set it ('global ${text}')` },
-      line,
-    }));
+  return node.children.filter(isName).map(({ text, line }) => ({
+    name: text,
+    value: { kind: "computed", source: `a function may set it ('global ${text}')` },
+    line,
+  }));
 }
 
 // Names bound otherwise than by assignment
 
 function boundBy({ kind, children }: Node): readonly Node[] {
-  const position = (word: string) => children.findIndex((child) => child.kind === word);
-  const names = children.filter((child) => child.kind === "VariableName");
   switch (kind) {
     case "FunctionDefinition":
     case "ClassDefinition":
     case "TypeDefinition":
-      return names.slice(0, 1);
+      return children.filter(isName).slice(0, 1);
     case "ImportStatement":
-      return children.filter(
-        (child, index) =>
-          child.kind === "VariableName" &&
-          index > position("import") &&
-          children[index - 1]?.kind !== "." &&
-          children[index + 1]?.kind !== "as",
-      );
+      return importedNames(children);
     case "ForStatement":
-      return children.slice(0, position("in")).flatMap(targetNames);
+      return (splitAt(children, "in")[0] ?? []).flatMap(targetNames);
     case "WithStatement":
     case "TryStatement":
       return asTargets(children).flatMap(({ target }) => targetNames(target));
@@ -92,24 +83,36 @@ function boundBy({ kind, children }: Node): readonly Node[] {
       return children.filter((_, index) => children[index + 1]?.text === ":=");
     case "AsPattern":
     case "CapturePattern":
-      return names;
+      return children.filter(isName);
     default:
       return [];
   }
 }
 
-/** What stands on both sides of each `as`, in the brackets of a `with` too. */
+/** `import a.b` binds `a`, `import a as b` and `from a import b` bind `b`. */
+function importedNames(children: readonly Node[]): readonly Node[] {
+  const names = children.slice(children.findIndex((child) => child.kind === "import"));
+  return names.filter(
+    (child, index) =>
+      isName(child) && names[index - 1]?.kind !== "." && names[index + 1]?.kind !== "as",
+  );
+}
+
+function isName(node: Node): boolean {
+  return node.kind === "VariableName";
+}
+
+/** What stands on both sides of each `as`. In a `with`, `respell` may have made an expression of them. */
 export function asTargets(
   children: readonly Node[],
 ): readonly { readonly value: Node | undefined; readonly target: Node }[] {
   return children.flatMap((child, index) => {
-    const inner = /^(?:Tuple|Parenthesized)Expression$/.test(child.kind)
+    const target = children[index + 1];
+    if (child.text === "as" && target !== undefined)
+      return [{ value: children[index - 1], target }];
+    return /^(?:Tuple|Parenthesized|Binary)Expression$/.test(child.kind)
       ? asTargets(child.children)
       : [];
-    const target = children[index + 1];
-    return child.text === "as" && target !== undefined
-      ? [{ value: children[index - 1], target }]
-      : inner;
   });
 }
 

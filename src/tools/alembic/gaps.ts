@@ -3,7 +3,9 @@ import type { Node } from "./syntax-tree.ts";
 /**
  * Valid Python that the grammar of `@lezer/python` (1.1.19) does not know, spelled so that it does: same length, same
  * lines, same statements around it. A false refusal would keep a healthy application from starting.
- * What is still an error after this is one for Python too.
+ * What is still an error after this is one for Python too, except in forms that no real revision file was seen to have:
+ * decorators that are not names and calls, `*args: *Ts`, `match x,:`, `lambda a,: b`, `{a := 1}`, `for a in *b, c:`,
+ * `except A, B, C:`, defaults of type parameters, and a backslash before an empty line.
  */
 export function respell(script: Node, text: string): string {
   const edits: Edit[] = [];
@@ -17,7 +19,7 @@ export function respell(script: Node, text: string): string {
 type Edit = { readonly at: number; readonly write: string };
 
 function collect(node: Node, text: string, edits: Edit[]): void {
-  edits.push(...gapsIn(node, text));
+  for (const edit of gapsIn(node, text)) edits.push(edit);
   for (const child of node.children) collect(child, text, edits);
 }
 
@@ -42,11 +44,11 @@ function gapsIn(node: Node, text: string): readonly Edit[] {
     case "SequencePattern":
     case "MappingPattern":
       return emptied(node, text, "_");
-    // `with f() as (a, b):`, `as a.b`, `with (f() as a, g() as b):` → a comma for each `as`
+    // `with f() as (a, b):`, `as a.b`, `with (f() as a, g() as b):` → `or` for each `as`
     case "WithStatement": {
       const header = children.filter((child) => child.kind !== "Body").flatMap(within);
       return header.some((inner) => inner.kind === "⚠")
-        ? header.filter((inner) => inner.text === "as").flatMap((as) => write(", ", as))
+        ? header.filter((inner) => inner.text === "as").flatMap((as) => write("or", as))
         : [];
     }
     // `[a for a, *b in c]` → without the star
@@ -78,14 +80,12 @@ function gapsIn(node: Node, text: string): readonly Edit[] {
             write: "_",
           }))
         : [];
-    // A chain of more than 300 operators, in which the parser gives up → a comma for the operator where it did
+    // A chain of more than 300 operators, which the parser gives up → a comma some way before that
     case "BinaryExpression":
-      return node.text.length > 2000 && children.at(-1)?.kind === "⚠"
-        ? write(",".padEnd(children.at(-2)?.text.length ?? 1), children.at(-2))
-        : [];
+      return node.text.length > 2000 && children.at(-1)?.kind === "⚠" ? breakChain(node) : [];
     // t"…" of Python 3.14 → f"…"
     case "VariableName":
-      return /^(?:t|rt|tr)["']/i.test(text.slice(node.at, endOf(node) + 1))
+      return /^(?:t|rt|tr)$/i.test(node.text) && /["']/.test(text.charAt(endOf(node)))
         ? [{ at: node.at, write: node.text.replace(/t/i, "f") }]
         : [];
     default:
@@ -102,13 +102,20 @@ function errors(
 ): readonly Edit[] {
   return children
     .filter((child) => child.kind === "⚠" && text.startsWith(mark, child.at))
-    .flatMap((child) => write(instead, child));
+    .flatMap((error) => write(instead, error));
 }
 
 /** Overwrites two brackets with nothing between them. */
 function emptied({ at }: Node, text: string, instead: string): readonly Edit[] {
   const [empty = ""] = /^(?:\(\s*\)|\[\s*\]|\{\s*\})/.exec(text.slice(at, at + 80)) ?? [];
   return empty === "" ? [] : [{ at, write: instead.padEnd(empty.length) }];
+}
+
+function breakChain(chain: Node): readonly Edit[] {
+  let link = chain;
+  for (let back = 0; back < 100; back += 1) link = link.children[0] ?? link;
+  const operator = link.children[1];
+  return write(",".padEnd(operator?.text.length ?? 0), operator);
 }
 
 function within(node: Node): readonly Node[] {

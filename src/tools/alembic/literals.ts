@@ -43,7 +43,7 @@ export function itemsOf(bracketed: Node): readonly Node[] {
 
 /** The source on one line, cut short. */
 export function quoteSource({ text }: Node): string {
-  const line = text.replace(/\s+/g, " ");
+  const line = text.trim().replace(/\s+/g, " ");
   return line.length > 60 ? `${line.slice(0, 57)}...` : line;
 }
 

@@ -145,8 +145,7 @@ function unique(names: readonly string[]): readonly string[] {
 /** First line of the first string that stands alone: real files put it after their imports too. */
 function readTitle(script: Node): string {
   const alone = script.children.find(
-    ({ kind, children }) =>
-      kind === "ExpressionStatement" && /String$/.test(children[0]?.kind ?? ""),
+    ({ kind, children }) => kind === "ExpressionStatement" && children[0]?.kind.endsWith("String"),
   );
   const [docstring] = alone?.children ?? [];
   const literal = docstring === undefined ? null : readLiteral(docstring);

@@ -20,10 +20,11 @@ export type Parsed =
 
 /** `source` has `\n` line ends only. A fault is what Python itself refuses. */
 export function parsePython(source: string): Parsed {
-  // A form feed puts the column back to 0. (In a string it means itself; nothing that is read here has one.)
-  const text = source.replace(/^[ \t\f]*\f/gm, "");
+  // A form feed puts the column back to 0 (in a string it means itself; nothing that is read here has one), and blanks
+  // after the last line are no indentation.
+  const text = `${source.replace(/^[ \t\f]*\f/gm, "").trimEnd()}\n`;
   const script = parse(text);
-  const fault = findFault(script, text);
+  const fault = findFault(script, text, { columns: 0, characters: 0 });
   if (fault === null) return { kind: "tree", script };
   return { kind: "fault", fault: findConflict(script, text) ?? fault };
 }
@@ -40,6 +41,8 @@ function parse(text: string): Node {
 
 type Cursor = ReturnType<ReturnType<typeof parser.parse>["cursor"]>;
 
+const none: readonly Node[] = [];
+
 function toNode(cursor: Cursor, text: string): Node {
   let line = 1;
   let counted = 0;
@@ -48,13 +51,16 @@ function toNode(cursor: Cursor, text: string): Node {
   function read(): Node {
     const { name: kind, from: at, to } = cursor;
     countLines(at);
-    const node = { kind, text: text.slice(at, to), at, line, children: [] as Node[] };
-    if (cursor.firstChild()) {
-      do if (cursor.name !== "Comment") node.children.push(read());
-      while (cursor.nextSibling());
-      cursor.parent();
-    }
-    return node;
+    return { kind, text: text.slice(at, to), at, line, children: readChildren() };
+  }
+
+  function readChildren(): readonly Node[] {
+    if (!cursor.firstChild()) return none;
+    const children: Node[] = [];
+    do if (cursor.name !== "Comment") children.push(read());
+    while (cursor.nextSibling());
+    cursor.parent();
+    return children;
   }
 
   function countLines(to: number): void {
@@ -81,21 +87,23 @@ const blocks = new Set(["Script", "Body", "MatchBody"]);
 const clauses = new Set(["elif", "else", "except", "finally"]);
 
 /** The first fault in `node`. `outer`: the indentation of the statement around it. */
-function findFault(node: Node, text: string, outer = margin): Fault | null {
-  let indent = node.kind === "Script" ? margin : null;
+function findFault(node: Node, text: string, outer: Indent): Fault | null {
+  const isBlock = blocks.has(node.kind);
+  let indent = node.kind === "Script" ? outer : null;
   for (const child of node.children) {
     const fault = tokenFault(child, node, text);
     if (fault !== null) return fault;
-    const own = indentOf(child, text);
-    if (own !== null && blocks.has(node.kind)) {
-      const why = indent === null ? tooShallow(own, outer) : differs(own, indent);
-      if (why !== null) return { line: child.line, why };
+    const isClause = clauses.has(child.kind) && node.kind.endsWith("Statement");
+    const own = isBlock || isClause ? indentOf(child, text) : null;
+    if (own !== null) {
+      const order = compareIndents(own, indent ?? outer);
+      if (order === null)
+        return { line: child.line, why: "tabs and spaces are mixed in the indentation" };
+      if (order !== (isBlock && indent === null ? 1 : 0))
+        return { line: child.line, why: "the indentation fits no block around it" };
       indent = own;
-    } else if (own !== null && clauses.has(child.kind) && node.kind.endsWith("Statement")) {
-      const why = differs(own, outer);
-      if (why !== null) return { line: child.line, why };
     }
-    const inner = findFault(child, text, (blocks.has(node.kind) ? own : null) ?? outer);
+    const inner = findFault(child, text, (isBlock ? own : null) ?? outer);
     if (inner !== null) return inner;
   }
   return null;
@@ -103,7 +111,7 @@ function findFault(node: Node, text: string, outer = margin): Fault | null {
 
 function tokenFault(node: Node, parent: Node, text: string): Fault | null {
   if (node.kind === "⚠") return unclosedBracket(node, parent, text) ?? syntaxError(node, text);
-  if (isString(node) && !/^[a-z]*("""|'''|"|')[^]*\1$/i.test(node.text))
+  if (isString(node) && !isClosed(node.text))
     return { line: node.line, why: "a string is never closed" };
   if (node.kind === "VariableName" && /[^\0-\x7f]/.test(node.text) && !identifier.test(node.text))
     return syntaxError(node, text);
@@ -114,6 +122,12 @@ const identifier = /^[\p{ID_Start}_][\p{ID_Continue}]*$/u;
 
 function isString(node: Node): boolean {
   return node.kind === "String" || node.kind === "FormatString";
+}
+
+function isClosed(string: string): boolean {
+  const [opening = "", mark = ""] = /^[a-z]*("""|'''|"|')/i.exec(string) ?? [];
+  const body = string.slice(opening.length);
+  return body.endsWith(mark) && /(?:^|[^\\])(?:\\\\)*$/.test(body.slice(0, -mark.length));
 }
 
 function unclosedBracket(error: Node, parent: Node, text: string): Fault | null {
@@ -137,8 +151,6 @@ function syntaxError(error: Node, text: string): Fault {
 /** A tab goes to the next multiple of 8 columns; Python refuses indentation whose order depends on that width. */
 type Indent = { readonly columns: number; readonly characters: number };
 
-const margin: Indent = { columns: 0, characters: 0 };
-
 /** Null where something stands before it on its line. */
 function indentOf(node: Node, text: string): Indent | null {
   const start = text.lastIndexOf("\n", node.at - 1) + 1;
@@ -150,19 +162,10 @@ function indentOf(node: Node, text: string): Indent | null {
   return { columns, characters: white.length };
 }
 
-function tooShallow(inner: Indent, outer: Indent): string | null {
-  return inner.columns > outer.columns && inner.characters > outer.characters ? null : mixed;
-}
-
-function differs(a: Indent, b: Indent): string | null {
-  if (a.columns === b.columns && a.characters === b.characters) return null;
+function compareIndents(a: Indent, b: Indent): number | null {
   const order = Math.sign(a.columns - b.columns);
-  return order === Math.sign(a.characters - b.characters)
-    ? "the indentation fits no block around it"
-    : mixed;
+  return order === Math.sign(a.characters - b.characters) ? order : null;
 }
-
-const mixed = "tabs and spaces are mixed in the indentation";
 
 /** In a string a marker is only text. */
 function findConflict(script: Node, text: string): Fault | null {
