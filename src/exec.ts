@@ -103,8 +103,9 @@ function stayAsParent(
   world: Exec,
 ): Promise<number> {
   return new Promise((resolve) => {
-    const child = spawn(file, args, { argv0: name, env: { ...world.env }, stdio: "inherit" });
+    // Before the command is there: one that comes while it starts waits for the next turn of the event loop.
     for (const signal of passedOn) world.onSignal(signal, () => child.kill(signal));
+    const child = spawn(file, args, { argv0: name, env: { ...world.env }, stdio: "inherit" });
     child.once("error", ({ message }) => {
       world.stderr(`preflight: ${name}: ${message}\n`);
       resolve(126);

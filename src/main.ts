@@ -40,8 +40,7 @@ try {
       : await exec(result.command, {
           env: process.env,
           execve: process.execve && becomeProgram,
-          onSignal: (signal, handler) =>
-            void process.removeAllListeners(signal).on(signal, handler),
+          onSignal: (signal, handler) => void process.on(signal, handler),
           stderr: (text) => write(2, text),
         }),
   );

@@ -33,7 +33,8 @@ export async function readImage(settings: Settings, world: World): Promise<Image
   const read = await readLedger(ledgerPath, { required: settings.ledger !== null && !isWritten });
   const ledger = read.kind === "ledger" ? read.ledger : null;
 
-  const found = await candidate.read(vouchedBy(ledger));
+  // A bake reads the files themselves: what it writes must not rest on what it wrote before.
+  const found = await candidate.read(vouchedBy(isWritten ? null : ledger));
   for (const warning of found.warnings)
     world.log({ level: "warn", event: "history.warning", msg: warning });
   if (found.graph.kind === "broken") return { kind: "broken", faults: found.graph.faults };

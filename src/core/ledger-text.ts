@@ -152,7 +152,7 @@ function decode(root: Record<string, unknown>): Ledger {
 function decodeRevision(entry: Record<string, unknown>): [string, LedgerRevision] {
   const id = text(entry["id"], "id");
   const data = text(entry["data"], "data");
-  if (data !== "none" && data !== "reads" && data !== "writes")
+  if (data !== "none" && data !== "reads" && data !== "writes" && data !== "unknown")
     throw new Malformed(`revision ${id} has data ${json(data)}`);
   return [
     id,

@@ -29,9 +29,10 @@ export type LedgerRevision = {
   readonly hash: string;
   /**
    * Whether it touches rows of user tables: `writes` was seen to insert, update, delete or truncate
-   * (even of no rows); `reads` was seen to read and may write where there are rows.
+   * (even of no rows); `reads` was seen to read and may write where there are rows; `unknown` left no
+   * trace in the schema although `upgrade()` is not empty: it may depend on what only a real server has.
    */
-  readonly data: "none" | "reads" | "writes";
+  readonly data: "none" | "reads" | "writes" | "unknown";
   readonly retired: boolean;
 };
 

@@ -67,7 +67,7 @@ export function unproven(finding: Exclude<Finding, { readonly kind: "proven" }>)
     case "ambiguous":
       return refuse(
         "unproven",
-        `the schema is exactly what ${finding.candidates.map(nameHeads).join(" and ")} make; they differ by data migrations, which leave no trace in it: ${enumerate(finding.dataMigrations)}`,
+        `the schema is exactly what ${finding.candidates.map(nameHeads).join(" and ")} make; between them lies what leaves no trace in it, such as data: ${enumerate(finding.dataMigrations)}`,
         finding.candidates.map(
           (heads) => `if the database is at ${nameHeads(heads)}: ${sayAtHeads(heads)}`,
         ),
@@ -115,7 +115,7 @@ export function dataMigrationBetween(verdict: Of<"mismatched">): Refusal {
   const proven = verdict.identified.kind === "proven" ? verdict.identified.heads : [];
   return refuse(
     "unproven",
-    `the version rows say ${nameHeads(verdict.claimed)}, the schema is exactly that of ${nameHeads(proven)}; between them lie data migrations, of which the schema cannot say whether they ran: ${enumerate(verdict.dataMigrations)}`,
+    `the version rows say ${nameHeads(verdict.claimed)}, the schema is exactly that of ${nameHeads(proven)}; between them lie data migrations and the like, of which the schema cannot say whether they ran: ${enumerate(verdict.dataMigrations)}`,
     verdict.direction === "forwards"
       ? [
           `if they did run: ${sayStamp(proven)}, then start again`,

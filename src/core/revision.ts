@@ -13,8 +13,8 @@ export type Revision = {
   readonly file: string;
   /** First 16 hex digits of the sha256 of the file's text with `\n` line ends. */
   readonly hash: string;
-  /** First line of the file's docstring, or "". */
-  readonly title: string;
+  /** `upgrade()` holds nothing but `pass`, a docstring or a bare return: as most merges do. */
+  readonly isEmpty: boolean;
   readonly sketch: Sketch;
 };
 

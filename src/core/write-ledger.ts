@@ -1,4 +1,4 @@
-import { type Fact, factKey } from "./facts.ts";
+import { type Fact, factKey, isSoft } from "./facts.ts";
 import { ancestors, type History, maximal } from "./history.ts";
 import { factsOfState, headsKey, type Ledger, type LedgerRevision, type State } from "./ledger.ts";
 import { isGiven } from "./sighting.ts";
@@ -131,10 +131,24 @@ export function writeLedger(
         dependsOn,
         labels,
         hash,
-        data: replay.data.get(id) ?? "none",
+        data: dataOf(id),
         retired: false,
       }),
     );
+  }
+
+  /** Nothing seen proves nothing where nothing shows: a migration may ask for the time zone, or grant rights. */
+  function dataOf(id: string): LedgerRevision["data"] {
+    const seen = replay.data.get(id) ?? "none";
+    const leavesTrace = states.some(
+      (state) =>
+        state.heads.length === 1 &&
+        state.heads[0] === id &&
+        [...state.added, ...state.dropped].some((fact) => !isSoft(facts[fact]!)),
+    );
+    return seen === "none" && !leavesTrace && history.revisions.get(id)?.isEmpty === false
+      ? "unknown"
+      : seen;
   }
 
   function retiredRevisions(): readonly LedgerRevision[] {

@@ -10,7 +10,17 @@ function revision(
   more: Partial<Revision> = {},
 ): Revision {
   const file = `versions/${id}.py`;
-  return { id, parents, dependsOn: [], labels: [], file, hash: "", title: "", sketch: [], ...more };
+  return {
+    id,
+    parents,
+    dependsOn: [],
+    labels: [],
+    file,
+    hash: "",
+    isEmpty: true,
+    sketch: [],
+    ...more,
+  };
 }
 
 function sound(...revisions: readonly Revision[]): History {

@@ -85,6 +85,23 @@ describe("the ledger's text", () => {
   });
 });
 
+describe("what a revision does to rows", () => {
+  it("is unknown where nothing was seen, nothing shows and upgrade() is not empty", () => {
+    const revisions = [...chain, revision("grant", ["three"]), revision("merge", ["grant"])];
+    const history = historyOf(revisions);
+    const full = { ...history.revisions.get("grant")!, isEmpty: false };
+    const { revisions: known } = writeLedger(
+      { ...history, revisions: new Map(history.revisions).set("grant", full) },
+      replayOf(revisions),
+      null,
+      [],
+    );
+    expect(known.get("grant")?.data).toBe("unknown");
+    expect(known.get("merge")?.data).toBe("none");
+    expect(known.get("three")?.data).toBe("none");
+  });
+});
+
 describe("the facts of a set of heads", () => {
   it("are what its revisions make, also where the bake never passed through it", () => {
     fc.assert(

@@ -72,7 +72,7 @@ function fileOf({ id, needs, adds }: ModelRevision): Revision {
     labels: [],
     file: `versions/${id}.py`,
     hash: `hash of ${id}`,
-    title: "",
+    isEmpty: true,
     sketch: adds.flatMap(({ kind, object, name }): Revision["sketch"] => {
       const at = { schema: null, name: object.replace("public.", "") };
       if (kind === "table") return [{ kind: "create-table", table: at, columns: [] }];

@@ -59,7 +59,16 @@ function historyOf(migrations: readonly Migration[]): History {
     revisions: new Map(
       migrations.map(({ id, parents = [], dependsOn = [] }) => [
         id,
-        { id, parents, dependsOn, labels: [], file: `${id}.py`, hash: "", title: "", sketch: [] },
+        {
+          id,
+          parents,
+          dependsOn,
+          labels: [],
+          file: `${id}.py`,
+          hash: "",
+          isEmpty: false,
+          sketch: [],
+        },
       ]),
     ),
     heads: migrations

@@ -74,11 +74,25 @@ describe("forms of real files", () => {
     ]);
   });
 
-  test("the title is the docstring's first line, wherever the docstring stands", () => {
-    expect(revisionOf(`import x\n\n"""\n  Add shops\n\nRevises: lies\n"""\n${plain}`).title).toBe(
-      "Add shops",
-    );
-    expect(revisionOf(plain).title).toBe("");
+  test.each([
+    ["pass", true],
+    ['"""Merges."""\n    pass', true],
+    ["...", true],
+    ["return", true],
+    ["return None", true],
+    ["'one'\n    'two'", true],
+    ["op.execute('x')", false],
+    ["pass\n    op.execute('x')", false],
+    ["return op.execute('x')", false],
+    ["if old(op):\n        return\n    pass", true],
+    ["if a:\n        pass\n    elif b:\n        return\n    else:\n        op.execute('x')", false],
+    ["for a in b:\n        pass", false],
+  ])("an upgrade() of %j is empty: %s", (body, isEmpty) => {
+    expect(revisionOf(`${plain}\n\ndef upgrade():\n    ${body}\n`).isEmpty).toBe(isEmpty);
+  });
+
+  test("a file without upgrade() is not an empty one", () => {
+    expect(revisionOf(plain).isEmpty).toBe(false);
   });
 
   test("the hash does not depend on line ends or on a byte order mark", () => {

@@ -44,7 +44,7 @@ function openFile(path: string, root: string): OpenFile {
   }
 }
 
-/** A sketch is of use only where a ledger is not. */
+/** What else a file says is of use only where a ledger is not. */
 function allVouchedFor(
   files: readonly OpenFile[],
   vouched: Vouched,
@@ -58,7 +58,7 @@ function allVouchedFor(
     const { id, parents, dependsOn, labels, file, hash } = revision;
     known.push({
       kind: "revision",
-      revision: { id, parents, dependsOn, labels, file, hash, title: "", sketch: [] },
+      revision: { id, parents, dependsOn, labels, file, hash, isEmpty: false, sketch: [] },
     });
   }
   return known;

@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import type { HistoryFault } from "../../core/history.ts";
 import type { Revision } from "../../core/revision.ts";
 import {
@@ -7,8 +6,9 @@ import {
   type Attributes,
   readAttributes,
 } from "./attributes.ts";
-import { type Literal, readLiteral } from "./literals.ts";
-import { readSketch } from "./sketch.ts";
+import { hashOf } from "./hash.ts";
+import type { Literal } from "./literals.ts";
+import { isEmptyUpgrade, readSketch } from "./sketch.ts";
 import { decodeSource } from "./source.ts";
 import { type Node, parsePython } from "./syntax-tree.ts";
 
@@ -28,8 +28,7 @@ export function readRevisionFile(file: string, bytes: Uint8Array): RevisionFile 
   if (decoded.kind === "fault") return unreadable(file, decoded.fault.line, decoded.fault.why);
   const parsed = parsePython(decoded.text);
   if (parsed.kind === "fault") return unreadable(file, parsed.fault.line, parsed.fault.why);
-  const hash = createHash("sha256").update(decoded.text).digest("hex").slice(0, 16);
-  return fromScript(file, parsed.script, hash);
+  return fromScript(file, parsed.script, hashOf(decoded.text));
 }
 
 function unreadable(file: string, line: number | null, why: string): RevisionFile {
@@ -62,7 +61,7 @@ function fromScript(file: string, script: Node, hash: string): RevisionFile {
       labels: labels.value,
       file,
       hash,
-      title: readTitle(script),
+      isEmpty: isEmptyUpgrade(script),
       sketch: readSketch(script),
     },
   };
@@ -140,19 +139,4 @@ function describe(literal: Literal): string {
 
 function unique(names: readonly string[]): readonly string[] {
   return [...new Set(names)];
-}
-
-/** First line of the first string that stands alone: real files put it after their imports too. */
-function readTitle(script: Node): string {
-  const alone = script.children.find(
-    ({ kind, children }) => kind === "ExpressionStatement" && children[0]?.kind.endsWith("String"),
-  );
-  const [docstring] = alone?.children ?? [];
-  const literal = docstring === undefined ? null : readLiteral(docstring);
-  return (
-    (literal?.kind === "text" ? literal.text : "")
-      .split("\n")
-      .map((line) => line.trim())
-      .find((line) => line !== "") ?? ""
-  );
 }
