@@ -122,7 +122,7 @@ function summarise(verdict: Verdict): string {
     case "ahead":
       return `ahead: the database is at ${verdict.strangers.join(", ")}, which this image does not have`;
     case "drifted":
-      return `drifted: the database is recorded at ${nameHeads(verdict.heads)}, and ${count(verdict.differences.length, "thing")} in its schema differ from it`;
+      return `drifted: the database is recorded at ${nameHeads(verdict.heads)}, and its schema differs in ${count(verdict.differences.length, "thing")}`;
     case "partial":
       return "partial: a migration stopped half-way";
     case "unknown":

@@ -28,19 +28,14 @@ export async function takeStep(
   if (step.kind === "upgrade") return await upgrade(tools);
   const { database, image, world } = tools;
   const basis = observation.versionTable?.rows ?? [];
-  const { before } = await stamp(database, {
+  await stamp(database, {
     table: versionTableOf(observation, image),
     exists: observation.versionTable !== null,
     basis,
     rows: step.kind === "stamp" ? step.to : basis.filter((row) => row !== null),
     width: widthFor(image.knowledge.history),
   });
-  const was = before.length === 0 ? "nothing" : before.join(", ");
-  world.log({
-    level: "info",
-    event: `${step.kind}.done`,
-    msg: `${describeStep(step)}: done; before, ${was} stood there`,
-  });
+  world.log({ level: "info", event: `${step.kind}.done`, msg: `${describeStep(step)}: done` });
   return null;
 }
 
@@ -62,7 +57,8 @@ async function upgrade(tools: StepTools): Promise<Ending | null> {
   world.log({ level: "info", event: "upgrade.run", msg: `running ${argv.join(" ")}` });
   const end = await runChild(argv, {
     cwd: commands.cwd,
-    env: { PGAPPNAME: applicationName, ...world.env },
+    // By this name its server processes are found when it must be stopped.
+    env: { ...world.env, PGAPPNAME: applicationName },
     timeout: settings.upgradeTimeout,
     abort: stop,
     signalGroup: world.signalGroup,
