@@ -4,7 +4,7 @@ import os from "node:os";
 import path from "node:path";
 import { performance } from "node:perf_hooks";
 import { isatty } from "node:tty";
-import { setTimeout as sleep } from "node:timers/promises";
+import { setImmediate as nextTurn, setTimeout as sleep } from "node:timers/promises";
 import { cli } from "./cli.ts";
 import { exec } from "./exec.ts";
 
@@ -34,19 +34,22 @@ try {
     stderrIsTerminal: isatty(2),
     terminationLog: writeTerminationLog,
   });
-  process.exit(
-    result.kind === "exit"
-      ? result.code
-      : await exec(result.command, {
-          env: process.env,
-          execve: process.execve && becomeProgram,
-          onSignal: (signal, handler) => void process.on(signal, handler),
-          stderr: (text) => write(2, text),
-        }),
-  );
+  process.exit(result.kind === "exit" ? result.code : await start(result.command));
 } catch (error) {
   write(2, `preflight: a bug: ${error instanceof Error ? error.stack : String(error)}\n`);
   process.exit(70);
+}
+
+async function start(command: readonly string[]): Promise<number> {
+  // A signal that came while the last lines were written shows in the next turn of the event loop.
+  await nextTurn();
+  if (stop.signal.aborted) return 128 + os.constants.signals[stop.signal.reason as NodeJS.Signals];
+  return await exec(command, {
+    env: process.env,
+    execve: process.execve && becomeProgram,
+    onSignal: (signal, handler) => void process.on(signal, handler),
+    stderr: (text) => write(2, text),
+  });
 }
 
 /** A reader that went away must not kill a migration, and a full pipe must not lose the verdict. */

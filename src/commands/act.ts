@@ -1,4 +1,5 @@
 import { ancestors } from "../core/history.ts";
+import { Busy } from "../core/outcome.ts";
 import type { Step } from "../core/plan.ts";
 import type { Database } from "../database/database.ts";
 import { acquireLock, type Lock, lockKey } from "../database/lock.ts";
@@ -52,11 +53,17 @@ export async function act(
         clock: world.now,
         sleep: world.sleep,
         log: world.log,
-        betweenPolls: async () => ((await isDone()) ? "leave" : "stay"),
+        betweenPolls: async () => ((await isDone().catch(unlessBusy)) ? "leave" : "stay"),
       });
     } finally {
       world.draft.lockWaitMs = Math.round(world.now() - started);
     }
+  }
+
+  /** The holder of the lock is at work on what we would look at. */
+  function unlessBusy(error: unknown): false {
+    if (error instanceof Busy) return false;
+    throw error;
   }
 
   /** The version rows are cheap to poll; the whole schema is looked at once they have moved to head. */
@@ -119,7 +126,7 @@ export async function act(
   }
 
   async function lookAgain(): Promise<Judgement> {
-    const judgement = await judge(database, image, settings);
+    const judgement = await judge(database, image, settings, world);
     const { verdict } = judgement;
     if (verdict.kind !== "broken-history") world.draft.recordedAfter = [...verdict.recorded];
     return judgement;

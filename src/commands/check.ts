@@ -2,7 +2,7 @@ import { brokenHistory } from "../core/refusal.ts";
 import type { Settings } from "../settings/settings.ts";
 import { type Ending, ready } from "./draft.ts";
 import { readImage } from "./image.ts";
-import { judge } from "./judge.ts";
+import { judgeFirst } from "./judge.ts";
 import { openDatabase } from "./open.ts";
 import { learn, planActions, refuse, sayPlan, sayStart } from "./say.ts";
 import type { World } from "./world.ts";
@@ -16,7 +16,7 @@ export async function check(settings: Settings, world: World): Promise<Ending> {
   }
   const database = await openDatabase(settings, world);
   try {
-    const judgement = await judge(database, reading.image, settings);
+    const judgement = await judgeFirst(database, reading.image, settings, world);
     learn(judgement, reading.image, world);
     switch (judgement.plan.kind) {
       case "start":

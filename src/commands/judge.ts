@@ -3,13 +3,14 @@ import { diagnose } from "../core/diagnose.ts";
 import type { Difference } from "../core/difference.ts";
 import type { Knowledge } from "../core/knowledge.ts";
 import type { Observation } from "../core/observation.ts";
-import { CannotJudge } from "../core/outcome.ts";
+import { Busy, CannotJudge } from "../core/outcome.ts";
 import { type Plan, planFor } from "../core/plan.ts";
 import type { Verdict } from "../core/verdict.ts";
 import type { Database } from "../database/database.ts";
 import { look } from "../database/look.ts";
 import type { Settings } from "../settings/settings.ts";
 import type { Image } from "./image.ts";
+import type { World } from "./world.ts";
 
 /** One look, and what follows from it. */
 export type Judgement = {
@@ -18,17 +19,41 @@ export type Judgement = {
   readonly plan: Plan;
 };
 
+/**
+ * The first look of a run. It may meet a migration that has locked what is to be read; whoever would wait
+ * for that migration's lock can wait for the look.
+ */
+export async function judgeFirst(
+  database: Database,
+  image: Image,
+  settings: Settings,
+  world: World,
+): Promise<Judgement> {
+  const deadline = world.now() + settings.lockTimeout;
+  for (;;) {
+    try {
+      return await judge(database, image, settings, world);
+    } catch (error) {
+      if (!(error instanceof Busy) || world.now() >= deadline) throw error;
+      world.log({ level: "info", event: "look.waiting", msg: `waiting: ${error.message}` });
+    }
+    await world.sleep(500, world.signal);
+  }
+}
+
 /** look → diagnose → plan. Reads in one round trip, decides on plain values, writes nothing. */
 export async function judge(
   database: Database,
   image: Image,
   settings: Settings,
+  { signal }: Pick<World, "signal">,
 ): Promise<Judgement> {
   const { knowledge } = image;
-  const observation = await look(database, {
+  const looking = look(database, {
     versionTable: image.versionTable,
     scope: scopeOf(knowledge),
   });
+  const observation = await unlessStopped(looking, signal);
   refuseUnreadable(observation, image);
   refuseMisplaced(observation, knowledge, settings);
   const verdict = diagnose(knowledge, observation);
@@ -36,6 +61,21 @@ export async function judge(
   const assumption = assume === null ? null : checkAssumption(assume, knowledge, observation);
   const situation = { history: knowledge.history, observation, assumption };
   return { observation, verdict, plan: planFor(verdict, settings.policy, situation) };
+}
+
+/** A look can hang behind a lock for longer than a container may take to stop. */
+async function unlessStopped<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  let stop = (): void => {};
+  const stopped = new Promise<never>((_, reject) => {
+    stop = () => reject(signal.reason);
+  });
+  if (signal.aborted) stop();
+  signal.addEventListener("abort", stop, { once: true });
+  try {
+    return await Promise.race([work, stopped]);
+  } finally {
+    signal.removeEventListener("abort", stop);
+  }
 }
 
 /** Schemas that the history never touches are somebody else's. Without a ledger nobody knows which. */

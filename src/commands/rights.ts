@@ -23,8 +23,8 @@ export function refuseWithoutRights(observation: Observation, image: Image): voi
       `role ${role.name} may not write the version table ${schema}.${name}`,
       [`GRANT SELECT, INSERT, UPDATE, DELETE ON ${schema}.${name} TO ${role.name}`],
     );
-  // A history may work in other schemas than its version table's; only where it does not is this certain.
-  const isAllAtHome = scopeOf(image.knowledge)?.every((each) => each === schema) ?? false;
+  // A history may work in other schemas than its version table's. Without a ledger, the usual is assumed.
+  const isAllAtHome = scopeOf(image.knowledge)?.every((each) => each === schema) ?? true;
   if (!role.canCreate && (versionTable === null || isAllAtHome))
     throw new CannotJudge(
       "permission",

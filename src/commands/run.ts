@@ -3,7 +3,7 @@ import type { Settings } from "../settings/settings.ts";
 import { act } from "./act.ts";
 import { type Ending, ready } from "./draft.ts";
 import { readImage } from "./image.ts";
-import { judge } from "./judge.ts";
+import { judgeFirst } from "./judge.ts";
 import { openDatabase } from "./open.ts";
 import { learn, refuse, sayStart } from "./say.ts";
 import type { World } from "./world.ts";
@@ -18,7 +18,7 @@ export async function run(settings: Settings, world: World): Promise<Ending> {
   const { image } = reading;
   const database = await openDatabase(settings, world);
   try {
-    const first = await judge(database, image, settings);
+    const first = await judgeFirst(database, image, settings, world);
     learn(first, image, world);
     switch (first.plan.kind) {
       case "start":

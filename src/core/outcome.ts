@@ -61,3 +61,10 @@ export class CannotJudge extends Error {
     this.next = next;
   }
 }
+
+/** Somebody else is changing what is to be read: the same question can be asked again. */
+export class Busy extends CannotJudge {
+  constructor(reason: string, next: readonly string[]) {
+    super("temporary", reason, next);
+  }
+}

@@ -1,6 +1,6 @@
 import type { Fact } from "../core/facts.ts";
 import type { Observation, Role, Server, VersionTable } from "../core/observation.ts";
-import { CannotJudge } from "../core/outcome.ts";
+import { Busy } from "../core/outcome.ts";
 import type { Database, Row } from "./database.ts";
 import { cannotGoOn, codeOf } from "./errors.ts";
 import type { FactsOptions } from "./facts.sql.ts";
@@ -80,8 +80,7 @@ async function untilSteady<T>(
     if (result !== null) return result;
     await pause(100 * attempt);
   }
-  throw new CannotJudge(
-    "temporary",
+  throw new Busy(
     "the schema changed while it was read, three times in a row: somebody is altering it",
     ["run it again when the other migration or maintenance is done"],
   );
@@ -95,8 +94,7 @@ async function ask(db: Database, message: string): Promise<Answers | null> {
     await db.query("ROLLBACK").catch(() => {});
     if (vanished.has(codeOf(error))) return null;
     if (codeOf(error) === "55P03") {
-      throw new CannotJudge(
-        "temporary",
+      throw new Busy(
         "another session holds a lock on what has to be read, such as a running migration's",
         ["run it again when the other migration or maintenance is done"],
       );

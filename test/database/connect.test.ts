@@ -171,7 +171,7 @@ describe("what waiting may cure", () => {
     ["accepts and stalls", "no answer in time", () => {}],
   ] as const)("a server that %s", async ([, says, behave]) => {
     for (const mode of ["disable", "prefer", "require"] as const) {
-      const fake = await fakeServer(behave as () => void);
+      const fake = await fakeServer(behave);
       const connection = connectionTo(plain, {
         hosts: [{ host: "127.0.0.1", port: fake.port }],
         tls: { mode, rootCert: null },
