@@ -57,18 +57,37 @@ export type OpenLedger = Ledger & {
 
 export function openLedger(ledger: Ledger): OpenLedger {
   const positions = new Map(ledger.facts.map((fact, position) => [factKey(fact), position]));
+  const same = ledger.facts.map((_, position) => position);
   for (const { fact, definition } of ledger.spellings) {
-    const known = ledger.facts[fact];
-    if (known === undefined) continue;
-    const key = factKey({ ...known, definition });
-    if (!positions.has(key)) positions.set(key, fact);
+    const key = factKey({ ...ledger.facts[fact]!, definition });
+    const other = positions.get(key);
+    if (other === undefined) positions.set(key, fact);
+    else same[first(other)] = first(fact);
   }
+  for (const [key, position] of positions) positions.set(key, first(position));
+  const states = ledger.states.map(mergeSpellings);
   return {
     ...ledger,
+    states,
     positions,
-    stateByHeads: new Map(ledger.states.map((state, index) => [headsKey(state.heads), index])),
+    stateByHeads: new Map(states.map((state, index) => [headsKey(state.heads), index])),
     soft: ledger.facts.map(isSoft),
   };
+
+  function first(position: number): number {
+    const other = same[position]!;
+    return other === position ? position : first(other);
+  }
+
+  /** A later revision may write a fact as dump and restore would have written an earlier one: nobody can tell them apart. */
+  function mergeSpellings(state: State): State {
+    const [added, dropped] = [state.added.map(first), state.dropped.map(first)];
+    return {
+      ...state,
+      added: added.filter((position) => !dropped.includes(position)),
+      dropped: dropped.filter((position) => !added.includes(position)),
+    };
+  }
 }
 
 export function headsKey(heads: readonly string[]): string {

@@ -175,7 +175,7 @@ export function writeLedger(
     const all = new Map<string, { readonly fact: number; readonly definition: string }>();
     const add = (fact: Fact, definition: string): void => {
       const position = positions.get(factKey(fact));
-      if (position !== undefined && !positions.has(factKey({ ...fact, definition })))
+      if (position !== undefined)
         all.set(`${factKey(fact)}\0${definition}`, { fact: position, definition });
     };
     for (const { fact, definition } of previous?.spellings ?? []) {

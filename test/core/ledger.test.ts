@@ -130,6 +130,43 @@ describe("the facts of a set of heads", () => {
   });
 });
 
+describe("a second spelling", () => {
+  const check = fact("constraint", "public.customers", "c", "CHECK (a = ANY (ARRAY['x']))");
+  const restored = { ...check, definition: "CHECK (a = ANY (ARRAY[('x')]))" };
+
+  it.each([
+    ["that no revision writes", []],
+    [
+      "that a later revision writes",
+      [
+        revision("again", ["data"], [restored], { drops: [check] }),
+        revision("last", ["again"], table("t", "a")),
+      ],
+    ],
+  ] as const)("%s is recognised as the fact itself", (_, later) => {
+    const revisions: readonly ModelRevision[] = [
+      revision("one", [], [...table("customers", "email"), check]),
+      revision("data", ["one"], table("u", "a"), { data: "writes" }),
+      ...later,
+    ];
+    const history = historyOf(revisions);
+    const replay = {
+      ...replayOf(revisions),
+      spellings: [{ fact: check, definition: restored.definition }],
+    };
+    const knowledge = combine(history, reread(writeLedger(history, replay, null, [])));
+    const facts = new Map(databaseAt(revisions, ["one"]).facts);
+    for (const [key, { name }] of facts) if (name === "c") facts.set(key, restored);
+    expect(diagnose(knowledge, observe({ rows: [], facts }))).toMatchObject({
+      kind: "unversioned",
+      identified: { kind: "proven", heads: ["one"], by: "facts" },
+    });
+    expect(diagnose(knowledge, observe({ rows: ["one"], facts }))).toMatchObject({
+      kind: "behind",
+    });
+  });
+});
+
 describe("a ledger that does not fit the files", () => {
   it("is stale when a revision is new or was edited, and then proves nothing", () => {
     const ledger = ledgerOf(chain.slice(0, 2));
