@@ -6,6 +6,7 @@ import { arch, platform, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import postgres from "postgres";
+import { makeReachable } from "../../src/ledger/reachable.ts";
 
 export type TestServer = {
   /** A superuser's URL of the database `postgres`. */
@@ -42,9 +43,10 @@ export async function startServer(options: ServerOptions = {}): Promise<TestServ
     const { hostname, port } = new URL(shared);
     return serverAt(shared, hostname, Number(port || 5432), null, async () => {});
   }
-  const binaries = await findBinaries();
+  const found = await findBinaries();
   const owner = serverOwner();
   const directory = await mkdtemp(join(tmpdir(), "preflight-pg-"));
+  const binaries = owner.uid === undefined ? found : await makeReachable(found, directory);
   let server: ChildProcess | null = null;
   const stop = async (): Promise<void> => {
     if (server !== null) await stopProcess(server);
