@@ -1,6 +1,5 @@
 import { checkAssumption } from "../core/assume.ts";
 import { diagnose } from "../core/diagnose.ts";
-import type { Difference } from "../core/difference.ts";
 import type { Knowledge } from "../core/knowledge.ts";
 import type { Observation } from "../core/observation.ts";
 import { Busy, CannotJudge } from "../core/outcome.ts";
@@ -118,45 +117,4 @@ function refuseMisplaced(
     `${name} holds revisions of this history, but it is not the version table on the search path (${observation.server.searchPath.join(", ")})`,
     [`say which table counts: --version-table ${name}`],
   );
-}
-
-/** The state that the facts were found to equal; null: none, or nothing to compare with. */
-export function provenHeads(verdict: Verdict): readonly string[] | null {
-  switch (verdict.kind) {
-    case "current":
-    case "behind":
-    case "overlapping":
-      return verdict.verified ? verdict.heads : null;
-    case "fresh":
-      return [];
-    case "unversioned":
-    case "mismatched":
-    case "missing-file":
-      return verdict.identified.kind === "proven" ? verdict.identified.heads : null;
-    default:
-      return null;
-  }
-}
-
-export function differencesOf(verdict: Verdict): readonly Difference[] {
-  switch (verdict.kind) {
-    case "behind":
-    case "drifted":
-      return verdict.differences;
-    case "ahead":
-      return verdict.lacking;
-    case "unversioned":
-    case "mismatched":
-    case "missing-file":
-      switch (verdict.identified.kind) {
-        case "proven":
-          return verdict.identified.extras;
-        case "nearest":
-          return verdict.identified.differences;
-        default:
-          return [];
-      }
-    default:
-      return [];
-  }
 }

@@ -1,4 +1,5 @@
 import type { Difference } from "../core/difference.ts";
+import { differencesOf, provenHeads } from "../core/evidence.ts";
 import type { Refusal, Step } from "../core/plan.ts";
 import type { Verdict } from "../core/verdict.ts";
 import { describeDifference, nameHeads } from "../core/words.ts";
@@ -6,7 +7,7 @@ import type { Log, LogEvent } from "../report/log.ts";
 import type { VerdictLine } from "../report/verdict-line.ts";
 import type { Ending } from "./draft.ts";
 import type { Image } from "./image.ts";
-import { differencesOf, type Judgement, provenHeads } from "./judge.ts";
+import type { Judgement } from "./judge.ts";
 import type { World } from "./world.ts";
 
 /** The first diagnosis goes into the verdict line, and its evidence into the log. */

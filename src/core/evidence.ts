@@ -1,0 +1,43 @@
+import type { Difference } from "./difference.ts";
+import type { Verdict } from "./verdict.ts";
+
+/** The state that the facts were found to equal; null: none, or nothing to compare with. */
+export function provenHeads(verdict: Verdict): readonly string[] | null {
+  switch (verdict.kind) {
+    case "current":
+    case "behind":
+    case "overlapping":
+      return verdict.verified ? verdict.heads : null;
+    case "fresh":
+      return [];
+    case "unversioned":
+    case "mismatched":
+    case "missing-file":
+      return verdict.identified.kind === "proven" ? verdict.identified.heads : null;
+    default:
+      return null;
+  }
+}
+
+export function differencesOf(verdict: Verdict): readonly Difference[] {
+  switch (verdict.kind) {
+    case "behind":
+    case "drifted":
+      return verdict.differences;
+    case "ahead":
+      return verdict.lacking;
+    case "unversioned":
+    case "mismatched":
+    case "missing-file":
+      switch (verdict.identified.kind) {
+        case "proven":
+          return verdict.identified.extras;
+        case "nearest":
+          return verdict.identified.differences;
+        default:
+          return [];
+      }
+    default:
+      return [];
+  }
+}
