@@ -4,6 +4,7 @@ const slow = { testTimeout: 120_000, hookTimeout: 180_000 };
 
 export default defineConfig({
   test: {
+    globalSetup: "test/support/temporary-files.ts",
     projects: [
       { test: { name: "core", include: ["test/core/**/*.test.ts"] } },
       { test: { name: "tools", include: ["test/tools/**/*.test.ts"], ...slow } },
