@@ -1,18 +1,14 @@
 import { widthFor } from "../core/plan.ts";
-import { brokenHistory } from "../core/refusal.ts";
 import type { Settings } from "../settings/settings.ts";
 import { type Ending, ready } from "./draft.ts";
 import { readImage } from "./image.ts";
-import { refuse } from "./say.ts";
+import { refuseHistory } from "./say.ts";
 import type { World } from "./world.ts";
 
 /** What is wrong with this history, without a database. */
 export async function audit(settings: Settings, world: World): Promise<Ending> {
   const reading = await readImage(settings, world);
-  if (reading.kind === "broken") {
-    world.draft.verdict = "broken-history";
-    return refuse(brokenHistory(reading.faults), world);
-  }
+  if (reading.kind === "broken") return refuseHistory(reading.faults, world);
   const { history } = reading.image.knowledge;
   const width = widthFor(history);
   if (width > 32)

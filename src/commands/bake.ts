@@ -1,6 +1,5 @@
 import path from "node:path";
 
-import { brokenHistory } from "../core/refusal.ts";
 import { writeLedger } from "../core/write-ledger.ts";
 import { enumerate } from "../core/words.ts";
 import { factsQuery } from "../database/facts.sql.ts";
@@ -12,16 +11,13 @@ import type { Settings } from "../settings/settings.ts";
 import { runChild } from "../tools/child.ts";
 import { type Ending, ready } from "./draft.ts";
 import { type Image, readImage } from "./image.ts";
-import { refuse } from "./say.ts";
+import { refuseHistory } from "./say.ts";
 import type { World } from "./world.ts";
 
 /** Build time: replays the history on a scratch server and writes down what every revision makes. */
 export async function bake(settings: Settings, world: World): Promise<Ending> {
   const reading = await readImage(settings, world);
-  if (reading.kind === "broken") {
-    world.draft.verdict = "broken-history";
-    return refuse(brokenHistory(reading.faults), world);
-  }
+  if (reading.kind === "broken") return refuseHistory(reading.faults, world);
   return settings.bakeCheck
     ? compare(reading.image, world)
     : await replayAndWrite(reading.image, settings, world);

@@ -1,19 +1,15 @@
-import { brokenHistory } from "../core/refusal.ts";
 import type { Settings } from "../settings/settings.ts";
 import { type Ending, ready } from "./draft.ts";
 import { readImage } from "./image.ts";
 import { judgeFirst } from "./judge.ts";
 import { openDatabase } from "./open.ts";
-import { learn, planActions, refuse, sayPlan, sayStart } from "./say.ts";
+import { learn, planActions, refuse, refuseHistory, sayPlan, sayStart } from "./say.ts";
 import type { World } from "./world.ts";
 
 /** The same look and plan as `run`. It has no way to write: it opens no lock, starts no child, stamps nothing. */
 export async function check(settings: Settings, world: World): Promise<Ending> {
   const reading = await readImage(settings, world);
-  if (reading.kind === "broken") {
-    world.draft.verdict = "broken-history";
-    return refuse(brokenHistory(reading.faults), world);
-  }
+  if (reading.kind === "broken") return refuseHistory(reading.faults, world);
   const database = await openDatabase(settings, world);
   try {
     const judgement = await judgeFirst(database, reading.image, settings, world);

@@ -1,20 +1,16 @@
-import { brokenHistory } from "../core/refusal.ts";
 import type { Settings } from "../settings/settings.ts";
 import { act } from "./act.ts";
 import { type Ending, ready } from "./draft.ts";
 import { readImage } from "./image.ts";
 import { judgeFirst } from "./judge.ts";
 import { openDatabase } from "./open.ts";
-import { learn, refuse, sayStart } from "./say.ts";
+import { learn, refuse, refuseHistory, sayStart } from "./say.ts";
 import type { World } from "./world.ts";
 
 /** look, decide, act, prove. */
 export async function run(settings: Settings, world: World): Promise<Ending> {
   const reading = await readImage(settings, world);
-  if (reading.kind === "broken") {
-    world.draft.verdict = "broken-history";
-    return refuse(brokenHistory(reading.faults), world);
-  }
+  if (reading.kind === "broken") return refuseHistory(reading.faults, world);
   const { image } = reading;
   const database = await openDatabase(settings, world);
   try {

@@ -1,6 +1,8 @@
 import type { Difference } from "../core/difference.ts";
 import { differencesOf, provenHeads } from "../core/evidence.ts";
+import type { HistoryFault } from "../core/history.ts";
 import type { Refusal, Step } from "../core/plan.ts";
+import { brokenHistory } from "../core/refusal.ts";
 import type { Verdict } from "../core/verdict.ts";
 import { describeDifference, nameHeads } from "../core/words.ts";
 import type { Log, LogEvent } from "../report/log.ts";
@@ -84,6 +86,12 @@ export function refuse({ outcome, reason, next }: Refusal, { log }: World): Endi
   const ending = { outcome, reason, next };
   sayRefusal(ending, log);
   return ending;
+}
+
+/** Nothing is asked of a database with such files. */
+export function refuseHistory(faults: readonly HistoryFault[], world: World): Ending {
+  world.draft.verdict = "broken-history";
+  return refuse(brokenHistory(faults), world);
 }
 
 export function sayRefusal({ outcome, reason, next }: Ending, log: Log): void {

@@ -1,5 +1,5 @@
-import type { Draft } from "./draft.ts";
 import type { Log } from "../report/log.ts";
+import type { Draft } from "./draft.ts";
 
 /** What a command may use of the machine. Everything that differs from run to run is in here. */
 export type World = {
