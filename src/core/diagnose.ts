@@ -43,7 +43,7 @@ export function diagnose(knowledge: Knowledge, observation: Observation): Verdic
     const found = differences(ledger, history, heads, expected, live);
     const isTolerable = found.every((difference) => difference.tolerable);
     const isOwnState = found.every(
-      ({ kind, fact }) => kind === "extra" && (isPremise(fact) || live.foreign.includes(fact)),
+      ({ kind, fact }) => kind === "extra" && live.foreign.includes(fact),
     );
     if (isOwnState && isTolerable) return asRecorded(found);
 
@@ -168,7 +168,7 @@ export function diagnose(knowledge: Knowledge, observation: Observation): Verdic
   }
 
   function hasForeignObjects(): boolean {
-    return live !== null && live.foreign.some((fact) => !isPremise(fact));
+    return live !== null && live.foreign.length > 0;
   }
 
   function pendingAfter(heads: readonly string[]): readonly string[] {
@@ -209,7 +209,8 @@ function equals(ledger: OpenLedger, expected: ReadonlySet<number>, live: Sightin
   if (live.foreign.length > 0) return false;
   for (const fact of expected)
     if (!ledger.soft[fact] && !live.ignored.has(fact) && !live.known.has(fact)) return false;
-  for (const fact of live.known) if (!ledger.soft[fact] && !expected.has(fact)) return false;
+  for (const fact of live.known)
+    if (!ledger.soft[fact] && !expected.has(fact) && !isPremise(ledger.facts[fact]!)) return false;
   return true;
 }
 

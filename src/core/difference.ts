@@ -59,7 +59,8 @@ export function differences(
   const surplus = [
     ...[...live.known]
       .filter((position) => !expected.has(position) && !ledger.soft[position])
-      .map((position) => ledger.facts[position]!),
+      .map((position) => ledger.facts[position]!)
+      .filter((fact) => !isPremise(fact)),
     ...live.foreign,
   ];
 
@@ -78,7 +79,7 @@ export function differences(
       });
       continue;
     }
-    const blocked = isPremise(fact) ? undefined : pending.creates.get(place);
+    const blocked = pending.creates.get(place);
     if (blocked !== undefined)
       found.push({ kind: "in-the-way", fact, revision: blocked, tolerable: false });
     else

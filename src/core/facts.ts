@@ -44,11 +44,11 @@ export function isSoft(fact: Fact): boolean {
 }
 
 /**
- * Often made beforehand by a database's owner, because an application's role may not; they hold no
- * data. Being there early is no evidence of anything; being absent where needed is.
+ * Often made by a database's owner or by the platform, because an application's role may not; they
+ * hold no data. Being there is no evidence of anything and no drift; being absent where needed is.
  */
-export function isPremise(fact: Fact): boolean {
-  return fact.kind === "schema" || fact.kind === "extension";
+export function isPremise({ kind }: Fact): boolean {
+  return kind === "schema" || kind === "extension" || kind === "eventtrigger";
 }
 
 /** Text that is equal exactly for equal facts. PostgreSQL's text never holds a NUL. */

@@ -1,11 +1,11 @@
-import { type Fact, factKey, isSoft } from "./facts.ts";
+import { type Fact, factKey, isPremise, isSoft } from "./facts.ts";
 import type { OpenLedger } from "./ledger.ts";
 
 /** The live schema in the ledger's words. */
 export type Sighting = {
   /** Facts that the ledger knows from any state, hard and soft, by position. */
   readonly known: ReadonlySet<number>;
-  /** Hard facts that the ledger has never seen. */
+  /** Hard facts that the ledger has never seen, premises aside. */
   readonly foreign: readonly Fact[];
   /** Kinds of the ledger's facts that cannot be compared on this server. */
   readonly ignored: ReadonlySet<number>;
@@ -30,7 +30,7 @@ export function recognise(
     const position =
       ledger.positions.get(factKey(fact)) ?? ledger.positions.get(factKey(renamed(fact, renames)));
     if (position !== undefined) known.add(position);
-    else if (!isSoft(fact)) foreign.push(fact);
+    else if (!isSoft(fact) && !isPremise(fact)) foreign.push(fact);
   }
   const ignored = new Set<number>();
   if (!comparesViews)

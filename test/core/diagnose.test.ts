@@ -248,9 +248,21 @@ describe("rows that this history knows", () => {
       "drift",
     ],
     [
+      "an extension and an event trigger of the platform's, while behind",
+      {
+        at: "orders",
+        plus: [
+          fact("extension", "pg_stat_statements", "", "SCHEMA public"),
+          fact("eventtrigger", "watch", "", "ddl_command_end O"),
+        ],
+      },
+      "behind",
+      "upgrade 2",
+    ],
+    [
       "an extension made beforehand",
       { at: "status", plus: [fact("extension", "citext", "", "SCHEMA public")] },
-      "drifted",
+      "current",
       "start",
     ],
     [
