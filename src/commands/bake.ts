@@ -11,7 +11,7 @@ import type { Settings } from "../settings/settings.ts";
 import { runChild } from "../tools/child.ts";
 import { type Ending, ready } from "./draft.ts";
 import { type Image, readImage } from "./image.ts";
-import { refuseHistory } from "./say.ts";
+import { refuse, refuseHistory } from "./say.ts";
 import type { World } from "./world.ts";
 
 /** Build time: replays the history on a scratch server and writes down what every revision makes. */
@@ -24,23 +24,19 @@ export async function bake(settings: Settings, world: World): Promise<Ending> {
 }
 
 /** `bake --check`: files against ledger, no database. */
-function compare({ knowledge, ledgerPath }: Image, { log }: World): Ending {
+function compare({ knowledge, ledgerPath }: Image, world: World): Ending {
   const { status, lacking } = knowledge;
   if (status === "verified") {
-    log({ level: "info", event: "ledger.verified", msg: `${ledgerPath} is up to date` });
+    world.log({ level: "info", event: "ledger.verified", msg: `${ledgerPath} is up to date` });
     return ready;
   }
-  if (status === "absent")
-    return {
-      outcome: "missing-input",
-      reason: `there is no ledger ${ledgerPath}`,
-      next: ["run `preflight bake` and commit the file"],
-    };
-  return {
-    outcome: "pending",
-    reason: `the ledger ${ledgerPath} is stale: it lacks ${enumerate(lacking, 20)}, or has ${lacking.length === 1 ? "it" : "them"} with other contents`,
-    next: ["run `preflight bake` and commit the file"],
-  };
+  const next = ["run `preflight bake` and commit the file"];
+  if (status === "absent") {
+    const reason = `there is no ledger ${ledgerPath}`;
+    return refuse({ kind: "refuse", outcome: "missing-input", reason, next }, world);
+  }
+  const reason = `the ledger ${ledgerPath} is stale: it lacks ${enumerate(lacking, 20)}, or has ${lacking.length === 1 ? "it" : "them"} with other contents`;
+  return refuse({ kind: "refuse", outcome: "pending", reason, next }, world);
 }
 
 async function replayAndWrite(image: Image, settings: Settings, world: World): Promise<Ending> {

@@ -37,7 +37,7 @@ export function partial(left: Leftover): Refusal {
       [
         ...left.indexes.map(
           ({ object, name }) =>
-            `DROP INDEX CONCURRENTLY ${object.slice(0, object.indexOf(".") + 1)}${name}; then start again`,
+            `DROP INDEX CONCURRENTLY ${object.slice(0, object.indexOf(".") + 1)}${quoted(name)}; then start again`,
         ),
         "if its creation failed on duplicate rows, mend those first",
       ],
@@ -164,6 +164,11 @@ export function contradicted(
     ...refused,
     reason: `--assume ${assumption.revision} cannot be: it needs ${enumerate(assumption.absent)}, which ${assumption.absent.length === 1 ? "is" : "are"} not there. Without it: ${refused.reason}`,
   };
+}
+
+/** A command that is copied must name the index as PostgreSQL has it. */
+function quoted(name: string): string {
+  return /^[a-z_][a-z0-9_]*$/.test(name) ? name : `"${name.replaceAll('"', '""')}"`;
 }
 
 /** A person's word names one revision; several heads are recorded with the tool itself. */

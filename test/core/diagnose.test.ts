@@ -568,6 +568,15 @@ describe("the words", () => {
     });
   });
 
+  it("give a command that can be copied, whatever an index is called", () => {
+    const odd = fact("index", "public.orders", 'By "Day"', "CREATE INDEX x INVALID");
+    expect(judge({ at: "status", plus: [odd] }).detail).toMatchObject({
+      next: expect.arrayContaining([
+        'DROP INDEX CONCURRENTLY public."By ""Day"""; then start again',
+      ]),
+    });
+  });
+
   it("name both commands when a data migration lies between", () => {
     const { detail } = judge({ at: "status", rows: ["orders"] });
     expect(detail).toMatchObject({

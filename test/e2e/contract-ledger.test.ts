@@ -148,9 +148,11 @@ describe("a ledger older than the files", () => {
       const { image } = baked();
       change(image);
       const place = at(image, "");
-      const line = expectLine(await runProgram("binary", ["bake", "--check"], place));
+      const ended = await runProgram("binary", ["bake", "--check"], place);
+      const line = expectLine(ended);
       expect(line).toMatchObject({ exit: 30, outcome: "pending", ledger: "stale" });
       expect(line.reason).toContain(lacking);
+      expect(logOf(ended), "a person at a terminal reads it too").toContain(lacking);
       expect(expectLine(await runProgram("binary", ["bake"], place))).toMatchObject({ exit: 0 });
       expect(expectLine(await runProgram("binary", ["bake", "--check"], place))).toMatchObject({
         exit: 0,
