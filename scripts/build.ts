@@ -1,13 +1,16 @@
 /** Builds dist/preflight (one file, glibc x64) and dist/preflight.mjs (for images that have Node). */
 import { execFileSync } from "node:child_process";
-import { chmodSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import path from "node:path";
+import { brotliCompressSync } from "node:zlib";
 
 const root = path.dirname(import.meta.dirname);
 const bun = path.join(root, "node_modules/.bin/bun");
 const entry = "src/main.ts";
 
 mkdirSync(path.join(root, "dist"), { recursive: true });
+const parserBinary = path.join(root, "dist/parser-binary.js");
+writeFileSync(parserBinary, holdParserBinary());
 build(
   "--target=node",
   "--format=esm",
@@ -28,14 +31,25 @@ build(
   "--no-compile-autoload-package-json",
   "--outfile=dist/preflight",
 );
+rmSync(parserBinary);
 for (const file of ["dist/preflight", "dist/preflight.mjs"])
   process.stdout.write(`${file}  ${(statSync(path.join(root, file)).size / 1e6).toFixed(1)} MB\n`);
 
 function build(...flags: readonly string[]): void {
-  execFileSync(bun, ["build", entry, ...flags], {
+  execFileSync(bun, ["build", entry, "--conditions=built", ...flags], {
     cwd: root,
     stdio: ["ignore", "ignore", "inherit"],
   });
+}
+
+/** Stands for src/tools/sql/parser-binary.ts in what is built: nothing of it runs before a script must be parsed. */
+function holdParserBinary(): string {
+  const wasm = path.join(root, "node_modules/libpg-query/wasm/libpg-query.wasm");
+  return `export async function readParserBinary() {
+  const { brotliDecompressSync } = await import("node:zlib");
+  return brotliDecompressSync(Buffer.from("${brotliCompressSync(readFileSync(wasm)).toString("base64")}", "base64"));
+}
+`;
 }
 
 function addShebang(file: string): void {

@@ -3,6 +3,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import process from "node:process";
 import { z } from "zod";
+import { auditReport } from "../src/report/audit-report.ts";
 import { exitCodesMarkdown, settingsMarkdown } from "../src/report/help.ts";
 import { verdictLine } from "../src/report/verdict-line.ts";
 import { addressTable, settingsTable } from "../src/settings/settings-table.ts";
@@ -27,7 +28,6 @@ export function generateDocs(): readonly {
 }[] {
   const tables = { settings: settingsTable, addresses: addressTable };
   const readme = read("README.md");
-  const schema = read("docs/verdict.schema.json");
   return [
     {
       file: "README.md",
@@ -38,12 +38,17 @@ export function generateDocs(): readonly {
         exitCodesMarkdown(),
       ),
     },
-    {
-      file: "docs/verdict.schema.json",
-      text: schema,
-      wanted: `${JSON.stringify(z.toJSONSchema(verdictLine), null, 2)}\n`,
-    },
+    schemaFile("docs/verdict.schema.json", verdictLine),
+    schemaFile("docs/audit.schema.json", auditReport),
   ];
+}
+
+function schemaFile(file: string, contract: z.ZodType) {
+  return {
+    file,
+    text: read(file),
+    wanted: `${JSON.stringify(z.toJSONSchema(contract), null, 2)}\n`,
+  };
 }
 
 /** What stands between `<!-- name:begin -->` and `<!-- name:end -->`, each of which occurs once. */

@@ -3,6 +3,7 @@ import { audit } from "./commands/audit.ts";
 import { bake } from "./commands/bake.ts";
 import { check } from "./commands/check.ts";
 import { completeLine, emptyDraft, type Ending, redactDraft } from "./commands/draft.ts";
+import { newMigration } from "./commands/new.ts";
 import { run } from "./commands/run.ts";
 import { sayRefusal } from "./commands/say.ts";
 import type { World } from "./commands/world.ts";
@@ -19,7 +20,7 @@ import { version } from "./version.ts";
 /** All that the program has of the process it runs in. */
 export type Process = Pick<
   World,
-  "cwd" | "programDirectory" | "now" | "sleep" | "signal" | "signalGroup" | "runId"
+  "cwd" | "programDirectory" | "now" | "random" | "sleep" | "signal" | "signalGroup" | "runId"
 > & {
   readonly argv: readonly string[];
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -43,6 +44,7 @@ const commands: Record<CommandName, (settings: Settings, world: World) => Promis
   check,
   bake,
   audit,
+  new: newMigration,
 };
 
 /** argv + env → settings → command → verdict line → exit code. */
@@ -69,7 +71,9 @@ async function execute(settings: Settings, io: Process): Promise<Result> {
   for (const warning of settings.warnings)
     log({ level: "warn", event: "settings.warning", msg: warning });
 
-  const world: World = { ...io, log, draft };
+  const print = (document: object): void =>
+    io.stdout(`${JSON.stringify(redactDeep(redact, document))}\n`);
+  const world: World = { ...io, log, print, draft };
   const ending = await ended(commands[settings.command](settings, world), world);
 
   const line = completeLine(redactDraft(draft, redact), redactEnding(ending), exitOf(ending, io));

@@ -25,6 +25,7 @@ try {
     user: userName(),
     runId: randomUUID().slice(0, 8),
     now: () => performance.now(),
+    random: Math.random,
     sleep: async (ms, signal) => await sleep(ms, undefined, signal && { signal }),
     signal: stop.signal,
     signalGroup,

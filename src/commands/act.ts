@@ -1,4 +1,4 @@
-import { ancestors } from "../core/history.ts";
+import { claimsAll } from "../core/claim.ts";
 import { Busy } from "../core/outcome.ts";
 import type { Step } from "../core/plan.ts";
 import type { Database } from "../database/database.ts";
@@ -72,7 +72,7 @@ export async function act(
     const rows = (versionTable?.rows ?? []).filter((row) => row !== null);
     const { history } = image.knowledge;
     const hasMoved = rows.join("\0") !== (first.observation.versionTable?.rows ?? []).join("\0");
-    if (!hasMoved || ancestors(history, rows).size < history.revisions.size) return false;
+    if (!hasMoved || !claimsAll(history, rows)) return false;
     return (await lookAgain()).plan.kind === "start";
   }
 
@@ -158,11 +158,19 @@ export async function act(
       world.log({ level: "warn", event: "upgrade.odd", msg });
       return ready;
     }
-    const left =
-      verdict.kind === "partial" && plan.kind === "refuse"
-        ? `. It left the database half-way: ${plan.reason}`
-        : "";
-    const ending = { ...failure, reason: `${failure.reason}${left}` };
+    let ending = failure;
+    if (verdict.kind === "partial" && plan.kind === "refuse") {
+      // Of an interrupted file the failure itself has said so.
+      const left =
+        verdict.left.kind === "interrupted"
+          ? ""
+          : `. It left the database half-way: ${plan.reason}`;
+      ending = {
+        ...failure,
+        reason: `${failure.reason}${left}`,
+        next: [...failure.next, ...plan.next],
+      };
+    }
     sayRefusal(ending, world.log);
     return ending;
   }

@@ -1,26 +1,77 @@
+import {
+  countLevels,
+  describeCounts,
+  describeFinding,
+  type Finding,
+  findingsOfFaults,
+} from "../core/audit.ts";
+import type { History } from "../core/history.ts";
 import { widthFor } from "../core/plan.ts";
+import { makeAuditReport } from "../report/audit-report.ts";
+import type { LogEvent } from "../report/log.ts";
 import type { Settings } from "../settings/settings.ts";
+import { auditSql } from "../tools/sql/audit/audit-sql.ts";
+import { parseMigrations } from "../tools/sql/audit/parse-migrations.ts";
 import { type Ending, ready } from "./draft.ts";
-import { readImage } from "./image.ts";
+import { type Image, readImage } from "./image.ts";
 import { refuseHistory } from "./say.ts";
 import type { World } from "./world.ts";
 
-/** What is wrong with this history, without a database. */
+/** What is wrong with this history, and what in it is dangerous, without a database. */
 export async function audit(settings: Settings, world: World): Promise<Ending> {
   const reading = await readImage(settings, world);
-  if (reading.kind === "broken") return refuseHistory(reading.faults, world);
-  const { history } = reading.image.knowledge;
+  const isBroken = reading.kind === "broken";
+  const findings = isBroken ? findingsOfFaults(reading.faults) : await examine(reading.image);
+  for (const finding of findings) world.log(sayFinding(finding));
+  if (!isBroken) world.log(saySum(reading.image.knowledge.history, findings));
+  if (settings.json)
+    world.print(makeAuditReport(findings, isBroken ? [] : reading.image.found.warnings));
+  return isBroken ? refuseHistory(reading.faults, world) : ready;
+}
+
+async function examine({ found, knowledge: { history } }: Image): Promise<readonly Finding[]> {
+  const { root, upgrade } = found;
+  if (upgrade.kind === "command") return findLongId(history);
+  return auditSql(await parseMigrations(root, await upgrade.load([...history.revisions.keys()])));
+}
+
+function findLongId(history: History): readonly Finding[] {
   const width = widthFor(history);
-  if (width > 32)
-    world.log({
-      level: "warn",
-      event: "audit.long-id",
-      msg: `a revision id has ${width} characters; Alembic makes its column 32 wide, and preflight widens it before an upgrade`,
-    });
-  world.log({
+  const longest = [...history.revisions.values()].find(({ id }) => [...id].length === width);
+  if (width <= 32 || longest === undefined) return [];
+  return [
+    {
+      level: "warning",
+      rule: "long-id",
+      file: longest.file,
+      line: null,
+      seen: `a revision id has ${width} characters`,
+      why: "Alembic makes its column 32 wide, and preflight widens it before an upgrade",
+      remedy: "a shorter id, where no database has recorded this one yet",
+    },
+  ];
+}
+
+const severity = { fault: "error", danger: "warn", warning: "warn", note: "info" } as const;
+
+function sayFinding(finding: Finding): LogEvent {
+  const { level, rule, file, line, remedy } = finding;
+  return {
+    level: severity[level],
+    event: "audit.finding",
+    msg: describeFinding(finding),
+    finding: level,
+    rule,
+    file,
+    line,
+    remedy,
+  };
+}
+
+function saySum({ revisions, bases, heads }: History, findings: readonly Finding[]): LogEvent {
+  return {
     level: "info",
     event: "audit.done",
-    msg: `${history.revisions.size} revisions from ${history.bases.join(", ")} to ${history.heads.join(", ")}: no faults`,
-  });
-  return ready;
+    msg: `${revisions.size} revisions from ${bases.join(", ")} to ${heads.join(", ")}: ${describeCounts(countLevels(findings))}`,
+  };
 }

@@ -8,7 +8,7 @@ import { bakeSchema } from "../ledger/instrument.sql.ts";
 import { replayHistory } from "../ledger/replay.ts";
 import { openScratch } from "../ledger/scratch.ts";
 import type { Settings } from "../settings/settings.ts";
-import { runChild } from "../tools/child.ts";
+import { scratchPreludes, scratchUpgrade } from "./bake-upgrade.ts";
 import { type Ending, ready } from "./draft.ts";
 import { type Image, readImage } from "./image.ts";
 import { refuse, refuseHistory } from "./say.ts";
@@ -52,6 +52,7 @@ async function replayAndWrite(image: Image, settings: Settings, world: World): P
     searchFrom: [found.root, world.cwd, world.programDirectory],
     path: world.env["PATH"] ?? "",
     scheme: schemeOf(world.env["DATABASE_URL"]),
+    preludes: await scratchPreludes(image, settings, world),
     signal: world.signal,
     log,
   });
@@ -59,10 +60,7 @@ async function replayAndWrite(image: Image, settings: Settings, world: World): P
     const replay = await replayHistory({
       scratch,
       history,
-      commands: commandsOf(image, settings),
-      runChild: async (argv, options) =>
-        await runChild(argv, { ...options, signalGroup: world.signalGroup }),
-      environment: world.env,
+      upgrade: scratchUpgrade(image, settings, world),
       versionTable,
       factsQuery: factsQuery({
         scope: null,
@@ -92,24 +90,11 @@ async function replayAndWrite(image: Image, settings: Settings, world: World): P
   }
 }
 
-function commandsOf({ found }: Image, settings: Settings) {
-  const { commands } = found;
-  const own = settings.upgradeCommand;
-  return {
-    cwd: commands.cwd,
-    current: commands.current(),
-    // The target of a person's own command is its word `heads`; without one it always goes to the heads.
-    upgrade: (target: string): readonly string[] =>
-      own === null
-        ? commands.upgrade(target)
-        : own.map((word) => (word === "heads" || word === "head" ? target : word)),
-  };
-}
-
 function toReplay(replay: Awaited<ReturnType<typeof replayHistory>>) {
   return {
     serverVersion: replay.serverVersion,
     snapshots: replay.snapshots,
+    given: replay.givenSchemas,
     spellings: replay.aliases,
     data: new Map(
       [...replay.revisions].map(

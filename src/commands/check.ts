@@ -1,9 +1,10 @@
+import type { Step } from "../core/plan.ts";
 import type { Settings } from "../settings/settings.ts";
 import { type Ending, ready } from "./draft.ts";
-import { readImage } from "./image.ts";
+import { type Image, readImage } from "./image.ts";
 import { judgeFirst } from "./judge.ts";
 import { openDatabase } from "./open.ts";
-import { learn, planActions, refuse, refuseHistory, sayPlan, sayStart } from "./say.ts";
+import { learn, planActions, refuse, refuseHistory, sayHeaders, sayPlan, sayStart } from "./say.ts";
 import type { World } from "./world.ts";
 
 /** The same look and plan as `run`. It has no way to write: it opens no lock, starts no child, stamps nothing. */
@@ -24,6 +25,7 @@ export async function check(settings: Settings, world: World): Promise<Ending> {
         const { steps } = judgement.plan;
         world.draft.actions = planActions(steps);
         sayPlan(steps, world);
+        await sayPending(steps, reading.image, world);
         if (!settings.exitCode) return ready;
         return {
           outcome: "pending",
@@ -35,4 +37,12 @@ export async function check(settings: Settings, world: World): Promise<Ending> {
   } finally {
     await database.close();
   }
+}
+
+/** The files are read anew: a healthy start does not need what only a plan shows. */
+async function sayPending(steps: readonly Step[], { found }: Image, world: World): Promise<void> {
+  const { upgrade } = found;
+  if (upgrade.kind === "command") return;
+  for (const step of steps)
+    if (step.kind === "upgrade") sayHeaders(await upgrade.load(step.revisions), world);
 }

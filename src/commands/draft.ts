@@ -25,6 +25,8 @@ export function emptyDraft(runId: string): Draft {
     proven: null,
     actions: [],
     recordedAfter: null,
+    withoutFile: [],
+    skipped: [],
     ledger: null,
     drift: { missing: 0, changed: 0, extra: 0 },
     waitedMs: 0,
@@ -46,6 +48,8 @@ export function completeLine(draft: Draft, ending: Ending, exit: number): Verdic
     proven: draft.proven,
     actions: draft.actions,
     recordedAfter: draft.recordedAfter,
+    withoutFile: draft.withoutFile,
+    skipped: draft.skipped,
     ledger: draft.ledger,
     drift: draft.drift,
     reason: ending.reason,
@@ -65,6 +69,8 @@ export function redactDraft(draft: Draft, redact: (text: string) => string): Dra
     ...draft,
     recorded: draft.recorded && each(draft.recorded),
     recordedAfter: draft.recordedAfter && each(draft.recordedAfter),
+    withoutFile: each(draft.withoutFile),
+    skipped: each(draft.skipped),
     proven: draft.proven && each(draft.proven),
     actions: draft.actions.map((action) => {
       switch (action.kind) {

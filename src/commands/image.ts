@@ -3,6 +3,7 @@ import type { History, HistoryFault } from "../core/history.ts";
 import { combine, type Knowledge } from "../core/knowledge.ts";
 import type { Ledger } from "../core/ledger.ts";
 import { CannotJudge } from "../core/outcome.ts";
+import type { VersionTableName } from "../database/look.sql.ts";
 import { readLedger, refuseOtherHistory } from "../ledger/file.ts";
 import type { Settings } from "../settings/settings.ts";
 import { findHistory, type FoundHistory, type Vouched } from "../tools/tool.ts";
@@ -13,7 +14,7 @@ export type Image = {
   readonly found: FoundHistory;
   readonly knowledge: Knowledge;
   readonly ledgerPath: string;
-  readonly versionTable: { readonly schema: string | null; readonly name: string };
+  readonly versionTable: VersionTableName;
 };
 
 export type ImageReading =
@@ -43,10 +44,10 @@ export async function readImage(settings: Settings, world: World): Promise<Image
   if (ledger !== null) refuseOtherHistory(ledgerPath, ledger, history);
   refuseUnknownWord(settings.policy.assume, history);
 
-  const knowledge = combine(history, ledger);
+  const knowledge = combine(history, ledger, found);
   world.draft.ledger = knowledge.status;
   sayHistory(knowledge, world);
-  const versionTable = settings.versionTable ?? { schema: null, name: found.versionTable };
+  const versionTable = { tool: found.tool, ...(settings.versionTable ?? found.versionTable) };
   return { kind: "image", image: { found, knowledge, ledgerPath, versionTable } };
 }
 

@@ -1,5 +1,6 @@
 import { checkAssumption } from "../core/assume.ts";
 import { diagnose } from "../core/diagnose.ts";
+import { schemaOf } from "../core/facts.ts";
 import type { Knowledge } from "../core/knowledge.ts";
 import type { Observation } from "../core/observation.ts";
 import { Busy, CannotJudge } from "../core/outcome.ts";
@@ -80,9 +81,10 @@ async function unlessStopped<T>(work: Promise<T>, signal: AbortSignal): Promise<
 /** Schemas that the history never touches are somebody else's. Without a ledger nobody knows which. */
 export function scopeOf({ ledger, status }: Knowledge): readonly string[] | null {
   if (ledger === null || status !== "verified") return null;
-  const objects = ledger.facts.map(({ object }) => object);
-  const named = ledger.facts.filter(({ kind }) => kind === "schema").map(({ object }) => object);
-  return objects.some((object) => object.startsWith("public.")) ? ["public", ...named] : named;
+  const homes = new Set(ledger.facts.map(schemaOf));
+  const made = ledger.facts.filter(({ kind }) => kind === "schema").map(schemaOf);
+  const given = ["public", ...ledger.given].filter((schema) => homes.has(schema));
+  return [...given, ...made.filter((schema) => schema !== null)];
 }
 
 function refuseUnreadable(observation: Observation, { versionTable }: Image): void {

@@ -4,14 +4,21 @@ import { connectAndWait } from "../database/wait.ts";
 import type { Settings } from "../settings/settings.ts";
 import type { World } from "./world.ts";
 
-/** Waits for the database as long as the settings allow. */
-export async function openDatabase(settings: Settings, world: World): Promise<Database> {
+/**
+ * Waits for the database as long as the settings allow.
+ * @param applicationName by which the server's other users, and we ourselves, tell the session apart
+ */
+export async function openDatabase(
+  settings: Settings,
+  world: World,
+  applicationName = `preflight/${world.runId}`,
+): Promise<Database> {
   if (settings.database === null) throw new CannotJudge("config", "no database is named");
   const started = world.now();
   try {
     return await connectAndWait(settings.database, {
       timeout: settings.timeout,
-      applicationName: `preflight/${world.runId}`,
+      applicationName,
       signal: world.signal,
       clock: world.now,
       sleep: world.sleep,

@@ -1,9 +1,11 @@
 import type { Difference } from "../core/difference.ts";
+import { claimOf } from "../core/claim.ts";
 import { differencesOf, provenHeads } from "../core/evidence.ts";
 import type { HistoryFault } from "../core/history.ts";
 import type { Refusal, Step } from "../core/plan.ts";
 import { brokenHistory } from "../core/refusal.ts";
 import type { Verdict } from "../core/verdict.ts";
+import type { Migration } from "../core/migration.ts";
 import { describeDifference, nameHeads } from "../core/words.ts";
 import type { Log, LogEvent } from "../report/log.ts";
 import type { VerdictLine } from "../report/verdict-line.ts";
@@ -24,7 +26,17 @@ export function learn(
   draft.verdict = verdict.kind;
   draft.recorded = verdict.kind === "broken-history" ? null : [...verdict.recorded];
   draft.recordedAfter = draft.recorded;
+  const rows = (observation.versionTable?.rows ?? []).map((row) => row ?? "NULL");
+  const claim = claimOf(knowledge.history, rows);
+  draft.withoutFile = [...claim.withoutFile];
+  draft.skipped = [...claim.skipped];
   draft.proven = copy(provenHeads(verdict));
+  if (claim.withoutFile.length > 0)
+    log({
+      level: "info",
+      event: "rows.without-file",
+      msg: `applied, and without a file in this image: ${claim.withoutFile.join(", ")}`,
+    });
   const differences = differencesOf(verdict);
   draft.drift = countDrift(differences);
   log({ level: "info", event: "verdict", msg: summarise(verdict), verdict: verdict.kind });
@@ -69,6 +81,17 @@ function unverified(why: string): LogEvent {
 
 export function sayPlan(steps: readonly Step[], { log }: World): void {
   for (const step of steps) log({ level: "info", event: "plan", msg: describeStep(step) });
+}
+
+/** What the authors of pending files say of them: a person at 3 a.m. reads it here first. */
+export function sayHeaders(migrations: readonly Migration[], { log }: World): void {
+  for (const { file, header, outside } of migrations) {
+    const entries = header.map(({ label, text }) => `${label}: ${text.replaceAll("\n", " ")}`);
+    if (outside !== null)
+      entries.push(`runs statement by statement, outside of a transaction: ${outside.why}`);
+    if (entries.length > 0)
+      log({ level: "info", event: "plan.file", msg: `${file}: ${entries.join("; ")}`, file });
+  }
 }
 
 export function describeStep(step: Step): string {
@@ -123,7 +146,7 @@ function summarise(verdict: Verdict): string {
     case "unversioned":
       return `unversioned: there are tables and no version rows${identified(verdict)}`;
     case "mismatched":
-      return `mismatched: the version rows say ${nameHeads(verdict.claimed)}${identified(verdict)}`;
+      return `mismatched: the version rows say ${nameHeads(verdict.claimed)}${verdict.skipped.length === 0 ? "" : ` without ${verdict.skipped.join(", ")}`}${identified(verdict)}`;
     case "missing-file":
       return `missing-file: no file has the recorded ${verdict.gone.join(", ")}${identified(verdict)}`;
     case "overlapping":
@@ -143,7 +166,12 @@ function summarise(verdict: Verdict): string {
 
 function identified({ identified: finding }: Extract<Verdict, { identified: unknown }>): string {
   if (finding.kind !== "proven") return "";
-  const how = { facts: "", "soft-facts": " (and its comments and column order)", "no-ops": "" };
+  const how = {
+    facts: "",
+    "soft-facts": " (and its comments and column order)",
+    "no-ops": "",
+    rows: " (and another tool's rows say the same)",
+  };
   return `; the schema is exactly that of ${nameHeads(finding.heads)}${how[finding.by]}`;
 }
 
@@ -152,7 +180,7 @@ function countDrift(differences: readonly Difference[]): VerdictLine["drift"] {
     differences.filter(({ kind }) => kinds.includes(kind)).length;
   return {
     missing: count(["missing"]),
-    changed: count(["changed"]),
+    changed: count(["changed", "edited"]),
     extra: count(["extra", "in-the-way"]),
   };
 }

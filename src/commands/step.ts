@@ -1,12 +1,16 @@
 import type { Observation } from "../core/observation.ts";
+import { rowsFor } from "../core/claim.ts";
+import type { VersionRow } from "../core/migration.ts";
 import { type Step, widthFor } from "../core/plan.ts";
-import { cancelBackends } from "../database/backends.ts";
+import { cancelBackend, cancelBackends } from "../database/backends.ts";
 import type { Database } from "../database/database.ts";
 import { stamp } from "../database/stamp.ts";
 import type { Settings } from "../settings/settings.ts";
 import { type ChildEnd, runChild } from "../tools/child.ts";
 import type { Ending } from "./draft.ts";
 import type { Image } from "./image.ts";
+import { applyFiles, rowOf } from "./migrate.ts";
+import { openDatabase } from "./open.ts";
 import { describeStep } from "./say.ts";
 import type { World } from "./world.ts";
 
@@ -25,18 +29,30 @@ export async function takeStep(
   observation: Observation,
   tools: StepTools,
 ): Promise<Ending | null> {
-  if (step.kind === "upgrade") return await upgrade(tools);
+  if (step.kind === "upgrade") return await upgrade(step.revisions, observation, tools);
   const { database, image, world } = tools;
+  const { history } = image.knowledge;
   const basis = observation.versionTable?.rows ?? [];
+  const present = basis.filter((row) => row !== null);
+  const rows = step.kind === "stamp" ? rowsFor(history, step.to, present) : present;
   await stamp(database, {
+    tool: history.tool,
     table: versionTableOf(observation, image),
     exists: observation.versionTable !== null,
     basis,
-    rows: step.kind === "stamp" ? step.to : basis.filter((row) => row !== null),
-    width: widthFor(image.knowledge.history),
+    rows,
+    files: await versionRows(rows.filter((row) => !present.includes(row))),
+    runId: world.runId,
+    width: widthFor(history),
   });
   world.log({ level: "info", event: `${step.kind}.done`, msg: `${describeStep(step)}: done` });
   return null;
+
+  async function versionRows(ids: readonly string[]): Promise<ReadonlyMap<string, VersionRow>> {
+    const { upgrade: how } = image.found;
+    if (how.kind === "command") return new Map();
+    return new Map((await how.load(ids)).map((migration) => [migration.id, rowOf(migration)]));
+  }
 }
 
 /** Where the version table is, or would be made. */
@@ -48,16 +64,53 @@ export function versionTableOf(
   return versionTable ?? { schema: schema ?? server.searchPath[0] ?? "public", name };
 }
 
-async function upgrade(tools: StepTools): Promise<Ending | null> {
+async function upgrade(
+  revisions: readonly string[],
+  observation: Observation,
+  tools: StepTools,
+): Promise<Ending | null> {
   const { database, image, settings, world, stop } = tools;
-  const { commands } = image.found;
-  const argv = settings.upgradeCommand ?? commands.upgrade("heads");
-  const applicationName = `preflight-upgrade/${world.runId}`;
+  const { upgrade: how } = image.found;
+  if (how.kind === "command") {
+    const { commands } = how;
+    return await runProgram(
+      settings.upgradeCommand ?? commands.upgrade("heads"),
+      commands.cwd,
+      tools,
+    );
+  }
+  if (settings.upgradeCommand !== null)
+    return await runProgram(settings.upgradeCommand, world.cwd, tools);
+  const session = await openDatabase(settings, world, upgradeName(world));
+  try {
+    return await applyFiles(await how.load(revisions), {
+      session,
+      tool: how.tool,
+      table: versionTableOf(observation, image),
+      progress: observation.progress,
+      ddlLockTimeout: settings.ddlLockTimeout,
+      timeout: settings.upgradeTimeout,
+      cancel: async () => await cancelBackend(database, session),
+      stop,
+      world,
+    });
+  } finally {
+    await session.close();
+  }
+}
+
+/** The image's own program: by argv, without a shell, in its own process group. */
+async function runProgram(
+  argv: readonly string[],
+  cwd: string,
+  tools: StepTools,
+): Promise<Ending | null> {
+  const { database, settings, world, stop } = tools;
+  const applicationName = upgradeName(world);
   const lastLines: string[] = [];
   world.log({ level: "info", event: "upgrade.run", msg: `running ${argv.join(" ")}` });
   const end = await runChild(argv, {
-    cwd: commands.cwd,
-    // By this name its server processes are found when it must be stopped.
+    cwd,
     env: { ...world.env, PGAPPNAME: applicationName },
     timeout: settings.upgradeTimeout,
     abort: stop,
@@ -78,6 +131,11 @@ async function upgrade(tools: StepTools): Promise<Ending | null> {
       "nothing was stamped because of this failure, and nothing will be",
     ],
   };
+}
+
+/** By this name the server processes of an upgrade are found when it must be stopped. */
+function upgradeName({ runId }: World): string {
+  return `preflight-upgrade/${runId}`;
 }
 
 function describeEnd(end: ChildEnd, settings: Settings): string {

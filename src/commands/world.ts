@@ -10,12 +10,16 @@ export type World = {
   readonly runId: string;
   /** Milliseconds on a clock that never jumps. */
   readonly now: () => number;
+  /** At least 0, below 1: for waits that shall not end together. */
+  readonly random: () => number;
   readonly sleep: (ms: number, signal?: AbortSignal) => Promise<void>;
   /** Aborted when the process is told to stop. */
   readonly signal: AbortSignal;
   /** Never fails: a group that is gone needs no signal. */
   readonly signalGroup: (group: number, signal: NodeJS.Signals) => void;
   readonly log: Log;
+  /** One line of JSON on stdout, before the verdict line. */
+  readonly print: (document: object) => void;
   /** What the run knows so far; the verdict line is made of it, however the run ends. */
   readonly draft: Draft;
 };

@@ -1,7 +1,8 @@
+import { claimOf, factsOfClaim, recordedOf, recordsEveryRevision } from "./claim.ts";
 import { type Difference, differences } from "./difference.ts";
-import { isInvalidIndex, isPremise, isSoft } from "./facts.ts";
+import { type Fact, isInvalidIndex, isPremise, isSoft, schemaOf } from "./facts.ts";
 import { findHalfDone } from "./half-done.ts";
-import { ancestors, maximal } from "./history.ts";
+import { ancestors } from "./history.ts";
 import { identify, touchesRows } from "./identify.ts";
 import type { Knowledge } from "./knowledge.ts";
 import { changeOf, factsOfHeads, type OpenLedger } from "./ledger.ts";
@@ -14,38 +15,43 @@ import type { Finding, Verdict } from "./verdict.ts";
 export function diagnose(knowledge: Knowledge, observation: Observation): Verdict {
   const { history } = knowledge;
   const table = observation.versionTable;
-  const recorded = (table?.rows ?? []).map((row) => row ?? "NULL");
+  const rows = (table?.rows ?? []).map((row) => row ?? "NULL");
+  const claim = claimOf(history, rows);
+  const { heads, strangers, skipped } = claim;
   const verified = knowledge.status === "verified";
   const ledger = verified ? knowledge.ledger : null;
-  const live = ledger && recognise(ledger, observation.facts, observation.server.version);
+  const live =
+    ledger &&
+    recognise(ledger, observation.facts, observation.server.version, knowledge.platformSchemas);
+  const recorded = recordedOf(history, rows);
   const seen = { recorded, verified };
-  const strangers = recorded.filter((id) => !history.revisions.has(id));
 
   if (table?.unreadable === "shape") {
-    const why = `${table.schema}.${table.name} has no column version_num: it is not this tool's version table`;
+    const why = `${table.schema}.${table.name} has not the columns of this tool's version table`;
     return { ...seen, kind: "unknown", strangers, why };
   }
+  const interrupted = interruption();
+  if (interrupted !== null) return interrupted;
   if (strangers.length > 0) return diagnoseStrangers();
-  if (recorded.length === 0) return diagnoseWithoutRows();
+  if (rows.length === 0) return diagnoseWithoutRows();
   const invalid = invalidIndexes();
   if (invalid !== null) return invalid;
   return diagnoseRows();
 
   function diagnoseRows(): Verdict {
-    const heads = maximal(history, recorded);
-    const pending = pendingAfter(heads);
-    const expected = ledger && factsOfHeads(ledger, history, heads);
+    const pending = [...history.revisions.keys()].filter((id) => !claim.applied.has(id));
+    const expected = ledger && factsOfClaim(ledger, history, claim);
     if (ledger === null || live === null || expected === null) {
-      return { ...asRecorded([]), verified: false };
+      return { ...asRecorded(editedFiles(null)), verified: false };
     }
-    if (equals(ledger, expected, live)) return asRecorded([]);
+    if (equals(ledger, expected, live)) return asRecorded(editedFiles([]));
 
-    const found = differences(ledger, history, heads, expected, live);
+    const found = differences(ledger, history, claim.applied, expected, live);
     const isTolerable = found.every((difference) => difference.tolerable);
     const isOwnState = found.every(
       ({ kind, fact }) => kind === "extra" && live.foreign.includes(fact),
     );
-    if (isOwnState && isTolerable) return asRecorded(found);
+    if (isOwnState && isTolerable) return asRecorded([...found, ...editedFiles(found)]);
 
     const identified = identify(ledger, history, live);
     const isElsewhere =
@@ -53,35 +59,70 @@ export function diagnose(knowledge: Knowledge, observation: Observation): Verdic
       !(identified.kind === "proven" && identified.heads.length === 0 && hasForeignObjects());
     const passedOver =
       identified.kind === "proven"
-        ? dataPassedOver(ledger, heads, identified.heads)
+        ? dataPassedOver(ledger, identified.heads)
         : { skipped: [], repeated: [] };
     const dataMigrations = [...passedOver.skipped, ...passedOver.repeated];
     const mismatch: Verdict = {
       ...seen,
       kind: "mismatched",
       claimed: heads,
+      skipped,
       identified,
       dataMigrations,
       direction: passedOver.skipped.length > 0 ? "forwards" : "backwards",
     };
     if (isElsewhere && identified.kind === "proven" && dataMigrations.length === 0) return mismatch;
-    if (isTolerable) return asRecorded(found);
+    if (isTolerable) return asRecorded([...found, ...editedFiles(found)]);
     if (isElsewhere) return mismatch;
-    const left = findHalfDone(ledger, history, heads, live);
+    const left = findHalfDone(ledger, history, claim.applied, live);
     if (left !== null) return { ...seen, kind: "partial", left };
-    return { ...seen, kind: "drifted", heads, pending, differences: found };
+    return drifted([...found, ...editedFiles(found)]);
 
     function asRecorded(
-      tolerated: readonly Difference[],
+      differences: readonly Difference[],
     ): Exclude<Verdict, { kind: "broken-history" }> {
+      if (differences.some(({ tolerable }) => !tolerable)) return drifted(differences);
       const redundant = withoutOnce(recorded, heads);
       if (redundant.length > 0) return { ...seen, kind: "overlapping", heads, redundant, pending };
       if (pending.length > 0)
-        return { ...seen, kind: "behind", heads, pending, differences: tolerated };
-      if (tolerated.length > 0)
-        return { ...seen, kind: "drifted", heads, pending, differences: tolerated };
-      return { ...seen, kind: "current", heads };
+        return { ...seen, kind: "behind", heads, pending, skipped, differences };
+      return differences.length > 0 ? drifted(differences) : { ...seen, kind: "current", heads };
     }
+
+    function drifted(differences: readonly Difference[]): Verdict & { readonly kind: "drifted" } {
+      return { ...seen, kind: "drifted", heads, pending, skipped, differences };
+    }
+  }
+
+  /**
+   * Applied files that have changed since. What such a file does now is proven where nothing of it is missing.
+   * @param found by what the schema differs; null: it was not compared
+   */
+  function editedFiles(found: readonly Difference[] | null): readonly Difference[] {
+    const lacking = new Set(found?.map(({ revision }) => revision));
+    return [...claim.applied].flatMap((id) => {
+      const recordedText = table?.digests.get(id);
+      const text = knowledge.digests.get(id);
+      if (recordedText === undefined || text === undefined || recordedText === text) return [];
+      const { file } = history.revisions.get(id)!;
+      const tolerable = found !== null && !lacking.has(id);
+      return [{ kind: "edited", revision: id, file, tolerable } as const];
+    });
+  }
+
+  function interruption(): Verdict | null {
+    const progress = observation.progress.find(({ version }) => !claim.applied.has(version));
+    if (progress === undefined) return null;
+    const revision = history.revisions.get(progress.version);
+    const left = {
+      kind: "interrupted",
+      progress,
+      file: revision?.file ?? null,
+      isEdited: revision?.hash !== progress.checksum,
+      indexes: leftoverIndexes(),
+      pending: [...history.revisions.keys()].filter((id) => !claim.applied.has(id)),
+    } as const;
+    return { ...seen, kind: "partial", left };
   }
 
   function diagnoseWithoutRows(): Verdict {
@@ -92,9 +133,15 @@ export function diagnose(knowledge: Knowledge, observation: Observation): Verdic
     }
     const invalid = invalidIndexes();
     if (invalid !== null) return invalid;
+    const dirty = observation.neighbours.find(({ isDirty }) => isDirty);
+    if (dirty !== undefined) {
+      const table = `${dirty.schema}.${dirty.name}`;
+      const left = { kind: "dirty", table, version: dirty.rows.join(", ") } as const;
+      return { ...seen, kind: "partial", left };
+    }
     const identified = find();
     if (ledger !== null && live !== null && identified.kind === "nearest") {
-      const left = findHalfDone(ledger, history, null, live);
+      const left = findHalfDone(ledger, history, claim.applied, live);
       if (left !== null) return { ...seen, kind: "partial", left };
     }
     return { ...seen, kind: "unversioned", identified };
@@ -119,7 +166,8 @@ export function diagnose(knowledge: Knowledge, observation: Observation): Verdic
     )
       return { ...seen, kind: "missing-file", gone: strangers, identified };
     const needed = factsOfHeads(ledger, history, history.heads) ?? new Set<number>();
-    const lacking = differences(ledger, history, history.heads, needed, live).filter(
+    const all = new Set(history.revisions.keys());
+    const lacking = differences(ledger, history, all, needed, live).filter(
       ({ kind }) => kind === "missing" || kind === "changed",
     );
     const hardNeeded = [...needed].filter(
@@ -132,7 +180,8 @@ export function diagnose(knowledge: Knowledge, observation: Observation): Verdic
   }
 
   function find(): Finding {
-    if (ledger !== null && live !== null) return identify(ledger, history, live);
+    if (ledger !== null && live !== null)
+      return identify(ledger, history, live, recordedByNeighbour());
     const schema = observation.server.searchPath[0] ?? "public";
     const nearest = nearestSketch(history, tablesOf(observation.facts), schema);
     return {
@@ -143,10 +192,25 @@ export function diagnose(knowledge: Knowledge, observation: Observation): Verdic
     };
   }
 
-  function invalidIndexes(): Verdict | null {
-    const indexes = observation.facts.filter(
+  /** Other tools spell a number as they like: `3` is the file `003`. */
+  function recordedByNeighbour(): readonly string[] | null {
+    if (!recordsEveryRevision(history.tool)) return null;
+    const numbers = observation.neighbours.flatMap(({ rows: versions }) => versions);
+    const withoutZeros = new Set(numbers.map((number) => number.replace(/^0+(?=.)/, "")));
+    const newest = [...history.revisions.keys()].findLast((id) =>
+      withoutZeros.has(id.replace(/^0+(?=.)/, "")),
+    );
+    return newest === undefined ? null : [newest];
+  }
+
+  function leftoverIndexes(): readonly Fact[] {
+    return observation.facts.filter(
       (fact) => isInvalidIndex(fact) && !observation.buildingIndexes.includes(indexName(fact)),
     );
+  }
+
+  function invalidIndexes(): Verdict | null {
+    const indexes = leftoverIndexes();
     return indexes.length === 0
       ? null
       : { ...seen, kind: "partial", left: { kind: "invalid-index", indexes } };
@@ -154,7 +218,10 @@ export function diagnose(knowledge: Knowledge, observation: Observation): Verdic
 
   /** Extensions and empty schemas are often made before an application's first start. */
   function hasUserFacts(): boolean {
-    return observation.facts.some((fact) => !isSoft(fact) && !isPremise(fact));
+    return observation.facts.some(
+      (fact) =>
+        !isSoft(fact) && !isPremise(fact) && !knowledge.platformSchemas.has(schemaOf(fact) ?? ""),
+    );
   }
 
   function hasObjectsOfThisHistory(): boolean {
@@ -176,13 +243,12 @@ export function diagnose(knowledge: Knowledge, observation: Observation): Verdic
     return [...history.revisions.keys()].filter((id) => !applied.has(id));
   }
 
-  /** Data migrations that a stamp from `claimed` to `proven` would skip, or make run again. */
+  /** Data migrations that a stamp from what the rows claim to `proven` would skip, or make run again. */
   function dataPassedOver(
     known: OpenLedger,
-    claimed: readonly string[],
     proven: readonly string[],
   ): { readonly skipped: readonly string[]; readonly repeated: readonly string[] } {
-    const [before, after] = [ancestors(history, claimed), ancestors(history, proven)];
+    const [before, after] = [claim.applied, ancestors(history, proven)];
     const skipped = [...after].filter((id) => !before.has(id) && touchesRows(known, id));
     // An empty database holds no rows that could be migrated twice. Elsewhere, a revision whose
     // schema change is absent cannot have committed its rows either.

@@ -1,5 +1,5 @@
 import { type Fact, isHarmlessExtra, isPlainIndex, isPremise, placeKey } from "./facts.ts";
-import { ancestors, type History } from "./history.ts";
+import type { History } from "./history.ts";
 import { changeOf, type OpenLedger, revisionOfState } from "./ledger.ts";
 import type { Sighting } from "./sighting.ts";
 
@@ -27,6 +27,14 @@ export type Difference =
       readonly tolerable: boolean;
     }
   | {
+      /** The file of an applied revision says something else than what was applied. */
+      readonly kind: "edited";
+      readonly revision: string;
+      readonly file: string;
+      /** The schema proves what the file says now. */
+      readonly tolerable: boolean;
+    }
+  | {
       /** Stands where a pending revision will work: that revision would fail. */
       readonly kind: "in-the-way";
       readonly fact: Fact;
@@ -34,18 +42,21 @@ export type Difference =
       readonly tolerable: false;
     };
 
+export type SchemaDifference = Exclude<Difference, { readonly kind: "edited" }>;
+
 /**
- * How the live schema differs from what a set of heads should have.
- * @param expected positions of the facts of `heads`
+ * How the live schema differs from what a set of revisions should have made.
+ * @param applied these revisions
+ * @param expected positions of the facts that they make together
  */
 export function differences(
   ledger: OpenLedger,
   history: History,
-  heads: readonly string[],
+  applied: ReadonlySet<string>,
   expected: ReadonlySet<number>,
   live: Sighting,
-): readonly Difference[] {
-  const pending = pendingWork(ledger, history, heads);
+): readonly SchemaDifference[] {
+  const pending = pendingWork(ledger, history, applied);
   const makers = makersOfFacts(ledger);
   const expectedFacts = [...expected].filter(
     (position) => !ledger.soft[position] && !live.ignored.has(position),
@@ -64,7 +75,7 @@ export function differences(
     ...live.foreign,
   ];
 
-  const found: Difference[] = [];
+  const found: SchemaDifference[] = [];
   for (const fact of surplus) {
     const place = placeKey(fact);
     const expectedHere = missing.get(place);
@@ -103,8 +114,7 @@ export function differences(
 }
 
 /** Places that pending revisions create or drop, with the revision that does it. */
-function pendingWork(ledger: OpenLedger, history: History, heads: readonly string[]) {
-  const applied = ancestors(history, heads);
+function pendingWork(ledger: OpenLedger, history: History, applied: ReadonlySet<string>) {
   const creates = new Map<string, string>();
   const drops = new Map<string, string>();
   for (const id of history.revisions.keys()) {
@@ -133,7 +143,7 @@ function makersOfFacts(ledger: OpenLedger): ReadonlyMap<number, string> {
   return makers;
 }
 
-function byPlace(one: Difference, other: Difference): number {
+function byPlace(one: SchemaDifference, other: SchemaDifference): number {
   const [a, b] = [placeKey(one.fact), placeKey(other.fact)];
   if (a === b) return 0;
   return a < b ? -1 : 1;

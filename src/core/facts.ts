@@ -51,6 +51,13 @@ export function isPremise({ kind }: Fact): boolean {
   return kind === "schema" || kind === "extension" || kind === "eventtrigger";
 }
 
+/** The schema that holds the object, unquoted; null for what lives in none, such as an extension. */
+export function schemaOf({ kind, object }: Fact): string | null {
+  if (kind === "extension" || kind === "eventtrigger") return null;
+  const [, quoted, plain] = /^(?:"((?:[^"]|"")*)"|([^".]+))(?:\.|$)/.exec(object) ?? [];
+  return quoted?.replaceAll('""', '"') ?? plain ?? null;
+}
+
 /** Text that is equal exactly for equal facts. PostgreSQL's text never holds a NUL. */
 export function factKey(fact: Fact): string {
   return `${placeKey(fact)}\0${fact.definition}`;

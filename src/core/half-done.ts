@@ -6,16 +6,15 @@ import type { Change, Leftover } from "./verdict.ts";
 
 /**
  * The revision of whose change a part is done and a part is not, everything else being in place.
- * @param applied what the rows claim; a revision that they claim has finished and cannot be half
- * done. Null: there are no rows, so every revision comes into question.
+ * @param claimed what the rows say was applied; a revision that they claim has finished and cannot be half
+ * done. Empty: there are no rows, so every revision comes into question.
  */
 export function findHalfDone(
   ledger: OpenLedger,
   history: History,
-  applied: readonly string[] | null,
+  claimed: ReadonlySet<string>,
   live: Sighting,
 ): (Leftover & { kind: "half-done" }) | null {
-  const claimed = ancestors(history, applied ?? []);
   const isHard = (position: number): boolean =>
     !ledger.soft[position] && !live.ignored.has(position);
   const surplusCounts = (position: number): boolean =>

@@ -18,7 +18,9 @@ export type HistoryFault =
   | {
       readonly kind: "unreadable";
       readonly file: string;
+      /** From 1, as is the column, which counts characters; null: of the whole file, or of the whole line. */
       readonly line: number | null;
+      readonly column: number | null;
       readonly why: string;
     }
   | {

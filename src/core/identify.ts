@@ -1,4 +1,4 @@
-import { type Difference, differences } from "./difference.ts";
+import { differences, type SchemaDifference } from "./difference.ts";
 import { isHarmlessExtra, isPremise } from "./facts.ts";
 import { ancestors, type History, maximal } from "./history.ts";
 import { factsOfHeads, factsOfState, headsKey, type OpenLedger } from "./ledger.ts";
@@ -11,9 +11,9 @@ export type Identification =
       readonly kind: "proven";
       readonly heads: readonly string[];
       /** How one state was chosen where several have the same facts. */
-      readonly by: "facts" | "soft-facts" | "no-ops";
+      readonly by: "facts" | "soft-facts" | "no-ops" | "rows";
       /** Harmless things that the ledger has never seen. */
-      readonly extras: readonly Difference[];
+      readonly extras: readonly SchemaDifference[];
     }
   | {
       /** Several states have these facts and a data migration lies between them. */
@@ -30,11 +30,19 @@ export type Identification =
       /** No state has these facts. */
       readonly kind: "nearest";
       readonly heads: readonly string[];
-      readonly differences: readonly Difference[];
+      readonly differences: readonly SchemaDifference[];
     };
 
-/** Never picks the first or the last of several: what is left must be one, or equal in effect. */
-export function identify(ledger: OpenLedger, history: History, live: Sighting): Identification {
+/**
+ * Never picks the first or the last of several: what is left must be one, or equal in effect.
+ * @param recorded what another tool's rows say: it decides between states that the facts cannot tell apart
+ */
+export function identify(
+  ledger: OpenLedger,
+  history: History,
+  live: Sighting,
+  recorded: readonly string[] | null = null,
+): Identification {
   const distances = distancesToStates(ledger, live);
   const candidates = matchingStates(distances);
   const present = candidates.filter((index) => !ledger.states[index]!.retired);
@@ -52,9 +60,9 @@ export function identify(ledger: OpenLedger, history: History, live: Sighting): 
     differences: nearest === null ? [] : differencesTo(nearest),
   };
 
-  function differencesTo(index: number): readonly Difference[] {
-    const { heads } = ledger.states[index]!;
-    return differences(ledger, history, heads, factsOfState(ledger, index), live);
+  function differencesTo(index: number): readonly SchemaDifference[] {
+    const applied = ancestors(history, ledger.states[index]!.heads);
+    return differences(ledger, history, applied, factsOfState(ledger, index), live);
   }
 
   function isHarmless(fact: Sighting["foreign"][number]): boolean {
@@ -63,9 +71,9 @@ export function identify(ledger: OpenLedger, history: History, live: Sighting): 
     );
   }
 
-  function narrow(states: readonly number[], extras: readonly Difference[]): Identification {
-    const recorded = states.map((index) => ledger.states[index]!.heads);
-    const equal = withUnrecorded(ledger, history, recorded);
+  function narrow(states: readonly number[], extras: readonly SchemaDifference[]): Identification {
+    const baked = states.map((index) => ledger.states[index]!.heads);
+    const equal = withUnrecorded(ledger, history, baked);
     const softly = equal.filter((heads) => hasSameSoftFacts(ledger, history, heads, live));
     const left = softly.length > 0 ? softly : equal;
     if (left.length === 1) {
@@ -76,6 +84,8 @@ export function identify(ledger: OpenLedger, history: History, live: Sighting): 
     const dataMigrations = dataBetween(ledger, history, left);
     if (latest !== null && dataMigrations.length === 0)
       return { kind: "proven", heads: latest, by: "no-ops", extras };
+    if (recorded !== null && left.some((heads) => headsKey(heads) === headsKey(recorded)))
+      return { kind: "proven", heads: recorded, by: "rows", extras };
     return { kind: "ambiguous", candidates: left, dataMigrations };
   }
 }
@@ -87,11 +97,11 @@ export function identify(ledger: OpenLedger, history: History, live: Sighting): 
 function withUnrecorded(
   ledger: OpenLedger,
   history: History,
-  recorded: readonly (readonly string[])[],
+  baked: readonly (readonly string[])[],
 ): readonly (readonly string[])[] {
-  const all = new Map(recorded.map((heads) => [headsKey(heads), heads]));
+  const all = new Map(baked.map((heads) => [headsKey(heads), heads]));
   const below = new Map([...history.revisions.keys()].map((id) => [id, ancestors(history, [id])]));
-  for (const heads of recorded) {
+  for (const heads of baked) {
     const applied = ancestors(history, heads);
     const facts = factsOfHeads(ledger, history, heads) ?? new Set();
     for (const id of history.revisions.keys()) {

@@ -9,12 +9,32 @@ export type Knowledge = {
   readonly status: LedgerStatus;
   /** Revisions that the ledger lacks, or has with other contents. */
   readonly lacking: readonly string[];
+  /** By id: what a version table would keep of the file's text; empty where the tool's keeps nothing. */
+  readonly digests: ReadonlyMap<string, string>;
+  /** Schemas that a platform fills: what the ledger does not know there is nobody's drift. */
+  readonly platformSchemas: ReadonlySet<string>;
 };
+
+/** What a tool adds to its files and ledger. */
+export type Particulars = {
+  readonly digests: ReadonlyMap<string, string>;
+  readonly platformSchemas: readonly string[];
+};
+
+const none: Particulars = { digests: new Map(), platformSchemas: [] };
 
 type LedgerStatus = "verified" | "absent" | "stale";
 
-export function combine(history: History, ledger: Ledger | null): Knowledge {
-  if (ledger === null) return { history, ledger: null, status: "absent", lacking: [] };
+export function combine(
+  history: History,
+  ledger: Ledger | null,
+  { digests, platformSchemas }: Particulars = none,
+): Knowledge {
+  const tool = {
+    digests,
+    platformSchemas: new Set([...platformSchemas, ...(ledger?.given ?? [])]),
+  };
+  if (ledger === null) return { history, ledger: null, status: "absent", lacking: [], ...tool };
   const lacking = [...history.revisions.values()]
     .filter(({ id, hash }) => ledger.revisions.get(id)?.hash !== hash)
     .map(({ id }) => id);
@@ -23,6 +43,7 @@ export function combine(history: History, ledger: Ledger | null): Knowledge {
     ledger: openLedger(retireWithoutFile(ledger, history)),
     status: lacking.length === 0 ? "verified" : "stale",
     lacking,
+    ...tool,
   };
 }
 

@@ -16,7 +16,7 @@ export type LedgerText =
 export function encodeLedger(ledger: Ledger): string {
   const lines = [
     "{",
-    `"preflight":"ledger","v":${formatVersion},"tool":${json(ledger.tool)},"server":${ledger.server},`,
+    `"preflight":"ledger","v":${formatVersion},"tool":${json(ledger.tool)},"server":${ledger.server},${given(ledger)}`,
     `"revisions":[`,
     ...separated([...ledger.revisions.values()].map(encodeRevision)),
     `],"states":[`,
@@ -30,6 +30,10 @@ export function encodeLedger(ledger: Ledger): string {
     "]}",
   ];
   return `${lines.join("\n")}\n`;
+}
+
+function given({ given }: Ledger): string {
+  return given.length === 0 ? "" : `"given":${json(given)},`;
 }
 
 function encodeRevision(revision: LedgerRevision): string {
@@ -110,6 +114,7 @@ function decode(root: Record<string, unknown>): Ledger {
   return {
     tool: text(root["tool"], "tool") as Ledger["tool"],
     server: Number(root["server"]),
+    given: strings(root["given"] ?? [], "given"),
     facts,
     states,
     revisions: new Map(list(root["revisions"], "revisions").map(decodeRevision)),

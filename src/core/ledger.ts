@@ -7,6 +7,8 @@ export type Ledger = {
   readonly tool: ToolName;
   /** Major version of the PostgreSQL that replayed the history. */
   readonly server: number;
+  /** Schemas that stood in the database before its first migration: a platform's; sorted. */
+  readonly given: readonly string[];
   /** Every fact that any state has; states refer to them by position. */
   readonly facts: readonly Fact[];
   /** Each state stands after the one that it is described from. */
@@ -30,7 +32,7 @@ export type LedgerRevision = {
   /**
    * Whether it touches rows of user tables: `writes` was seen to insert, update, delete or truncate
    * (even of no rows); `reads` was seen to read and may write where there are rows; `unknown` left no
-   * trace in the schema although `upgrade()` is not empty: it may depend on what only a real server has.
+   * trace in the schema although its file does something: it may depend on what only a real server has.
    */
   readonly data: "none" | "reads" | "writes" | "unknown";
   readonly retired: boolean;

@@ -1,4 +1,5 @@
 import type { Fact } from "./facts.ts";
+import type { Progress } from "./migration.ts";
 
 /** What one look saw, in one read-only transaction. */
 export type Observation = {
@@ -8,6 +9,10 @@ export type Observation = {
   readonly versionTable: VersionTable | null;
   /** Tables of the same name in other schemas, and other tables that look like Alembic's. */
   readonly otherVersionTables: readonly VersionTable[];
+  /** Version tables of other tools that number their files too: evidence, never written. */
+  readonly neighbours: readonly NeighbourTable[];
+  /** Migrations of this history that began outside of a transaction and have not ended. */
+  readonly progress: readonly Progress[];
   /** Version tables of other tools, as qualified names with the tool's name. */
   readonly otherTools: readonly { readonly tool: string; readonly table: string }[];
   /** Hard and soft facts of the schemas in scope, without any tool's version table. */
@@ -39,8 +44,10 @@ export type Role = {
 export type VersionTable = {
   readonly schema: string;
   readonly name: string;
-  /** Values of `version_num` as stored, sorted bytewise; null where the role may not read the table or has no such column. */
+  /** The versions as stored, sorted bytewise; null where the role may not read the table or it has no such column. */
   readonly rows: readonly (string | null)[] | null;
+  /** By version: what the table keeps of the file's text (see `FoundHistory.digests`), where it keeps anything. */
+  readonly digests: ReadonlyMap<string, string>;
   readonly unreadable: "permission" | "shape" | null;
   /** Characters that the column holds; null when unlimited. */
   readonly width: number | null;
@@ -49,4 +56,13 @@ export type VersionTable = {
   readonly canWrite: boolean;
   /** The role owns the table (through membership as well), which ALTER needs. */
   readonly owned: boolean;
+};
+
+type NeighbourTable = {
+  readonly schema: string;
+  readonly name: string;
+  /** Versions as text. */
+  readonly rows: readonly string[];
+  /** golang-migrate marks a version whose migration did not end. */
+  readonly isDirty: boolean;
 };

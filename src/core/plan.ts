@@ -1,9 +1,10 @@
 import type { Assumption } from "./assume.ts";
+import { recordsEveryRevision } from "./claim.ts";
 import { ancestors, type History } from "./history.ts";
 import type { Observation } from "./observation.ts";
 import type { Outcome } from "./outcome.ts";
 import * as refusal from "./refusal.ts";
-import type { Finding, Verdict } from "./verdict.ts";
+import type { Finding, Leftover, Verdict } from "./verdict.ts";
 
 /** What will be done about a verdict: data that can be printed before it is run. */
 export type Plan =
@@ -41,6 +42,10 @@ export type Policy = {
   readonly ahead: "compatible" | "allow" | "refuse";
   /** A person's word for an unproven database: a revision id. */
   readonly assume: string | null;
+  /** Run a file that is numbered below the newest applied one. */
+  readonly allowOutOfOrder: boolean;
+  /** Go on where a migration stopped half-way outside of a transaction. */
+  readonly resume: boolean;
 };
 
 export type Situation = {
@@ -54,13 +59,15 @@ export type Situation = {
 const defaultWidth = 32;
 
 export function planFor(verdict: Verdict, policy: Policy, situation: Situation): Plan {
+  const { history } = situation;
+  const { tool } = history;
   switch (verdict.kind) {
     case "current":
       return { kind: "start" };
     case "fresh":
-      return upgradeFrom([]);
+      return upgrade(verdict.pending);
     case "behind":
-      return upgradeFrom(verdict.heads);
+      return upgradeInOrder(verdict);
     case "overlapping":
       return stampAndUpgrade(verdict.heads);
     case "unversioned":
@@ -68,16 +75,16 @@ export function planFor(verdict: Verdict, policy: Policy, situation: Situation):
       return planForFinding(verdict.identified);
     case "mismatched":
       return verdict.dataMigrations.length > 0
-        ? orAsAssumed(refusal.dataMigrationBetween(verdict))
+        ? orAsAssumed(refusal.dataMigrationBetween(verdict, tool))
         : planForFinding(verdict.identified);
     case "ahead":
       return planForAhead(verdict);
     case "drifted":
       return verdict.differences.every(({ tolerable }) => tolerable) || policy.drift === "warn"
-        ? upgradeFrom(verdict.heads)
+        ? upgradeInOrder(verdict)
         : refusal.drifted(verdict);
     case "partial":
-      return refusal.partial(verdict.left);
+      return planForPartial(verdict.left);
     case "unknown":
       return orAsAssumed(refusal.unknown(verdict));
     case "broken-history":
@@ -87,7 +94,20 @@ export function planFor(verdict: Verdict, policy: Policy, situation: Situation):
   function planForFinding(finding: Finding): Plan {
     return finding.kind === "proven"
       ? stampAndUpgrade(finding.heads)
-      : orAsAssumed(refusal.unproven(finding));
+      : orAsAssumed(refusal.unproven(finding, tool));
+  }
+
+  /** A person says that it shall go on, and nothing of it is in doubt that we can see. */
+  function planForPartial(left: Leftover): Plan {
+    return policy.resume && refusal.canResume(left)
+      ? upgrade(left.pending)
+      : refusal.partial(left, tool);
+  }
+
+  function upgradeInOrder(behind: Verdict & { readonly kind: "behind" | "drifted" }): Plan {
+    return behind.skipped.length > 0 && !policy.allowOutOfOrder
+      ? refusal.outOfOrder(behind)
+      : upgrade(behind.pending);
   }
 
   function planForAhead(ahead: Verdict & { readonly kind: "ahead" }): Plan {
@@ -109,27 +129,30 @@ export function planFor(verdict: Verdict, policy: Policy, situation: Situation):
     heads: readonly string[],
     because: "proven" | "assumed" = "proven",
   ): Plan {
-    if (policy.stamp === "never") return refusal.stampNeeded(recorded(), heads);
+    if (policy.stamp === "never") return refusal.stampNeeded(recorded(), heads, tool);
     const steps: Step[] = [{ kind: "stamp", from: recorded(), to: heads, because }];
-    const after = upgradeFrom(heads);
-    if (after.kind === "act") steps.push(...after.steps.filter(({ kind }) => kind === "upgrade"));
+    const applied = ancestors(history, heads);
+    const revisions = [...history.revisions.keys()].filter((id) => !applied.has(id));
+    if (revisions.length > 0) steps.push({ kind: "upgrade", revisions });
     return { kind: "act", steps };
   }
 
-  function upgradeFrom(heads: readonly string[]): Plan {
-    const applied = ancestors(situation.history, heads);
-    const revisions = [...situation.history.revisions.keys()].filter((id) => !applied.has(id));
+  function upgrade(revisions: readonly string[]): Plan {
     if (revisions.length === 0) return { kind: "start" };
     const needed = longest(revisions);
-    const table = situation.observation.versionTable;
-    const width = table === null ? defaultWidth : (table.width ?? Infinity);
     return {
       kind: "act",
       steps: [
-        ...(needed > width ? [{ kind: "widen", to: needed } as const] : []),
+        ...(needed > columnWidth() ? [{ kind: "widen", to: needed } as const] : []),
         { kind: "upgrade", revisions },
       ],
     };
+  }
+
+  function columnWidth(): number {
+    const table = situation.observation.versionTable;
+    if (table !== null) return table.width ?? Infinity;
+    return recordsEveryRevision(tool) ? Infinity : defaultWidth;
   }
 
   function recorded(): readonly string[] {

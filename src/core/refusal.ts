@@ -1,6 +1,8 @@
 import type { Assumption } from "./assume.ts";
+import type { Fact } from "./facts.ts";
 import type { HistoryFault } from "./history.ts";
 import type { Refusal } from "./plan.ts";
+import type { ToolName } from "./revision.ts";
 import type { Finding, Leftover, Verdict } from "./verdict.ts";
 import {
   describeChange,
@@ -28,28 +30,91 @@ export function drifted(verdict: Of<"drifted">): Refusal {
   );
 }
 
-export function partial(left: Leftover): Refusal {
-  if (left.kind === "invalid-index") {
-    const names = left.indexes.map(nameFact);
-    return refuse(
-      "partial",
-      `an interrupted CREATE INDEX CONCURRENTLY has left an INVALID index: ${enumerate(names)}`,
-      [
-        ...left.indexes.map(
-          ({ object, name }) =>
-            `DROP INDEX CONCURRENTLY ${object.slice(0, object.indexOf(".") + 1)}${quoted(name)}; then start again`,
-        ),
-        "if its creation failed on duplicate rows, mend those first",
-      ],
-    );
+export function partial(left: Leftover, tool: ToolName): Refusal {
+  switch (left.kind) {
+    case "invalid-index":
+      return refuse(
+        "partial",
+        `an interrupted CREATE INDEX CONCURRENTLY has left an INVALID index: ${enumerate(left.indexes.map(nameFact))}`,
+        [
+          ...left.indexes.map((index) => `${dropIndex(index)}; then start again`),
+          "if its creation failed on duplicate rows, mend those first",
+        ],
+      );
+    case "interrupted":
+      return interrupted(left);
+    case "dirty":
+      return refuse(
+        "partial",
+        `${left.table} is marked dirty at ${left.version}: another tool's migration did not end`,
+        [
+          "finish or undo that migration by hand, then clear the mark with the tool that made it",
+          `or empty ${left.table} and start again: the schema alone then says where the database stands`,
+        ],
+      );
+    case "half-done": {
+      const [done, undone] = [left.done.map(describeChange), left.undone.map(describeChange)];
+      return refuse(
+        "partial",
+        `revision ${left.revision} stopped half-way. Done: ${enumerate(done)}. Not done: ${enumerate(undone)}`,
+        [
+          `undo by hand what is done of ${left.revision}, then start again: the upgrade runs it whole`,
+          `or do by hand all that is not done, its data included, and record it: ${sayStamp([left.revision], tool)}`,
+        ],
+      );
+    }
   }
-  const [done, undone] = [left.done.map(describeChange), left.undone.map(describeChange)];
+}
+
+type Interrupted = Extract<Leftover, { readonly kind: "interrupted" }>;
+
+/** Only the file that began can go on, and only where nothing that it would make is there by half. */
+export function canResume(left: Leftover): left is Interrupted {
+  return left.kind === "interrupted" && !left.isEdited && left.indexes.length === 0;
+}
+
+function interrupted(left: Interrupted): Refusal {
+  const { version, done, of, line, statement, state, error } = left.progress;
+  const file = left.file ?? `version ${version}, which no file of this image has`;
+  const place = `statement ${done + 1} of ${of} (line ${line}): ${statement}`;
+  const how = {
+    pending: `It had not begun ${place}`,
+    started: `It was stopped in ${place}, and whether that took effect is not recorded`,
+    failed: `It failed in ${place}: ${error ?? ""}`,
+  }[state];
+  const drops = left.indexes.map((index) => `${dropIndex(index)}: it was left INVALID`);
+  const goOn =
+    state === "started" && drops.length === 0
+      ? "look whether that statement took effect; if it did, undo it"
+      : state === "failed"
+        ? "mend the cause"
+        : null;
   return refuse(
     "partial",
-    `revision ${left.revision} stopped half-way. Done: ${enumerate(done)}. Not done: ${enumerate(undone)}`,
+    `${file} stopped half-way; it cannot run in one transaction. ${done === 0 ? "None" : done} of its ${of} statements ${done > 1 ? "are" : "is"} done. ${how}`,
+    left.file === null || left.isEdited
+      ? [
+          ...drops,
+          left.file === null
+            ? "start the image that has this file"
+            : `put ${file} back to what it was when it began: another text cannot go on from there`,
+        ]
+      : [
+          ...drops,
+          ...(goOn === null ? [] : [goOn]),
+          `then go on from there: preflight run --resume`,
+        ],
+  );
+}
+
+export function outOfOrder(verdict: Of<"behind"> | Of<"drifted">): Refusal {
+  const { skipped, heads } = verdict;
+  return refuse(
+    "unproven",
+    `${enumerate(skipped)} ${skipped.length === 1 ? "is" : "are"} numbered below ${nameHeads(heads)}, which is applied, and ${skipped.length === 1 ? "is" : "are"} not: nobody has tried the files in this order`,
     [
-      `undo by hand what is done of ${left.revision}, then start again: the upgrade runs it whole`,
-      `or do by hand all that is not done, its data included, and record it: alembic stamp ${left.revision}`,
+      "give the file a number above the newest one and build the image again",
+      "or, if it does not depend on the order: preflight run --allow-out-of-order",
     ],
   );
 }
@@ -62,14 +127,17 @@ export function unknown(verdict: Of<"unknown">): Refusal {
   ]);
 }
 
-export function unproven(finding: Exclude<Finding, { readonly kind: "proven" }>): Refusal {
+export function unproven(
+  finding: Exclude<Finding, { readonly kind: "proven" }>,
+  tool: ToolName,
+): Refusal {
   switch (finding.kind) {
     case "ambiguous":
       return refuse(
         "unproven",
         `the schema is exactly what ${finding.candidates.map(nameHeads).join(" and ")} make; between them lies what leaves no trace in it, such as data: ${enumerate(finding.dataMigrations)}`,
         finding.candidates.map(
-          (heads) => `if the database is at ${nameHeads(heads)}: ${sayAtHeads(heads)}`,
+          (heads) => `if the database is at ${nameHeads(heads)}: ${sayAtHeads(heads, tool)}`,
         ),
       );
     case "retired":
@@ -87,7 +155,7 @@ export function unproven(finding: Exclude<Finding, { readonly kind: "proven" }>)
         `no revision makes exactly this schema. The nearest is ${nameHeads(finding.heads)}: ${enumerate(finding.differences.map(describeDifference))}`,
         [
           `bring the schema to what ${nameHeads(finding.heads)} makes, then start again`,
-          `or, if that is what it is in effect: ${sayAtHeads(finding.heads)}`,
+          `or, if that is what it is in effect: ${sayAtHeads(finding.heads, tool)}`,
           toCompare,
         ],
       );
@@ -111,18 +179,18 @@ export function unproven(finding: Exclude<Finding, { readonly kind: "proven" }>)
   }
 }
 
-export function dataMigrationBetween(verdict: Of<"mismatched">): Refusal {
+export function dataMigrationBetween(verdict: Of<"mismatched">, tool: ToolName): Refusal {
   const proven = verdict.identified.kind === "proven" ? verdict.identified.heads : [];
   return refuse(
     "unproven",
     `the version rows say ${nameHeads(verdict.claimed)}, the schema is exactly that of ${nameHeads(proven)}; between them lie data migrations and the like, of which the schema cannot say whether they ran: ${enumerate(verdict.dataMigrations)}`,
     verdict.direction === "forwards"
       ? [
-          `if they did run: ${sayStamp(proven)}, then start again`,
-          `if they did not run: carry them out by hand first, then ${sayStamp(proven)}`,
+          `if they did run: ${sayStamp(proven, tool)}, then start again`,
+          `if they did not run: carry them out by hand first, then ${sayStamp(proven, tool)}`,
         ]
       : [
-          `if they did not run: ${sayStamp(proven)}, then start again: the upgrade runs them`,
+          `if they did not run: ${sayStamp(proven, tool)}, then start again: the upgrade runs them`,
           `if they did run: bring the schema to what ${nameHeads(verdict.claimed)} makes, then start again`,
         ],
   );
@@ -148,11 +216,18 @@ export function brokenHistory(faults: readonly HistoryFault[]): Refusal {
   ]);
 }
 
-export function stampNeeded(from: readonly string[], to: readonly string[]): Refusal {
+export function stampNeeded(
+  from: readonly string[],
+  to: readonly string[],
+  tool: ToolName,
+): Refusal {
   return refuse(
     "unproven",
     `the schema is proven to be at ${nameHeads(to)}, the version rows say ${nameHeads(from)}, and --stamp never forbids to correct them`,
-    [sayStamp(to), "or run without --stamp never"],
+    [
+      ...(tool === "sql" ? [] : [sayStamp(to, tool)]),
+      "run without --stamp never: it then records what the schema proves",
+    ],
   );
 }
 
@@ -166,20 +241,26 @@ export function contradicted(
   };
 }
 
+function dropIndex({ object, name }: Fact): string {
+  return `DROP INDEX CONCURRENTLY ${object.slice(0, object.indexOf(".") + 1)}${quoted(name)}`;
+}
+
 /** A command that is copied must name the index as PostgreSQL has it. */
 function quoted(name: string): string {
   return /^[a-z_][a-z0-9_]*$/.test(name) ? name : `"${name.replaceAll('"', '""')}"`;
 }
 
 /** A person's word names one revision; several heads are recorded with the tool itself. */
-function sayAtHeads(heads: readonly string[]): string {
+function sayAtHeads(heads: readonly string[], tool: ToolName): string {
   return heads.length > 1
-    ? `${sayStamp(heads)}, then start again`
+    ? `${sayStamp(heads, tool)}, then start again`
     : `--assume ${heads[0] ?? "base"}`;
 }
 
-function sayStamp(heads: readonly string[]): string {
-  return `alembic stamp --purge ${heads.join(" ") || "base"}`;
+/** How a person records a version by hand. */
+function sayStamp(heads: readonly string[], tool: ToolName): string {
+  const names = heads.join(" ") || "base";
+  return tool === "alembic" ? `alembic stamp --purge ${names}` : `preflight run --assume ${names}`;
 }
 
 function refuse(outcome: Refusal["outcome"], reason: string, next: readonly string[]): Refusal {

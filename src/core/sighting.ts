@@ -1,11 +1,11 @@
-import { type Fact, factKey, isPremise, isSoft } from "./facts.ts";
+import { type Fact, factKey, isPremise, isSoft, schemaOf } from "./facts.ts";
 import type { OpenLedger } from "./ledger.ts";
 
 /** The live schema in the ledger's words. */
 export type Sighting = {
   /** Facts that the ledger knows from any state, hard and soft, by position. */
   readonly known: ReadonlySet<number>;
-  /** Hard facts that the ledger has never seen, premises aside. */
+  /** Hard facts that the ledger has never seen, premises and a platform's own aside. */
   readonly foreign: readonly Fact[];
   /** Kinds of the ledger's facts that cannot be compared on this server. */
   readonly ignored: ReadonlySet<number>;
@@ -15,11 +15,13 @@ export type Sighting = {
  * Recognises live facts by their spelling at bake time, by the spelling that dump and restore give
  * them, and with an extension's names in another schema.
  * @param serverVersion `server_version_num` of the live server
+ * @param platformSchemas schemas whose strange facts are a platform's
  */
 export function recognise(
   ledger: OpenLedger,
   facts: readonly Fact[],
   serverVersion: number,
+  platformSchemas: ReadonlySet<string>,
 ): Sighting {
   const comparesViews = textGroup(ledger.server) === textGroup(Math.floor(serverVersion / 10_000));
   const renames = extensionRenames(ledger, facts);
@@ -30,13 +32,17 @@ export function recognise(
     const position =
       ledger.positions.get(factKey(fact)) ?? ledger.positions.get(factKey(renamed(fact, renames)));
     if (position !== undefined) known.add(position);
-    else if (!isSoft(fact) && !isPremise(fact)) foreign.push(fact);
+    else if (!isSoft(fact) && !isPremise(fact) && !isPlatforms(fact)) foreign.push(fact);
   }
   const ignored = new Set<number>();
   if (!comparesViews)
     for (const [position, fact] of ledger.facts.entries())
       if (fact.kind === "viewdef") ignored.add(position);
   return { known, foreign, ignored };
+
+  function isPlatforms(fact: Fact): boolean {
+    return platformSchemas.has(schemaOf(fact) ?? "");
+  }
 }
 
 /** The schema `public` is there before any migration. */
@@ -57,18 +63,18 @@ function extensionRenames(ledger: OpenLedger, facts: readonly Fact[]): readonly 
   const baked = new Map<string, Set<string>>();
   for (const fact of ledger.facts)
     if (fact.kind === "extension")
-      baked.set(fact.object, (baked.get(fact.object) ?? new Set()).add(schemaOf(fact)));
+      baked.set(fact.object, (baked.get(fact.object) ?? new Set()).add(homeOf(fact)));
   const renames: Rename[] = [];
   for (const fact of facts) {
     const homes = fact.kind === "extension" ? baked.get(fact.object) : undefined;
     const [home] = homes ?? [];
-    if (home !== undefined && homes?.size === 1 && home !== schemaOf(fact))
-      renames.push({ from: schemaOf(fact), to: home });
+    if (home !== undefined && homes?.size === 1 && home !== homeOf(fact))
+      renames.push({ from: homeOf(fact), to: home });
   }
   return renames;
 }
 
-function schemaOf(extension: Fact): string {
+function homeOf(extension: Fact): string {
   return extension.definition.replace(/^SCHEMA /, "");
 }
 

@@ -2,6 +2,7 @@ import type { Difference } from "./difference.ts";
 import type { Fact } from "./facts.ts";
 import type { HistoryFault } from "./history.ts";
 import type { Identification } from "./identify.ts";
+import type { Progress } from "./migration.ts";
 
 /** What the diagnosis says: one member of a closed union, with its evidence. */
 export type Verdict =
@@ -11,6 +12,8 @@ export type Verdict =
       readonly kind: "behind";
       readonly heads: readonly string[];
       readonly pending: readonly string[];
+      /** Of `pending`: numbered below the newest applied one. */
+      readonly skipped: readonly string[];
       /** All tolerable. */
       readonly differences: readonly Difference[];
     })
@@ -19,6 +22,8 @@ export type Verdict =
       readonly kind: "mismatched";
       /** What the rows claim. */
       readonly claimed: readonly string[];
+      /** Older than that, and not claimed. */
+      readonly skipped: readonly string[];
       readonly identified: Finding;
       /** Data migrations that a stamp would skip (forwards) or repeat (backwards). */
       readonly dataMigrations: readonly string[];
@@ -46,6 +51,8 @@ export type Verdict =
       readonly kind: "drifted";
       readonly heads: readonly string[];
       readonly pending: readonly string[];
+      /** Of `pending`: numbered below the newest applied one. */
+      readonly skipped: readonly string[];
       readonly differences: readonly Difference[];
     })
   | (Seen & { readonly kind: "partial"; readonly left: Leftover })
@@ -73,7 +80,7 @@ export const verdictKinds = [
 ] as const satisfies readonly Verdict["kind"][];
 
 type Seen = {
-  /** The version rows, as they stand. */
+  /** The version rows, as they stand; of tools that record every file the newest one. */
   readonly recorded: readonly string[];
   /** Whether the schema was compared with the ledger. */
   readonly verified: boolean;
@@ -93,6 +100,23 @@ export type Finding =
 /** What a migration that stopped half-way left behind. */
 export type Leftover =
   | { readonly kind: "invalid-index"; readonly indexes: readonly Fact[] }
+  | {
+      /** It ran outside of a transaction, statement by statement, and did not end. */
+      readonly kind: "interrupted";
+      readonly progress: Progress;
+      /** Null: no file has this version. */
+      readonly file: string | null;
+      /** The file is no longer the one that began. */
+      readonly isEdited: boolean;
+      readonly indexes: readonly Fact[];
+      readonly pending: readonly string[];
+    }
+  | {
+      /** Another tool's table says that a migration did not end. */
+      readonly kind: "dirty";
+      readonly table: string;
+      readonly version: string;
+    }
   | {
       readonly kind: "half-done";
       readonly revision: string;

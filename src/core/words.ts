@@ -38,6 +38,8 @@ export function nameFact(fact: Fact): string {
 }
 
 export function describeDifference(difference: Difference): string {
+  if (difference.kind === "edited")
+    return `${difference.file} was edited after it was applied${difference.tolerable ? "; the schema is what it makes now" : ", and nothing proves that the schema is what it makes now"}`;
   const name = nameFact(difference.fact);
   switch (difference.kind) {
     case "missing":
@@ -58,7 +60,7 @@ export function describeChange({ kind, fact }: Change): string {
 export function describeFault(fault: HistoryFault): string {
   switch (fault.kind) {
     case "unreadable":
-      return `${fault.file}${fault.line === null ? "" : `:${fault.line}`}: ${fault.why}`;
+      return `${[fault.file, fault.line ?? [], fault.column ?? []].flat().join(":")}: ${fault.why}`;
     case "duplicate-id":
       return `revision ${fault.id} is in ${fault.files.length} files: ${fault.files.join(", ")}`;
     case "missing-parent":

@@ -7,6 +7,8 @@ import { isGiven } from "./sighting.ts";
 export type Replay = {
   /** `server_version_num`. */
   readonly serverVersion: number;
+  /** Schemas that stood in the database before the first migration; sorted. Their own facts are in no snapshot. */
+  readonly given: readonly string[];
   /** One for every head set that was passed; `heads` sorted. */
   readonly snapshots: readonly {
     readonly heads: readonly string[];
@@ -46,6 +48,7 @@ export function writeLedger(
   return {
     tool: history.tool,
     server: Math.floor(replay.serverVersion / 10_000),
+    given: replay.given,
     facts,
     states,
     revisions: new Map(

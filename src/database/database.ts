@@ -23,6 +23,8 @@ export type Database = {
   readonly place: string;
   /** Resolves when the connection is lost; never after `close`. */
   readonly lost: Promise<void>;
+  /** Who hears what the server says beside its answers, such as `NOTICE: …`; nobody at first. */
+  readonly onNotice: (listener: (text: string) => void) => void;
   /** Says goodbye and destroys the socket within 100 ms. Never rejects. */
   readonly close: () => Promise<void>;
 };
@@ -40,23 +42,32 @@ export type Login = {
 
 /** Logs in over a socket that expects a start-up message. On failure the socket is destroyed. */
 export async function openDatabase(socket: Socket, login: Login, place: string): Promise<Database> {
-  let closing = false;
+  let state: "open" | "lost" | "closing" = "open";
   let reportLoss = (): void => {};
+  let hear = (_text: string): void => {};
   const lost = new Promise<void>((resolve) => {
     reportLoss = () => {
-      if (!closing) resolve();
+      if (state === "closing") return;
+      state = "lost";
+      resolve();
     };
   });
   const sql = postgres(
-    driverOptions(handOver(socket, expectPostgres(socket)), login, () => reportLoss()),
+    driverOptions(handOver(socket, expectPostgres(socket)), login, {
+      onclose: () => reportLoss(),
+      onnotice: ({ severity, message }) => hear(`${severity}: ${message}`),
+    }),
   );
 
-  const queryAll = async (text: string): Promise<readonly (readonly Row[])[]> =>
-    rowSets(await sql.unsafe(text).simple());
+  const queryAll = async (text: string): Promise<readonly (readonly Row[])[]> => {
+    // The driver would try to connect again, and never answer.
+    if (state === "lost") throw new ConnectionFault("LOST");
+    return rowSets(await sql.unsafe(text).simple());
+  };
   const query = async <R extends Row>(text: string): Promise<readonly R[]> =>
     ((await queryAll(text))[0] ?? []) as readonly R[];
   const close = async (): Promise<void> => {
-    closing = true;
+    state = "closing";
     const closed = new Promise<void>((resolve) => {
       if (socket.destroyed) resolve();
       socket.once("close", () => resolve());
@@ -77,6 +88,9 @@ export async function openDatabase(socket: Socket, login: Login, place: string):
       session: { inRecovery, readOnly },
       place,
       lost,
+      onNotice: (listener) => {
+        hear = listener;
+      },
       close,
     };
   } catch (error) {
@@ -104,7 +118,7 @@ function handOver(socket: Socket, foundFault: () => ConnectionFault | null): () 
 function driverOptions(
   socket: () => Socket,
   login: Login,
-  onclose: () => void,
+  listeners: Pick<postgres.Options<{}>, "onclose" | "onnotice">,
 ): postgres.Options<{}> {
   const options = {
     socket,
@@ -134,8 +148,7 @@ function driverOptions(
     fetch_types: false,
     debug: false,
     publications: "",
-    onnotice: () => {},
-    onclose,
+    ...listeners,
   };
   return options as unknown as postgres.Options<{}>;
 }

@@ -1,3 +1,5 @@
+import { progressTable } from "./version-layouts.ts";
+
 /**
  * Where migration tools keep their records: THE table. None of these is ever a fact of a schema, and a
  * database that holds one is another tool's business too. Tables whose name contains `alembic_version`
@@ -9,6 +11,8 @@ export const knownVersionTables: readonly {
   readonly schema: string | null;
   readonly name: string;
 }[] = [
+  { tool: "Preflight", schema: null, name: "preflight_migrations" },
+  { tool: "Preflight", schema: null, name: progressTable },
   { tool: "Supabase", schema: "supabase_migrations", name: "schema_migrations" },
   { tool: "Supabase", schema: "supabase_migrations", name: "seed_files" },
   { tool: "Rails, golang-migrate, dbmate or Ecto", schema: null, name: "schema_migrations" },

@@ -1,9 +1,16 @@
 import { factsQuery, pinSettings } from "./facts.sql.ts";
 import type { FactsOptions } from "./facts.sql.ts";
+import { recordsEveryRevision } from "../core/claim.ts";
+import type { ToolName } from "../core/revision.ts";
 import { knownVersionTables } from "./known-tables.ts";
 import { quoteLiteral, quoteTextArray } from "./quote.ts";
+import { neighbourTables, progressTable, versionLayouts } from "./version-layouts.ts";
 
-export type VersionTableName = { readonly schema: string | null; readonly name: string };
+export type VersionTableName = {
+  readonly tool: ToolName;
+  readonly schema: string | null;
+  readonly name: string;
+};
 
 /**
  * One message, one round trip, no write. The version tables are read before and after the facts: a migration
@@ -20,6 +27,8 @@ export function lookMessage(
     readServer,
     pinSettings,
     readVersionTables(table),
+    readNeighbours(table),
+    readProgress(table),
     readOtherTools,
     readBuildingIndexes,
     `${factsQuery(facts)} SELECT k, o, n, d FROM facts;`,
@@ -56,26 +65,29 @@ SELECT pg_catalog.current_setting('server_version_num')::pg_catalog.int4 AS vers
         FROM pg_catalog.pg_namespace n) AS "canCreateIn";`;
 
 /**
- * Everything that is named like the version table or looks like Alembic's. The rows of a table that may not exist,
+ * Everything that is named like the version table or looks like the tool's. The rows of a table that may not exist,
  * or not be readable, are read inside the same statement: query_to_xml runs only where the CASE allows it, and
  * hexadecimal digits come out of the XML as they went in (this part of XML needs no libxml).
  * has_column_privilege is NULL for a missing column. A privilege list such as 'INSERT, UPDATE' means "any of".
  */
-function readVersionTables({ name }: VersionTableName): string {
+function readVersionTables({ tool, name }: VersionTableName): string {
+  const { version, digest, isAlsoOurs } = versionLayouts[tool];
+  const alsoOurs =
+    isAlsoOurs === null ? "" : `OR strpos(k.relname::text, ${quoteLiteral(isAlsoOurs)}) > 0`;
   return `
-SELECT c.schema, c.name, c.kind, c.has_column AS "hasColumn", c.may_read AS "mayRead", c.filtered, c.width,
+SELECT c.schema, c.name, c.kind, c.has_columns AS "hasColumns", c.may_read AS "mayRead", c.filtered, c.width,
        c.can_write AS "canWrite", c.owned,
-       CASE WHEN c.has_column AND c.may_read AND c.filled AND c.kind IN ('r', 'p', 'v', 'm') THEN
-         substring(query_to_xml(format(
-           'SELECT encode(convert_to(coalesce(json_agg(v ORDER BY v COLLATE "C"), ''[]'')::text, ''UTF8''), ''hex'') AS h'
-           ' FROM (SELECT version_num::text AS v FROM %I.%I) t', c.schema, c.name), true, true, '')::text
-           FROM '<h>([0-9a-f]*)</h>')
+       CASE WHEN c.has_columns AND c.may_read AND c.filled AND c.kind IN ('r', 'p', 'v', 'm') THEN
+         ${rowsAsHex(`format(
+           'SELECT ${version}::text AS v, %s AS d FROM %I.%I',
+           CASE WHEN c.has_digest THEN ${quoteLiteral(digest?.expression ?? "")} ELSE 'NULL::text' END, c.schema, c.name)`)}
        END AS rows
 FROM (
   SELECT n.nspname::text AS schema, k.relname::text AS name, k.relkind::text AS kind, k.relispopulated AS filled,
-         a.attnum IS NOT NULL AS has_column,
+         a.attnum IS NOT NULL ${digest?.isRequired === true ? "AND d.attnum IS NOT NULL" : ""} AS has_columns,
          has_schema_privilege(n.oid, 'USAGE') AND coalesce(has_column_privilege(k.oid, a.attnum, 'SELECT'),
                                                            has_table_privilege(k.oid, 'SELECT')) AS may_read,
+         coalesce(has_column_privilege(k.oid, d.attnum, 'SELECT'), false) AS has_digest,
          row_security_active(k.oid) AS filtered,
          CASE WHEN t.typname IN ('varchar', 'bpchar') AND a.atttypmod > 4 THEN a.atttypmod - 4 END AS width,
          has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(k.oid, 'INSERT')
@@ -83,13 +95,60 @@ FROM (
          pg_has_role(k.relowner, 'USAGE') AS owned
   FROM pg_class k
   JOIN pg_namespace n ON n.oid = k.relnamespace
-  LEFT JOIN pg_attribute a ON a.attrelid = k.oid AND a.attname = 'version_num' AND a.attnum > 0 AND NOT a.attisdropped
+  LEFT JOIN pg_attribute a ON a.attrelid = k.oid AND a.attname = ${quoteLiteral(version)} AND a.attnum > 0 AND NOT a.attisdropped
+  LEFT JOIN pg_attribute d ON d.attrelid = k.oid AND d.attname = ${quoteLiteral(digest?.column ?? "")} AND d.attnum > 0 AND NOT d.attisdropped
   LEFT JOIN pg_type t ON t.oid = a.atttypid
   WHERE k.relkind IN ('r', 'p', 'v', 'm', 'f')
-    AND (k.relname::text = ${quoteLiteral(name)} OR strpos(k.relname::text, 'alembic_version') > 0)
-    AND n.nspname <> ALL (ARRAY['pg_catalog', 'information_schema']::name[]) AND n.nspname !~ '^pg_(toast|temp_)'
+    AND (k.relname::text = ${quoteLiteral(name)} ${alsoOurs})
+    AND ${isUserSchema}
 ) c
 ORDER BY c.schema COLLATE "C", c.name COLLATE "C";`;
+}
+
+/** Tables of other tools that number their files too. Only where they can be evidence. */
+function readNeighbours({ tool, name }: VersionTableName): string {
+  if (tool !== "sql") return "SELECT FROM pg_class WHERE false;";
+  return `
+SELECT c.schema, c.name,
+       ${rowsAsHex("format('SELECT version::text AS v, %s AS d FROM %I.%I', CASE WHEN c.has_dirty THEN 'dirty::text' ELSE 'NULL::text' END, c.schema, c.name)")} AS rows
+FROM (
+  SELECT n.nspname::text AS schema, k.relname::text AS name,
+         EXISTS (SELECT FROM pg_attribute d WHERE d.attrelid = k.oid AND d.attname = 'dirty' AND NOT d.attisdropped) AS has_dirty
+  FROM pg_class k
+  JOIN pg_namespace n ON n.oid = k.relnamespace
+  JOIN pg_attribute a ON a.attrelid = k.oid AND a.attname = 'version' AND a.attnum > 0 AND NOT a.attisdropped
+  WHERE k.relkind IN ('r', 'p') AND k.relname::text = ANY (${quoteTextArray(neighbourTables)}) AND k.relname::text <> ${quoteLiteral(name)}
+    AND has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(k.oid, 'SELECT')
+    AND ${isUserSchema}
+) c
+ORDER BY c.schema COLLATE "C", c.name COLLATE "C";`;
+}
+
+/** Migrations that began and have not ended, of every version table. */
+function readProgress({ tool }: VersionTableName): string {
+  if (!recordsEveryRevision(tool)) return "SELECT FROM pg_class WHERE false;";
+  return `
+SELECT substring(query_to_xml(format(
+         'SELECT encode(convert_to(coalesce(json_agg(to_json(t)), ''[]'')::text, ''UTF8''), ''hex'') AS h FROM %I.%I t',
+         n.nspname, k.relname), true, true, '')::text FROM '<h>([0-9a-f]*)</h>') AS rows
+FROM pg_class k
+JOIN pg_namespace n ON n.oid = k.relnamespace
+WHERE k.relkind = 'r' AND k.relname::text = ${quoteLiteral(progressTable)}
+  AND has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(k.oid, 'SELECT') AND ${isUserSchema}
+ORDER BY n.nspname COLLATE "C";`;
+}
+
+const isUserSchema = `n.nspname <> ALL (ARRAY['pg_catalog', 'information_schema']::name[]) AND n.nspname !~ '^pg_(toast|temp_)'`;
+
+/**
+ * The rows of a query that is text, as hexadecimal UTF-8 of a JSON array of [v, d].
+ * @param query an SQL expression: a query with the columns v and d
+ */
+function rowsAsHex(query: string): string {
+  return `substring(query_to_xml(format(
+           'SELECT encode(convert_to(coalesce(json_agg(json_build_array(v, d) ORDER BY v COLLATE "C"), ''[]'')::text, ''UTF8''), ''hex'') AS h'
+           ' FROM (%s) t', ${query}), true, true, '')::text
+           FROM '<h>([0-9a-f]*)</h>')`;
 }
 
 const readOtherTools = `
@@ -99,7 +158,7 @@ FROM unnest(${quoteTextArray(knownVersionTables.map(({ tool }) => tool))},
             ${quoteTextArray(knownVersionTables.map(({ name }) => name))}) AS known (tool, schema, name)
 JOIN pg_class c ON c.relname::text = known.name AND c.relkind IN ('r', 'p')
 JOIN pg_namespace n ON n.oid = c.relnamespace AND known.schema IN ('', n.nspname::text)
-WHERE n.nspname !~ '^pg_(toast|temp_)'
+WHERE n.nspname !~ '^pg_(toast|temp_)' AND known.tool <> 'Preflight'
 ORDER BY n.nspname, c.relname, known.schema DESC;`;
 
 /**

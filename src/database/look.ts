@@ -1,4 +1,5 @@
 import type { Fact } from "../core/facts.ts";
+import type { Progress } from "../core/migration.ts";
 import type { Observation, Role, Server, VersionTable } from "../core/observation.ts";
 import { Busy } from "../core/outcome.ts";
 import type { Database, Row } from "./database.ts";
@@ -33,7 +34,7 @@ export async function look(db: Database, options: LookOptions): Promise<Observat
   const facts = { scope, ignoreRelations: [...ignoreRelations, versionTable] };
   const message = lookMessage(versionTable, facts, patience);
   return untilSteady(db, message, (answers) => {
-    const [servers, tables, tools, building, found, tablesAfter] = answers;
+    const [servers, tables, neighbours, progress, tools, building, found, tablesAfter] = answers;
     if (JSON.stringify(tables) !== JSON.stringify(tablesAfter)) return null;
     if (found === undefined || found.some(({ d }) => d === null)) return null;
     const { server, role, canCreateIn } = readServer(servers);
@@ -42,9 +43,15 @@ export async function look(db: Database, options: LookOptions): Promise<Observat
     const home = chosen?.schema ?? versionTable.schema ?? server.searchPath[0];
     return {
       server,
-      role: { ...role, canCreate: home !== undefined && canCreateIn[home] === true },
+      role: {
+        ...role,
+        // A schema that is not there yet is made with the table.
+        canCreate: home !== undefined && (canCreateIn[home] ?? role.canCreateSchema),
+      },
       versionTable: chosen,
       otherVersionTables: candidates.filter((one) => one !== chosen),
+      neighbours: readNeighbours(neighbours),
+      progress: chosen === null ? [] : readProgress(progress, chosen),
       otherTools: readTools(tools, chosen),
       facts: found.map(readFact),
       buildingIndexes: (building ?? []).map(({ index }) => String(index)),
@@ -136,14 +143,14 @@ type TableRow = {
   readonly schema: string;
   readonly name: string;
   readonly kind: string;
-  readonly hasColumn: boolean;
+  readonly hasColumns: boolean;
   readonly mayRead: boolean;
   /** Row security hides rows from this role, or may. */
   readonly filtered: boolean;
   readonly width: number | null;
   readonly canWrite: boolean;
   readonly owned: boolean;
-  /** Hexadecimal UTF-8 of a JSON array, sorted bytewise with nulls last. */
+  /** Hexadecimal UTF-8 of a JSON array of versions and digests, sorted bytewise by version with nulls last. */
   readonly rows: string | null;
 };
 
@@ -153,7 +160,12 @@ function readTables(rows: readonly Row[] | undefined): readonly VersionTable[] {
     return {
       schema: row.schema,
       name: row.name,
-      rows: unreadable === null ? parseRows(row.rows) : null,
+      rows: unreadable === null ? parseRows(row.rows).map(([version]) => version) : null,
+      digests: new Map(
+        parseRows(row.rows).flatMap(([version, digest]) =>
+          version === null || digest === null ? [] : [[version, digest]],
+        ),
+      ),
       unreadable,
       width: row.width,
       isTable: row.kind === "r" || row.kind === "p",
@@ -165,13 +177,53 @@ function readTables(rows: readonly Row[] | undefined): readonly VersionTable[] {
 
 function whyUnreadable(row: TableRow): VersionTable["unreadable"] {
   if (!row.mayRead) return "permission";
-  if (!row.hasColumn || row.rows === null) return "shape";
+  if (!row.hasColumns || row.rows === null) return "shape";
   // No rows behind row security: none there, or none for us. Nobody can tell.
   return row.filtered && parseRows(row.rows).length === 0 ? "permission" : null;
 }
 
-function parseRows(hex: string | null): readonly (string | null)[] {
-  return JSON.parse(Buffer.from(hex ?? "", "hex").toString("utf8")) as (string | null)[];
+function parseRows(
+  hex: string | null,
+): readonly (readonly [version: string | null, digest: string | null])[] {
+  return hex === null ? [] : (decode(hex) as [string | null, string | null][]);
+}
+
+function decode(hex: unknown): unknown {
+  return JSON.parse(Buffer.from(String(hex), "hex").toString("utf8"));
+}
+
+function readNeighbours(rows: readonly Row[] | undefined): Observation["neighbours"] {
+  const found = (rows ?? []) as readonly { schema: string; name: string; rows: string | null }[];
+  return found.map(({ schema, name, rows: hex }) => {
+    const versions = parseRows(hex);
+    return {
+      schema,
+      name,
+      rows: versions.flatMap(([version]) => version ?? []),
+      isDirty: versions.some(([, dirty]) => dirty === "true"),
+    };
+  });
+}
+
+type ProgressRow = Progress & { readonly version_table: string };
+
+function readProgress(
+  tables: readonly Row[] | undefined,
+  { schema, name }: VersionTable,
+): readonly Progress[] {
+  return (tables ?? [])
+    .flatMap(({ rows }) => decode(rows) as readonly ProgressRow[])
+    .filter((row) => row.version_table === `${schema}.${name}`)
+    .map(({ version, checksum, done, of, line, statement, state, error }) => ({
+      version,
+      checksum,
+      done,
+      of,
+      line,
+      statement,
+      state,
+      error,
+    }));
 }
 
 function chooseTable(

@@ -1,4 +1,6 @@
+import type { ToolName } from "../core/revision.ts";
 import { quoteIdentifier, quoteLiteral, quoteQualified, quoteTextArray } from "./quote.ts";
+import { versionLayouts } from "./version-layouts.ts";
 
 export type QualifiedTable = { readonly schema: string; readonly name: string };
 
@@ -10,7 +12,7 @@ SET LOCAL statement_timeout = '60s';
 SET LOCAL idle_in_transaction_session_timeout = 0`;
 
 /** Character for character what Alembic creates, wide enough. */
-export function createVersionTable(table: QualifiedTable, width: number): string {
+export function createAlembicTable(table: QualifiedTable, width: number): string {
   return `
 CREATE TABLE ${quoteQualified(table)} (
     version_num VARCHAR(${width}) NOT NULL,
@@ -23,16 +25,17 @@ export function lockVersionTable(table: QualifiedTable): string {
   return `LOCK TABLE ${quoteQualified(table)} IN SHARE ROW EXCLUSIVE MODE`;
 }
 
-export function readRows(table: QualifiedTable): string {
-  return `SELECT version_num::text AS row FROM ${quoteQualified(table)} ORDER BY version_num::text COLLATE "C"`;
+export function readRows(tool: ToolName, table: QualifiedTable): string {
+  const { version } = versionLayouts[tool];
+  return `SELECT ${version}::text AS row FROM ${quoteQualified(table)} ORDER BY ${version}::text COLLATE "C"`;
 }
 
 /** Characters that the column holds; NULL when unlimited. */
-export function readWidth(table: QualifiedTable): string {
+export function readWidth(tool: ToolName, table: QualifiedTable): string {
   return `
 SELECT CASE WHEN t.typname IN ('varchar', 'bpchar') AND a.atttypmod > 4 THEN a.atttypmod - 4 END AS width
 FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
-WHERE a.attrelid = ${quoteLiteral(quoteQualified(table))}::regclass AND a.attname = 'version_num'`;
+WHERE a.attrelid = ${quoteLiteral(quoteQualified(table))}::regclass AND a.attname = ${quoteLiteral(versionLayouts[tool].version)}`;
 }
 
 export function widenColumn(table: QualifiedTable, width: number): string {
@@ -40,7 +43,7 @@ export function widenColumn(table: QualifiedTable, width: number): string {
 }
 
 /** Leaves exactly one row for each wanted value, also in a table without a primary key. */
-export function writeRows(table: QualifiedTable, rows: readonly string[]): string {
+export function writeHeads(table: QualifiedTable, rows: readonly string[]): string {
   const name = quoteQualified(table);
   const wanted = quoteTextArray(rows);
   return `

@@ -1,18 +1,22 @@
+import type { VersionRow } from "../core/migration.ts";
 import { CannotJudge } from "../core/outcome.ts";
+import type { ToolName } from "../core/revision.ts";
 import type { Database, Row } from "./database.ts";
 import { cannotGoOn, codeOf } from "./errors.ts";
 import {
   beginStamp,
-  createVersionTable,
+  createAlembicTable,
   lockVersionTable,
+  type QualifiedTable,
   readRows,
   readWidth,
   widenColumn,
-  writeRows,
+  writeHeads,
 } from "./stamp.sql.ts";
-import type { QualifiedTable } from "./stamp.sql.ts";
+import { createVersionTable, deleteVersionRows, insertVersionRow } from "./version-table.sql.ts";
 
 export type StampOptions = {
+  readonly tool: ToolName;
   readonly table: QualifiedTable;
   /** False: the table is created, and it is a conflict when it is there by now. */
   readonly exists: boolean;
@@ -20,7 +24,10 @@ export type StampOptions = {
   readonly basis: readonly (string | null)[];
   /** What shall stand there. The same as `basis` to create or widen only. */
   readonly rows: readonly string[];
-  /** Characters that the column must hold; at least 32 and the longest row count in any case. */
+  /** What else a new row holds, where the tool's rows hold more than a version. */
+  readonly files: ReadonlyMap<string, VersionRow>;
+  readonly runId: string;
+  /** Characters that Alembic's column must hold; at least 32 and the longest row count in any case. */
   readonly width: number;
 };
 
@@ -36,24 +43,21 @@ export type Stamped = {
  * Throws CannotJudge: `temporary` when they are not, `permission`, `verify-failed` when the rows do not read back as written.
  */
 export async function stamp(db: Database, options: StampOptions): Promise<Stamped> {
-  const { table, exists, basis, rows } = options;
+  const { tool, table, exists, basis, rows } = options;
   const width = Math.max(32, options.width, ...rows.map((row) => Array.from(row).length));
   try {
-    const opening = [
-      beginStamp,
-      ...(exists ? [] : [createVersionTable(table, width)]),
-      lockVersionTable(table),
-    ];
-    const answers = await db.queryAll([...opening, readRows(table), readWidth(table)].join(";\n"));
+    const opening = [beginStamp, ...create(options, width), lockVersionTable(table)];
+    const reading = [readRows(tool, table), readWidth(tool, table)];
+    const answers = await db.queryAll([...opening, ...reading].join(";\n"));
     const before = rowsOf(answers[0]);
     if (!sameRows(before, basis)) throw rowsChanged(table, basis, before);
 
     const present = answers[1]?.[0]?.["width"];
-    const widened = typeof present === "number" && present < width;
+    const widened = tool === "alembic" && typeof present === "number" && present < width;
     const writing = [
       ...(widened ? [widenColumn(table, width)] : []),
-      writeRows(table, rows),
-      readRows(table),
+      ...write(options, before),
+      readRows(tool, table),
     ];
     const written = await db.query(writing.join(";\n"));
     if (!sameRows(rowsOf(written), [...new Set(rows)])) throw notWritten(table);
@@ -64,6 +68,25 @@ export async function stamp(db: Database, options: StampOptions): Promise<Stampe
     await db.query("ROLLBACK").catch(() => {});
     throw judge(error, options);
   }
+}
+
+/** Tables that Supabase's tool made long ago lack columns. */
+function create({ tool, table, exists }: StampOptions, width: number): readonly string[] {
+  if (tool === "alembic") return exists ? [] : [createAlembicTable(table, width)];
+  return exists && tool === "sql" ? [] : [createVersionTable(tool, table)];
+}
+
+function write(
+  { tool, table, rows, files, runId }: StampOptions,
+  before: readonly (string | null)[],
+): readonly string[] {
+  if (tool === "alembic") return [writeHeads(table, rows)];
+  const gone = before.flatMap((row) => (row === null || rows.includes(row) ? [] : [row]));
+  const fresh = rows.flatMap((row) => (before.includes(row) ? [] : (files.get(row) ?? [])));
+  return [
+    ...(gone.length === 0 ? [] : [deleteVersionRows(table, gone)]),
+    ...fresh.map((row) => insertVersionRow(tool, table, row, { runId, durationMs: null })),
+  ];
 }
 
 function rowsOf(answer: readonly Row[] | undefined): readonly (string | null)[] {

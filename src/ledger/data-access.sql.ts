@@ -1,15 +1,13 @@
-import { quoteText, quoteVersionTable, type VersionTableName } from "./quote.ts";
-
 /**
  * Which tables were read: scans counted since the last boundary, without those that DDL did itself.
  * What this backend has handed to the shared statistics and what it still holds add up to a number
  * that never falls, whenever it hands over (exact from PostgreSQL 15 on). Tables and indexes are
  * counted apart, because a dropped index takes its count along. Between calls the counts stand in a
  * session setting: before DDL nothing may be written, since DROP INDEX CONCURRENTLY refuses to run
- * in a transaction that already has an id.
+ * in a transaction that already has an id. Where DISCARD ALL emptied it, the counts of the last
+ * movement hold.
  */
-export function scansSql(versionTable: VersionTableName): string {
-  return `
+export const scansSql = `
 CREATE FUNCTION __preflight_bake.count_scans(OUT scanned oid, OUT relation text, OUT scans bigint)
   RETURNS SETOF record LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
   WITH user_table AS (
@@ -17,7 +15,7 @@ CREATE FUNCTION __preflight_bake.count_scans(OUT scanned oid, OUT relation text,
     FROM pg_class c JOIN pg_namespace s ON s.oid = c.relnamespace
     WHERE c.relkind IN ('r', 'm') AND c.relpersistence <> 't'
       AND s.nspname NOT IN ('pg_catalog', 'information_schema', '__preflight_bake') AND s.nspname !~ '^pg_toast'
-      AND c.oid <> ${quoteText(quoteVersionTable(versionTable))}::regclass),
+      AND (s.nspname, c.relname) NOT IN (SELECT * FROM __preflight_bake.own_table)),
   counted AS (
     SELECT oid AS scanned, relation FROM user_table
     UNION ALL
@@ -26,11 +24,18 @@ CREATE FUNCTION __preflight_bake.count_scans(OUT scanned oid, OUT relation text,
   FROM counted, LATERAL (SELECT pg_stat_get_numscans(scanned) + pg_stat_get_xact_numscans(scanned)) AS n(scans)
   WHERE scans > 0
 $$;
+CREATE TABLE __preflight_bake.last_scans AS                -- at the last movement
+  SELECT coalesce(jsonb_object_agg(scanned, scans), '{}') AS counts FROM __preflight_bake.count_scans();
+CREATE FUNCTION __preflight_bake.scan_state() RETURNS jsonb
+  LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+  SELECT coalesce(nullif(current_setting('preflight_bake.scans', true), '')::jsonb,
+                  (SELECT jsonb_build_object('counts', counts, 'reads', '[]'::jsonb) FROM __preflight_bake.last_scans))
+$$;
 -- Keeps the tables read since the last call, and starts to count anew.
 CREATE FUNCTION __preflight_bake.note_reads() RETURNS void
   LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-  v_state jsonb := coalesce(nullif(current_setting('preflight_bake.scans', true), ''), '{"counts": {}, "reads": []}');
+  v_state jsonb := __preflight_bake.scan_state();
 BEGIN
   PERFORM set_config('preflight_bake.scans', (
     SELECT jsonb_build_object(
@@ -44,7 +49,7 @@ END $$;
 CREATE FUNCTION __preflight_bake.skip_scans(keep_reads boolean) RETURNS void
   LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-  v_state jsonb := coalesce(nullif(current_setting('preflight_bake.scans', true), ''), '{"counts": {}, "reads": []}');
+  v_state jsonb := __preflight_bake.scan_state();
 BEGIN
   PERFORM set_config('preflight_bake.scans', (
     SELECT jsonb_build_object(
@@ -62,11 +67,10 @@ BEGIN
   IF pg_catalog.current_setting('preflight_bake.inside', true) = 'on' THEN RETURN; END IF;
   PERFORM __preflight_bake.skip_scans(true);
 END $$`;
-}
 
 /**
- * Which tables were written: a statement-level trigger on every new table, so that an UPDATE of no
- * rows is seen too. It must survive DISABLE TRIGGER and session_replication_role = replica.
+ * Which tables were written: a statement-level trigger on every table, so that an UPDATE of no rows
+ * is seen too. It must survive DISABLE TRIGGER and session_replication_role = replica.
  */
 export const writesSql = `
 CREATE FUNCTION __preflight_bake.note_write() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
@@ -74,24 +78,30 @@ BEGIN
   INSERT INTO __preflight_bake.written VALUES (pg_catalog.format('%I.%I', TG_TABLE_SCHEMA, TG_TABLE_NAME), TG_OP);
   RETURN NULL;
 END $$;
+-- What happens to the runner's notes of its progress is no one's data, but tells of a transaction that ends.
+CREATE FUNCTION __preflight_bake.watch(p_schema name, p_table name) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  EXECUTE format('CREATE TRIGGER __preflight_bake AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON %I.%I '
+                 'FOR EACH STATEMENT EXECUTE FUNCTION __preflight_bake.%I()', p_schema, p_table,
+                 CASE WHEN (p_schema, p_table) IN (SELECT * FROM __preflight_bake.own_table) THEN 'note_roles' ELSE 'note_write' END);
+  EXECUTE format('ALTER TABLE %I.%I ENABLE ALWAYS TRIGGER __preflight_bake', p_schema, p_table);
+END $$;
 CREATE FUNCTION __preflight_bake.attach_triggers() RETURNS void LANGUAGE plpgsql SECURITY DEFINER
   SET search_path = pg_catalog, pg_temp SET client_min_messages = error
   SET session_replication_role = replica SET preflight_bake.inside = 'on' AS $$
 DECLARE r record;
 BEGIN
   FOR r IN
-    SELECT c.oid::regclass AS relation, format('%I.%I', s.nspname, c.relname) AS name, e.command_tag
+    SELECT s.nspname, c.relname, e.command_tag
     FROM pg_event_trigger_ddl_commands() e
     JOIN pg_class c ON c.oid = e.objid JOIN pg_namespace s ON s.oid = c.relnamespace
     WHERE e.classid = 'pg_class'::regclass AND e.command_tag IN ('CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO')
       AND NOT e.in_extension AND c.relkind IN ('r', 'p') AND c.relpersistence <> 't'
       AND NOT EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = c.oid AND g.tgname = '__preflight_bake')
   LOOP
-    EXECUTE format('CREATE TRIGGER __preflight_bake AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON %s '
-                   'FOR EACH STATEMENT EXECUTE FUNCTION __preflight_bake.note_write()', r.relation);
-    EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER __preflight_bake', r.relation);
+    PERFORM __preflight_bake.watch(r.nspname, r.relname);
     IF r.command_tag <> 'CREATE TABLE' THEN
-      INSERT INTO __preflight_bake.written VALUES (r.name, 'CREATE TABLE AS');
+      INSERT INTO __preflight_bake.written VALUES (format('%I.%I', r.nspname, r.relname), 'CREATE TABLE AS');
     END IF;
   END LOOP;
   FOR r IN
@@ -106,6 +116,16 @@ BEGIN
   IF pg_catalog.current_setting('preflight_bake.inside', true) = 'on' THEN RETURN; END IF;
   PERFORM __preflight_bake.attach_triggers();
 END $$`;
+
+/** Tables that were there before the first migration; an extension's are its own business. */
+export const watchGivenTablesSql = `
+SELECT __preflight_bake.watch(s.nspname, c.relname)
+FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace s ON s.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't'
+  AND s.nspname NOT IN ('pg_catalog', 'information_schema', '__preflight_bake')
+  AND NOT EXISTS (SELECT FROM pg_catalog.pg_trigger g WHERE g.tgrelid = c.oid AND g.tgname = '__preflight_bake')
+  AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
+                  WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')`;
 
 /** Commands that scan tables themselves, or take a table's counts along when they drop it. */
 const scanningTags = [

@@ -2,9 +2,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { CannotJudge } from "../core/outcome.ts";
 import { bakeSchema } from "./instrument.sql.ts";
 import { quoteVersionTable, type VersionTableName } from "./quote.ts";
-import type { ReplayPlan } from "./replay-once.ts";
 import { describeEnd, runCommand } from "./run-command.ts";
 import type { ScratchDatabase } from "./scratch.ts";
+import type { CommandUpgrade, UpgradeContext } from "./upgrade.ts";
 
 /**
  * Runs the child's read-only `current` and requires that this database saw it read the version
@@ -12,15 +12,16 @@ import type { ScratchDatabase } from "./scratch.ts";
  * @throws CannotJudge `config`
  */
 export async function proveAddress(
-  plan: ReplayPlan,
+  upgrade: CommandUpgrade,
+  context: UpgradeContext,
   database: ScratchDatabase,
   env: Readonly<Record<string, string>>,
 ): Promise<void> {
-  const { commands, versionTable, signal } = plan;
+  const { versionTable, signal } = context;
   const before = await timesRead(database, versionTable);
-  const end = await runCommand(plan, commands.current, env);
+  const end = await runCommand(upgrade, context, upgrade.current, env);
   const heard = await hears(database, versionTable, before, signal);
-  const command = commands.current.join(" ");
+  const command = upgrade.current.join(" ");
   const lines = end.lastLines.map((line) => `\n${line}`).join("");
   if (!end.succeeded)
     throw new CannotJudge(

@@ -13,6 +13,8 @@ export type ReplayedHistory = {
   readonly revisions: ReadonlyMap<string, DataAccess>;
   /** Second spellings that dump and restore would give a fact. */
   readonly aliases: readonly { readonly fact: Fact; readonly definition: string }[];
+  /** Schemas that a prelude made; sorted. */
+  readonly givenSchemas: readonly string[];
   /** Revisions that cannot be applied with their ancestors alone: they lean on another branch without saying so. */
   readonly unreachable: readonly string[];
   readonly replays: number;
@@ -47,6 +49,7 @@ export async function replayHistory(plan: ReplayPlan): Promise<ReplayedHistory> 
       snapshots,
       revisions,
       aliases: sortAliases([...first.aliases, ...second.aliases]),
+      givenSchemas: [...first.givenSchemas].sort(),
       unreachable: [...first.unreachable].sort(),
       replays: first.replays + second.replays,
     };
@@ -59,7 +62,10 @@ export async function replayHistory(plan: ReplayPlan): Promise<ReplayedHistory> 
 
 /** A migration that walks through a Python set differs from run to run: here it must show. */
 function withOtherHashSeed(plan: ReplayPlan): ReplayPlan {
-  return { ...plan, environment: { PYTHONHASHSEED: "1", ...plan.environment } };
+  const { upgrade } = plan;
+  if (upgrade.kind === "native") return plan;
+  const environment = { PYTHONHASHSEED: "1", ...upgrade.environment };
+  return { ...plan, upgrade: { ...upgrade, environment } };
 }
 
 /** All states that one pass went through. */
@@ -74,6 +80,7 @@ type Pass = {
   >;
   readonly access: Map<string, { readonly writes: Set<string>; readonly reads: Set<string> }>;
   readonly aliases: Map<string, { readonly fact: Fact; readonly definition: string }>;
+  readonly givenSchemas: Set<string>;
   readonly unreachable: Set<string>;
   replays: number;
 };
@@ -84,6 +91,7 @@ async function replayAll(plan: ReplayPlan, prove: boolean): Promise<Pass> {
     states: new Map(),
     access: new Map(),
     aliases: new Map(),
+    givenSchemas: new Set(),
     unreachable: new Set(),
     replays: 0,
   };
@@ -128,6 +136,7 @@ function keep(pass: Pass, replay: Replay): void {
     for (const read of reads) seen.reads.add(read);
   }
   for (const [key, alias] of replay.aliases) pass.aliases.set(key, alias);
+  for (const schema of replay.givenSchemas) pass.givenSchemas.add(schema);
 }
 
 /** States that only one of the two passed through depend on chance, and are left out. */

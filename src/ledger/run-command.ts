@@ -16,20 +16,15 @@ export type ChildReport = {
 
 /** Runs one of the tool's commands to its end, without a time limit; its lines go to the log. */
 export async function runCommand(
-  plan: {
-    readonly runChild: RunChild;
-    readonly commands: { readonly cwd: string };
-    readonly signal: AbortSignal;
-    readonly log: Log;
-  },
+  { runChild, cwd }: { readonly runChild: RunChild; readonly cwd: string },
+  { signal, log }: { readonly signal: AbortSignal; readonly log: Log },
   argv: readonly string[],
   env: Readonly<Record<string, string>>,
 ): Promise<ChildReport> {
-  const { runChild, commands, signal, log } = plan;
   const lastLines: string[] = [];
   signal.throwIfAborted();
   const end = await runChild(argv, {
-    cwd: commands.cwd,
+    cwd,
     env,
     timeout: null,
     abort: signal,

@@ -5,7 +5,9 @@ import type { Connection } from "../settings/connection.ts";
 import { type DatabaseAddress, databaseVariables } from "./child-environment.ts";
 import { findPostgres } from "./find-postgres.ts";
 import { serverUser } from "./os-user.ts";
+import { type Prelude, runPreludes } from "./run-prelude.ts";
 import { connect, inspectServer, oldestMajor } from "./scratch-server.ts";
+import { dropRoles, listMigratedRoles, listRoles } from "./server-roles.ts";
 import { startPostgres } from "./start-postgres.ts";
 
 /** A PostgreSQL server on which histories are replayed, in databases of our own. */
@@ -20,6 +22,7 @@ export type Scratch = {
 
 export type ScratchDatabase = {
   readonly name: string;
+  readonly address: DatabaseAddress;
   /** DATABASE_URL, POSTGRES_* and PG* for a child process. */
   readonly env: Readonly<Record<string, string>>;
   /** One connection as a superuser; ended by `drop`. */
@@ -36,6 +39,7 @@ export type Log = (message: string, fields?: Readonly<Record<string, unknown>>) 
  * @param options.searchFrom directories from which `node_modules` are looked for upwards
  * @param options.path the PATH on which the server's programs are looked for
  * @param options.scheme of the URLs in `env`, for drivers such as `postgresql+asyncpg`
+ * @param options.preludes run on every database before it is handed out
  * @throws CannotJudge `missing-input` (no server found), `permission`, `unavailable` or `config`
  */
 export async function openScratch(options: {
@@ -43,10 +47,11 @@ export async function openScratch(options: {
   readonly searchFrom: readonly string[];
   readonly path: string;
   readonly scheme?: string;
+  readonly preludes: readonly Prelude[];
   readonly signal: AbortSignal;
   readonly log: Log;
 }): Promise<Scratch> {
-  const { url, signal, log, scheme = "postgresql" } = options;
+  const { url, signal, log } = options;
   const { kind, address, stop } = url === null ? await ownServer(options) : givenServer(url);
   const admin = connect(address);
   const databases = new Map<string, ScratchDatabase>();
@@ -64,25 +69,7 @@ export async function openScratch(options: {
       close,
       createDatabase: async () => {
         signal.throwIfAborted();
-        const name = `preflight_bake_${randomBytes(8).toString("hex")}`;
-        const roles = kind === "url" ? null : new Set(await roleNames(admin));
-        await admin.unsafe(createDatabaseSql(name));
-        await admin.unsafe(`ALTER DATABASE ${name} SET track_counts = on`);
-        const place = { ...address, database: name };
-        const sql = connect(place);
-        const drop = async (): Promise<void> => {
-          databases.delete(name);
-          const ours = roles === null ? await rolesMadeHere(sql) : null;
-          await sql.end({ timeout: 1 });
-          await admin.unsafe(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`);
-          await dropRoles(
-            admin,
-            ours ?? (await roleNames(admin)).filter((role) => roles?.has(role) === false),
-          );
-        };
-        const database = { name, env: databaseVariables(place, scheme), sql, drop };
-        databases.set(name, database);
-        return database;
+        return await makeDatabase({ kind, address, admin, databases, ...options });
       },
     };
   } catch (error) {
@@ -127,32 +114,44 @@ function givenServer(url: Connection): Server {
   return { kind: "url", address, stop: async () => {} };
 }
 
+async function makeDatabase(options: {
+  readonly kind: Scratch["kind"];
+  readonly address: DatabaseAddress;
+  readonly admin: postgres.Sql;
+  /** Those that are to be dropped at last: a prelude may fail. */
+  readonly databases: Map<string, ScratchDatabase>;
+  readonly preludes: readonly Prelude[];
+  readonly scheme?: string;
+  readonly log: Log;
+}): Promise<ScratchDatabase> {
+  const { kind, admin, databases, preludes, scheme = "postgresql", log } = options;
+  const name = `preflight_bake_${randomBytes(8).toString("hex")}`;
+  const before = new Set(await listRoles(admin));
+  let afterPreludes: readonly number[] = [];
+  await admin.unsafe(createDatabaseSql(name));
+  await admin.unsafe(`ALTER DATABASE ${name} SET track_counts = on`);
+  const address = { ...options.address, database: name };
+  const sql = connect(address);
+  const drop = async (): Promise<void> => {
+    databases.delete(name);
+    // A given server is others' too, who make roles of their own meanwhile.
+    const seen = kind === "url" ? [...afterPreludes, ...(await listMigratedRoles(sql))] : null;
+    await sql.end({ timeout: 1 });
+    await admin.unsafe(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`);
+    const ours = (seen ?? (await listRoles(admin))).filter((role) => !before.has(role));
+    await dropRoles(admin, ours, log);
+  };
+  const database = { name, address, env: databaseVariables(address, scheme), sql, drop };
+  databases.set(name, database);
+  await runPreludes(address, preludes).finally(async () => {
+    afterPreludes = await listRoles(admin);
+  });
+  return database;
+}
+
 /** Plain and the same everywhere, whatever the server's administrator put into template1. */
 function createDatabaseSql(name: string): string {
   return `CREATE DATABASE ${name} TEMPLATE template0 ENCODING 'UTF8' LOCALE_PROVIDER libc LC_COLLATE 'C' LC_CTYPE 'C'`;
-}
-
-async function roleNames(admin: postgres.Sql): Promise<readonly string[]> {
-  const rows = await admin<
-    { rolname: string }[]
-  >`SELECT rolname FROM pg_catalog.pg_roles ORDER BY 1`;
-  return rows.map((row) => row.rolname);
-}
-
-/** On a server that others use too: only the roles that the very transactions of our replay made. */
-async function rolesMadeHere(sql: postgres.Sql): Promise<readonly string[]> {
-  const [prepared] =
-    await sql`SELECT FROM pg_catalog.pg_class WHERE oid = to_regclass('__preflight_bake.movement')`;
-  if (prepared === undefined) return [];
-  const rows = await sql<{ rolname: string }[]>`
-    SELECT rolname FROM pg_catalog.pg_authid
-    WHERE xmin::text IN (SELECT xmin::text FROM __preflight_bake.movement) ORDER BY 1`;
-  return rows.map((row) => row.rolname);
-}
-
-/** Roles belong to the whole server: what one replay created would be in the way of the next. */
-async function dropRoles(admin: postgres.Sql, roles: readonly string[]): Promise<void> {
-  for (const role of roles) await admin`DROP ROLE ${admin(role)}`;
 }
 
 async function closeAll(

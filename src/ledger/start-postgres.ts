@@ -9,6 +9,7 @@ import { CannotJudge } from "../core/outcome.ts";
 import type { PostgresPrograms } from "./find-postgres.ts";
 import type { OsUser } from "./os-user.ts";
 import { makeReachable } from "./reachable.ts";
+import { watchOver } from "./watchdog.ts";
 
 /** A PostgreSQL server of our own that forgets everything. */
 export type OwnServer = {
@@ -33,8 +34,10 @@ export async function startPostgres(
   const directory = await mkdtemp(join(tmpdir(), "preflight-bake-"));
   const password = randomBytes(16).toString("hex");
   let server: ChildProcess | null = null;
+  let stopWatching = (): void => {};
   let stopped: Promise<void> | null = null;
   const stop = (): Promise<void> => {
+    stopWatching();
     stopped ??= endProcess(server).then(() => rm(directory, { recursive: true, force: true }));
     return stopped;
   };
@@ -53,8 +56,10 @@ export async function startPostgres(
       const port = await freePort();
       const start = await startServer(programs, directory, port, runAs, signal);
       server = start.server;
-      if (start.failure === null)
-        return { host: "127.0.0.1", port, user: "preflight", password, stop };
+      if (start.failure === null) {
+        stopWatching = watchOver(server.pid!, directory);
+        return { host: "127.0.0.1", port, user: superuser, password, stop };
+      }
       await endProcess(server);
       if (attempt === 3 || !/could not bind|already in use/i.test(start.failure))
         throw unusable(programs, "postgres", start.failure);
@@ -65,22 +70,16 @@ export async function startPostgres(
   }
 }
 
+/** Dumped schemas give everything to this role. */
+const superuser = "postgres";
+
 async function makeCluster(
   programs: PostgresPrograms,
   directory: string,
   runAs: OsUser | null,
   signal: AbortSignal,
 ): Promise<void> {
-  const options = [
-    "--no-sync",
-    "-E",
-    "UTF8",
-    "--locale=C",
-    "-U",
-    "preflight",
-    "-A",
-    "scram-sha-256",
-  ];
+  const options = ["--no-sync", "-E", "UTF8", "--locale=C", "-U", superuser, "-A", "scram-sha-256"];
   const files = ["--pwfile", join(directory, "password"), "-D", join(directory, "data")];
   const { child, output } = run(programs, "initdb", [...options, ...files], directory, runAs);
   const stop = (): void => void child.kill("SIGKILL");

@@ -81,7 +81,11 @@ const commands: Readonly<Record<CommandName, { usage: string; about: string }>> 
   },
   audit: {
     usage: "preflight audit [flags]",
-    about: "no database: say what is wrong with the migrations",
+    about: "no database: say what is wrong with the migrations, and what is dangerous in them",
+  },
+  new: {
+    usage: "preflight new NAME [flags]",
+    about: "no database: write the next file of a sql or supabase history, with its header",
   },
 };
 
@@ -97,7 +101,10 @@ ${columns(list)}`;
 
 function describeFlag(flag: string, row: SettingRow, command: CommandName | null): Row {
   const standard = isPlainFlag(row) || row.default === null ? "" : ` (default ${row.default})`;
-  const owners = command === null && row.commands.length < 4 ? ` (${row.commands.join(", ")})` : "";
+  const owners =
+    command === null && row.commands.length < Object.keys(commands).length
+      ? ` (${row.commands.join(", ")})`
+      : "";
   return [spell(flag, row), `${row.about}${standard}${owners} [${row.variable}]`];
 }
 

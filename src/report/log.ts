@@ -7,6 +7,8 @@ export type LogEvent = {
   /** A stable name, such as `lock.waiting`. */
   readonly event: string;
   readonly msg: string;
+  /** Of interest only while it lasts: a terminal shows it until the next event; no log keeps it. */
+  readonly live?: boolean;
   readonly [field: string]: unknown;
 };
 
@@ -22,11 +24,15 @@ export function openLog(options: {
 }): Log {
   const { verbose, isTerminal, runId, write, redact } = options;
   const level = verbose ? "debug" : "info";
-  if (isTerminal)
+  if (isTerminal) {
+    let erase = "";
     return (event) => {
-      if (event.level !== "debug" || verbose)
-        write(`${asText({ ...event, msg: redact(event.msg) })}\n`);
+      if (event.level === "debug" && !verbose) return;
+      const text = asText({ ...event, msg: redact(event.msg) });
+      write(`${erase}${text}${event.live === true ? "" : "\n"}`);
+      erase = event.live === true ? eraseLine : "";
     };
+  }
   const logger = pino(
     {
       level,
@@ -37,11 +43,14 @@ export function openLog(options: {
     { write },
   );
   return (event) => {
-    const { level: severity, event: name, ...rest } = event;
+    const { level: severity, event: name, live, ...rest } = event;
+    if (live === true) return;
     const { msg, ...fields } = redact(rest);
     logger[severity]({ event: name, ...fields }, msg);
   };
 }
+
+const eraseLine = "\r\u001b[2K";
 
 function asText({ level, msg }: LogEvent): string {
   const mark = { debug: "·", info: "▸", warn: "!", error: "✗" }[level];

@@ -13,7 +13,10 @@ export const verdictLine = z
     outcome: z.enum(Object.keys(outcomes) as [Outcome, ...Outcome[]]),
     exit: z.int().min(0).max(255),
     tool: z.enum(["alembic", "sql", "supabase"]).nullable(),
-    recorded: z.array(z.string()).nullable().describe("the version rows seen at first"),
+    recorded: z
+      .array(z.string())
+      .nullable()
+      .describe("the version rows seen at first; of sql and supabase the newest"),
     proven: z
       .array(z.string())
       .nullable()
@@ -33,6 +36,12 @@ export const verdictLine = z
       )
       .describe("what was done; by check: what run would do"),
     recordedAfter: z.array(z.string()).nullable().describe("the version rows at the end"),
+    withoutFile: z
+      .array(z.string())
+      .describe("sql and supabase: applied versions, older than the newest, that have no file"),
+    skipped: z
+      .array(z.string())
+      .describe("sql and supabase: files numbered below the newest applied one, and not applied"),
     ledger: z.enum(["verified", "absent", "stale"]).nullable(),
     drift: z.object({ missing: z.int(), changed: z.int(), extra: z.int() }),
     reason: z.string().nullable().describe("what was seen and what it means, when not ready"),
@@ -68,6 +77,8 @@ function shorten(line: VerdictLine, most: number): VerdictLine {
     recorded: line.recorded && few(line.recorded),
     recordedAfter: line.recordedAfter && few(line.recordedAfter),
     proven: line.proven && few(line.proven),
+    withoutFile: few(line.withoutFile),
+    skipped: few(line.skipped),
     actions: line.actions.map((action) => {
       switch (action.kind) {
         case "stamp":

@@ -15,11 +15,19 @@ export type Arguments =
       readonly flags: ReadonlyMap<Flag, string>;
       /** The words after `--`. */
       readonly exec: readonly string[];
+      /** The word after `new`, as typed; null: there is none, or the command takes none. */
+      readonly name: string | null;
       /** Usage faults, all of them. */
       readonly faults: readonly string[];
     };
 
-const commandNames = ["run", "check", "bake", "audit"] as const satisfies readonly CommandName[];
+const commandNames = [
+  "run",
+  "check",
+  "bake",
+  "audit",
+  "new",
+] as const satisfies readonly CommandName[];
 
 /**
  * Read argv, without the program's own name. `parseArgs` would stop at the first fault in strict mode,
@@ -40,8 +48,9 @@ export function parseArguments(argv: readonly string[]): Arguments {
 
   const flags = new Map<Flag, string>();
   const faults: string[] = [];
-  const [first, ...more] = strays;
+  const [first, ...words] = strays;
   const command = first === undefined ? "run" : (typed ?? null);
+  const [name, more] = command === "new" ? [words[0], words.slice(1)] : [undefined, words];
   if (command === null && first !== undefined) faults.push(describeUnknownCommand(first));
   if (command !== null && more.length > 0) faults.push(describeStrays(more));
   for (const token of given) {
@@ -56,7 +65,7 @@ export function parseArguments(argv: readonly string[]): Arguments {
   if (exec.length > 0 && command !== null && command !== "run") {
     faults.push(`preflight ${command} starts no command: leave out -- and what follows`);
   }
-  return { kind: "arguments", command, flags, exec, faults };
+  return { kind: "arguments", command, flags, exec, name: name?.value ?? null, faults };
 }
 
 const options = {

@@ -32,7 +32,7 @@ export function readSettings(
   if (checkOnly && line.exec.length > 0) {
     usage.push("--check-only starts no command: leave out -- and what follows");
   }
-
+  const name = command === "new" ? readName(line.name, usage) : null;
   const values = readValues(command, line.flags, env, findings);
   const needsDatabase = command === "run" || command === "check";
   const database = needsDatabase ? readDatabase(sources, findings) : null;
@@ -49,6 +49,7 @@ export function readSettings(
     kind: "settings",
     settings: {
       ...toSettings(command, values, database, scratch),
+      name,
       verbose: values.verbose || isDebug(env),
       exec: line.exec,
       warnings: [...findings.warnings, ...describeUnknownVariables(env)],
@@ -62,7 +63,7 @@ function toSettings(
   values: Values,
   database: Connection | null,
   scratch: Connection | null,
-): Omit<Settings, "verbose" | "exec" | "warnings" | "secrets"> {
+): Omit<Settings, "name" | "verbose" | "exec" | "warnings" | "secrets"> {
   return {
     command,
     database,
@@ -75,15 +76,45 @@ function toSettings(
       drift: values.drift,
       ahead: values.ahead,
       assume: values.assume,
+      allowOutOfOrder: values["allow-out-of-order"],
+      resume: values.resume,
     },
     timeout: values.timeout,
     lockTimeout: values["lock-timeout"],
     upgradeTimeout: values["upgrade-timeout"],
+    ddlLockTimeout: values["ddl-lock-timeout"],
     upgradeCommand: values["upgrade-command"],
     exitCode: values["exit-code"],
     bakeCheck: values.check,
     scratch,
+    scratchInit: values["scratch-init"],
+    json: values.json,
   };
+}
+
+/** A file's name has 255 bytes, of which the number and the extension need some. */
+const longestName = 100;
+
+/** `Add customer e-mail` → `add_customer_e_mail`. */
+function readName(word: string | null, usage: string[]): string | null {
+  if (word === null) {
+    usage.push("preflight new needs a name: preflight new add_customer_email");
+    return null;
+  }
+  const name = word
+    .normalize("NFKD")
+    .replace(/\p{Mark}/gu, "")
+    .replace(/([a-z0-9])([A-Z])/g, "$1_$2")
+    .toLowerCase()
+    .replace(/[^a-z0-9]+/g, "_")
+    .replace(/^_|_$/g, "");
+  const isPath = /[/\\]|^\.|\.sql$/i.test(word);
+  if (isPath || name === "" || name.length > longestName) {
+    usage.push(
+      "the name of a migration must be a few words, and no path: preflight new add_customer_email",
+    );
+  }
+  return name;
 }
 
 /** Only what the command accepts is read from flags and environment; the rest has its default. */

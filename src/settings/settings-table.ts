@@ -23,7 +23,8 @@ export type SettingRow = {
   readonly schema: z.ZodType<unknown, string>;
 };
 
-const everywhere = ["run", "check", "bake", "audit"] as const;
+const everywhere = ["run", "check", "bake", "audit", "new"] as const;
+const reading = ["run", "check", "bake", "audit"] as const;
 const judging = ["run", "check"] as const;
 const upgrading = ["run", "check", "bake"] as const;
 
@@ -58,7 +59,7 @@ export const settingsTable = {
     placeholder: "FILE",
     variable: "PREFLIGHT_LEDGER",
     default: null,
-    commands: everywhere,
+    commands: reading,
     about: "the ledger; without it, preflight.ledger.json beside the migrations",
     schema: anyText,
   },
@@ -95,6 +96,23 @@ export const settingsTable = {
     about: "your word for the revision of an unproven database; still checked against its tables",
     schema: revisionId,
   },
+  "allow-out-of-order": {
+    placeholder: null,
+    variable: "PREFLIGHT_ALLOW_OUT_OF_ORDER",
+    default: "false",
+    commands: judging,
+    about: "run a file numbered below the newest applied one",
+    schema: yesOrNo,
+  },
+  resume: {
+    placeholder: null,
+    variable: "PREFLIGHT_RESUME",
+    default: "false",
+    commands: judging,
+    about:
+      "go on with a migration that stopped half-way outside of a transaction, at the statement where it stopped",
+    schema: yesOrNo,
+  },
   timeout: {
     placeholder: "DURATION",
     variable: "PREFLIGHT_TIMEOUT",
@@ -117,6 +135,15 @@ export const settingsTable = {
     default: "none",
     commands: judging,
     about: "how long the upgrade may run before it is stopped",
+    schema: limit,
+  },
+  "ddl-lock-timeout": {
+    placeholder: "DURATION",
+    variable: "PREFLIGHT_DDL_LOCK_TIMEOUT",
+    default: "5s",
+    commands: judging,
+    about:
+      "sql and supabase: how long a statement that changes the schema may wait for a lock before it is tried again",
     schema: limit,
   },
   "upgrade-command": {
@@ -159,6 +186,22 @@ export const settingsTable = {
     about:
       "a server on which bake creates and drops databases of its own; the variable also as …_FILE",
     schema: anyText,
+  },
+  "scratch-init": {
+    placeholder: "FILE",
+    variable: "PREFLIGHT_SCRATCH_INIT",
+    default: null,
+    commands: ["bake"],
+    about: "SQL that is run on each scratch database before the first migration",
+    schema: anyText,
+  },
+  json: {
+    placeholder: null,
+    variable: "PREFLIGHT_JSON",
+    default: "false",
+    commands: ["audit"],
+    about: "the findings as one line of JSON on stdout, before the verdict line",
+    schema: yesOrNo,
   },
   verbose: {
     placeholder: null,

@@ -3,7 +3,7 @@ import type { Policy } from "../core/plan.ts";
 import type { ToolName } from "../core/revision.ts";
 import type { Connection } from "./connection.ts";
 
-export type CommandName = "run" | "check" | "bake" | "audit";
+export type CommandName = "run" | "check" | "bake" | "audit" | "new";
 
 /** What argv and the environment ask for. Faults are complete, and free of values: safe to print. */
 export type SettingsResult =
@@ -20,7 +20,7 @@ export type SettingsResult =
 export type Settings = {
   /** `run --check-only` is `check`. */
   readonly command: CommandName;
-  /** The database to judge; null for `bake` and `audit`, which need none. */
+  /** The database to judge; null for `bake`, `audit` and `new`, which need none. */
   readonly database: Connection | null;
   /** Where the history is; null: found by convention in the current directory. */
   readonly migrations: string | null;
@@ -33,6 +33,8 @@ export type Settings = {
   readonly lockTimeout: number;
   /** null: no limit. */
   readonly upgradeTimeout: number | null;
+  /** Of one attempt of a statement that changes the schema; null: no limit. */
+  readonly ddlLockTimeout: number | null;
   /** Replaces the tool's own upgrade command; already split into words. */
   readonly upgradeCommand: readonly string[] | null;
   readonly verbose: boolean;
@@ -42,6 +44,12 @@ export type Settings = {
   readonly bakeCheck: boolean;
   /** `bake --scratch-url`: a server on which bake creates and drops databases of its own. */
   readonly scratch: Connection | null;
+  /** `bake --scratch-init`: path of a file with SQL. */
+  readonly scratchInit: string | null;
+  /** `audit --json`: the findings on stdout too. */
+  readonly json: boolean;
+  /** `new NAME`, in snake case; null for every other command. */
+  readonly name: string | null;
   /** What to exec when the application may start: the words after `--`; empty: nothing. */
   readonly exec: readonly string[];
   /** What a person should know and need not stop for: safe to print. */

@@ -1,8 +1,10 @@
 import type { Graph } from "../core/history.ts";
+import type { Migration } from "../core/migration.ts";
 import { CannotJudge } from "../core/outcome.ts";
-import type { Revision, ToolName } from "../core/revision.ts";
+import type { FileTool, Revision, ToolName } from "../core/revision.ts";
 import { alembic } from "./alembic/alembic.ts";
-import { sql, supabase } from "./later.ts";
+import { sql } from "./sql/sql.ts";
+import { supabase } from "./supabase/supabase.ts";
 
 /** What Preflight must know of a migration tool. */
 export type Tool = {
@@ -43,13 +45,26 @@ export type FoundHistory = {
   readonly warnings: readonly string[];
   /** Directory that the files of revisions are relative to. */
   readonly root: string;
-  /** Where the tool records versions unless it is told otherwise. */
-  readonly versionTable: string;
-  readonly versionColumn: string;
-  readonly commands: Commands;
+  /** Where the tool records versions unless it is told otherwise; schema null: on the search path. */
+  readonly versionTable: { readonly schema: string | null; readonly name: string };
+  /** Schemas that a platform makes and fills: what nobody planned there is nobody's drift. */
+  readonly platformSchemas: readonly string[];
+  /** By id: what the version table keeps of each file's text; empty where it keeps nothing. */
+  readonly digests: ReadonlyMap<string, string>;
+  readonly upgrade: Upgrade;
   /** Revisions that version control knows and the image does not; [] where that cannot be known. Sorted by id. */
   readonly readDeleted: () => Promise<readonly DeletedRevision[]>;
 };
+
+/** How pending revisions come into a database: by the image's own program, or by us. */
+export type Upgrade =
+  | { readonly kind: "command"; readonly commands: Commands }
+  | {
+      readonly kind: "native";
+      readonly tool: FileTool;
+      /** The files of these revisions, read and cut into statements, in the order given. */
+      readonly load: (ids: readonly string[]) => Promise<readonly Migration[]>;
+    };
 
 /**
  * The image's own program, as argv. Each throws `CannotJudge("config")` where the history was found without the
@@ -106,10 +121,10 @@ function theOnly(
 function nothing(where: { readonly cwd: string; readonly migrations: string | null }): CannotJudge {
   if (where.migrations !== null)
     return new CannotJudge("missing-input", `${where.migrations} holds no migrations.`, [
-      "Name the configuration file (alembic.ini, pyproject.toml) or the directory that holds it.",
+      "Name a configuration file (alembic.ini, pyproject.toml), or a directory of numbered .sql files.",
     ]);
   return new CannotJudge("missing-input", `No migration history was found in ${where.cwd}.`, [
-    "Copy the migration files and their configuration (alembic.ini or pyproject.toml) into the image.",
-    "Start in the directory that holds the configuration, or name it: --migrations PATH.",
+    "Copy the migrations into the image: alembic.ini and its scripts, migrations/*.sql, or supabase/migrations.",
+    "Start in the directory that holds them, or name it: --migrations PATH.",
   ]);
 }

@@ -15,7 +15,14 @@ import {
   table,
 } from "./model.ts";
 
-const defaults: Policy = { stamp: "proven", drift: "fail", ahead: "compatible", assume: null };
+const defaults: Policy = {
+  stamp: "proven",
+  drift: "fail",
+  ahead: "compatible",
+  assume: null,
+  allowOutOfOrder: false,
+  resume: false,
+};
 
 /** customers → orders → (data) → status, with an index of orders on the way. */
 const shop = [

@@ -53,6 +53,18 @@ describe("the ledger's text", () => {
     );
   });
 
+  it("names the schemas that a platform gives, and says nothing where there are none", () => {
+    const given = ["auth", 'the "storage"'];
+    const replay = { ...replayOf(chain), given };
+    const ledger = writeLedger(historyOf(chain), replay, null, []);
+    const line = '"preflight":"ledger","v":1,"tool":"alembic","server":15,';
+    expect(encodeLedger(ledgerOf(chain)).split("\n")[1]).toBe(line);
+    expect(encodeLedger(ledger).split("\n")[1]).toBe(`${line}"given":${JSON.stringify(given)},`);
+    expect(reread(ledger).given).toEqual(given);
+    const empty = { ...replayOf(chain), given: [] };
+    expect(writeLedger(historyOf(chain), empty, ledger, []).given).toEqual([]);
+  });
+
   it("adds lines for a new revision and moves none", () => {
     const before = encodeLedger(ledgerOf(chain.slice(0, 2))).split("\n");
     const after = encodeLedger(ledgerOf(chain)).split("\n");
@@ -65,6 +77,7 @@ describe("the ledger's text", () => {
     ['{"preflight":"ledger","v":1,"states":[{"heads":[]', "truncated"],
     ['{"preflight":"ledger","v":1}', "truncated"],
     ['{"preflight":"ledger","v":2}', "other-format"],
+    ['{"preflight":"ledger","v":1,"given":"auth","revisions":[],"states":[]}', "truncated"],
     ["{}", "other-format"],
     ["[]", "other-format"],
     ["null", "other-format"],

@@ -1,4 +1,5 @@
 import fc from "fast-check";
+import { claimOf, rowsFor } from "../../src/core/claim.ts";
 import { type Fact, factKey, isSoft, placeKey } from "../../src/core/facts.ts";
 import { ancestors, type History, maximal } from "../../src/core/history.ts";
 import type { Knowledge } from "../../src/core/knowledge.ts";
@@ -6,7 +7,7 @@ import { combine } from "../../src/core/knowledge.ts";
 import type { LedgerRevision } from "../../src/core/ledger.ts";
 import type { Observation } from "../../src/core/observation.ts";
 import type { Step } from "../../src/core/plan.ts";
-import type { Revision } from "../../src/core/revision.ts";
+import type { Revision, ToolName } from "../../src/core/revision.ts";
 import { type Replay, writeLedger } from "../../src/core/write-ledger.ts";
 
 /** A revision of the model: what it does to the schema, and whether it touches rows. */
@@ -113,6 +114,7 @@ export function replayOf(revisions: readonly ModelRevision[]): Replay {
     snapshots: [...snapshots.values()],
     data: new Map(revisions.map(({ id, data }) => [id, data])),
     spellings: [],
+    given: [],
   };
 }
 
@@ -154,6 +156,7 @@ export function observe(
       schema: "public",
       name: "alembic_version",
       rows,
+      digests: new Map(),
       unreadable: null,
       width: 32,
       isTable: true,
@@ -161,6 +164,8 @@ export function observe(
       owned: true,
     },
     otherVersionTables: [],
+    neighbours: [],
+    progress: [],
     otherTools: [],
     facts: [...facts.values()],
     buildingIndexes: [],
@@ -173,15 +178,16 @@ export function carryOut(
   revisions: readonly ModelRevision[],
   database: ModelDatabase,
   steps: readonly Step[],
+  tool: ToolName = "alembic",
 ): ModelDatabase | null {
-  const history = historyOf(revisions);
+  const history = { ...historyOf(revisions), tool };
   let { rows } = database;
   const facts = new Map(database.facts);
   const ran = new Map(database.ran);
   for (const step of steps) {
-    if (step.kind === "stamp") rows = step.to;
+    if (step.kind === "stamp") rows = rowsFor(history, step.to, rows);
     if (step.kind !== "upgrade") continue;
-    const applied = new Set(ancestors(history, rows));
+    const applied = new Set(claimOf(history, rows).applied);
     for (const each of revisions) {
       if (applied.has(each.id)) continue;
       const places = new Set([...facts.values()].map(placeKey));
@@ -194,7 +200,7 @@ export function carryOut(
       if (each.data !== "none") ran.set(each.id, (ran.get(each.id) ?? 0) + 1);
       applied.add(each.id);
     }
-    rows = maximal(history, applied);
+    rows = tool === "alembic" ? maximal(history, applied) : [...new Set([...rows, ...applied])];
   }
   return { rows, facts, ran };
 }

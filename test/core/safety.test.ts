@@ -17,7 +17,14 @@ import {
   observe,
 } from "./model.ts";
 
-const policy: Policy = { stamp: "proven", drift: "fail", ahead: "compatible", assume: null };
+const policy: Policy = {
+  stamp: "proven",
+  drift: "fail",
+  ahead: "compatible",
+  assume: null,
+  allowOutOfOrder: false,
+  resume: false,
+};
 const often = { numRuns: 2_000 };
 
 describe("for any history and any database", () => {

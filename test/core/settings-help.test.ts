@@ -4,7 +4,7 @@ import { exitCodesMarkdown, help, settingsMarkdown } from "../../src/report/help
 import { addressTable, settingsTable } from "../../src/settings/settings-table.ts";
 
 const tables = { settings: settingsTable, addresses: addressTable };
-const commands = ["run", "check", "bake", "audit"] as const;
+const commands = ["run", "check", "bake", "audit", "new"] as const;
 
 describe.each([null, ...commands])("help of %s", (command) => {
   const text = help(command, tables);

@@ -14,15 +14,26 @@ test("no command and no flag: run, with every default", () => {
     tool: null,
     versionTable: null,
     ledger: null,
-    policy: { stamp: "proven", drift: "fail", ahead: "compatible", assume: null },
+    policy: {
+      stamp: "proven",
+      drift: "fail",
+      ahead: "compatible",
+      assume: null,
+      allowOutOfOrder: false,
+      resume: false,
+    },
     timeout: 60_000,
     lockTimeout: 600_000,
     upgradeTimeout: null,
+    ddlLockTimeout: 5000,
     upgradeCommand: null,
     verbose: false,
     exitCode: false,
     bakeCheck: false,
     scratch: null,
+    scratchInit: null,
+    json: false,
+    name: null,
     exec: [],
     warnings: [],
     secrets: [],
@@ -46,12 +57,16 @@ test("every flag of run", () => {
     "refuse",
     "--assume",
     "ae1027a6acf",
+    "--allow-out-of-order",
+    "--resume",
     "--timeout",
     "5s",
     "--lock-timeout",
     "1m",
     "--upgrade-timeout",
     "1h",
+    "--ddl-lock-timeout",
+    "none",
     "--upgrade-command",
     "alembic -x 'a b' upgrade heads",
     "--verbose",
@@ -68,10 +83,18 @@ test("every flag of run", () => {
     tool: "alembic",
     versionTable: { schema: "app", name: "versions" },
     ledger: "l.json",
-    policy: { stamp: "never", drift: "warn", ahead: "refuse", assume: "ae1027a6acf" },
+    policy: {
+      stamp: "never",
+      drift: "warn",
+      ahead: "refuse",
+      assume: "ae1027a6acf",
+      allowOutOfOrder: true,
+      resume: true,
+    },
     timeout: 5000,
     lockTimeout: 60_000,
     upgradeTimeout: 3_600_000,
+    ddlLockTimeout: null,
     upgradeCommand: ["alembic", "-x", "a b", "upgrade", "heads"],
     verbose: true,
     exec: ["gunicorn", "--bind", "--", "x"],
@@ -79,10 +102,30 @@ test("every flag of run", () => {
 });
 
 describe("commands", () => {
-  test("bake and audit need no database", () => {
-    for (const command of ["bake", "audit"]) {
-      expect(settingsOf([command], {})).toMatchObject({ command, database: null });
+  test("bake, audit and new need no database", () => {
+    for (const [command = "", ...more] of [["bake"], ["audit"], ["new", "x"]]) {
+      expect(settingsOf([command, ...more], {})).toMatchObject({ command, database: null });
     }
+  });
+
+  test("audit --json, bake --scratch-init", () => {
+    expect(settingsOf(["audit", "--json"], {})).toMatchObject({ json: true });
+    expect(settingsOf(["bake", "--scratch-init", "init.sql"], {})).toMatchObject({
+      scratchInit: "init.sql",
+    });
+  });
+
+  test.each([
+    ["add_customer_email", "add_customer_email"],
+    ["Add customer's  E-Mail!", "add_customer_s_e_mail"],
+    ["addCustomerEmail", "add_customer_email"],
+    ["Größe für Café", "gro_e_fur_cafe"],
+    ["2fa", "2fa"],
+    ["check", "check"],
+    ["x".repeat(100), "x".repeat(100)],
+  ])("new %j", (word, name) => {
+    expect(settingsOf(["new", word], {})).toMatchObject({ command: "new", name });
+    expect(settingsOf(["--tool", "sql", "new", "--verbose", word], {})).toMatchObject({ name });
   });
 
   test("run --check-only is check, by flag and by environment", () => {
@@ -160,6 +203,22 @@ describe("usage faults", () => {
     [["--check-only", "--", "app"], [expect.stringMatching(/^--check-only starts no command/)]],
     [["--", ""], ["the command after -- has no name"]],
     [["--no-verbose"], ["unknown flag --no-verbose"]],
+    [["new"], [expect.stringMatching(/^preflight new needs a name/)]],
+    [["new", "--verbose"], [expect.stringMatching(/^preflight new needs a name/)]],
+    [["new", "a", "S3kr1t"], [expect.stringMatching(/^argument 3 is too many/)]],
+    [["new", "a", "--ledger", "l.json"], [expect.stringMatching(/^preflight new does not take/)]],
+    [["new", "a", "--", "b"], [expect.stringMatching(/^preflight new starts no command/)]],
+    ...[
+      "",
+      " ",
+      "!?",
+      "../S3kr1t",
+      "a/S3kr1t",
+      String.raw`a\S3kr1t`,
+      ".S3kr1t",
+      "S3kr1t.sql",
+      "x".repeat(101),
+    ].map((name) => [["new", name], [expect.stringMatching(/^the name of a migration must be/)]]),
   ])("%j", (argv, faults) => {
     const result = read(argv);
     expect(result).toEqual({ kind: "faults", outcome: "usage", faults });
@@ -454,7 +513,11 @@ test("any argv is answered without a throw, and no fault repeats a value", () =>
     "-x",
   );
   const secret = fc.constantFrom("S3kr1t", "postgres://u:S3kr1t@h/d", "-S3kr1t", "--x=S3kr1t");
-  const word = fc.oneof(flag, secret, fc.constantFrom("run", "check", "bake", "audit", "", "5s"));
+  const word = fc.oneof(
+    flag,
+    secret,
+    fc.constantFrom("run", "check", "bake", "audit", "new", "", "5s"),
+  );
   fc.assert(
     fc.property(fc.array(word), fc.array(fc.tuple(flag, secret)), (argv, pairs) => {
       const result = read([...argv, ...pairs.map(([name, value]) => `${name}=${value}`)]);

@@ -66,6 +66,7 @@ describe("a server that answers", () => {
     await server.sql(plain, `SELECT pg_terminate_backend(${db.backendPid})`);
     await db.lost;
     await expect(db.query("SELECT 1")).rejects.toMatchObject({ code: "LOST" });
+    await expect(db.query("ROLLBACK"), "again and again").rejects.toMatchObject({ code: "LOST" });
     await db.close();
   });
 

@@ -17,7 +17,7 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(() => server?.stop());
 
-const wanted = { schema: null, name: "alembic_version" };
+const wanted = { tool: "alembic", schema: null, name: "alembic_version" } as const;
 const createTable =
   "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL, CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))";
 
@@ -57,6 +57,7 @@ describe("the version table", () => {
     const usual = {
       schema: "public",
       name: "alembic_version",
+      digests: new Map(),
       unreadable: null,
       width: 32,
       isTable: true,
@@ -110,7 +111,7 @@ describe("the version table", () => {
       ["other", "alembic_version", []],
     ]);
     const configured = await lookAfter(sql, {
-      versionTable: { schema: "app", name: "alembic_version" },
+      versionTable: { tool: "alembic", schema: "app", name: "alembic_version" },
     });
     expect(configured.versionTable?.rows).toEqual(["app1"]);
     expect(configured.otherVersionTables).toHaveLength(2);
@@ -158,7 +159,7 @@ describe("the version table", () => {
     expect(column.versionTable).toMatchObject({ rows: ["a"] });
     const schema = await lookAfter(
       `CREATE SCHEMA app; ${createTable.replace("alembic", "app.alembic")}; GRANT SELECT ON app.alembic_version TO limited`,
-      { as: "limited", versionTable: { schema: "app", name: "alembic_version" } },
+      { as: "limited", versionTable: { tool: "alembic", schema: "app", name: "alembic_version" } },
     );
     expect(schema.versionTable).toMatchObject({ unreadable: "permission" });
   });

@@ -31,7 +31,10 @@ async function stampAs(
   const db = await open(connectionTo(url, { user }));
   try {
     const result = await stamp(db, {
+      tool: "alembic",
       table,
+      files: new Map(),
+      runId: "test",
       exists: true,
       basis: [],
       rows: [],

@@ -1,12 +1,18 @@
 import { createServer } from "node:net";
 import type { AddressInfo, Server, Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
+import type { Migration, Statement } from "../../src/core/migration.ts";
+import { expect } from "vitest";
 import { CannotJudge } from "../../src/core/outcome.ts";
 import { connectAndWait } from "../../src/database/wait.ts";
 import type { WaitOptions } from "../../src/database/wait.ts";
 import type { Database } from "../../src/database/database.ts";
+import { cannotGoOn } from "../../src/database/errors.ts";
+import { ensureVersionTable, migrate, type MigrationEnd } from "../../src/database/migrate.ts";
+import type { MigrateOptions } from "../../src/database/migrate-work.ts";
 import type { LogEvent, Waiting } from "../../src/database/waiting.ts";
 import type { Connection } from "../../src/settings/connection.ts";
+import type { TestServer } from "../support/postgres.ts";
 
 /** The settings' reading of a test server's URL. */
 export function connectionTo(url: string, changes: Partial<Connection> = {}): Connection {
@@ -56,6 +62,75 @@ export async function refusalOf(work: Promise<unknown>): Promise<CannotJudge> {
   if (error instanceof CannotJudge) return error;
   throw error;
 }
+
+/** A file of these statements, one below the other. */
+export function fileOf(texts: readonly string[], changes: Partial<Migration> = {}): Migration {
+  let line = 1;
+  const statements = texts.map((text): Statement => {
+    const at = line;
+    line += text.split("\n").length;
+    const isAlone = /\b(?:CONCURRENTLY|VACUUM)\b/.test(text);
+    return { text, line: at, isAlone, isDdl: !isAlone && /^(?:CREATE|ALTER|DROP)\b/.test(text) };
+  });
+  const alone = statements.find(({ isAlone }) => isAlone);
+  return {
+    id: "007",
+    name: "bonds",
+    file: "migrations/007_bonds.sql",
+    checksum: "0123456789abcdef",
+    header: [],
+    statements,
+    recorded: null,
+    outside: alone === undefined ? null : { line: alone.line, why: "it cannot" },
+    ...changes,
+  };
+}
+
+export const versionTable = { schema: "public", name: "preflight_migrations" };
+
+/** Applies a file over a connection of its own, and sees to it that its session ends as it began. */
+export async function applyFile(
+  server: TestServer,
+  url: string,
+  file: Migration,
+  changes: Partial<MigrateOptions> & { readonly user?: string } = {},
+): Promise<MigrationEnd> {
+  const { user = "postgres", ...options } = changes;
+  const db = await open(connectionTo(url, { user }));
+  try {
+    const before = await db.query(wholeSession);
+    await ensureVersionTable(db, options.tool ?? "sql", options.table ?? versionTable);
+    const end = await migrate(db, file, {
+      ...realTime(),
+      tool: "sql",
+      table: versionTable,
+      row: { version: file.id, name: file.name, checksum: file.checksum, statements: null },
+      runId: "run-1",
+      ddlLockTimeout: 5000,
+      timeout: null,
+      resumeAt: 0,
+      random: Math.random,
+      cancel: () => server.sql(url, `SELECT pg_cancel_backend(${db.backendPid})`),
+      onStatement: () => {},
+      ...options,
+    });
+    const after = await db.query(wholeSession).catch((error: unknown) => {
+      throw cannotGoOn(error, "looking at the session");
+    });
+    expect(after).toEqual(before);
+    return end;
+  } finally {
+    await db.close();
+  }
+}
+
+/** Role and settings, that no transaction is open, and what else belongs to a session. */
+const wholeSession = `
+SELECT current_user::text, session_user::text, now() = statement_timestamp() AS outside,
+       (SELECT count(*)::int FROM pg_class WHERE relnamespace = pg_my_temp_schema()) AS temporary,
+       (SELECT count(*)::int FROM pg_prepared_statements) AS prepared,
+       (SELECT count(*)::int FROM pg_listening_channels()) AS listening,
+       (SELECT json_object_agg(name, setting ORDER BY name) FROM pg_settings WHERE name NOT LIKE 'plpgsql%') AS settings`;
 
 export type FakeServer = {
   readonly port: number;

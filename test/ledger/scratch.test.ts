@@ -1,16 +1,18 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { readdir } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import postgres from "postgres";
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
 import { CannotJudge } from "../../src/core/outcome.ts";
 import { childEnvironment, databaseVariables } from "../../src/ledger/child-environment.ts";
 import { findPostgres } from "../../src/ledger/find-postgres.ts";
 import { serverUser } from "../../src/ledger/os-user.ts";
-import { openScratch, type Scratch } from "../../src/ledger/scratch.ts";
 import { startPostgres } from "../../src/ledger/start-postgres.ts";
-import type { Connection } from "../../src/settings/connection.ts";
 import { startServer, type TestServer } from "../support/postgres.ts";
+import { connectionTo, openTestScratch } from "./open-scratch.ts";
 
 let given: TestServer;
 beforeAll(async () => {
@@ -21,7 +23,7 @@ afterAll(() => given?.stop());
 describe("a server of our own", () => {
   test("takes logins over its variables, and leaves nothing behind", async () => {
     const before = await ourDirectories();
-    const scratch = await open(null);
+    const scratch = await openTestScratch({ on: null });
     const { env, name } = await scratch.createDatabase();
     const sql = postgres(env["DATABASE_URL"]!, { max: 1, onnotice: () => {} });
     const [row] = await sql`
@@ -36,8 +38,25 @@ describe("a server of our own", () => {
     expect(await ourDirectories()).toEqual(before);
   });
 
+  test("is gone when this program was killed without a word", async () => {
+    const before = await ourDirectories();
+    const program = fileURLToPath(new URL("keep-scratch-open.ts", import.meta.url));
+    const child = spawn(process.execPath, [program], { stdio: ["ignore", "pipe", "inherit"] });
+    const [output] = (await once(child.stdout, "data")) as [Buffer];
+    const env = JSON.parse(output.toString()) as Record<string, string>;
+    await login(env);
+    child.kill("SIGKILL");
+    await vi.waitFor(
+      async () => {
+        await expect(login(env)).rejects.toThrow("ECONNREFUSED");
+        expect(await ourDirectories()).toEqual(before);
+      },
+      { timeout: 30_000, interval: 100 },
+    );
+  });
+
   test("drops the roles that a replay made", async () => {
-    const scratch = await open(null);
+    const scratch = await openTestScratch({ on: null });
     for (const time of ["first", "second"]) {
       const database = await scratch.createDatabase();
       await database.sql`CREATE ROLE preflight_test_role`;
@@ -75,14 +94,16 @@ describe("a server of our own", () => {
     const before = await ourDirectories();
     const controller = new AbortController();
     setTimeout(() => controller.abort(new Error("asked to stop")), 200);
-    await expect(open(null, controller.signal)).rejects.toThrow("asked to stop");
+    await expect(openTestScratch({ on: null, signal: controller.signal })).rejects.toThrow(
+      "asked to stop",
+    );
     expect(await ourDirectories()).toEqual(before);
   });
 });
 
 describe("a given server", () => {
   test("gets its databases dropped, whoever still uses them", async () => {
-    const scratch = await open(connection(given, "postgres"));
+    const scratch = await openTestScratch({ on: connectionTo(given) });
     const { env, name } = await scratch.createDatabase();
     expect(name).toMatch(/^preflight_bake_[0-9a-f]{16}$/);
     const sql = postgres(env["DATABASE_URL"]!, { max: 1, onnotice: () => {}, onclose: () => {} });
@@ -101,9 +122,8 @@ describe("a given server", () => {
     onTestFinished(
       () => void given.sql(given.url, "DROP ROLE preflight_test_plain").catch(() => {}),
     );
-    const refused = await open({
-      ...connection(given, "preflight_test_plain"),
-      password: "x",
+    const refused = await openTestScratch({
+      on: { ...connectionTo(given, "preflight_test_plain"), password: "x" },
     }).catch((error: unknown) => error);
     expect(refused).toBeInstanceOf(CannotJudge);
     expect(refused).toMatchObject({
@@ -113,8 +133,10 @@ describe("a given server", () => {
   });
 
   test("does not answer", async () => {
-    const nowhere = { ...connection(given, "postgres"), hosts: [{ host: "127.0.0.1", port: 1 }] };
-    await expect(open(nowhere)).rejects.toMatchObject({ outcome: "unavailable" });
+    const nowhere = { ...connectionTo(given), hosts: [{ host: "127.0.0.1", port: 1 }] };
+    await expect(openTestScratch({ on: nowhere })).rejects.toMatchObject({
+      outcome: "unavailable",
+    });
   });
 });
 
@@ -164,36 +186,6 @@ describe("the child's environment", () => {
     expect(databaseVariables(place, scheme)["DATABASE_URL"]).toBe(url);
   });
 });
-
-async function open(
-  url: Connection | null,
-  signal: AbortSignal = new AbortController().signal,
-): Promise<Scratch> {
-  const scratch = await openScratch({
-    url,
-    searchFrom: [process.cwd()],
-    path: process.env["PATH"] ?? "",
-    signal,
-    log: () => {},
-  });
-  onTestFinished(scratch.close);
-  return scratch;
-}
-
-function connection(server: TestServer, user: string): Connection {
-  const { password } = new URL(server.url);
-  return {
-    source: "the test",
-    hosts: [{ host: server.host, port: server.port }],
-    user,
-    password: password === "" ? null : decodeURIComponent(password),
-    database: "postgres",
-    tls: { mode: "disable", rootCert: null },
-    applicationName: null,
-    options: null,
-    targetSession: "any",
-  };
-}
 
 async function login(env: Readonly<Record<string, string>>): Promise<void> {
   const sql = postgres({

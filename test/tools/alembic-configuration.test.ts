@@ -31,14 +31,20 @@ const scripts = { "scripts/env.py": "", "scripts/versions/1.py": one };
 
 type Asked = { migrations?: string; tool?: ToolName; env?: Record<string, string> };
 
-async function find({ migrations, tool, env }: Asked = {}) {
-  const candidate = await findHistory({
+async function candidateFor({ migrations, tool, env }: Asked = {}) {
+  return await findHistory({
     cwd,
     env: env ?? {},
     migrations: migrations ?? null,
     tool: tool ?? null,
   });
-  return { ...candidate, ...(await candidate.read(new Map())) };
+}
+
+async function find(asked: Asked = {}) {
+  const candidate = await candidateFor(asked);
+  const found = await candidate.read(new Map());
+  if (found.upgrade.kind !== "command") throw new Error(found.upgrade.kind);
+  return { ...candidate, ...found, commands: found.upgrade.commands };
 }
 
 async function ids(asked: Asked = {}): Promise<readonly string[]> {
@@ -256,17 +262,25 @@ describe("which files", () => {
     expect(graph).toEqual({
       kind: "broken",
       faults: [
-        { kind: "unreadable", file: "scripts/versions/2.py", line: 1, why: "'(' is never closed" },
+        {
+          kind: "unreadable",
+          file: "scripts/versions/2.py",
+          line: 1,
+          column: null,
+          why: "'(' is never closed",
+        },
         {
           kind: "unreadable",
           file: "scripts/versions/3.py",
           line: null,
+          column: null,
           why: "it cannot be opened (ENOENT)",
         },
         {
           kind: "unreadable",
           file: "scripts/versions/utils.py",
           line: null,
+          column: null,
           why: expect.any(String),
         },
       ],
@@ -383,15 +397,10 @@ describe("where the history is", () => {
   test.each([
     ["supabase/migrations/20260101000000_a.sql", "supabase/migrations", "supabase"],
     ["migrations/0001_a.sql", "migrations", "sql"],
-  ] as const)("%s is recognised, and not supported yet", async (file, directory, tool) => {
-    await write({ [file]: "" });
-    const expected = [
-      "config",
-      expect.stringContaining(`'${tool}', which is not supported by this version yet`),
-    ];
-    expect(await refusal()).toEqual(expected);
-    expect(await refusal({ migrations: directory })).toEqual(expected);
-    expect(await refusal({ tool })).toEqual(expected);
+  ] as const)("%s belongs to another tool", async (file, place, tool) => {
+    await write({ [file]: "SELECT 1;" });
+    for (const asked of [{}, { migrations: place }, { tool }])
+      expect(await candidateFor(asked)).toMatchObject({ tool, place });
     expect(await refusal({ tool: "alembic" })).toEqual(["missing-input", expect.any(String)]);
   });
 });

@@ -30,9 +30,10 @@ function found(reading: AlembicReading): FoundHistory {
     graph: graphOf(reading),
     warnings: reading.warnings,
     root: location.root,
-    versionTable: "alembic_version",
-    versionColumn: "version_num",
-    commands: location.commands,
+    versionTable: { schema: null, name: "alembic_version" },
+    platformSchemas: [],
+    digests: new Map(),
+    upgrade: { kind: "command", commands: location.commands },
     readDeleted: async () => await readDeleted(reading),
   };
 }

@@ -1,12 +1,13 @@
-import { type Dirent, readFileSync, realpathSync } from "node:fs";
+import { type Dirent, realpathSync } from "node:fs";
 import { readdir, stat } from "node:fs/promises";
-import { basename, join, relative } from "node:path";
+import { basename, join } from "node:path";
 import { CannotJudge } from "../../core/outcome.ts";
 import type { Revision } from "../../core/revision.ts";
 import type { Vouched } from "../tool.ts";
 import type { AlembicLocation } from "./location.ts";
-import { hashOf } from "./hash.ts";
-import { type RevisionFile, readRevisionFile, type Unreadable } from "./revision-file.ts";
+import { hashOf } from "../hash.ts";
+import { type OpenFile, openFile, type Unreadable } from "../open-file.ts";
+import { type RevisionFile, readRevisionFile } from "./revision-file.ts";
 
 export type AlembicReading = {
   readonly location: AlembicLocation;
@@ -26,22 +27,6 @@ export async function readAlembic(
   const revisions = read.flatMap((each) => (each.kind === "revision" ? [each.revision] : []));
   const faults = read.flatMap((each) => (each.kind === "unreadable" ? each.faults : []));
   return { location, revisions, faults, warnings: warningsFor(location, revisions, faults) };
-}
-
-type OpenFile = { readonly file: string; readonly bytes: Buffer } | UnreadableFile;
-type UnreadableFile = Extract<RevisionFile, { readonly kind: "unreadable" }>;
-
-/** Without promises: for hundreds of small files they cost more than the reading. */
-function openFile(path: string, root: string): OpenFile {
-  const file = relative(root, path).replaceAll("\\", "/");
-  try {
-    return { file, bytes: readFileSync(path) };
-  } catch (error) {
-    const code = error instanceof Error && "code" in error ? String(error.code) : null;
-    if (code === null) throw error;
-    const why = `it cannot be opened (${code})`;
-    return { kind: "unreadable", faults: [{ kind: "unreadable", file, line: null, why }] };
-  }
 }
 
 /** What else a file says is of use only where a ledger is not. */

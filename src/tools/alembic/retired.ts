@@ -1,6 +1,5 @@
-import { spawn } from "node:child_process";
-import { posix, relative } from "node:path";
 import type { DeletedRevision } from "../tool.ts";
+import { readDeletedFiles } from "../deleted-files.ts";
 import type { AlembicReading } from "./read.ts";
 import { readRevisionFile } from "./revision-file.ts";
 
@@ -10,90 +9,16 @@ import { readRevisionFile } from "./revision-file.ts";
  */
 export async function readDeleted(reading: AlembicReading): Promise<readonly DeletedRevision[]> {
   const { location, revisions } = reading;
-  const prefix = await git(location.root, ["rev-parse", "--show-prefix"]);
-  if (prefix === null) return [];
-  const directories = location.versionDirectories.map(
-    (path) => relative(location.root, path) || ".",
-  );
-  // A signature would be checked by another program.
-  const log = await git(location.root, [
-    "-c",
-    "log.showSignature=false",
-    "log",
-    "--diff-filter=D",
-    "--no-renames",
-    "--full-history",
-    "--name-only",
-    "--format=%x01%H",
-    "-z",
-    "--",
-    ...directories,
-  ]);
-  const deletions = log === null ? [] : parseLog(log.toString("utf8"));
-  const contents = await readBlobs(location.root, deletions);
   const present = new Set(revisions.map(({ id }) => id));
   const found = new Map<string, DeletedRevision>();
-  for (const [index, { path }] of deletions.entries()) {
-    const bytes = contents[index] ?? null;
-    const file = posix.relative(prefix.toString("utf8").trimEnd(), path);
-    const read = bytes === null ? null : readRevisionFile(file, bytes);
-    if (read?.kind !== "revision") continue;
+  const deleted = await readDeletedFiles(location.root, location.versionDirectories, (name) =>
+    /^(?!\.#|__init__).*\.py$/.test(name),
+  );
+  for (const { file, bytes } of deleted) {
+    const read = readRevisionFile(file, bytes);
+    if (read.kind !== "revision") continue;
     const { id, parents, dependsOn } = read.revision;
     if (!present.has(id) && !found.has(id)) found.set(id, { id, parents, dependsOn, file });
   }
   return [...found.values()].toSorted((a, b) => (a.id < b.id ? -1 : 1));
-}
-
-/** `path`: from the top of the checkout. */
-type Deletion = { readonly commit: string; readonly path: string };
-
-/** `\x01commit\0`, then its files, each ended by `\0`; git puts a line end before the first. Newest commit first. */
-function parseLog(log: string): readonly Deletion[] {
-  return log.split("\x01").flatMap((entry) => {
-    const [commit = "", ...paths] = entry.split("\0").map((part) => part.replace(/^\n/, ""));
-    return paths
-      .filter((path) => /(?:^|\/)(?!\.#|__init__)[^/]*\.py$/.test(path))
-      .map((path) => ({ commit: commit.trim(), path }));
-  });
-}
-
-/** Each file as it was before its deletion; null where git does not have it, as in a shallow clone. */
-async function readBlobs(
-  directory: string,
-  deletions: readonly Deletion[],
-): Promise<readonly (Buffer | null)[]> {
-  if (deletions.length === 0) return [];
-  const names = deletions.map(({ commit, path }) => `${commit}^:${path}\n`);
-  const output = await git(directory, ["cat-file", "--batch"], names.join(""));
-  return output === null ? [] : parseBatch(output, deletions.length);
-}
-
-function parseBatch(output: Buffer, count: number): readonly (Buffer | null)[] {
-  const contents: (Buffer | null)[] = [];
-  let at = 0;
-  while (contents.length < count && at < output.length) {
-    const end = output.indexOf(10, at);
-    const size = /^[0-9a-f]+ blob (\d+)$/.exec(output.toString("utf8", at, end))?.[1];
-    at = end + 1;
-    if (size === undefined) contents.push(null);
-    else {
-      contents.push(output.subarray(at, at + Number(size)));
-      at += Number(size) + 1;
-    }
-  }
-  return contents;
-}
-
-/** What git printed; null where it could not answer. */
-async function git(directory: string, args: readonly string[], input = ""): Promise<Buffer | null> {
-  return await new Promise((resolve) => {
-    const child = spawn("git", ["-C", directory, ...args], { stdio: ["pipe", "pipe", "ignore"] });
-    const chunks: Buffer[] = [];
-    child.on("error", () => resolve(null));
-    child.stdout.on("data", (chunk: Buffer) => chunks.push(chunk));
-    child.on("close", (code) => resolve(code === 0 ? Buffer.concat(chunks) : null));
-    // A child that could not be started closes its end early; its 'error' event already answers.
-    child.stdin.on("error", () => undefined);
-    child.stdin.end(input);
-  });
 }

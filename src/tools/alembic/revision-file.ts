@@ -1,4 +1,3 @@
-import type { HistoryFault } from "../../core/history.ts";
 import type { Revision } from "../../core/revision.ts";
 import {
   type Attribute,
@@ -6,17 +5,16 @@ import {
   type Attributes,
   readAttributes,
 } from "./attributes.ts";
-import { hashOf } from "./hash.ts";
+import { hashOf } from "../hash.ts";
+import type { UnreadableFile } from "../open-file.ts";
 import type { Literal } from "./literals.ts";
 import { isEmptyUpgrade, readSketch } from "./sketch.ts";
 import { decodeSource } from "./source.ts";
 import { type Node, parsePython } from "./syntax-tree.ts";
 
-export type Unreadable = Extract<HistoryFault, { kind: "unreadable" }>;
-
 export type RevisionFile =
   | { readonly kind: "revision"; readonly revision: Revision }
-  | { readonly kind: "unreadable"; readonly faults: readonly Unreadable[] };
+  | UnreadableFile;
 
 /**
  * Reads one revision file without Python. Nothing is guessed: not from the docstring, which lies in one file of twenty,
@@ -32,7 +30,7 @@ export function readRevisionFile(file: string, bytes: Uint8Array): RevisionFile 
 }
 
 function unreadable(file: string, line: number | null, why: string): RevisionFile {
-  return { kind: "unreadable", faults: [{ kind: "unreadable", file, line, why }] };
+  return { kind: "unreadable", faults: [{ kind: "unreadable", file, line, column: null, why }] };
 }
 
 function fromScript(file: string, script: Node, hash: string): RevisionFile {
@@ -46,7 +44,7 @@ function fromScript(file: string, script: Node, hash: string): RevisionFile {
   const dependsOn = readNames(attributes, "depends_on");
   const faults = [id, parents, labels, dependsOn].flatMap((read) =>
     read.kind === "wrong"
-      ? [{ kind: "unreadable" as const, file, line: read.line, why: read.why }]
+      ? [{ kind: "unreadable" as const, file, line: read.line, column: null, why: read.why }]
       : [],
   );
   if (id.kind === "wrong" || parents.kind === "wrong") return { kind: "unreadable", faults };

@@ -1,0 +1,127 @@
+import { readFile } from "node:fs/promises";
+import path from "node:path";
+import { CannotJudge } from "../core/outcome.ts";
+import { createVersionTable } from "../database/version-table.sql.ts";
+import { progressTable } from "../database/version-layouts.ts";
+import { connectAndWait } from "../database/wait.ts";
+import type { DatabaseAddress } from "../ledger/child-environment.ts";
+import { supabasePrelude } from "../ledger/prelude.sql.ts";
+import type { Prelude } from "../ledger/run-prelude.ts";
+import type { Upgrade } from "../ledger/upgrade.ts";
+import type { Connection } from "../settings/connection.ts";
+import type { Settings } from "../settings/settings.ts";
+import { runChild } from "../tools/child.ts";
+import type { Upgrade as ToolsUpgrade } from "../tools/tool.ts";
+import type { Image } from "./image.ts";
+import { applyFiles } from "./migrate.ts";
+import type { World } from "./world.ts";
+
+/** How a bake brings the history into a scratch database: as a run would into the real one. */
+export function scratchUpgrade(image: Image, settings: Settings, world: World): Upgrade {
+  const { upgrade } = image.found;
+  if (upgrade.kind === "native") return scratchRunner(upgrade, image, settings, world);
+  const { commands } = upgrade;
+  const own = settings.upgradeCommand;
+  return {
+    kind: "command",
+    cwd: commands.cwd,
+    current: commands.current(),
+    // The target of a person's own command is its word `heads`; without one it always goes to the heads.
+    command: (target) =>
+      own === null
+        ? commands.upgrade(target)
+        : own.map((word) => (word === "heads" || word === "head" ? target : word)),
+    runChild: async (argv, options) =>
+      await runChild(argv, { ...options, signalGroup: world.signalGroup }),
+    environment: world.env,
+  };
+}
+
+/** What a database of this project has before its first migration. */
+export async function scratchPreludes(
+  image: Image,
+  settings: Settings,
+  world: World,
+): Promise<readonly Prelude[]> {
+  const platform =
+    image.found.tool === "supabase" ? [{ name: "for Supabase", sql: supabasePrelude }] : [];
+  const file = settings.scratchInit;
+  if (file === null) return platform;
+  const sql = await readFile(path.resolve(world.cwd, file), "utf8").catch((error: unknown) => {
+    throw new CannotJudge(
+      "missing-input",
+      `--scratch-init ${file} cannot be read: ${codeOf(error)}`,
+      ["name a file with SQL that makes what the migrations expect to be there"],
+    );
+  });
+  return [...platform, { name: file, sql }];
+}
+
+function scratchRunner(
+  { tool, load }: Extract<ToolsUpgrade, { readonly kind: "native" }>,
+  { knowledge, versionTable }: Image,
+  { ddlLockTimeout }: Settings,
+  world: World,
+): Upgrade {
+  const table = { schema: versionTable.schema ?? "public", name: versionTable.name };
+  return {
+    kind: "native",
+    createVersionTable: createVersionTable(tool, table),
+    progressTable,
+    apply: async (address) => {
+      const session = await connectAndWait(connectionTo(address), {
+        timeout: 10_000,
+        applicationName: `preflight-bake/${world.runId}`,
+        signal: world.signal,
+        clock: world.now,
+        sleep: world.sleep,
+        log: world.log,
+      });
+      try {
+        const failure = await applyFiles(await load([...knowledge.history.revisions.keys()]), {
+          session,
+          tool,
+          table,
+          progress: [],
+          ddlLockTimeout,
+          timeout: null,
+          cancel: session.close,
+          stop: world.signal,
+          world: quiet(world),
+        });
+        if (failure !== null)
+          throw new CannotJudge(failure.outcome, failure.reason ?? "", failure.next);
+      } finally {
+        await session.close();
+      }
+    },
+  };
+}
+
+/** Every file is applied twice, and none of them is news. */
+function quiet(world: World): World {
+  return {
+    ...world,
+    log: (event) =>
+      world.log(event.event === "migrate.running" ? event : { ...event, level: "debug" }),
+  };
+}
+
+function connectionTo(address: DatabaseAddress): Connection {
+  const { host, port, user, password, database, sslMode, sslRootCert } = address;
+  return {
+    source: "the scratch server",
+    hosts: [{ host, port }],
+    user,
+    password,
+    database,
+    tls: { mode: (sslMode as Connection["tls"]["mode"] | null) ?? "prefer", rootCert: sslRootCert },
+    applicationName: null,
+    options: null,
+    targetSession: "any",
+  };
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && "code" in error ? String(error.code) : String(error);
+}

@@ -1,0 +1,134 @@
+import type { Migration, Progress, Statement, VersionRow } from "../core/migration.ts";
+import type { FileTool } from "../core/revision.ts";
+import type { Database } from "../database/database.ts";
+import { ensureVersionTable, migrate, type MigrationEnd } from "../database/migrate.ts";
+import type { Ending } from "./draft.ts";
+import { describeFailure } from "./failure.ts";
+import { sayHeaders } from "./say.ts";
+import type { World } from "./world.ts";
+
+export type ApplyOptions = {
+  /** A session of its own: files may leave settings behind. */
+  readonly session: Database;
+  readonly tool: FileTool;
+  readonly table: { readonly schema: string; readonly name: string };
+  /** What earlier runs began outside of a transaction: it goes on from there. */
+  readonly progress: readonly Progress[];
+  /** Milliseconds; null: as long as the server allows. */
+  readonly ddlLockTimeout: number | null;
+  /** Milliseconds for one file; null: no limit. */
+  readonly timeout: number | null;
+  /** Stops the statement that the session runs. */
+  readonly cancel: () => Promise<unknown>;
+  /** Aborted when we are told to stop, or have lost the lock. */
+  readonly stop: AbortSignal;
+  readonly world: World;
+};
+
+/** Applies files one after another. @returns how one of them failed; null: all are done */
+export async function applyFiles(
+  migrations: readonly Migration[],
+  options: ApplyOptions,
+): Promise<Ending | null> {
+  const { session, tool, table, world, stop } = options;
+  await ensureVersionTable(session, tool, table);
+  session.onNotice((msg) => world.log({ level: "info", event: "migrate.notice", msg }));
+  for (const [index, migration] of migrations.entries()) {
+    stop.throwIfAborted();
+    sayHeaders([migration], world);
+    const place = `file ${index + 1} of ${migrations.length}: ${migration.file}`;
+    const end = await applyFile(migration, place, options);
+    stop.throwIfAborted();
+    if (end.kind !== "applied") return describeFailure(end, migration);
+    world.log({
+      level: "info",
+      event: "migrate.done",
+      msg: `${place}: applied`,
+      file: migration.file,
+      durationMs: Math.round(end.durationMs),
+    });
+  }
+  return null;
+}
+
+export function rowOf({ id, name, checksum, recorded }: Migration): VersionRow {
+  return { version: id, name, checksum, statements: recorded };
+}
+
+async function applyFile(
+  migration: Migration,
+  place: string,
+  options: ApplyOptions,
+): Promise<MigrationEnd> {
+  const { session, tool, table, progress, ddlLockTimeout, timeout, cancel, stop, world } = options;
+  const watch = watchProgress(migration, place, world);
+  try {
+    return await migrate(session, migration, {
+      tool,
+      table,
+      row: rowOf(migration),
+      runId: world.runId,
+      ddlLockTimeout,
+      timeout,
+      resumeAt: progress.find(({ version }) => version === migration.id)?.done ?? 0,
+      signal: stop,
+      cancel,
+      clock: world.now,
+      sleep: world.sleep,
+      random: world.random,
+      log: world.log,
+      onStatement: watch.onStatement,
+    });
+  } finally {
+    watch.stop();
+  }
+}
+
+const liveEvery = 1_000;
+const logEvery = 10_000;
+
+/** A person watches one live line; a log gets a line whenever a file takes another ten seconds. */
+function watchProgress(
+  { file, statements }: Migration,
+  place: string,
+  { now, sleep, log }: World,
+): {
+  readonly onStatement: (index: number, statement: Statement) => void;
+  readonly stop: () => void;
+} {
+  const started = now();
+  const stopped = new AbortController();
+  let current = { index: 0, line: statements[0]?.line ?? 1 };
+  const describe = (): string =>
+    `${place}, statement ${current.index + 1} of ${statements.length} (line ${current.line}), ${Math.round((now() - started) / 1000)}s`;
+  const say = (live: boolean): void =>
+    log({
+      level: "info",
+      event: "migrate.running",
+      msg: describe(),
+      live,
+      file,
+      statement: current.index + 1,
+      of: statements.length,
+      elapsedMs: Math.round(now() - started),
+    });
+  void tick();
+  return {
+    onStatement: (index, { line }) => {
+      current = { index, line };
+      say(true);
+    },
+    stop: () => stopped.abort(),
+  };
+
+  async function tick(): Promise<void> {
+    for (let at = liveEvery; ; at += liveEvery) {
+      const woken = await sleep(liveEvery, stopped.signal).then(
+        () => true,
+        () => false,
+      );
+      if (!woken || stopped.signal.aborted) return;
+      say(at % logEvery !== 0);
+    }
+  }
+}

@@ -1,0 +1,92 @@
+import { ancestors, type History, maximal } from "./history.ts";
+import { changeOf, factsOfHeads, type OpenLedger } from "./ledger.ts";
+import type { FileTool, ToolName } from "./revision.ts";
+import { versionOrder } from "./version-order.ts";
+
+/** What version rows say was applied, in the history's terms. */
+export type Claim = {
+  /** Alembic: the recorded revisions without those that others include. Otherwise the newest applied file. */
+  readonly heads: readonly string[];
+  readonly applied: ReadonlySet<string>;
+  /** Older than the newest applied one and not applied. Always empty where rows are heads. */
+  readonly skipped: readonly string[];
+  /** Rows that no file has, and that are not older than what is applied. */
+  readonly strangers: readonly string[];
+  /** Rows that no file has, older than what is applied: the past of a squashed or deleted file. */
+  readonly withoutFile: readonly string[];
+};
+
+/** Numbered files have no graph: their version table holds a row for every file that was applied. */
+export function recordsEveryRevision(tool: ToolName): tool is FileTool {
+  return tool !== "alembic";
+}
+
+export function claimOf(history: History, rows: readonly string[]): Claim {
+  const known = rows.filter((row) => history.revisions.has(row));
+  const unknown = rows.filter((row) => !history.revisions.has(row));
+  if (!recordsEveryRevision(history.tool)) {
+    const heads = maximal(history, known);
+    const applied = ancestors(history, heads);
+    return { heads, applied, skipped: [], strangers: unknown, withoutFile: [] };
+  }
+  const applied = new Set(known);
+  const newest = [...history.revisions.keys()].findLast((id) => applied.has(id));
+  const heads = newest === undefined ? [] : [newest];
+  const compare = versionOrder(history.tool);
+  const isOlder = (row: string): boolean => newest !== undefined && compare(row, newest) < 0;
+  return {
+    heads,
+    applied,
+    skipped: [...ancestors(history, heads)].filter((id) => !applied.has(id)).sort(compare),
+    strangers: unknown.filter((row) => !isOlder(row)).sort(compare),
+    withoutFile: unknown.filter(isOlder).sort(compare),
+  };
+}
+
+/** The facts that rows stand for. Null: some revision is not in the ledger. */
+export function factsOfClaim(
+  ledger: OpenLedger,
+  history: History,
+  { heads, applied, skipped }: Claim,
+): ReadonlySet<number> | null {
+  if (skipped.length === 0) return factsOfHeads(ledger, history, heads);
+  const facts = new Set<number>();
+  for (const id of history.revisions.keys()) {
+    if (!applied.has(id)) continue;
+    const change = changeOf(ledger, history, id);
+    if (change === null) return null;
+    for (const fact of change.dropped) facts.delete(fact);
+    for (const fact of change.added) facts.add(fact);
+  }
+  return facts;
+}
+
+/** The rows as the verdict line shows them: heads, or the newest applied version. */
+export function recordedOf(history: History, rows: readonly string[]): readonly string[] {
+  if (!recordsEveryRevision(history.tool)) return rows;
+  const newest = rows.toSorted(versionOrder(history.tool)).at(-1);
+  return newest === undefined ? [] : [newest];
+}
+
+/** Whether these rows claim that every revision of the history is applied. */
+export function claimsAll(history: History, rows: readonly string[]): boolean {
+  const { applied } = claimOf(history, rows);
+  return [...history.revisions.keys()].every((id) => applied.has(id));
+}
+
+/**
+ * The rows that stand for a set of heads. Where every file has one, rows of files that are gone stay as
+ * far as they are older: they are the database's past.
+ */
+export function rowsFor(
+  history: History,
+  heads: readonly string[],
+  rows: readonly string[],
+): readonly string[] {
+  if (!recordsEveryRevision(history.tool)) return heads;
+  const [newest] = heads;
+  if (newest === undefined) return [];
+  const compare = versionOrder(history.tool);
+  const past = rows.filter((row) => !history.revisions.has(row) && compare(row, newest) < 0);
+  return [...past, ...ancestors(history, heads)].sort(compare);
+}

@@ -1,0 +1,94 @@
+import type { Migration } from "../core/migration.ts";
+import type { FileTool } from "../core/revision.ts";
+import type { Database } from "./database.ts";
+import { cannotGoOn, codeOf } from "./errors.ts";
+import { resetSession } from "./migrate.sql.ts";
+import type { MigrationEnd, Unfinished } from "./migrate-end.ts";
+import { applyOutside } from "./migrate-outside.ts";
+import { applyTogether } from "./migrate-together.ts";
+import { cleanUp, type MigrateOptions, runOwn, type Work } from "./migrate-work.ts";
+import type { QualifiedTable } from "./stamp.sql.ts";
+import { createProgressTable, createVersionTable, insertVersionRow } from "./version-table.sql.ts";
+
+export type { MigrationEnd } from "./migrate-end.ts";
+
+/**
+ * Applies one file, in one transaction with its version row unless it cannot run in one. Afterwards the session is as
+ * new. Throws CannotJudge where neither the file nor a stop is the reason: a lost connection, locks that others
+ * would not give up, a full disk, missing rights on our own tables.
+ */
+export async function migrate(
+  db: Database,
+  migration: Migration,
+  options: MigrateOptions,
+): Promise<MigrationEnd> {
+  const started = options.clock();
+  const over = new AbortController();
+  const durationMs = (): number => options.clock() - started;
+  const stop = AbortSignal.any([options.signal, timeoutOf(options, over.signal)]);
+  const work: Work = { db, migration, options, stop, durationMs };
+  try {
+    const end = await apply(work);
+    await db.query(resetSession);
+    return end ?? { kind: "applied", durationMs: durationMs() };
+  } catch (error) {
+    await cleanUp(db, resetSession);
+    throw cannotGoOn(error, `applying ${migration.file}`);
+  } finally {
+    over.abort();
+  }
+}
+
+async function apply(work: Work): Promise<Unfinished | null> {
+  const { db, migration, options, durationMs } = work;
+  const { tool, table, row, runId } = options;
+  if (migration.statements.length === 0) {
+    const record = insertVersionRow(tool, table, row, { runId, durationMs: durationMs() });
+    await runOwn(db, record);
+    return null;
+  }
+  if (migration.outside === null)
+    return await applyTogether(work, { from: 0, to: migration.statements.length }, () =>
+      insertVersionRow(tool, table, row, { runId, durationMs: durationMs() }),
+    );
+  await create(
+    db,
+    createProgressTable(table.schema),
+    "creating the table of unfinished migrations",
+  );
+  return await applyOutside(work);
+}
+
+/** Creates the table, or what an old one lacks, only where it is missing. Throws CannotJudge. */
+export async function ensureVersionTable(
+  db: Database,
+  tool: FileTool,
+  table: QualifiedTable,
+): Promise<void> {
+  const doing = `creating the version table ${table.schema}.${table.name}`;
+  await create(db, createVersionTable(tool, table), doing);
+}
+
+/** A schema, table or column, or the catalog's row for one, that somebody else has just created. */
+const justCreated: ReadonlySet<string> = new Set(["42P06", "42P07", "42701", "23505"]);
+
+async function create(db: Database, sql: string, doing: string): Promise<void> {
+  try {
+    await runOwn(db, sql).catch(async (error: unknown) => {
+      if (!justCreated.has(codeOf(error))) throw error;
+      await runOwn(db, sql);
+    });
+  } catch (error) {
+    throw cannotGoOn(error, doing);
+  }
+}
+
+/** Aborted when the file has had its time. */
+function timeoutOf({ timeout, sleep }: MigrateOptions, over: AbortSignal): AbortSignal {
+  const timer = new AbortController();
+  if (timeout !== null) {
+    const abort = (): void => timer.abort();
+    sleep(timeout, over).then(abort, () => {});
+  }
+  return timer.signal;
+}

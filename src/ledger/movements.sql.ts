@@ -1,0 +1,54 @@
+import type { VersionRows } from "./instrument.sql.ts";
+import { quoteVersionTable, type VersionTableName } from "./quote.ts";
+
+/**
+ * At each movement of the version rows: the facts, and what was written and read since the last one.
+ * Rows that vanish are half-steps of a merge, not states.
+ */
+export function movementsSql(versionTable: VersionTableName, rows: VersionRows["kind"]): string {
+  const table = quoteVersionTable(versionTable);
+  const { column, events, heads } = rowsOf(rows, table);
+  return `
+CREATE FUNCTION __preflight_bake.note_movement() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+  SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  v_heads text[] := ${heads};
+  v_facts int[];
+BEGIN
+  PERFORM __preflight_bake.note_reads();
+  IF NOT EXISTS (SELECT FROM __preflight_bake.known k WHERE k.heads = v_heads) THEN
+    v_facts := __preflight_bake.take_made_facts();
+    PERFORM __preflight_bake.find_aliases(v_facts);
+  END IF;
+  INSERT INTO __preflight_bake.movement VALUES (
+    (SELECT count(*) FROM __preflight_bake.movement), NEW.${column}, v_heads, v_facts,
+    (SELECT coalesce(array_agg(DISTINCT w.operation || ' ' || w.relation), '{}') FROM __preflight_bake.written w),
+    (SELECT coalesce(array_agg(t.name), '{}')
+     FROM jsonb_array_elements_text(__preflight_bake.scan_state()->'reads') AS t(name)));
+  DELETE FROM __preflight_bake.written;
+  PERFORM setval('__preflight_bake.applied', (SELECT last_value + 1 FROM __preflight_bake.applied)),
+          setval('__preflight_bake.reached', coalesce((SELECT r.position FROM __preflight_bake.revision r WHERE r.id = NEW.${column}), 0));
+  PERFORM __preflight_bake.skip_scans(false);
+  UPDATE __preflight_bake.last_scans SET counts = __preflight_bake.scan_state()->'counts';
+  RETURN NULL;
+END $$;
+CREATE TRIGGER __preflight_bake AFTER ${events} ON ${table}
+  FOR EACH ROW EXECUTE FUNCTION __preflight_bake.note_movement();
+CREATE TRIGGER __preflight_bake_roles AFTER ${events} ON ${table}
+  FOR EACH STATEMENT EXECUTE FUNCTION __preflight_bake.note_roles();
+ALTER TABLE ${table} ENABLE ALWAYS TRIGGER __preflight_bake;
+ALTER TABLE ${table} ENABLE ALWAYS TRIGGER __preflight_bake_roles`;
+}
+
+function rowsOf(kind: VersionRows["kind"], table: string) {
+  switch (kind) {
+    case "heads":
+      return {
+        column: "version_num",
+        events: "INSERT OR UPDATE",
+        heads: `(SELECT array_agg(version_num::text ORDER BY version_num COLLATE "C") FROM ${table})`,
+      };
+    case "applied":
+      return { column: "version", events: "INSERT", heads: "ARRAY[NEW.version::text]" };
+  }
+}

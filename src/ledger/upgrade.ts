@@ -1,0 +1,149 @@
+import type { History } from "../core/history.ts";
+import { CannotJudge } from "../core/outcome.ts";
+import { childEnvironment, type DatabaseAddress } from "./child-environment.ts";
+import { proveAddress } from "./prove-address.ts";
+import type { VersionTableName } from "./quote.ts";
+import { describeEnd, type RunChild, runCommand } from "./run-command.ts";
+import type { Log, ScratchDatabase } from "./scratch.ts";
+
+/** How migrations come into a scratch database: by the tool's own program, or by our runner. */
+export type Upgrade = CommandUpgrade | NativeUpgrade;
+
+export type CommandUpgrade = {
+  readonly kind: "command";
+  readonly cwd: string;
+  /** Reads the version table and nothing else, as `alembic current` does. */
+  readonly current: readonly string[];
+  readonly command: (target: string) => readonly string[];
+  readonly runChild: RunChild;
+  /** The environment that the child's is made from. */
+  readonly environment: Readonly<Record<string, string | undefined>>;
+};
+
+export type NativeUpgrade = {
+  readonly kind: "native";
+  /** SQL that makes the version table as the runner would. */
+  readonly createVersionTable: string;
+  /** The table in the same schema where the runner notes how far a migration came. */
+  readonly progressTable: string;
+  /** Applies the whole history. Throws CannotJudge `migration-failed` for a statement that fails. */
+  readonly apply: (address: DatabaseAddress) => Promise<void>;
+};
+
+/** What an upgrade knows of the bake that it is part of. */
+export type UpgradeContext = {
+  readonly history: History;
+  readonly versionTable: VersionTableName;
+  readonly log: Log;
+  readonly signal: AbortSignal;
+};
+
+/** An upgrade that failed nowhere, in its own words; whether it is done is seen in the database. */
+export type Ended = { readonly says: string; readonly lastLines: readonly string[] };
+
+/**
+ * @param options.target of a command; our runner always goes to the end
+ * @param options.prove require first that a child's address leads to this database
+ * @throws CannotJudge `migration-failed`, or what `proveAddress` throws
+ */
+export async function upgradeScratch(
+  upgrade: Upgrade,
+  context: UpgradeContext,
+  database: ScratchDatabase,
+  options: { readonly target: string; readonly prove: boolean },
+): Promise<Ended> {
+  switch (upgrade.kind) {
+    case "command":
+      return await upgradeByCommand(upgrade, context, database, options);
+    case "native":
+      return await upgradeNatively(upgrade, context, database);
+  }
+}
+
+async function upgradeByCommand(
+  upgrade: CommandUpgrade,
+  context: UpgradeContext,
+  database: ScratchDatabase,
+  { target, prove }: { readonly target: string; readonly prove: boolean },
+): Promise<Ended> {
+  const env = childEnvironment(upgrade.environment, database.env);
+  if (prove) await proveAddress(upgrade, context, database, env);
+
+  const watch = watchProgress(database, context);
+  const end = await runCommand(upgrade, context, upgrade.command(target), env).finally(watch.stop);
+  const replay = `The replay of \`upgrade ${target}\``;
+  const { succeeded, lastLines } = end;
+  if (succeeded) return { says: `${replay} ended with exit code 0`, lastLines };
+  const lines = lastLines.join("\n");
+  throw new CannotJudge(
+    "migration-failed",
+    `${replay} on an empty database ${describeEnd(end)} ${await place(database, context.history)}:\n${lines}`,
+    remedies(lines),
+  );
+}
+
+async function upgradeNatively(
+  { apply }: NativeUpgrade,
+  { history }: UpgradeContext,
+  database: ScratchDatabase,
+): Promise<Ended> {
+  try {
+    await apply(database.address);
+  } catch (error) {
+    if (!(error instanceof CannotJudge && error.outcome === "migration-failed")) throw error;
+    throw new CannotJudge(
+      "migration-failed",
+      `The replay on an empty database failed ${await place(database, history)}: ${error.message}`,
+      [...remedies(error.message), ...error.next],
+    );
+  }
+  return { says: "The replay ended without an error", lastLines: [] };
+}
+
+/** The sequence shows through the child's open transaction. */
+function watchProgress(
+  { sql }: ScratchDatabase,
+  { history, log }: UpgradeContext,
+): { readonly stop: () => Promise<void> } {
+  const of = history.revisions.size;
+  let asked: Promise<void> = Promise.resolve();
+  let last = 0;
+  const ask = async (): Promise<void> => {
+    const [row] = await sql<{ applied: number }[]>`
+      SELECT last_value::int AS applied FROM __preflight_bake.applied`;
+    if (row === undefined || row.applied === last) return;
+    last = row.applied;
+    log(`replaying: revision ${last} of ${of}`, { revision: last, of });
+  };
+  // A lost connection shows itself in the next statement that matters.
+  const timer = setInterval(() => (asked = ask().catch(() => {})), 500);
+  return {
+    stop: async () => {
+      clearInterval(timer);
+      await asked;
+    },
+  };
+}
+
+async function place({ sql }: ScratchDatabase, { revisions }: History): Promise<string> {
+  const [row] = await sql<{ applied: number; reached: number }[]>`
+    SELECT a.last_value::int AS applied, r.last_value::int AS reached
+    FROM __preflight_bake.applied a, __preflight_bake.reached r`;
+  const { applied, reached } = row!;
+  const last = applied === 0 ? undefined : [...revisions.keys()][reached - 1];
+  return last === undefined
+    ? "before the first revision was done"
+    : `after revision ${last} (${applied} of ${revisions.size})`;
+}
+
+function remedies(said: string): readonly string[] {
+  if (/extension .* is not available|could not open extension control file/.test(said))
+    return ["name a scratch server that has the extension with --scratch-url"];
+  const isGivenElsewhere = /\b(role|schema) "[^"]+" does not exist/.test(said);
+  return [
+    ...(isGivenElsewhere
+      ? ["write what a database has before its first migration into a script: --scratch-init FILE"]
+      : []),
+    "make the migrations run on an empty database; they do so on every fresh start, too",
+  ];
+}

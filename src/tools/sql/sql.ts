@@ -1,0 +1,69 @@
+import { stat } from "node:fs/promises";
+import { basename, dirname, join, resolve } from "node:path";
+import { CannotJudge } from "../../core/outcome.ts";
+import { hashOf } from "../hash.ts";
+import type { Candidate, Tool } from "../tool.ts";
+import { readFileName } from "./file-name.ts";
+import { listSql } from "./list-files.ts";
+import { readDirectory } from "./read-directory.ts";
+
+/** Numbered files of SQL and no tool at all: applied by us. */
+export const sql: Tool = {
+  name: "sql",
+  find: async ({ cwd }) => {
+    const candidates = await Promise.all(usual.map((path) => candidateAt(path, cwd)));
+    return candidates.filter((candidate) => candidate !== null);
+  },
+  locate: async (path, { cwd }) => {
+    const directory = resolve(cwd, path);
+    const kind = await stat(directory).catch(() => null);
+    if (kind === null)
+      throw new CannotJudge("missing-input", `${path} does not exist (seen from ${cwd}).`);
+    return await candidateAt(path, cwd);
+  },
+};
+
+const usual = ["migrations", "db/migrations", "sql/migrations", "database/migrations"];
+
+async function candidateAt(place: string, cwd: string): Promise<Candidate | null> {
+  const directory = resolve(cwd, place);
+  const isSupabase =
+    basename(directory) === "migrations" && basename(dirname(directory)) === "supabase";
+  if (isSupabase || !(await holdsMigrations(directory))) return null;
+  // What the current directory is called differs from machine to machine.
+  const root = directory === resolve(cwd) ? directory : dirname(directory);
+  return {
+    tool: "sql",
+    place,
+    ledgerDirectory: root,
+    read: async (vouched) =>
+      await readDirectory(
+        {
+          tool: "sql",
+          directory,
+          root,
+          versionTable: { schema: null, name: "preflight_migrations" },
+          platformSchemas: [],
+          readName: readFileName,
+          digestOf: hashOf,
+          recordedOf: async () => null,
+          allowsEmpty: false,
+        },
+        vouched,
+      ),
+  };
+}
+
+/** Alembic's scripts stand beside its env.py. */
+async function holdsMigrations(directory: string): Promise<boolean> {
+  const names = await listSql(directory);
+  if (!names.some((name) => readFileName(name) !== null)) return false;
+  return !(await isThere(join(directory, "env.py")));
+}
+
+async function isThere(path: string): Promise<boolean> {
+  return await stat(path).then(
+    () => true,
+    () => false,
+  );
+}

@@ -1,0 +1,89 @@
+import { readdir, stat } from "node:fs/promises";
+import { basename, dirname, join, resolve } from "node:path";
+import type { Migration } from "../../core/migration.ts";
+import { CannotJudge } from "../../core/outcome.ts";
+import type { FileName } from "../sql/file-name.ts";
+import { readDirectory } from "../sql/read-directory.ts";
+import type { Candidate, FoundHistory, Tool } from "../tool.ts";
+import { digestOf } from "./digest.ts";
+import { platformSchemas } from "./platform-schemas.ts";
+import { recordedStatements } from "./statements.ts";
+
+/** `supabase/migrations`, as Supabase's own tool reads and records it (3.1): docs/supabase.md. */
+export const supabase: Tool = {
+  name: "supabase",
+  find: async ({ cwd }) => {
+    const found = await candidateAt("supabase/migrations", cwd);
+    return found === null ? [] : [found];
+  },
+  locate: async (path, { cwd }) => {
+    if ((await stat(resolve(cwd, path)).catch(() => null)) === null)
+      throw new CannotJudge("missing-input", `${path} does not exist (seen from ${cwd}).`);
+    const candidates = await Promise.all(
+      [path, join(path, "migrations"), join(path, "supabase/migrations")].map(
+        async (place) => await candidateAt(place, cwd),
+      ),
+    );
+    return candidates.find((candidate) => candidate !== null) ?? null;
+  },
+};
+
+async function candidateAt(place: string, cwd: string): Promise<Candidate | null> {
+  const directory = resolve(cwd, place);
+  const project = dirname(directory);
+  if (basename(directory) !== "migrations" || basename(project) !== "supabase") return null;
+  const names: readonly string[] = await readdir(directory).catch(() => []);
+  if (!names.some((name) => readName(name) !== null)) return null;
+  const skipped = names.toSorted().slice(0, 1).find(isOldInit);
+  return {
+    tool: "supabase",
+    place,
+    ledgerDirectory: project,
+    read: async (vouched) =>
+      asSupabase(
+        await readDirectory(
+          {
+            tool: "supabase",
+            directory,
+            root: dirname(project),
+            versionTable: { schema: "supabase_migrations", name: "schema_migrations" },
+            platformSchemas,
+            readName: (file) => (file === skipped ? null : readName(file)),
+            digestOf,
+            recordedOf: recordedStatements,
+            allowsEmpty: true,
+          },
+          vouched,
+        ),
+      ),
+  };
+}
+
+/** Down files are not known there: `1_x.down.sql` is a migration. */
+function readName(file: string): FileName | null {
+  const [, id, name = ""] = /^(\d+)_(.*)\.sql$/.exec(file) ?? [];
+  return id === undefined ? null : { id, name };
+}
+
+/** Before December 2021 the first file held a dump of what the platform makes: it is passed over. */
+function isOldInit(file: string): boolean {
+  const [, time] = /(\d{14})_init\.sql/.exec(file) ?? [];
+  return time !== undefined && Number(time) < 20211209000000;
+}
+
+/** A directory's files as Supabase runs them. */
+function asSupabase(found: FoundHistory): FoundHistory {
+  const { upgrade } = found;
+  if (upgrade.kind === "command") return found;
+  const load = async (ids: readonly string[]): Promise<readonly Migration[]> =>
+    (await upgrade.load(ids)).map(asAsked);
+  return { ...found, upgrade: { ...upgrade, load } };
+}
+
+/** Its author can ask for no transaction in the first line. */
+function asAsked(migration: Migration): Migration {
+  const [first = ""] = migration.recorded ?? [];
+  return migration.outside === null && /^-- pg-delta: transaction=false\r?(?:\n|$)/.test(first)
+    ? { ...migration, outside: { line: 1, why: "its first line says 'transaction=false'" } }
+    : migration;
+}

@@ -1,0 +1,406 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { claimOf, recordedOf, rowsFor } from "../../src/core/claim.ts";
+import { diagnose } from "../../src/core/diagnose.ts";
+import { factKey } from "../../src/core/facts.ts";
+import type { History } from "../../src/core/history.ts";
+import { combine, type Knowledge } from "../../src/core/knowledge.ts";
+import type { Progress } from "../../src/core/migration.ts";
+import type { Observation } from "../../src/core/observation.ts";
+import { planFor, type Policy } from "../../src/core/plan.ts";
+import { writeLedger } from "../../src/core/write-ledger.ts";
+import {
+  anyRevisions,
+  carryOut,
+  fact,
+  factsAfter,
+  historyOf,
+  type ModelDatabase,
+  type ModelRevision,
+  observe,
+  replayOf,
+  revision,
+  table,
+} from "./model.ts";
+
+const policy: Policy = {
+  stamp: "proven",
+  drift: "fail",
+  ahead: "compatible",
+  assume: null,
+  allowOutOfOrder: false,
+  resume: false,
+};
+
+const index = fact("index", "public.orders", "at", "CREATE INDEX at ON orders USING btree (id)");
+const files: readonly ModelRevision[] = [
+  revision("001", [], table("customers", "id")),
+  revision("002", ["001"], table("orders", "id")),
+  revision("003", ["002"], [], { data: "writes" }),
+  revision("004", ["003"], [fact("column", "public.orders", "total", "numeric"), index]),
+  revision("005", ["004"], table("refunds", "id")),
+];
+
+describe("rows that name every applied file", () => {
+  const { history } = numbered(files);
+
+  it.each([
+    { rows: [], heads: [], skipped: [], strangers: [], withoutFile: [] },
+    { rows: ["001", "002"], heads: ["002"], skipped: [], strangers: [], withoutFile: [] },
+    { rows: ["001", "004"], heads: ["004"], skipped: ["002", "003"] },
+    { rows: ["001", "002", "0010"], strangers: ["0010"], withoutFile: [] },
+    { rows: ["0", "001", "3"], heads: ["001"], strangers: ["3"], withoutFile: ["0"] },
+    { rows: ["100", "99", "x"], heads: [], strangers: ["99", "100", "x"] },
+  ])("$rows", ({ rows, ...expected }) => {
+    expect(claimOf(history, rows)).toMatchObject(expected);
+  });
+
+  it("are shown by the newest, by number and not by text", () => {
+    expect(recordedOf(history, ["9", "10", "010"])).toEqual(["10"]);
+    expect(recordedOf(history, [])).toEqual([]);
+  });
+
+  it("keep the past of squashed files when a version is recorded", () => {
+    expect(rowsFor(history, ["002"], ["000", "001", "005", "7"])).toEqual(["000", "001", "002"]);
+    expect(rowsFor(history, [], ["001"])).toEqual([]);
+  });
+});
+
+describe("verdicts", () => {
+  const all = ["001", "002", "003", "004", "005"];
+  const cases: readonly {
+    readonly name: string;
+    readonly applied: readonly string[];
+    readonly rows: readonly string[];
+    readonly rest?: Partial<Observation>;
+    readonly policy?: Partial<Policy>;
+    readonly lose?: ReturnType<typeof fact>;
+    readonly verdict: string;
+    readonly plan: unknown;
+  }[] = [
+    { name: "at head", applied: all, rows: all, verdict: "current", plan: { kind: "start" } },
+    {
+      name: "behind",
+      applied: ["001", "002"],
+      rows: ["001", "002"],
+      verdict: "behind",
+      plan: { kind: "act", steps: [{ kind: "upgrade", revisions: ["003", "004", "005"] }] },
+    },
+    {
+      name: "made by hand",
+      applied: ["001", "002", "003", "004"],
+      rows: [],
+      verdict: "unversioned",
+      plan: {
+        kind: "act",
+        steps: [
+          { kind: "stamp", from: [], to: ["004"], because: "proven" },
+          { kind: "upgrade", revisions: ["005"] },
+        ],
+      },
+    },
+    {
+      name: "made by hand, and a data migration lies between what the schema could be",
+      applied: ["001", "002"],
+      rows: [],
+      verdict: "unversioned",
+      plan: { kind: "refuse", outcome: "unproven" },
+    },
+    {
+      name: "the same, and another tool's rows decide",
+      applied: ["001", "002", "003"],
+      rows: [],
+      rest: { neighbours: [neighbour(["1", "2", "3"])] },
+      verdict: "unversioned",
+      plan: {
+        kind: "act",
+        steps: [
+          { kind: "stamp", from: [], to: ["003"], because: "proven" },
+          { kind: "upgrade", revisions: ["004", "005"] },
+        ],
+      },
+    },
+    {
+      name: "another tool's rows are evidence, never proof",
+      applied: ["001", "002", "003", "004"],
+      rows: [],
+      rest: { neighbours: [neighbour(["1", "2", "3", "4", "5"])] },
+      verdict: "unversioned",
+      plan: { kind: "act", steps: [{ kind: "stamp", to: ["004"] }, { kind: "upgrade" }] },
+    },
+    {
+      name: "another tool says dirty",
+      applied: ["001", "002", "003", "004"],
+      rows: [],
+      rest: { neighbours: [{ ...neighbour(["5"]), isDirty: true }] },
+      verdict: "partial",
+      plan: { kind: "refuse", outcome: "partial" },
+    },
+    {
+      name: "made by hand, a column there and its index not",
+      applied: ["001", "002", "003", "004"],
+      rows: [],
+      lose: index,
+      verdict: "partial",
+      plan: { kind: "refuse", outcome: "partial" },
+    },
+    {
+      name: "a file below the newest was not applied",
+      applied: ["001", "002", "004", "005"],
+      rows: ["001", "002", "004", "005"],
+      verdict: "behind",
+      plan: { kind: "refuse", outcome: "unproven" },
+    },
+    {
+      name: "the same, allowed",
+      applied: ["001", "002", "004", "005"],
+      rows: ["001", "002", "004", "005"],
+      policy: { allowOutOfOrder: true },
+      verdict: "behind",
+      plan: { kind: "act", steps: [{ kind: "upgrade", revisions: ["003"] }] },
+    },
+    {
+      name: "a file below the newest was applied, and its row is missing",
+      applied: all,
+      rows: ["001", "002", "003", "005"],
+      verdict: "mismatched",
+      plan: { kind: "act", steps: [{ kind: "stamp", from: ["005"], to: ["005"] }] },
+    },
+    {
+      name: "a row too many",
+      applied: ["001", "002", "003", "004"],
+      rows: all,
+      verdict: "mismatched",
+      plan: {
+        kind: "act",
+        steps: [
+          { kind: "stamp", from: ["005"], to: ["004"] },
+          { kind: "upgrade", revisions: ["005"] },
+        ],
+      },
+    },
+    {
+      name: "a newer image was here",
+      applied: all,
+      rows: [...all, "006"],
+      verdict: "ahead",
+      plan: { kind: "start" },
+    },
+    {
+      name: "an older row without a file is the past",
+      applied: all,
+      rows: ["000", ...all],
+      verdict: "current",
+      plan: { kind: "start" },
+    },
+    {
+      name: "a migration outside of a transaction did not end",
+      applied: ["001", "002", "003", "004"],
+      rows: ["001", "002", "003", "004"],
+      rest: { progress: [progress("005", "started")] },
+      verdict: "partial",
+      plan: {
+        kind: "refuse",
+        outcome: "partial",
+        reason: expect.stringMatching(/005.*2 of its 5.*statement 3 of 5 \(line 9\): CREATE INDEX/),
+      },
+    },
+    {
+      name: "the same, and it shall go on",
+      applied: ["001", "002", "003", "004"],
+      rows: ["001", "002", "003", "004"],
+      rest: { progress: [progress("005", "failed")] },
+      policy: { resume: true },
+      verdict: "partial",
+      plan: { kind: "act", steps: [{ kind: "upgrade", revisions: ["005"] }] },
+    },
+    {
+      name: "the same, and the file is another one by now",
+      applied: ["001", "002", "003", "004"],
+      rows: ["001", "002", "003", "004"],
+      rest: { progress: [{ ...progress("005", "failed"), checksum: "older" }] },
+      policy: { resume: true },
+      verdict: "partial",
+      plan: { kind: "refuse", outcome: "partial" },
+    },
+  ];
+
+  it.each(cases)("$name", ({ applied, rows, rest, lose, verdict, plan, policy: other }) => {
+    const knowledge = numbered(files);
+    const facts = new Map(factsAfter(files, new Set(applied)));
+    if (lose !== undefined) facts.delete(factKey(lose));
+    const judged = judge(knowledge, observe({ rows, facts }, rest), { ...policy, ...other });
+    expect(judged.verdict.kind).toBe(verdict);
+    expect(judged.plan).toMatchObject(plan as object);
+  });
+});
+
+describe("a file edited after it was applied", () => {
+  const rows = ["001", "002", "003", "004", "005"];
+  const facts = factsAfter(files, new Set(rows));
+  const digests = new Map([["004", "new"]]);
+
+  it.each([
+    { name: "and the schema is what it makes now", lose: null, kind: "drifted", plan: "start" },
+    {
+      name: "and the schema lacks what it makes now",
+      lose: index,
+      kind: "drifted",
+      plan: "refuse",
+    },
+  ])("$name", ({ lose, kind, plan }) => {
+    const knowledge = { ...numbered(files), digests };
+    const seen = new Map(facts);
+    if (lose !== null) seen.delete(factKey(lose));
+    const judged = judge(knowledge, edited(observe({ rows, facts: seen })));
+    expect(judged).toMatchObject({ verdict: { kind }, plan: { kind: plan } });
+    expect(judged.verdict).toMatchObject({
+      differences: expect.arrayContaining([
+        { kind: "edited", revision: "004", file: "versions/004.py", tolerable: plan === "start" },
+      ]),
+    });
+  });
+
+  it("without a ledger nothing proves it", () => {
+    const { history } = numbered(files);
+    const knowledge = combine(history, null, { digests, platformSchemas: [] });
+    const judged = judge(knowledge, edited(observe({ rows, facts })));
+    expect(judged).toMatchObject({ verdict: { kind: "drifted" }, plan: { outcome: "drift" } });
+  });
+
+  function edited(observation: Observation): Observation {
+    const versionTable = { ...observation.versionTable!, digests: new Map([["004", "old"]]) };
+    return { ...observation, versionTable };
+  }
+});
+
+describe("a platform's schemas", () => {
+  it("are no evidence and no drift, but for what a migration makes there", () => {
+    const trigger = fact("trigger", "auth.users", "greet", "AFTER INSERT");
+    const ours = [revision("001", [], [...table("profiles", "id"), trigger])];
+    const knowledge = { ...numbered(ours), platformSchemas: new Set(["auth"]) };
+    const platform = [
+      fact("table", "auth.users", "", "r"),
+      fact("column", "auth.users", "id", "uuid NOT NULL"),
+      fact("policy", "auth.users", "p", "ALL"),
+    ].map((each) => [factKey(each), each] as const);
+
+    const fresh = judge(knowledge, observe({ rows: [], facts: new Map(platform) }));
+    expect(fresh.verdict.kind).toBe("fresh");
+    const facts = new Map([...factsAfter(ours, new Set(["001"])), ...platform]);
+    expect(judge(knowledge, observe({ rows: ["001"], facts })).verdict.kind).toBe("current");
+    facts.delete(factKey(trigger));
+    expect(judge(knowledge, observe({ rows: ["001"], facts })).verdict.kind).toBe("drifted");
+  });
+});
+
+describe("for any numbered files and any database", () => {
+  const often = { numRuns: 2_000 };
+
+  it("a plan, carried out, gives a database that may start", () => {
+    fc.assert(
+      fc.property(anyDatabase(), ({ revisions, database }) => {
+        const knowledge = numbered(revisions);
+        let state = database;
+        for (let round = 1; round <= 3; round++) {
+          const { plan, verdict } = judge(knowledge, observe(state));
+          if (plan.kind !== "act") {
+            if (round > 1) {
+              expect(plan.kind).toBe("start");
+              expect(["current", "drifted"]).toContain(verdict.kind);
+            }
+            return;
+          }
+          const after = carryOut(revisions, state, plan.steps, "sql");
+          expect(after, "a planned upgrade must not fail").not.toBeNull();
+          state = after!;
+        }
+        expect.unreachable("three rounds must do");
+      }),
+      often,
+    );
+  });
+
+  it("never stamps so that a data migration is skipped or repeated", () => {
+    fc.assert(
+      fc.property(anyDatabase(), ({ revisions, database, damaged }) => {
+        if (damaged) return;
+        const { plan } = judge(numbered(revisions), observe(database));
+        if (plan.kind !== "act" || !plan.steps.some(({ kind }) => kind === "stamp")) return;
+        const after = carryOut(revisions, database, plan.steps, "sql");
+        const wanted = revisions.filter(({ data }) => data !== "none").map(({ id }) => [id, 1]);
+        expect(Object.fromEntries(after?.ran ?? [])).toEqual(Object.fromEntries(wanted));
+      }),
+      often,
+    );
+  });
+});
+
+function numbered(revisions: readonly ModelRevision[]): Knowledge {
+  const history: History = { ...historyOf(revisions), tool: "sql" };
+  return combine(history, writeLedger(history, replayOf(revisions), null, []));
+}
+
+function judge(knowledge: Knowledge, observation: Observation, by: Policy = policy) {
+  const verdict = diagnose(knowledge, observation);
+  const { history } = knowledge;
+  return { verdict, plan: planFor(verdict, by, { history, observation, assumption: null }) };
+}
+
+function neighbour(rows: readonly string[]): Observation["neighbours"][number] {
+  return { schema: "public", name: "schema_migrations", rows, isDirty: false };
+}
+
+function progress(version: string, state: Progress["state"]): Progress {
+  return {
+    version,
+    checksum: `hash of ${version}`,
+    done: 2,
+    of: 5,
+    line: 9,
+    statement: "CREATE INDEX CONCURRENTLY i ON t (a)",
+    state,
+    error: state === "failed" ? "23505 duplicate" : null,
+  };
+}
+
+/** Files in a chain; the first few are applied, in truth; the rows say anything, and something may be lost. */
+function anyDatabase(): fc.Arbitrary<{
+  readonly revisions: readonly ModelRevision[];
+  readonly database: ModelDatabase;
+  readonly damaged: boolean;
+}> {
+  const chains = anyRevisions
+    .filter((made) => made.every(({ needs }, at) => at === 0 || needs[0] === `r${at - 1}`))
+    .filter((made) => made.every(({ needs }) => needs.length <= 1))
+    .map((made) =>
+      made.map((each, at) => ({ ...each, id: `00${at}`, needs: at === 0 ? [] : [`00${at - 1}`] })),
+    );
+  const rows = fc.oneof(
+    fc.record({ kind: fc.constant("none" as const) }),
+    fc.record({ kind: fc.constant("upTo" as const), pick: fc.nat() }),
+    fc.record({ kind: fc.constant("some" as const), picks: fc.array(fc.nat(), { maxLength: 6 }) }),
+  );
+  return fc
+    .tuple(chains, fc.nat(), rows, fc.option(fc.nat(), { nil: null }))
+    .map(([revisions, truth, said, loss]) => {
+      const ids = revisions.map(({ id }) => id);
+      const applied = ids.slice(0, truth % (ids.length + 1));
+      const facts = new Map(factsAfter(revisions, new Set(applied)));
+      const victim = loss === null ? undefined : [...facts.keys()][loss % Math.max(1, facts.size)];
+      if (victim !== undefined) facts.delete(victim);
+      const claimed =
+        said.kind === "none"
+          ? []
+          : said.kind === "upTo"
+            ? ids.slice(0, said.pick % (ids.length + 1))
+            : [...new Set(said.picks.map((pick) => ids[pick % ids.length]!))].sort();
+      const touching = revisions.filter(({ id, data }) => applied.includes(id) && data !== "none");
+      const ran = new Map(touching.map(({ id }) => [id, 1]));
+      return {
+        revisions,
+        database: { rows: claimed, facts, ran },
+        damaged: victim !== undefined,
+      };
+    });
+}

@@ -1,0 +1,46 @@
+import { onTestFinished } from "vitest";
+import type { Prelude } from "../../src/ledger/run-prelude.ts";
+import { openScratch, type Scratch } from "../../src/ledger/scratch.ts";
+import type { Connection } from "../../src/settings/connection.ts";
+import type { TestServer } from "../support/postgres.ts";
+
+type Options = {
+  /** null: a server of our own. */
+  readonly on: Connection | null;
+  readonly preludes?: readonly Prelude[];
+  readonly signal?: AbortSignal;
+};
+
+/** Until the test ends. */
+export async function openTestScratch(options: Options): Promise<Scratch> {
+  const scratch = await openForTests(options);
+  onTestFinished(scratch.close);
+  return scratch;
+}
+
+/** For hooks, which close it themselves. */
+export async function openForTests(options: Options): Promise<Scratch> {
+  return await openScratch({
+    url: options.on,
+    searchFrom: [process.cwd()],
+    path: process.env["PATH"] ?? "",
+    preludes: options.preludes ?? [],
+    signal: options.signal ?? new AbortController().signal,
+    log: () => {},
+  });
+}
+
+export function connectionTo(server: TestServer, as: string | null = null): Connection {
+  const { username, password } = new URL(server.url);
+  return {
+    source: "the test",
+    hosts: [{ host: server.host, port: server.port }],
+    user: as ?? decodeURIComponent(username),
+    password: password === "" ? null : decodeURIComponent(password),
+    database: "postgres",
+    tls: { mode: "disable", rootCert: null },
+    applicationName: null,
+    options: null,
+    targetSession: "any",
+  };
+}
