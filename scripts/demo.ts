@@ -6,8 +6,9 @@ import { styleText } from "node:util";
 import { type VerdictLine, verdictLine } from "../src/report/verdict-line.ts";
 import { startServer } from "../test/support/postgres.ts";
 import { pythonEnvironment } from "../test/support/python.ts";
-import { readScenarios, type Scenario } from "../test/support/scenario.ts";
+import { type Example, readScenarios, type Scenario } from "../test/support/scenario.ts";
 import {
+  bakeExample,
   environment,
   makeDatabase,
   makeImage,
@@ -35,6 +36,19 @@ const shown = [
   "partial-invalid-index",
   "unknown-other-application",
   "broken-history",
+  "sql-fresh",
+  "sql-behind",
+  "sql-unversioned",
+  "sql-unversioned-half",
+  "sql-out-of-order",
+  "sql-edited",
+  "sql-partial-interrupted",
+  "sql-broken-transaction",
+  "sql-migration-failed",
+  "supabase-fresh",
+  "supabase-unversioned-head",
+  "supabase-platform",
+  "supabase-drifted-policy",
 ];
 
 const stop = new AbortController();
@@ -88,7 +102,7 @@ async function demonstrate(): Promise<number> {
 
 function describeNextSteps(): string {
   const program = path.join(import.meta.dirname, "../dist/preflight");
-  return `Next, in your own application's directory (the one that holds its alembic.ini):
+  return `Next, in your own application's directory (the one that holds alembic.ini, migrations/ or supabase/):
   ${program} audit                   what is wrong with the migration files; needs no database
   ${program} bake                    replays them on a scratch server, writes preflight.ledger.json
   DATABASE_URL=… ${program} check    what run would do to that database; it cannot write
@@ -118,25 +132,19 @@ async function prepareShop(): Promise<Shop> {
   // Options, even empty ones, ask for a server of our own.
   const server = await during("An embedded PostgreSQL", startServer({ settings: [] }));
   cleanups.push(server.stop);
-  const image = makeImage({ ledger: "" }, { name: "", ledger: "none" });
-  cleanups.push(() => rmSync(image, { recursive: true, force: true }));
-  const baked = await during(
-    "preflight bake: the example shop's migrations, replayed twice on a scratch database",
-    preflight("binary", ["bake", "--scratch-url", server.url], {
-      cwd: image,
-      env: environment({ python }, ""),
-    }),
-  );
-  stop.signal.throwIfAborted();
-  if (baked.exit !== 0) throw new Error(`the bake ended with ${baked.exit}:\n${baked.stderr}`);
-  const ledger = path.join(image, "preflight.ledger.json");
-  const { revisions } = JSON.parse(readFileSync(ledger, "utf8")) as {
-    revisions: readonly unknown[];
+  const bake = async (example: Example): Promise<string> => {
+    const baked = await during(
+      `preflight bake: the migrations of examples/${example}, replayed twice on a scratch database`,
+      bakeExample(example, python, ["--scratch-url", server.url]),
+    );
+    cleanups.push(() => rmSync(baked.image, { recursive: true, force: true }));
+    stop.signal.throwIfAborted();
+    say(`  ${readFileSync(baked.ledger).length} bytes of preflight.ledger.json`);
+    return baked.ledger;
   };
-  say(
-    `  ${revisions.length} revisions, ${readFileSync(ledger).length} bytes of preflight.ledger.json`,
-  );
-  return { server, python, ledger };
+  const ledger = await bake("shop");
+  const ledgers = { tickets: await bake("tickets"), notes: await bake("notes") };
+  return { server, python, ledger, ledgers };
 }
 
 async function runScenario(shop: Shop, scenario: Scenario): Promise<VerdictLine> {
@@ -167,7 +175,7 @@ function meets(
   );
 }
 
-function describeDone({ exit, actions }: VerdictLine): string {
+function describeDone({ outcome, actions }: VerdictLine): string {
   const done = actions.map((action) => {
     switch (action.kind) {
       case "stamp":
@@ -179,7 +187,8 @@ function describeDone({ exit, actions }: VerdictLine): string {
     }
   });
   if (done.length > 0) return done.join(", ");
-  return exit === 0 ? "nothing" : "refused";
+  if (outcome === "migration-failed") return "failed";
+  return outcome === "ready" ? "nothing" : "refused";
 }
 
 /** The titles give way where the terminal is narrow. */

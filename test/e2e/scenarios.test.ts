@@ -5,10 +5,12 @@ import { startServer } from "../support/postgres.ts";
 import { pythonEnvironment } from "../support/python.ts";
 import { readScenarios, type Scenario } from "../support/scenario.ts";
 import {
+  bakeExample,
   dump,
   environment,
   type Form,
   forms,
+  ledgerOf,
   makeDatabase,
   makeImage,
   preflight,
@@ -24,25 +26,28 @@ beforeAll(async () => {
   // A server of our own: the transaction counter is compared, so nobody else may write.
   const server = await startServer({ settings: ["autovacuum = off"] });
   const python = await pythonEnvironment();
-  const image = makeImage({ ledger: "" }, { name: "", ledger: "none" });
-  const baked = await preflight("binary", ["bake"], {
-    cwd: image,
-    env: environment({ python }, ""),
-  });
-  expect(baked, baked.stderr).toMatchObject({ exit: 0 });
-  shop = { server, python, ledger: path.join(image, "preflight.ledger.json") };
+  const { ledger } = await bakeExample("shop", python);
+  const ledgers = {
+    tickets: (await bakeExample("tickets", python)).ledger,
+    notes: (await bakeExample("notes", python)).ledger,
+  };
+  shop = { server, python, ledger, ledgers };
 });
 
 afterAll(async () => {
   await shop?.server.stop();
 });
 
-it("both forms bake the same bytes, and bake them again over an existing ledger", async () => {
-  const image = makeImage(shop, { name: "", ledger: "baked" });
-  const baked = await preflight("module", ["bake"], { cwd: image, env: environment(shop, "") });
-  expect(baked.exit, baked.stderr).toBe(0);
-  expect(readText(path.join(image, "preflight.ledger.json"))).toBe(readText(shop.ledger));
-});
+it.each(["shop", "tickets", "notes"] as const)(
+  "both forms bake the same bytes, and bake them again over an existing ledger: %s",
+  async (example) => {
+    const image = makeImage(shop, { name: "", example, ledger: "baked" });
+    const before = readText(path.join(image, ledgerOf(example)));
+    const baked = await preflight("module", ["bake"], { cwd: image, env: environment(shop, "") });
+    expect(baked.exit, baked.stderr).toBe(0);
+    expect(readText(path.join(image, ledgerOf(example)))).toBe(before);
+  },
+);
 
 describe.each(Object.keys(forms) as Form[])("%s", (form) => {
   it.each(readScenarios())("$name: $title", async (scenario) => {

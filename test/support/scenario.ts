@@ -1,23 +1,28 @@
 import { readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import type { VerdictLine } from "../../src/report/verdict-line.ts";
+import type { NumberedExample } from "./numbered.ts";
 
 /** One folder of test/e2e/scenarios: how a database and an image came to be, and what must come of it. */
 export type Scenario = {
   readonly name: string;
   /** What has happened, in a few words of a person. */
   readonly title: string;
-  /** The revision of the shop to which real Alembic takes the database first; null: no migration ran. */
+  /** The application whose image and database it is; without it, `shop` with its Alembic history. */
+  readonly example?: Example;
+  /** The revision to which the database is taken first, by real Alembic or file by file; null: no migration ran. */
   readonly at: string | null;
   /** What happens to the database then. */
   readonly sql?: readonly string[];
   /** Files taken out of the image; what the scenario's folder `image/` holds is put into it. */
   readonly remove?: readonly string[];
-  /** `baked` (default): of the shop as it is; `none`. */
+  /** `baked` (default): of the example as it is; `none`. */
   readonly ledger?: "baked" | "none";
   readonly flags?: readonly string[];
   readonly expect: Expectation;
 };
+
+export type Example = "shop" | NumberedExample;
 
 type Expectation = Pick<VerdictLine, "exit" | "outcome" | "verdict"> &
   Partial<Omit<VerdictLine, "actions">> & {

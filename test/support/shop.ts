@@ -5,9 +5,10 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { promisify } from "node:util";
 import type { VerdictLine } from "../../src/report/verdict-line.ts";
+import { applyByHand, type NumberedExample, numberedExamples } from "./numbered.ts";
 import type { TestServer } from "./postgres.ts";
 import type { PythonEnvironment } from "./python.ts";
-import { type Scenario, scenarioPath } from "./scenario.ts";
+import { type Example, type Scenario, scenarioPath } from "./scenario.ts";
 
 const root = path.join(import.meta.dirname, "../..");
 const execute = promisify(execFile);
@@ -33,6 +34,8 @@ export type Shop = {
   readonly python: PythonEnvironment;
   /** A ledger of the shop as it is. */
   readonly ledger: string;
+  /** Of the other examples as they are, where they are needed. */
+  readonly ledgers?: Readonly<Record<NumberedExample, string>>;
 };
 
 export function environment(shop: Pick<Shop, "python">, url: string): Record<string, string> {
@@ -40,18 +43,41 @@ export function environment(shop: Pick<Shop, "python">, url: string): Record<str
   return { PATH: `${bin}:${process.env["PATH"]}`, HOME: tmpdir(), DATABASE_URL: url };
 }
 
-/** A copy of the shop's files, with the scenario's changes and without a ledger unless it has one. */
+/** A copy of an example's files, with the scenario's changes and without a ledger unless it has one. */
 export function makeImage(
-  shop: Pick<Shop, "ledger">,
-  scenario: Pick<Scenario, "name" | "remove" | "ledger">,
+  shop: Pick<Shop, "ledger" | "ledgers">,
+  scenario: Pick<Scenario, "name" | "example" | "remove" | "ledger">,
 ): string {
+  const { example = "shop" } = scenario;
   const image = mkdtempSync(path.join(tmpdir(), "preflight-image-"));
-  cpSync(path.join(root, "examples/shop"), image, { recursive: true, filter: isSource });
-  if (scenario.ledger !== "none") cpSync(shop.ledger, path.join(image, "preflight.ledger.json"));
+  cpSync(path.join(root, "examples", example), image, { recursive: true, filter: isSource });
+  if (scenario.ledger !== "none")
+    cpSync(
+      example === "shop" ? shop.ledger : (shop.ledgers?.[example] ?? ""),
+      path.join(image, ledgerOf(example)),
+    );
   for (const file of scenario.remove ?? []) rmSync(path.join(image, file));
   const overlay = path.join(scenarioPath(scenario.name), "image");
   if (existsSync(overlay)) cpSync(overlay, image, { recursive: true });
   return image;
+}
+
+/** Where an example's ledger is, from the root of its image. */
+export function ledgerOf(example: Example): string {
+  return example === "shop" ? "preflight.ledger.json" : numberedExamples[example].ledger;
+}
+
+/** Bakes an example's ledger in an image of its own. */
+export async function bakeExample(
+  example: Example,
+  python: PythonEnvironment,
+  args: readonly string[] = [],
+): Promise<{ readonly image: string; readonly ledger: string }> {
+  const image = makeImage({ ledger: "" }, { name: "", example, ledger: "none" });
+  const options = { cwd: image, env: environment({ python }, "") };
+  const { exit, stderr } = await preflight("binary", ["bake", ...args], options);
+  if (exit !== 0) throw new Error(`the bake of ${example} ended with ${exit}:\n${stderr}`);
+  return { image, ledger: path.join(image, ledgerOf(example)) };
 }
 
 function isSource(file: string): boolean {
@@ -71,9 +97,9 @@ export async function alembic(
 /** A new database, taken to where the scenario begins; each beginning is made by Alembic once. */
 export async function makeDatabase(
   shop: Shop,
-  scenario: Pick<Scenario, "at" | "sql">,
+  scenario: Pick<Scenario, "example" | "at" | "sql">,
 ): Promise<string> {
-  const beginning = await beginningAt(shop, scenario.at);
+  const beginning = await beginningAt(shop, scenario.example ?? "shop", scenario.at);
   const name = `preflight_${randomBytes(6).toString("hex")}`;
   await shop.server.sql(shop.server.url, `CREATE DATABASE ${name} TEMPLATE ${beginning}`);
   const url = new URL(shop.server.url);
@@ -84,16 +110,21 @@ export async function makeDatabase(
 
 const beginnings = new Map<string, Promise<string>>();
 
-function beginningAt(shop: Shop, revision: string | null): Promise<string> {
-  const key = `${shop.server.url} ${revision}`;
-  const made = beginnings.get(key) ?? makeBeginning(shop, revision);
+function beginningAt(shop: Shop, example: Example, revision: string | null): Promise<string> {
+  const key = `${shop.server.url} ${example} ${revision}`;
+  const made = beginnings.get(key) ?? makeBeginning(shop, example, revision);
   beginnings.set(key, made);
   return made;
 }
 
-async function makeBeginning(shop: Shop, revision: string | null): Promise<string> {
+async function makeBeginning(
+  shop: Shop,
+  example: Example,
+  revision: string | null,
+): Promise<string> {
   const url = await shop.server.createDatabase();
-  if (revision !== null)
+  if (example !== "shop") await applyByHand(shop.server, url, example, revision);
+  else if (revision !== null)
     await alembic(shop, path.join(root, "examples/shop"), url, "upgrade", revision);
   return new URL(url).pathname.slice(1);
 }

@@ -1,0 +1,3 @@
+COPY tickets FROM stdin;
+1
+\.

@@ -1,0 +1,3 @@
+-- Purpose: a mistake
+CREATE TABLE t (id int);
+ALTER TABEL t ADD COLUMN a int;
