@@ -6,9 +6,10 @@ import { spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { performance } from "node:perf_hooks";
 import { startServer } from "../test/support/postgres.ts";
 import { pythonEnvironment } from "../test/support/python.ts";
+import { compareApply } from "./bench-apply.ts";
+import { median, must, print, time } from "./measure.ts";
 
 const rounds = Number(process.env["BENCH_ROUNDS"] ?? 15);
 const root = path.dirname(import.meta.dirname);
@@ -32,6 +33,7 @@ const made: string[] = [];
 try {
   for (const tables of [30, 300]) await compareHealthyStart(tables);
   for (const revisions of [100, 300]) compareBake(revisions);
+  made.push(await compareApply(server, 200));
 } finally {
   await server.stop();
   for (const directory of made) rmSync(directory, { recursive: true });
@@ -129,31 +131,10 @@ function isThere(name: string, program: string, env: NodeJS.ProcessEnv): boolean
   return false;
 }
 
-function time(argv: readonly string[], cwd: string, env: NodeJS.ProcessEnv): number {
-  const started = performance.now();
-  must(argv, cwd, env);
-  return performance.now() - started;
-}
-
-function must(argv: readonly string[], cwd: string, env: NodeJS.ProcessEnv): void {
-  const [program = "", ...args] = argv;
-  const { status, stderr } = spawnSync(program, args, { cwd, env, encoding: "utf8" });
-  if (status !== 0) throw new Error(`${argv.join(" ")} exited with ${status}: ${stderr}`);
-}
-
 /** As the operating system counts it for a finished child; Python can ask it. */
 function peakMemory(argv: readonly string[], cwd: string, env: NodeJS.ProcessEnv): string {
   const ask =
     "import resource, subprocess, sys; subprocess.run(sys.argv[1:], capture_output=True); print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)";
   const { stdout } = spawnSync(python, ["-c", ask, ...argv], { cwd, env, encoding: "utf8" });
   return `${(Number(stdout) / 1024).toFixed(0)} MB`;
-}
-
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((one, other) => one - other);
-  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
-}
-
-function print(line: string): void {
-  process.stdout.write(`${line}\n`);
 }
