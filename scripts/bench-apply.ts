@@ -68,7 +68,10 @@ function writeFiles(count: number): string {
   for (let index = 1; index <= count; index++) {
     const name = `${String(index).padStart(3, "0")}_table_${index}.sql`;
     writeFileSync(path.join(cwd, "migrations", name), sqlFile(index));
-    writeFileSync(path.join(cwd, "dbmate", name), `-- migrate:up\n${sqlFile(index)}`);
+    writeFileSync(
+      path.join(cwd, "dbmate", name),
+      `-- migrate:up\n${sqlFile(index)}\n-- migrate:down\n`,
+    );
   }
   return cwd;
 }
