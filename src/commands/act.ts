@@ -11,7 +11,8 @@ import { type Judgement, judge } from "./judge.ts";
 import { openDatabase } from "./open.ts";
 import { refuseWithoutRights } from "./rights.ts";
 import { describeStep, planActions, refuse, sayRefusal, sayStart } from "./say.ts";
-import { takeStep, versionTableOf } from "./step.ts";
+import { takeStep } from "./step.ts";
+import { versionTableOf } from "./version-table.ts";
 import type { World } from "./world.ts";
 
 /** A plan that comes again, or goes on changing, will not end. */

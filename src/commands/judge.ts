@@ -105,12 +105,16 @@ function refuseUnreadable(observation: Observation, { versionTable }: Image): vo
 /** A version table elsewhere that holds this history's rows: the classic false "unversioned". */
 function refuseMisplaced(
   observation: Observation,
-  { history }: Knowledge,
+  { history, digests }: Knowledge,
   settings: Settings,
 ): void {
   if (settings.versionTable !== null || (observation.versionTable?.rows ?? []).length > 0) return;
+  // Numbers are everybody's: of numbered files the text must be the same as well.
   const elsewhere = observation.otherVersionTables.find((table) =>
-    table.rows?.some((row) => row !== null && history.revisions.has(row)),
+    table.rows?.some(
+      (row) =>
+        row !== null && history.revisions.has(row) && table.digests.get(row) === digests.get(row),
+    ),
   );
   if (elsewhere === undefined) return;
   const name = `${elsewhere.schema}.${elsewhere.name}`;

@@ -2,7 +2,7 @@ import type { Observation } from "../core/observation.ts";
 import { CannotJudge } from "../core/outcome.ts";
 import type { Image } from "./image.ts";
 import { scopeOf } from "./judge.ts";
-import { versionTableOf } from "./step.ts";
+import { versionTableOf } from "./version-table.ts";
 
 /**
  * What an upgrade will need and the role has not, found before anything is done, without side effects.

@@ -1,4 +1,4 @@
-import { claimOf, factsOfClaim, recordedOf, recordsEveryRevision } from "./claim.ts";
+import { claimOf, factsOfClaim, recordedOf } from "./claim.ts";
 import { type Difference, differences } from "./difference.ts";
 import { type Fact, isInvalidIndex, isPremise, isSoft, schemaOf } from "./facts.ts";
 import { findHalfDone } from "./half-done.ts";
@@ -133,7 +133,9 @@ export function diagnose(knowledge: Knowledge, observation: Observation): Verdic
     }
     const invalid = invalidIndexes();
     if (invalid !== null) return invalid;
-    const dirty = observation.neighbours.find(({ isDirty }) => isDirty);
+    const dirty = observation.neighbours.find(
+      (each) => each.isDirty && each.rows.some((row) => fileOfNumber(row) !== undefined),
+    );
     if (dirty !== undefined) {
       const table = `${dirty.schema}.${dirty.name}`;
       const left = { kind: "dirty", table, version: dirty.rows.join(", ") } as const;
@@ -192,15 +194,16 @@ export function diagnose(knowledge: Knowledge, observation: Observation): Verdic
     };
   }
 
-  /** Other tools spell a number as they like: `3` is the file `003`. */
   function recordedByNeighbour(): readonly string[] | null {
-    if (!recordsEveryRevision(history.tool)) return null;
-    const numbers = observation.neighbours.flatMap(({ rows: versions }) => versions);
-    const withoutZeros = new Set(numbers.map((number) => number.replace(/^0+(?=.)/, "")));
-    const newest = [...history.revisions.keys()].findLast((id) =>
-      withoutZeros.has(id.replace(/^0+(?=.)/, "")),
-    );
+    const applied = new Set(observation.neighbours.flatMap((each) => each.rows.map(fileOfNumber)));
+    const newest = [...history.revisions.keys()].findLast((id) => applied.has(id));
     return newest === undefined ? null : [newest];
+  }
+
+  /** Other tools spell a number as they like: `3` is the file `003`. */
+  function fileOfNumber(number: string): string | undefined {
+    const bare = (text: string): string => text.replace(/^0+(?=.)/, "");
+    return [...history.revisions.keys()].find((id) => bare(id) === bare(number));
   }
 
   function leftoverIndexes(): readonly Fact[] {
@@ -251,9 +254,13 @@ export function diagnose(knowledge: Knowledge, observation: Observation): Verdic
     const [before, after] = [claim.applied, ancestors(history, proven)];
     const skipped = [...after].filter((id) => !before.has(id) && touchesRows(known, id));
     // An empty database holds no rows that could be migrated twice. Elsewhere, a revision whose
-    // schema change is absent cannot have committed its rows either.
+    // schema change is absent cannot have committed its rows either, if it commits all at once.
     const repeated = [...before].filter(
-      (id) => !after.has(id) && proven.length > 0 && touchesRows(known, id) && leavesNoTrace(id),
+      (id) =>
+        !after.has(id) &&
+        proven.length > 0 &&
+        touchesRows(known, id) &&
+        (leavesNoTrace(id) || known.revisions.get(id)?.isAtomic === false),
     );
     return { skipped, repeated };
 

@@ -37,7 +37,7 @@ function given({ given }: Ledger): string {
 }
 
 function encodeRevision(revision: LedgerRevision): string {
-  const { id, file, parents, dependsOn, labels, hash, data, retired } = revision;
+  const { id, file, parents, dependsOn, labels, hash, data, isAtomic, retired } = revision;
   return json({
     id,
     file,
@@ -46,6 +46,7 @@ function encodeRevision(revision: LedgerRevision): string {
     ...(labels.length > 0 ? { labels } : {}),
     hash,
     data,
+    ...(isAtomic ? {} : { atomic: isAtomic }),
     ...(retired ? { retired } : {}),
   });
 }
@@ -169,6 +170,7 @@ function decodeRevision(entry: Record<string, unknown>): [string, LedgerRevision
       labels: strings(entry["labels"] ?? [], "labels"),
       hash: text(entry["hash"], "hash"),
       data,
+      isAtomic: entry["atomic"] !== false,
       retired: entry["retired"] === true,
     },
   ];

@@ -35,6 +35,8 @@ export type LedgerRevision = {
    * trace in the schema although its file does something: it may depend on what only a real server has.
    */
   readonly data: "none" | "reads" | "writes" | "unknown";
+  /** See `Revision`. Its rows may then be there without its schema change. */
+  readonly isAtomic: boolean;
   readonly retired: boolean;
 };
 

@@ -18,6 +18,8 @@ export type Revision = {
   readonly hash: string;
   /** `upgrade()` holds nothing but `pass`, a docstring or a bare return: as most merges do. */
   readonly isEmpty: boolean;
+  /** All of it commits at once, or nothing, as far as its file tells. */
+  readonly isAtomic: boolean;
   readonly sketch: Sketch;
 };
 

@@ -127,7 +127,7 @@ export function writeLedger(
 
   function presentRevisions(): readonly LedgerRevision[] {
     return [...history.revisions.values()].map(
-      ({ id, file, parents, dependsOn, labels, hash }) => ({
+      ({ id, file, parents, dependsOn, labels, hash, isAtomic }) => ({
         id,
         file,
         parents,
@@ -135,6 +135,7 @@ export function writeLedger(
         labels,
         hash,
         data: dataOf(id),
+        isAtomic,
         retired: false,
       }),
     );
@@ -165,6 +166,7 @@ export function writeLedger(
         labels: [],
         hash: "",
         data: "writes",
+        isAtomic: false,
         retired: true,
       });
     for (const revision of previous?.revisions.values() ?? [])

@@ -134,7 +134,7 @@ export const settingsTable = {
     variable: "PREFLIGHT_UPGRADE_TIMEOUT",
     default: "none",
     commands: judging,
-    about: "how long the upgrade may run before it is stopped",
+    about: "how long the upgrade may run before it is stopped; of sql and supabase, each file",
     schema: limit,
   },
   "ddl-lock-timeout": {

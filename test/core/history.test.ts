@@ -18,6 +18,7 @@ function revision(
     file,
     hash: "",
     isEmpty: true,
+    isAtomic: true,
     sketch: [],
     ...more,
   };

@@ -17,6 +17,7 @@ export type ModelRevision = {
   readonly drops: readonly Fact[];
   readonly adds: readonly Fact[];
   readonly data: LedgerRevision["data"];
+  readonly isAtomic?: boolean;
 };
 
 /** A migration tool and a database in a few lines: enough to carry out a plan. */
@@ -65,7 +66,7 @@ export function historyOf(revisions: readonly ModelRevision[]): History {
   };
 }
 
-function fileOf({ id, needs, adds }: ModelRevision): Revision {
+function fileOf({ id, needs, adds, isAtomic = true }: ModelRevision): Revision {
   return {
     id,
     parents: needs,
@@ -74,6 +75,7 @@ function fileOf({ id, needs, adds }: ModelRevision): Revision {
     file: `versions/${id}.py`,
     hash: `hash of ${id}`,
     isEmpty: true,
+    isAtomic,
     sketch: adds.flatMap(({ kind, object, name }): Revision["sketch"] => {
       const at = { schema: null, name: object.replace("public.", "") };
       if (kind === "table") return [{ kind: "create-table", table: at, columns: [] }];

@@ -235,6 +235,22 @@ describe("verdicts", () => {
   });
 });
 
+describe("a row of a file whose schema change is not there", () => {
+  it.each([
+    { name: "its rows are not there either: it runs again", isAtomic: true, plan: "act" },
+    { name: "its rows may be there: nobody knows", isAtomic: false, plan: "refuse" },
+  ])("that is applied in one transaction: $isAtomic; $name", ({ isAtomic, plan }) => {
+    const column = fact("column", "public.customers", "name", "text");
+    const both = [
+      revision("001", [], table("customers", "id")),
+      revision("002", ["001"], [column], { data: "writes", isAtomic }),
+    ];
+    const facts = factsAfter(both, new Set(["001"]));
+    const judged = judge(numbered(both), observe({ rows: ["001", "002"], facts }));
+    expect(judged).toMatchObject({ verdict: { kind: "mismatched" }, plan: { kind: plan } });
+  });
+});
+
 describe("a file edited after it was applied", () => {
   const rows = ["001", "002", "003", "004", "005"];
   const facts = factsAfter(files, new Set(rows));

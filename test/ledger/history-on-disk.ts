@@ -67,6 +67,7 @@ function historyOf(migrations: readonly Migration[]): History {
           file: `${id}.py`,
           hash: "",
           isEmpty: false,
+          isAtomic: true,
           sketch: [],
         },
       ]),

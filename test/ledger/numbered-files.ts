@@ -66,6 +66,7 @@ export function historyOf(files: readonly NumberedFile[]): History {
           file: `${id}.sql`,
           hash: `hash of ${id}`,
           isEmpty: false,
+          isAtomic: true,
           sketch: [],
         },
       ]),

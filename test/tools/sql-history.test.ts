@@ -121,7 +121,7 @@ describe("a directory", () => {
       platformSchemas: [],
       warnings: ["Numbers are missing between 11 and 13. Are all files in the image?"],
     });
-    const common = { dependsOn: [], labels: [], isEmpty: false };
+    const common = { dependsOn: [], labels: [], isEmpty: false, isAtomic: true };
     const revisions = revisionsOf(found);
     expect(revisions).toMatchObject([
       { id: "9", parents: [], file: "migrations/9_a.up.sql", sketch: [], ...common },

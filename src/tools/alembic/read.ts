@@ -43,7 +43,17 @@ function allVouchedFor(
     const { id, parents, dependsOn, labels, file, hash } = revision;
     known.push({
       kind: "revision",
-      revision: { id, parents, dependsOn, labels, file, hash, isEmpty: false, sketch: [] },
+      revision: {
+        id,
+        parents,
+        dependsOn,
+        labels,
+        file,
+        hash,
+        isEmpty: false,
+        isAtomic: true,
+        sketch: [],
+      },
     });
   }
   return known;

@@ -26,14 +26,14 @@ export function readRevisionFile(file: string, bytes: Uint8Array): RevisionFile 
   if (decoded.kind === "fault") return unreadable(file, decoded.fault.line, decoded.fault.why);
   const parsed = parsePython(decoded.text);
   if (parsed.kind === "fault") return unreadable(file, parsed.fault.line, parsed.fault.why);
-  return fromScript(file, parsed.script, hashOf(decoded.text));
+  return fromScript(file, parsed.script, decoded.text);
 }
 
 function unreadable(file: string, line: number | null, why: string): RevisionFile {
   return { kind: "unreadable", faults: [{ kind: "unreadable", file, line, column: null, why }] };
 }
 
-function fromScript(file: string, script: Node, hash: string): RevisionFile {
+function fromScript(file: string, script: Node, text: string): RevisionFile {
   const attributes = readAttributes(script);
   const id = readId(attributes.revision, file);
   // A helper module among the revisions lacks everything: that is one fault.
@@ -58,8 +58,9 @@ function fromScript(file: string, script: Node, hash: string): RevisionFile {
       dependsOn: unique(dependsOn.value).filter((name) => name !== ""),
       labels: labels.value,
       file,
-      hash,
+      hash: hashOf(text),
       isEmpty: isEmptyUpgrade(script),
+      isAtomic: !text.includes("autocommit_block"),
       sketch: readSketch(script),
     },
   };

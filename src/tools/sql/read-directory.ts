@@ -57,6 +57,7 @@ type Opened = NamedFile & {
   readonly faults: readonly Unreadable[];
   /** Where it was parsed. */
   readonly isEmpty: boolean;
+  readonly isAtomic: boolean;
   readonly sketch: Sketch;
 };
 
@@ -69,6 +70,7 @@ function openNamed(named: NamedFile, root: string): Opened {
     hash: hashOf(bytes.toString("utf8")),
     faults,
     isEmpty: false,
+    isAtomic: true,
     sketch: [],
   };
 }
@@ -93,7 +95,9 @@ async function parseAll(
 async function parse(opened: Opened, numbered: NumberedFiles): Promise<Opened> {
   const read = await readMigrationFile(opened, opened.bytes, numbered);
   if (read.kind === "unreadable") return { ...opened, faults: read.faults };
-  return { ...opened, isEmpty: read.migration.statements.length === 0, sketch: read.sketch };
+  const { statements, outside } = read.migration;
+  const isEmpty = statements.length === 0;
+  return { ...opened, isEmpty, isAtomic: outside === null, sketch: read.sketch };
 }
 
 /** `1` and `001` are one number. */
@@ -112,7 +116,7 @@ function duplicates(files: readonly NamedFile[]): readonly HistoryFault[] {
 
 /** Each file follows the one before it. */
 function chain(read: readonly Opened[]): readonly Revision[] {
-  return read.map(({ id, file, hash, isEmpty, sketch }, index) => ({
+  return read.map(({ id, file, hash, isEmpty, isAtomic, sketch }, index) => ({
     id,
     parents: before(read, index),
     dependsOn: [],
@@ -120,6 +124,7 @@ function chain(read: readonly Opened[]): readonly Revision[] {
     file,
     hash,
     isEmpty,
+    isAtomic,
     sketch,
   }));
 }

@@ -1,0 +1,96 @@
+import type { Observation } from "../core/observation.ts";
+import { cancelBackend, cancelBackends } from "../database/backends.ts";
+import type { Settings } from "../settings/settings.ts";
+import { type ChildEnd, runChild } from "../tools/child.ts";
+import type { Ending } from "./draft.ts";
+import { applyFiles } from "./migrate.ts";
+import { openDatabase } from "./open.ts";
+import type { StepTools } from "./step.ts";
+import { versionTableOf } from "./version-table.ts";
+import type { World } from "./world.ts";
+
+/** Brings pending revisions in. @returns how it failed; null: done */
+export async function upgrade(
+  revisions: readonly string[],
+  observation: Observation,
+  tools: StepTools,
+): Promise<Ending | null> {
+  const { database, image, settings, world, stop } = tools;
+  const { upgrade: how } = image.found;
+  if (how.kind === "command") {
+    const { commands } = how;
+    return await runProgram(
+      settings.upgradeCommand ?? commands.upgrade("heads"),
+      commands.cwd,
+      tools,
+    );
+  }
+  if (settings.upgradeCommand !== null)
+    return await runProgram(settings.upgradeCommand, world.cwd, tools);
+  const session = await openDatabase(settings, world, upgradeName(world));
+  try {
+    return await applyFiles(await how.load(revisions), {
+      session,
+      tool: how.tool,
+      table: versionTableOf(observation, image),
+      progress: observation.progress,
+      ddlLockTimeout: settings.ddlLockTimeout,
+      timeout: settings.upgradeTimeout,
+      cancel: async () => await cancelBackend(database, session),
+      stop,
+      world,
+    });
+  } finally {
+    await session.close();
+  }
+}
+
+/** The image's own program: by argv, without a shell, in its own process group. */
+async function runProgram(
+  argv: readonly string[],
+  cwd: string,
+  tools: StepTools,
+): Promise<Ending | null> {
+  const { database, settings, world, stop } = tools;
+  const applicationName = upgradeName(world);
+  const lastLines: string[] = [];
+  world.log({ level: "info", event: "upgrade.run", msg: `running ${argv.join(" ")}` });
+  const end = await runChild(argv, {
+    cwd,
+    env: { ...world.env, PGAPPNAME: applicationName },
+    timeout: settings.upgradeTimeout,
+    abort: stop,
+    signalGroup: world.signalGroup,
+    onLine: (line) => {
+      world.log({ level: "info", event: "upgrade.output", msg: line });
+      if (lastLines.push(line) > 5) lastLines.shift();
+    },
+    onStop: async () => void (await cancelBackends(database, applicationName)),
+  });
+  if (end.kind === "exited" && end.code === 0) return null;
+  const said = lastLines.filter((line) => line.trim() !== "").at(-1);
+  return {
+    outcome: "migration-failed",
+    reason: `${argv.join(" ")} ${describeEnd(end, settings)}${said === undefined ? "" : `; its last line: ${said}`}`,
+    next: [
+      "the lines above are the migration's own; mend its cause and start again",
+      "nothing was stamped because of this failure, and nothing will be",
+    ],
+  };
+}
+
+/** By this name the server processes of an upgrade are found when it must be stopped. */
+function upgradeName({ runId }: World): string {
+  return `preflight-upgrade/${runId}`;
+}
+
+function describeEnd(end: ChildEnd, settings: Settings): string {
+  switch (end.kind) {
+    case "exited":
+      return `exited with ${end.code}`;
+    case "killed":
+      return `was killed by ${end.signal}`;
+    case "stopped":
+      return `did not end within ${(settings.upgradeTimeout ?? 0) / 1000}s (--upgrade-timeout) and was stopped`;
+  }
+}
