@@ -90,7 +90,7 @@ export async function act(
         return conclude(judgement, last.length > 0 ? "something" : "nothing");
       if (round > mostRounds || JSON.stringify(plan.steps) === JSON.stringify(last))
         return verifyFailed(`${plan.steps.map(describeStep).join("; ")} is still to be done`, [
-          "does the migration command work on this database, with this address? See env.py and its settings",
+          "does the upgrade work on this very database? See its address and settings (Alembic: env.py)",
         ]);
       const failure = await takeSteps(judgement, plan.steps, lock);
       if (failure !== null) return await concludeFailure(failure);

@@ -10,14 +10,15 @@ type Failure = Exclude<MigrationEnd, { readonly kind: "applied" }>;
  */
 export function describeFailure(end: Failure, migration: Migration): Ending {
   const { file, statements, header } = migration;
+  const isAtEnd = end.kind === "failed" && end.at === "commit";
   const place = `${file}:${end.kind === "failed" ? end.line : end.statement.line}`;
-  const which = `statement ${end.index + 1} of ${statements.length}`;
+  const which = `${place}: statement ${end.index + 1} of ${statements.length}`;
   const rollback = header.filter(({ label }) => /roll ?back|undo|revert/i.test(label));
   return {
     outcome: "migration-failed",
     reason: [
-      `${place}: ${which} ${describeEnd(end)}`,
-      `The statement: ${shorten(end.statement.text)}`,
+      `${isAtEnd ? `${file}: what it had deferred until its end` : which} ${describeEnd(end)}`,
+      ...(isAtEnd ? [] : [`The statement: ${shorten(end.statement.text)}`]),
       standing(end, migration),
     ].join(". "),
     next: [

@@ -3,6 +3,7 @@ import type { History, HistoryFault } from "../core/history.ts";
 import { combine, type Knowledge } from "../core/knowledge.ts";
 import type { Ledger } from "../core/ledger.ts";
 import { CannotJudge } from "../core/outcome.ts";
+import type { ToolName } from "../core/revision.ts";
 import type { VersionTableName } from "../database/look.sql.ts";
 import { readLedger, refuseOtherHistory } from "../ledger/file.ts";
 import type { Settings } from "../settings/settings.ts";
@@ -34,6 +35,7 @@ export async function readImage(settings: Settings, world: World): Promise<Image
   const read = await readLedger(ledgerPath, { required: settings.ledger !== null && !isWritten });
   const ledger = read.kind === "ledger" ? read.ledger : null;
 
+  refuseCommand(settings.upgradeCommand, candidate.tool);
   // A bake reads the files themselves: what it writes must not rest on what it wrote before.
   const found = await candidate.read(vouchedBy(isWritten ? null : ledger));
   for (const warning of found.warnings)
@@ -49,6 +51,15 @@ export async function readImage(settings: Settings, world: World): Promise<Image
   sayHistory(knowledge, world);
   const versionTable = { tool: found.tool, ...(settings.versionTable ?? found.versionTable) };
   return { kind: "image", image: { found, knowledge, ledgerPath, versionTable } };
+}
+
+function refuseCommand(command: Settings["upgradeCommand"], tool: ToolName): void {
+  if (command === null || tool === "alembic") return;
+  throw new CannotJudge(
+    "config",
+    `--upgrade-command is for Alembic: a history of the tool '${tool}' is applied by preflight itself`,
+    ["leave it out (PREFLIGHT_UPGRADE_COMMAND, too)"],
+  );
 }
 
 function refuseUnknownWord(assume: string | null, { revisions }: History): void {

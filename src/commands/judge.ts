@@ -7,9 +7,11 @@ import { Busy, CannotJudge } from "../core/outcome.ts";
 import { type Plan, planFor } from "../core/plan.ts";
 import type { Verdict } from "../core/verdict.ts";
 import type { Database } from "../database/database.ts";
+import { isLockHeld, lockKey } from "../database/lock.ts";
 import { look } from "../database/look.ts";
 import type { Settings } from "../settings/settings.ts";
 import type { Image } from "./image.ts";
+import { versionTableOf } from "./version-table.ts";
 import type { World } from "./world.ts";
 
 /** One look, and what follows from it. */
@@ -20,8 +22,8 @@ export type Judgement = {
 };
 
 /**
- * The first look of a run. It may meet a migration that has locked what is to be read; whoever would wait
- * for that migration's lock can wait for the look.
+ * The first look of a run. It may meet a migration of another instance: that has locked what is to be read, or has done
+ * a half of its work. Whoever would wait for its lock can wait for a look that counts.
  */
 export async function judgeFirst(
   database: Database,
@@ -30,9 +32,19 @@ export async function judgeFirst(
   world: World,
 ): Promise<Judgement> {
   const deadline = world.now() + settings.lockTimeout;
+  let wasFree = false;
   for (;;) {
     try {
-      return await judge(database, image, settings, world);
+      const judgement = await judge(database, image, settings, world);
+      if (judgement.plan.kind !== "refuse" || world.now() >= deadline) return judgement;
+      const key = lockKey(versionTableOf(judgement.observation, image));
+      const isFree = !(await isLockHeld(database, key));
+      // A refusal counts where nobody was at work before the look, nor after it.
+      if (isFree && wasFree) return judgement;
+      wasFree = isFree;
+      if (isFree) continue;
+      const msg = `waiting: somebody else is at work on this database; it is ${judgement.verdict.kind} now`;
+      world.log({ level: "info", event: "look.waiting", msg });
     } catch (error) {
       if (!(error instanceof Busy) || world.now() >= deadline) throw error;
       world.log({ level: "info", event: "look.waiting", msg: `waiting: ${error.message}` });

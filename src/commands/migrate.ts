@@ -1,4 +1,5 @@
 import type { Migration, Progress, Statement, VersionRow } from "../core/migration.ts";
+import { CannotJudge } from "../core/outcome.ts";
 import type { FileTool } from "../core/revision.ts";
 import type { Database } from "../database/database.ts";
 import { ensureVersionTable, migrate, type MigrationEnd } from "../database/migrate.ts";
@@ -25,7 +26,10 @@ export type ApplyOptions = {
   readonly world: World;
 };
 
-/** Applies files one after another. @returns how one of them failed; null: all are done */
+/**
+ * Applies files one after another. Throws CannotJudge as `migrate` does.
+ * @returns how one of them failed; null: all are done
+ */
 export async function applyFiles(
   migrations: readonly Migration[],
   options: ApplyOptions,
@@ -60,7 +64,8 @@ async function applyFile(
   place: string,
   options: ApplyOptions,
 ): Promise<MigrationEnd> {
-  const { session, tool, table, progress, ddlLockTimeout, timeout, cancel, stop, world } = options;
+  const { session, tool, table, ddlLockTimeout, timeout, cancel, stop, world } = options;
+  const resumeAt = placeToResume(migration, options);
   const watch = watchProgress(migration, place, world);
   try {
     return await migrate(session, migration, {
@@ -70,7 +75,7 @@ async function applyFile(
       runId: world.runId,
       ddlLockTimeout,
       timeout,
-      resumeAt: progress.find(({ version }) => version === migration.id)?.done ?? 0,
+      resumeAt,
       signal: stop,
       cancel,
       clock: world.now,
@@ -82,6 +87,21 @@ async function applyFile(
   } finally {
     watch.stop();
   }
+}
+
+/** Throws CannotJudge where another version of this program has cut the file in another way. */
+function placeToResume(
+  { id, file, outside, statements }: Migration,
+  { progress }: ApplyOptions,
+): number {
+  const begun = progress.find(({ version }) => version === id);
+  if (begun === undefined) return 0;
+  if (outside !== null && begun.of === statements.length) return begun.done;
+  throw new CannotJudge(
+    "partial",
+    `${file} began with ${begun.of} statements and has ${statements.length} now, as this version reads it: where it stopped is not certain`,
+    ["go on with the version of preflight that began, or complete the file by hand"],
+  );
 }
 
 const liveEvery = 1_000;

@@ -18,15 +18,9 @@ export async function upgrade(
   const { database, image, settings, world, stop } = tools;
   const { upgrade: how } = image.found;
   if (how.kind === "command") {
-    const { commands } = how;
-    return await runProgram(
-      settings.upgradeCommand ?? commands.upgrade("heads"),
-      commands.cwd,
-      tools,
-    );
+    const { cwd, upgrade: commandTo } = how.commands;
+    return await runProgram(settings.upgradeCommand ?? commandTo("heads"), cwd, tools);
   }
-  if (settings.upgradeCommand !== null)
-    return await runProgram(settings.upgradeCommand, world.cwd, tools);
   const session = await openDatabase(settings, world, upgradeName(world));
   try {
     return await applyFiles(await how.load(revisions), {

@@ -1,4 +1,4 @@
-import { claimOf, factsOfClaim, recordedOf } from "./claim.ts";
+import { claimOf, factsOfClaim, recordedOf, recordsEveryRevision } from "./claim.ts";
 import { type Difference, differences } from "./difference.ts";
 import { type Fact, isInvalidIndex, isPremise, isSoft, schemaOf } from "./facts.ts";
 import { findHalfDone } from "./half-done.ts";
@@ -9,7 +9,7 @@ import { changeOf, factsOfHeads, type OpenLedger } from "./ledger.ts";
 import type { Observation } from "./observation.ts";
 import { recognise, type Sighting } from "./sighting.ts";
 import { nearestSketch, sketchOf, tablesOf } from "./sketch.ts";
-import type { Finding, Verdict } from "./verdict.ts";
+import type { Finding, PassedOver, Verdict } from "./verdict.ts";
 
 /** A verdict for every history, ledger and observation. Total, and never throws. */
 export function diagnose(knowledge: Knowledge, observation: Observation): Verdict {
@@ -25,6 +25,8 @@ export function diagnose(knowledge: Knowledge, observation: Observation): Verdic
     recognise(ledger, observation.facts, observation.server.version, knowledge.platformSchemas);
   const recorded = recordedOf(history, rows);
   const seen = { recorded, verified };
+  const pending = [...history.revisions.keys()].filter((id) => !claim.applied.has(id));
+  const isGraph = !recordsEveryRevision(history.tool);
 
   if (table?.unreadable === "shape") {
     const why = `${table.schema}.${table.name} has not the columns of this tool's version table`;
@@ -39,7 +41,6 @@ export function diagnose(knowledge: Knowledge, observation: Observation): Verdic
   return diagnoseRows();
 
   function diagnoseRows(): Verdict {
-    const pending = [...history.revisions.keys()].filter((id) => !claim.applied.has(id));
     const expected = ledger && factsOfClaim(ledger, history, claim);
     if (ledger === null || live === null || expected === null) {
       return { ...asRecorded(editedFiles(null)), verified: false };
@@ -57,21 +58,18 @@ export function diagnose(knowledge: Knowledge, observation: Observation): Verdic
     const isElsewhere =
       identified.kind !== "nearest" &&
       !(identified.kind === "proven" && identified.heads.length === 0 && hasForeignObjects());
-    const passedOver =
-      identified.kind === "proven"
-        ? dataPassedOver(ledger, identified.heads)
-        : { skipped: [], repeated: [] };
-    const dataMigrations = [...passedOver.skipped, ...passedOver.repeated];
+    const passed =
+      identified.kind === "proven" ? dataPassedOver(ledger, identified.heads) : nothingPassedOver;
     const mismatch: Verdict = {
       ...seen,
       kind: "mismatched",
       claimed: heads,
       skipped,
       identified,
-      dataMigrations,
-      direction: passedOver.skipped.length > 0 ? "forwards" : "backwards",
+      ...passed,
     };
-    if (isElsewhere && identified.kind === "proven" && dataMigrations.length === 0) return mismatch;
+    if (isElsewhere && identified.kind === "proven" && passed.dataMigrations.length === 0)
+      return mismatch;
     if (isTolerable) return asRecorded([...found, ...editedFiles(found)]);
     if (isElsewhere) return mismatch;
     const left = findHalfDone(ledger, history, claim.applied, live);
@@ -95,7 +93,8 @@ export function diagnose(knowledge: Knowledge, observation: Observation): Verdic
   }
 
   /**
-   * Applied files that have changed since. What such a file does now is proven where nothing of it is missing.
+   * Applied files that have changed since. What such a file does now is proven where nothing of it is missing, and
+   * where it does nothing to rows, which no schema shows.
    * @param found by what the schema differs; null: it was not compared
    */
   function editedFiles(found: readonly Difference[] | null): readonly Difference[] {
@@ -105,7 +104,8 @@ export function diagnose(knowledge: Knowledge, observation: Observation): Verdic
       const text = knowledge.digests.get(id);
       if (recordedText === undefined || text === undefined || recordedText === text) return [];
       const { file } = history.revisions.get(id)!;
-      const tolerable = found !== null && !lacking.has(id);
+      const tolerable =
+        found !== null && ledger !== null && !lacking.has(id) && !touchesRows(ledger, id);
       return [{ kind: "edited", revision: id, file, tolerable } as const];
     });
   }
@@ -120,7 +120,6 @@ export function diagnose(knowledge: Knowledge, observation: Observation): Verdic
       file: revision?.file ?? null,
       isEdited: revision?.hash !== progress.checksum,
       indexes: leftoverIndexes(),
-      pending: [...history.revisions.keys()].filter((id) => !claim.applied.has(id)),
     } as const;
     return { ...seen, kind: "partial", left };
   }
@@ -133,12 +132,10 @@ export function diagnose(knowledge: Knowledge, observation: Observation): Verdic
     }
     const invalid = invalidIndexes();
     if (invalid !== null) return invalid;
-    const dirty = observation.neighbours.find(
-      (each) => each.isDirty && each.rows.some((row) => fileOfNumber(row) !== undefined),
-    );
-    if (dirty !== undefined) {
-      const table = `${dirty.schema}.${dirty.name}`;
-      const left = { kind: "dirty", table, version: dirty.rows.join(", ") } as const;
+    const elsewhere = neighbour();
+    if (elsewhere?.isDirty === true) {
+      const table = `${elsewhere.schema}.${elsewhere.name}`;
+      const left = { kind: "dirty", table, version: elsewhere.rows.join(", ") } as const;
       return { ...seen, kind: "partial", left };
     }
     const identified = find();
@@ -151,8 +148,7 @@ export function diagnose(knowledge: Knowledge, observation: Observation): Verdic
 
   function diagnoseStrangers(): Verdict {
     const gone = strangers.filter((id) => knowledge.ledger?.revisions.has(id));
-    if (gone.length === strangers.length)
-      return { ...seen, kind: "missing-file", gone, identified: find() };
+    if (gone.length === strangers.length) return missingFile(gone, find());
     if (ledger === null || live === null) {
       const why = `no file of this image has ${strangers.join(", ")}, and ${
         knowledge.status === "stale" ? "the ledger is stale" : "there is no ledger"
@@ -164,9 +160,10 @@ export function diagnose(knowledge: Knowledge, observation: Observation): Verdic
       identified.kind === "proven" &&
       identified.heads.length > 0 &&
       live.foreign.length === 0 &&
-      pendingAfter(identified.heads).length > 0
+      pendingAfter(identified.heads).length > 0 &&
+      (isGraph || identified.heads[0] === heads[0])
     )
-      return { ...seen, kind: "missing-file", gone: strangers, identified };
+      return missingFile(strangers, identified);
     const needed = factsOfHeads(ledger, history, history.heads) ?? new Set<number>();
     const all = new Set(history.revisions.keys());
     const lacking = differences(ledger, history, all, needed, live).filter(
@@ -176,9 +173,19 @@ export function diagnose(knowledge: Knowledge, observation: Observation): Verdic
       (fact) => !ledger.soft[fact] && !live.ignored.has(fact),
     ).length;
     if (hardNeeded > 0 && lacking.length * 2 <= hardNeeded)
-      return { ...seen, kind: "ahead", strangers, lacking };
+      return { ...seen, kind: "ahead", strangers, lacking, notRun: isGraph ? [] : pending };
     const why = `no file and no ledger entry of this image has ${strangers.join(", ")}, and less than half of what it needs is here${neighbours()}`;
     return { ...seen, kind: "unknown", strangers, why };
+  }
+
+  /** Where every file has a row, the rows that have files still say which data migrations ran. */
+  function missingFile(gone: readonly string[], identified: Finding): Verdict {
+    const isClaimed = !isGraph && claim.applied.size > 0;
+    const passed =
+      isClaimed && ledger !== null && identified.kind === "proven"
+        ? dataPassedOver(ledger, identified.heads)
+        : nothingPassedOver;
+    return { ...seen, kind: "missing-file", gone, identified, ...passed };
   }
 
   function find(): Finding {
@@ -194,16 +201,31 @@ export function diagnose(knowledge: Knowledge, observation: Observation): Verdic
     };
   }
 
+  /**
+   * The table of another tool that numbered these very files: the only one beside where ours is or would be, and every
+   * row is a file. It names the newest file, or every file up to the newest; anything else is another application's.
+   */
+  function neighbour(): Observation["neighbours"][number] | null {
+    const home = table?.schema ?? observation.server.searchPath[0];
+    const [only, other] = observation.neighbours.filter(({ schema }) => schema === home);
+    return only === undefined || other !== undefined || newestOf(only.rows) === null ? null : only;
+  }
+
   function recordedByNeighbour(): readonly string[] | null {
-    const applied = new Set(observation.neighbours.flatMap((each) => each.rows.map(fileOfNumber)));
-    const newest = [...history.revisions.keys()].findLast((id) => applied.has(id));
-    return newest === undefined ? null : [newest];
+    const newest = newestOf(neighbour()?.rows ?? []);
+    return newest === null ? null : [newest];
   }
 
   /** Other tools spell a number as they like: `3` is the file `003`. */
-  function fileOfNumber(number: string): string | undefined {
+  function newestOf(numbers: readonly string[]): string | null {
     const bare = (text: string): string => text.replace(/^0+(?=.)/, "");
-    return [...history.revisions.keys()].find((id) => bare(id) === bare(number));
+    const ids = [...history.revisions.keys()];
+    const applied = new Set(
+      numbers.map((number) => ids.findIndex((id) => bare(id) === bare(number))),
+    );
+    const newest = Math.max(-1, ...applied);
+    const isWhole = applied.size === 1 || applied.size === newest + 1;
+    return applied.has(-1) || !isWhole ? null : (ids[newest] ?? null);
   }
 
   function leftoverIndexes(): readonly Fact[] {
@@ -221,20 +243,27 @@ export function diagnose(knowledge: Knowledge, observation: Observation): Verdic
 
   /** Extensions and empty schemas are often made before an application's first start. */
   function hasUserFacts(): boolean {
-    return observation.facts.some(
-      (fact) =>
-        !isSoft(fact) && !isPremise(fact) && !knowledge.platformSchemas.has(schemaOf(fact) ?? ""),
+    return (
+      hasKnownFacts() ||
+      observation.facts.some(
+        (fact) =>
+          !isSoft(fact) && !isPremise(fact) && !knowledge.platformSchemas.has(schemaOf(fact) ?? ""),
+      )
     );
   }
 
   function hasObjectsOfThisHistory(): boolean {
-    if (ledger !== null && live !== null)
-      return [...live.known].some((fact) => !ledger.soft[fact] && !isPremise(ledger.facts[fact]!));
+    if (ledger !== null) return hasKnownFacts();
     const tables = tablesOf(observation.facts);
     const schema = observation.server.searchPath[0] ?? "public";
     return [...history.revisions.keys()].some((id) =>
       [...sketchOf(history, [id], schema).keys()].some((table) => tables.has(table)),
     );
+  }
+
+  function hasKnownFacts(): boolean {
+    if (ledger === null || live === null) return false;
+    return [...live.known].some((fact) => !ledger.soft[fact] && !isPremise(ledger.facts[fact]!));
   }
 
   function hasForeignObjects(): boolean {
@@ -247,11 +276,9 @@ export function diagnose(knowledge: Knowledge, observation: Observation): Verdic
   }
 
   /** Data migrations that a stamp from what the rows claim to `proven` would skip, or make run again. */
-  function dataPassedOver(
-    known: OpenLedger,
-    proven: readonly string[],
-  ): { readonly skipped: readonly string[]; readonly repeated: readonly string[] } {
+  function dataPassedOver(known: OpenLedger, proven: readonly string[]): PassedOver {
     const [before, after] = [claim.applied, ancestors(history, proven)];
+    const edited = new Set(editedFiles(null).map(({ revision }) => revision));
     const skipped = [...after].filter((id) => !before.has(id) && touchesRows(known, id));
     // An empty database holds no rows that could be migrated twice. Elsewhere, a revision whose
     // schema change is absent cannot have committed its rows either, if it commits all at once.
@@ -262,7 +289,12 @@ export function diagnose(knowledge: Knowledge, observation: Observation): Verdic
         touchesRows(known, id) &&
         (leavesNoTrace(id) || known.revisions.get(id)?.isAtomic === false),
     );
-    return { skipped, repeated };
+    // What an edited file once did, nobody knows.
+    const rerun = [...before].filter((id) => !after.has(id) && edited.has(id));
+    return {
+      dataMigrations: [...new Set([...skipped, ...repeated, ...rerun])],
+      direction: skipped.length > 0 ? "forwards" : "backwards",
+    };
 
     function leavesNoTrace(id: string): boolean {
       const change = changeOf(known, history, id);
@@ -277,6 +309,8 @@ export function diagnose(knowledge: Knowledge, observation: Observation): Verdic
   }
 }
 
+const nothingPassedOver: PassedOver = { dataMigrations: [], direction: "backwards" };
+
 /** The common case, kept cheap: the live schema is exactly the expected one. */
 function equals(ledger: OpenLedger, expected: ReadonlySet<number>, live: Sighting): boolean {
   if (live.foreign.length > 0) return false;
@@ -287,8 +321,8 @@ function equals(ledger: OpenLedger, expected: ReadonlySet<number>, live: Sightin
   return true;
 }
 
-function indexName(fact: { readonly object: string; readonly name: string }): string {
-  return `${fact.object.slice(0, fact.object.indexOf("."))}.${fact.name}`;
+function indexName(fact: Fact): string {
+  return `${schemaOf(fact)}.${fact.name}`;
 }
 
 /** The rows that are left when each of `kept` is taken out once: ancestors, and second copies. */

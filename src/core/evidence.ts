@@ -5,9 +5,10 @@ import type { Verdict } from "./verdict.ts";
 export function provenHeads(verdict: Verdict): readonly string[] | null {
   switch (verdict.kind) {
     case "current":
-    case "behind":
     case "overlapping":
       return verdict.verified ? verdict.heads : null;
+    case "behind":
+      return verdict.verified && verdict.skipped.length === 0 ? verdict.heads : null;
     case "fresh":
       return [];
     case "unversioned":

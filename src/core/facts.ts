@@ -58,6 +58,17 @@ export function schemaOf({ kind, object }: Fact): string | null {
   return quoted?.replaceAll('""', '"') ?? plain ?? null;
 }
 
+/** The fact that there is a table, a view or the like, which other facts then hang on. */
+export function isRelation({ kind }: Fact): boolean {
+  return (
+    kind === "table" ||
+    kind === "partition" ||
+    kind === "ftable" ||
+    kind === "view" ||
+    kind === "matview"
+  );
+}
+
 /** Text that is equal exactly for equal facts. PostgreSQL's text never holds a NUL. */
 export function factKey(fact: Fact): string {
   return `${placeKey(fact)}\0${fact.definition}`;

@@ -71,8 +71,8 @@ export function planFor(verdict: Verdict, policy: Policy, situation: Situation):
     case "overlapping":
       return stampAndUpgrade(verdict.heads);
     case "unversioned":
-    case "missing-file":
       return planForFinding(verdict.identified);
+    case "missing-file":
     case "mismatched":
       return verdict.dataMigrations.length > 0
         ? orAsAssumed(refusal.dataMigrationBetween(verdict, tool))
@@ -97,21 +97,21 @@ export function planFor(verdict: Verdict, policy: Policy, situation: Situation):
       : orAsAssumed(refusal.unproven(finding, tool));
   }
 
-  /** A person says that it shall go on, and nothing of it is in doubt that we can see. */
+  /** A person says that it shall go on, and nothing of it is in doubt that we can see. What follows, the next look decides. */
   function planForPartial(left: Leftover): Plan {
     return policy.resume && refusal.canResume(left)
-      ? upgrade(left.pending)
+      ? upgrade([left.progress.version])
       : refusal.partial(left, tool);
   }
 
-  function upgradeInOrder(behind: Verdict & { readonly kind: "behind" | "drifted" }): Plan {
-    return behind.skipped.length > 0 && !policy.allowOutOfOrder
-      ? refusal.outOfOrder(behind)
-      : upgrade(behind.pending);
+  function upgradeInOrder(claimed: Verdict & { readonly kind: "behind" | "drifted" }): Plan {
+    return claimed.skipped.length > 0 && !policy.allowOutOfOrder
+      ? refusal.outOfOrder(claimed)
+      : upgrade(claimed.pending);
   }
 
   function planForAhead(ahead: Verdict & { readonly kind: "ahead" }): Plan {
-    const isCompatible = ahead.lacking.length === 0;
+    const isCompatible = ahead.lacking.length === 0 && ahead.notRun.length === 0;
     if (policy.ahead === "allow" || (policy.ahead === "compatible" && isCompatible))
       return { kind: "start" };
     return refusal.ahead(ahead);

@@ -1,4 +1,5 @@
 import type { Assumption } from "./assume.ts";
+import type { Difference } from "./difference.ts";
 import type { Fact } from "./facts.ts";
 import type { HistoryFault } from "./history.ts";
 import type { Refusal } from "./plan.ts";
@@ -19,6 +20,7 @@ const toCompare = "preflight check --verbose shows every difference";
 
 export function drifted(verdict: Of<"drifted">): Refusal {
   const serious = verdict.differences.filter(({ tolerable }) => !tolerable);
+  if (serious.every(({ kind }) => kind === "edited")) return edited(serious);
   return refuse(
     "drift",
     `the version rows say ${nameHeads(verdict.heads)}, but the schema is not what that revision makes: ${enumerate(serious.map(describeDifference))}`,
@@ -28,6 +30,15 @@ export function drifted(verdict: Of<"drifted">): Refusal {
       toCompare,
     ],
   );
+}
+
+/** Nothing else is wrong, as far as it was compared. */
+function edited(files: readonly Difference[]): Refusal {
+  return refuse("drift", enumerate(files.map(describeDifference)), [
+    "put the file back to what was applied, and write what shall change into a new migration",
+    "if only its comments changed: run `preflight bake`, which shows it for files that do nothing to rows",
+    "or start in spite of it: --drift warn",
+  ]);
 }
 
 export function partial(left: Leftover, tool: ToolName): Refusal {
@@ -83,12 +94,12 @@ function interrupted(left: Interrupted): Refusal {
     failed: `It failed in ${place}: ${error ?? ""}`,
   }[state];
   const drops = left.indexes.map((index) => `${dropIndex(index)}: it was left INVALID`);
-  const goOn =
+  const before =
     state === "started" && drops.length === 0
-      ? "look whether that statement took effect; if it did, undo it"
+      ? ["look whether that statement took effect; if it did, undo it"]
       : state === "failed"
-        ? "mend the cause"
-        : null;
+        ? ["mend the cause"]
+        : [];
   return refuse(
     "partial",
     `${file} stopped half-way; it cannot run in one transaction. ${done === 0 ? "None" : done} of its ${of} statements ${done > 1 ? "are" : "is"} done. ${how}`,
@@ -101,8 +112,8 @@ function interrupted(left: Interrupted): Refusal {
         ]
       : [
           ...drops,
-          ...(goOn === null ? [] : [goOn]),
-          `then go on from there: preflight run --resume`,
+          ...before,
+          `${drops.length + before.length > 0 ? "then " : ""}go on from there: preflight run --resume`,
         ],
   );
 }
@@ -179,11 +190,15 @@ export function unproven(
   }
 }
 
-export function dataMigrationBetween(verdict: Of<"mismatched">, tool: ToolName): Refusal {
+export function dataMigrationBetween(
+  verdict: Of<"mismatched"> | Of<"missing-file">,
+  tool: ToolName,
+): Refusal {
+  const claimed = verdict.kind === "mismatched" ? verdict.claimed : verdict.recorded;
   const proven = verdict.identified.kind === "proven" ? verdict.identified.heads : [];
   return refuse(
     "unproven",
-    `the version rows say ${nameHeads(verdict.claimed)}, the schema is exactly that of ${nameHeads(proven)}; between them lie data migrations and the like, of which the schema cannot say whether they ran: ${enumerate(verdict.dataMigrations)}`,
+    `the version rows say ${nameHeads(claimed)}, the schema is exactly that of ${nameHeads(proven)}; between them lie data migrations and the like, of which the schema cannot say whether they ran: ${enumerate(verdict.dataMigrations)}`,
     verdict.direction === "forwards"
       ? [
           `if they did run: ${sayStamp(proven, tool)}, then start again`,
@@ -191,21 +206,24 @@ export function dataMigrationBetween(verdict: Of<"mismatched">, tool: ToolName):
         ]
       : [
           `if they did not run: ${sayStamp(proven, tool)}, then start again: the upgrade runs them`,
-          `if they did run: bring the schema to what ${nameHeads(verdict.claimed)} makes, then start again`,
+          `if they did run: bring the schema to what ${nameHeads(claimed)} makes, then start again`,
         ],
   );
 }
 
 export function ahead(verdict: Of<"ahead">): Refusal {
   const rows = verdict.strangers.join(", ");
+  const isNotRun = verdict.lacking.length === 0 && verdict.notRun.length > 0;
   return refuse(
     "ahead-incompatible",
-    verdict.lacking.length === 0
-      ? `the database is at ${rows}, which this image does not have: the image is older than the database, and --ahead refuse forbids to start`
-      : `the database is at ${rows}, which this image does not have: the image is older than the database, and the schema lacks what it needs: ${enumerate(verdict.lacking.map(describeDifference))}`,
+    isNotRun
+      ? `the database is at ${rows}, which this image does not have, and ${enumerate(verdict.notRun)} of this image ${verdict.notRun.length === 1 ? "has" : "have"} no row: ${verdict.notRun.length === 1 ? "it" : "they"} did not run here`
+      : verdict.lacking.length === 0
+        ? `the database is at ${rows}, which this image does not have: the image is older than the database, and --ahead refuse forbids to start`
+        : `the database is at ${rows}, which this image does not have: the image is older than the database, and the schema lacks what it needs: ${enumerate(verdict.lacking.map(describeDifference))}`,
     [
       "start the image that brought the database to this revision, or a newer one",
-      "or take the database back with that image's own downgrade before you roll back",
+      "or take the database back to what this image needs before you roll back",
     ],
   );
 }
@@ -225,7 +243,7 @@ export function stampNeeded(
     "unproven",
     `the schema is proven to be at ${nameHeads(to)}, the version rows say ${nameHeads(from)}, and --stamp never forbids to correct them`,
     [
-      ...(tool === "sql" ? [] : [sayStamp(to, tool)]),
+      ...(tool === "alembic" ? [sayStamp(to, tool)] : []),
       "run without --stamp never: it then records what the schema proves",
     ],
   );

@@ -1,4 +1,4 @@
-import { type Fact, factKey, isPremise, isSoft, schemaOf } from "./facts.ts";
+import { type Fact, factKey, isPremise, isRelation, isSoft, schemaOf } from "./facts.ts";
 import type { OpenLedger } from "./ledger.ts";
 
 /** The live schema in the ledger's words. */
@@ -25,6 +25,7 @@ export function recognise(
 ): Sighting {
   const comparesViews = textGroup(ledger.server) === textGroup(Math.floor(serverVersion / 10_000));
   const renames = extensionRenames(ledger, facts);
+  const ours = new Set(ledger.facts.filter(isRelation).map(({ object }) => object));
   const known = new Set<number>();
   const foreign: Fact[] = [];
   for (const fact of facts) {
@@ -40,8 +41,9 @@ export function recognise(
       if (fact.kind === "viewdef") ignored.add(position);
   return { known, foreign, ignored };
 
+  /** A relation that a migration made is the history's, wherever it is. */
   function isPlatforms(fact: Fact): boolean {
-    return platformSchemas.has(schemaOf(fact) ?? "");
+    return platformSchemas.has(schemaOf(fact) ?? "") && !ours.has(fact.object);
   }
 }
 

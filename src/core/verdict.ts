@@ -25,16 +25,13 @@ export type Verdict =
       /** Older than that, and not claimed. */
       readonly skipped: readonly string[];
       readonly identified: Finding;
-      /** Data migrations that a stamp would skip (forwards) or repeat (backwards). */
-      readonly dataMigrations: readonly string[];
-      readonly direction: "forwards" | "backwards";
-    })
+    } & PassedOver)
   | (Seen & {
       readonly kind: "missing-file";
       /** Recorded revisions that have no file. */
       readonly gone: readonly string[];
       readonly identified: Finding;
-    })
+    } & PassedOver)
   | (Seen & {
       readonly kind: "overlapping";
       readonly heads: readonly string[];
@@ -44,8 +41,10 @@ export type Verdict =
   | (Seen & {
       readonly kind: "ahead";
       readonly strangers: readonly string[];
-      /** What this image needs and the schema lacks; empty: compatible. */
+      /** What this image needs and the schema lacks. */
       readonly lacking: readonly Difference[];
+      /** Files of this image that have no row, where every applied file has one. */
+      readonly notRun: readonly string[];
     })
   | (Seen & {
       readonly kind: "drifted";
@@ -62,6 +61,12 @@ export type Verdict =
       readonly why: string;
     })
   | { readonly kind: "broken-history"; readonly faults: readonly HistoryFault[] };
+
+/** Data migrations that a stamp would skip (forwards), or that may then run again (backwards). */
+export type PassedOver = {
+  readonly dataMigrations: readonly string[];
+  readonly direction: "forwards" | "backwards";
+};
 
 /** In the order in which design and README name them. */
 export const verdictKinds = [
@@ -109,7 +114,6 @@ export type Leftover =
       /** The file is no longer the one that began. */
       readonly isEdited: boolean;
       readonly indexes: readonly Fact[];
-      readonly pending: readonly string[];
     }
   | {
       /** Another tool's table says that a migration did not end. */

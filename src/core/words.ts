@@ -39,7 +39,7 @@ export function nameFact(fact: Fact): string {
 
 export function describeDifference(difference: Difference): string {
   if (difference.kind === "edited")
-    return `${difference.file} was edited after it was applied${difference.tolerable ? "; the schema is what it makes now" : ", and nothing proves that the schema is what it makes now"}`;
+    return `${difference.file} was edited after it was applied${difference.tolerable ? "; the schema is what it makes now" : ", and nothing proves that what it does now was done"}`;
   const name = nameFact(difference.fact);
   switch (difference.kind) {
     case "missing":

@@ -36,6 +36,10 @@ SELECT pg_backend_pid() AS pid,
        EXISTS (SELECT FROM pg_locks l WHERE l.pid = pg_backend_pid() AND ${isTheLock(key)}) AS held`;
 }
 
+export function readIsHeld(key: bigint): string {
+  return `SELECT EXISTS (SELECT FROM pg_catalog.pg_locks l WHERE ${isTheLock(key)}) AS held`;
+}
+
 /** State and address are NULL for a role without pg_read_all_stats. */
 export function readHolder(key: bigint): string {
   return `

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { CannotJudge } from "../core/outcome.ts";
 import type { Database } from "./database.ts";
 import { cannotGoOn } from "./errors.ts";
-import { beat, keepAlive, readHolder, tryToLock } from "./lock.sql.ts";
+import { beat, keepAlive, readHolder, readIsHeld, tryToLock } from "./lock.sql.ts";
 import { formatDuration } from "./waiting.ts";
 import type { Waiting } from "./waiting.ts";
 
@@ -72,6 +72,16 @@ export async function acquireLock(db: Database, options: AcquireOptions): Promis
       });
     }
     await sleep(shortestPause + Math.random() * (longestPause - shortestPause), signal);
+  }
+}
+
+/** Whether anybody holds it: then what is seen may be work in progress. Throws CannotJudge. */
+export async function isLockHeld(db: Database, key: bigint): Promise<boolean> {
+  try {
+    const [row] = await db.query<{ held: boolean }>(readIsHeld(key));
+    return row?.held === true;
+  } catch (error) {
+    throw cannotGoOn(error, "looking for the lock");
   }
 }
 

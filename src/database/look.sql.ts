@@ -13,8 +13,8 @@ export type VersionTableName = {
 };
 
 /**
- * One message, one round trip, no write. The version tables are read before and after the facts: a migration
- * that committed in between shows as a difference. REPEATABLE READ would not do, because the server's
+ * One message, one round trip, no write. The version tables and what is unfinished are read before and after the facts:
+ * a migration that committed in between shows as a difference. REPEATABLE READ would not do, because the server's
  * own spelling functions do not follow the snapshot.
  */
 export function lookMessage(
@@ -33,6 +33,7 @@ export function lookMessage(
     readBuildingIndexes,
     `${factsQuery(facts)} SELECT k, o, n, d FROM facts;`,
     readVersionTables(table),
+    readProgress(table),
     "COMMIT",
   ].join("\n");
 }
@@ -71,7 +72,7 @@ SELECT pg_catalog.current_setting('server_version_num')::pg_catalog.int4 AS vers
  * has_column_privilege is NULL for a missing column. A privilege list such as 'INSERT, UPDATE' means "any of".
  */
 function readVersionTables({ tool, name }: VersionTableName): string {
-  const { version, digest, isAlsoOurs } = versionLayouts[tool];
+  const { version, columns, digest, isAlsoOurs } = versionLayouts[tool];
   const alsoOurs =
     isAlsoOurs === null ? "" : `OR strpos(k.relname::text, ${quoteLiteral(isAlsoOurs)}) > 0`;
   return `
@@ -84,7 +85,9 @@ SELECT c.schema, c.name, c.kind, c.has_columns AS "hasColumns", c.may_read AS "m
        END AS rows
 FROM (
   SELECT n.nspname::text AS schema, k.relname::text AS name, k.relkind::text AS kind, k.relispopulated AS filled,
-         a.attnum IS NOT NULL ${digest?.isRequired === true ? "AND d.attnum IS NOT NULL" : ""} AS has_columns,
+         (SELECT count(*) FROM pg_attribute r
+          WHERE r.attrelid = k.oid AND r.attname::text = ANY (${quoteTextArray(columns)}) AND r.attnum > 0 AND NOT r.attisdropped
+         ) = ${columns.length} AS has_columns,
          has_schema_privilege(n.oid, 'USAGE') AND coalesce(has_column_privilege(k.oid, a.attnum, 'SELECT'),
                                                            has_table_privilege(k.oid, 'SELECT')) AS may_read,
          coalesce(has_column_privilege(k.oid, d.attnum, 'SELECT'), false) AS has_digest,
@@ -128,13 +131,16 @@ ORDER BY c.schema COLLATE "C", c.name COLLATE "C";`;
 function readProgress({ tool }: VersionTableName): string {
   if (!recordsEveryRevision(tool)) return "SELECT FROM pg_class WHERE false;";
   return `
-SELECT substring(query_to_xml(format(
-         'SELECT encode(convert_to(coalesce(json_agg(to_json(t)), ''[]'')::text, ''UTF8''), ''hex'') AS h FROM %I.%I t',
-         n.nspname, k.relname), true, true, '')::text FROM '<h>([0-9a-f]*)</h>') AS rows
+SELECT n.nspname::text AS schema,
+       CASE WHEN has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(k.oid, 'SELECT') THEN
+         substring(query_to_xml(format(
+           'SELECT encode(convert_to(coalesce(json_agg(to_json(t) ORDER BY t), ''[]'')::text, ''UTF8''), ''hex'') AS h FROM %I.%I t',
+           n.nspname, k.relname), true, true, '')::text FROM '<h>([0-9a-f]*)</h>')
+       END AS rows
 FROM pg_class k
 JOIN pg_namespace n ON n.oid = k.relnamespace
 WHERE k.relkind = 'r' AND k.relname::text = ${quoteLiteral(progressTable)}
-  AND has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(k.oid, 'SELECT') AND ${isUserSchema}
+  AND ${isUserSchema}
 ORDER BY n.nspname COLLATE "C";`;
 }
 
@@ -166,7 +172,7 @@ ORDER BY n.nspname, c.relname, known.schema DESC;`;
  * the lock that such a build holds on its table tells.
  */
 const readBuildingIndexes = `
-SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname) AS index
+SELECT n.nspname || '.' || c.relname AS index
 FROM pg_index i
 JOIN pg_class c ON c.oid = i.indexrelid
 JOIN pg_namespace n ON n.oid = c.relnamespace

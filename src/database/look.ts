@@ -1,12 +1,13 @@
 import type { Fact } from "../core/facts.ts";
 import type { Progress } from "../core/migration.ts";
 import type { Observation, Role, Server, VersionTable } from "../core/observation.ts";
-import { Busy } from "../core/outcome.ts";
+import { Busy, CannotJudge } from "../core/outcome.ts";
 import type { Database, Row } from "./database.ts";
 import { cannotGoOn, codeOf } from "./errors.ts";
 import type { FactsOptions } from "./facts.sql.ts";
 import { lookMessage, lookRowsMessage } from "./look.sql.ts";
 import type { VersionTableName } from "./look.sql.ts";
+import { progressTable } from "./version-layouts.ts";
 
 export type LookOptions = {
   /** Schema null: the first schema of the role's search path that has such a table. */
@@ -34,8 +35,8 @@ export async function look(db: Database, options: LookOptions): Promise<Observat
   const facts = { scope, ignoreRelations: [...ignoreRelations, versionTable] };
   const message = lookMessage(versionTable, facts, patience);
   return untilSteady(db, message, (answers) => {
-    const [servers, tables, neighbours, progress, tools, building, found, tablesAfter] = answers;
-    if (JSON.stringify(tables) !== JSON.stringify(tablesAfter)) return null;
+    const [servers, tables, neighbours, progress, tools, building, found, ...after] = answers;
+    if (JSON.stringify([tables, progress]) !== JSON.stringify(after)) return null;
     if (found === undefined || found.some(({ d }) => d === null)) return null;
     const { server, role, canCreateIn } = readServer(servers);
     const candidates = readTables(tables);
@@ -51,7 +52,7 @@ export async function look(db: Database, options: LookOptions): Promise<Observat
       versionTable: chosen,
       otherVersionTables: candidates.filter((one) => one !== chosen),
       neighbours: readNeighbours(neighbours),
-      progress: chosen === null ? [] : readProgress(progress, chosen),
+      progress: readProgress(progress, { schema: home ?? "", name: versionTable.name }),
       otherTools: readTools(tools, chosen),
       facts: found.map(readFact),
       buildingIndexes: (building ?? []).map(({ index }) => String(index)),
@@ -207,12 +208,18 @@ function readNeighbours(rows: readonly Row[] | undefined): Observation["neighbou
 
 type ProgressRow = Progress & { readonly version_table: string };
 
+/** Of the version table with this name, whether it is there or not. Throws CannotJudge `permission`. */
 function readProgress(
   tables: readonly Row[] | undefined,
-  { schema, name }: VersionTable,
+  { schema, name }: { readonly schema: string; readonly name: string },
 ): readonly Progress[] {
-  return (tables ?? [])
-    .flatMap(({ rows }) => decode(rows) as readonly ProgressRow[])
+  const beside = (tables ?? []).find((table) => table["schema"] === schema);
+  if (beside === undefined) return [];
+  if (beside["rows"] === null)
+    throw new CannotJudge("permission", `the role may not read ${schema}.${progressTable}`, [
+      `GRANT SELECT ON ${schema}.${progressTable} to the role: it says which migrations have not ended`,
+    ]);
+  return (decode(beside["rows"]) as readonly ProgressRow[])
     .filter((row) => row.version_table === `${schema}.${name}`)
     .map(({ version, checksum, done, of, line, statement, state, error }) => ({
       version,

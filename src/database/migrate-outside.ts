@@ -17,7 +17,6 @@ export async function applyOutside(work: Work): Promise<Unfinished | null> {
   const { resumeAt } = options;
   const refused = await restoreSettings(work);
   if (refused !== null) return refused;
-  if (resumeAt === statements.length) await write(work, recordDone(work, resumeAt));
   for (let index = resumeAt; index < statements.length; index += 1) {
     const end = statements[index]!.isAlone
       ? await applyAlone(work, index)

@@ -8,19 +8,26 @@ export const progressTable = "preflight_progress";
  * nothing but pg_catalog on the search path.
  */
 export const versionLayouts: Readonly<Record<ToolName, VersionLayout>> = {
-  alembic: { version: "version_num", digest: null, isAlsoOurs: "alembic_version" },
+  alembic: {
+    version: "version_num",
+    columns: ["version_num"],
+    digest: null,
+    isAlsoOurs: "alembic_version",
+  },
   sql: {
     version: "version",
-    digest: { column: "checksum", expression: "checksum::text", isRequired: true },
+    columns: ["version", "name", "checksum", "applied_at", "run_id", "duration_ms"],
+    digest: { column: "checksum", expression: "checksum::text" },
     isAlsoOurs: null,
   },
   supabase: {
     version: "version",
+    // Older tables lack the others: they are added.
+    columns: ["version"],
     // As `digestOf` of the tool's folder: the statements are the file's text without what separates them.
     digest: {
       column: "statements",
       expression: `encode(sha256(convert_to(${withoutSeparators("array_to_string(statements, '')")}, 'UTF8')), 'hex')`,
-      isRequired: false,
     },
     isAlsoOurs: null,
   },
@@ -29,12 +36,10 @@ export const versionLayouts: Readonly<Record<ToolName, VersionLayout>> = {
 type VersionLayout = {
   /** The column that holds the version. */
   readonly version: string;
-  /** What the table keeps of a file's text; null: nothing. Not required: older tables have no such column. */
-  readonly digest: {
-    readonly column: string;
-    readonly expression: string;
-    readonly isRequired: boolean;
-  } | null;
+  /** Without one of these it is another tool's table. */
+  readonly columns: readonly string[];
+  /** What the table keeps of a file's text; null: nothing. */
+  readonly digest: { readonly column: string; readonly expression: string } | null;
   /** Tables whose names contain this are the tool's too; null: only the one that is named. */
   readonly isAlsoOurs: string | null;
 };

@@ -151,7 +151,7 @@ export const settingsTable = {
     variable: "PREFLIGHT_UPGRADE_COMMAND",
     default: null,
     commands: upgrading,
-    about: "replaces the tool's own upgrade command; split into words, and no shell runs it",
+    about: "replaces Alembic's own upgrade command; split into words, and no shell runs it",
     schema: words,
   },
   "check-only": {

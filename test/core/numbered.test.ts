@@ -235,6 +235,95 @@ describe("verdicts", () => {
   });
 });
 
+describe("rows say more than Alembic's", () => {
+  const kept = table("kept", "id");
+  const [seeds, view] = [
+    revision("003", ["002"], [], { data: "writes" }),
+    fact("view", "public.v"),
+  ];
+
+  it("a renamed file does not hide that a data migration before it never ran", () => {
+    const before = [files[0]!, files[1]!, revision("003", ["002"], kept)];
+    const after = [
+      files[0]!,
+      files[1]!,
+      revision("004", ["002"], [], { data: "writes" }),
+      revision("005", ["004"], kept),
+    ];
+    const facts = factsAfter(after, new Set(["001", "002", "005"]));
+    const judged = judge(rebaked(before, after), observe({ rows: ["001", "002", "003"], facts }));
+    expect(judged).toMatchObject({
+      verdict: { kind: "missing-file", dataMigrations: ["004"] },
+      plan: { outcome: "unproven" },
+    });
+  });
+
+  it("a newer image was here, and a file of this one never ran", () => {
+    const known = [files[0]!, files[1]!, seeds];
+    const facts = new Map(factsAfter(known, new Set(["001", "002"])));
+    facts.set(factKey(view), view);
+    const judged = judge(numbered(known), observe({ rows: ["001", "002", "004"], facts }));
+    expect(judged).toMatchObject({
+      verdict: { kind: "ahead", lacking: [], notRun: ["003"] },
+      plan: { outcome: "ahead-incompatible", reason: expect.stringContaining("003") },
+    });
+  });
+
+  it("a newer image dropped what this one's newest file made: its rows are not taken back", () => {
+    const known = [files[0]!, files[1]!, revision("003", ["002"], kept)];
+    const facts = factsAfter(known, new Set(["001", "002"]));
+    const judged = judge(numbered(known), observe({ rows: ["001", "002", "003", "004"], facts }));
+    expect(judged).toMatchObject({
+      verdict: { kind: "ahead" },
+      plan: { outcome: "ahead-incompatible" },
+    });
+  });
+
+  it("an edited file is not run again, whatever its new text would show", () => {
+    const known = [files[0]!, revision("002", ["001"], kept)];
+    const knowledge = { ...numbered(known), digests: new Map([["002", "new"]]) };
+    const observation = observe({
+      rows: ["001", "002"],
+      facts: factsAfter(known, new Set(["001"])),
+    });
+    const versionTable = { ...observation.versionTable!, digests: new Map([["002", "old"]]) };
+    const judged = judge(knowledge, { ...observation, versionTable });
+    expect(judged).toMatchObject({
+      verdict: { kind: "mismatched" },
+      plan: { outcome: "unproven" },
+    });
+  });
+
+  it("an edited file that changes rows is proven by no schema", () => {
+    const known = [files[0]!, files[1]!, seeds];
+    const rows = ["001", "002", "003"];
+    const knowledge = { ...numbered(known), digests: new Map([["003", "new"]]) };
+    const observation = observe({ rows, facts: factsAfter(known, new Set(rows)) });
+    const versionTable = { ...observation.versionTable!, digests: new Map([["003", "old"]]) };
+    const judged = judge(knowledge, { ...observation, versionTable });
+    expect(judged).toMatchObject({ verdict: { kind: "drifted" }, plan: { outcome: "drift" } });
+  });
+
+  it.each([
+    { name: "in another schema", tables: [{ ...neighbour(["1", "2", "3"]), schema: "billing" }] },
+    { name: "with numbers that are no files", tables: [neighbour(["1", "2", "3", "77"])] },
+    { name: "with gaps", tables: [neighbour(["1", "3"])] },
+    { name: "of two tools", tables: [neighbour(["2"]), neighbour(["3"])] },
+  ])("another tool's rows decide nothing $name", ({ tables: neighbours }) => {
+    const facts = factsAfter(files, new Set(["001", "002", "003"]));
+    const judged = judge(numbered(files), observe({ rows: [], facts }, { neighbours }));
+    expect(judged.plan).toMatchObject({ kind: "refuse", outcome: "unproven" });
+  });
+
+  it("what stopped half-way goes on alone; the next look decides about the rest", () => {
+    const rows = ["001", "003"];
+    const facts = factsAfter(files, new Set(rows));
+    const observation = observe({ rows, facts }, { progress: [progress("004", "failed")] });
+    const judged = judge(numbered(files), observation, { ...policy, resume: true });
+    expect(judged.plan).toMatchObject({ steps: [{ kind: "upgrade", revisions: ["004"] }] });
+  });
+});
+
 describe("a row of a file whose schema change is not there", () => {
   it.each([
     { name: "its rows are not there either: it runs again", isAtomic: true, plan: "act" },
@@ -310,6 +399,26 @@ describe("a platform's schemas", () => {
   });
 });
 
+describe("schemas that were there before the first file", () => {
+  const platformSchemas = new Set(["app"]);
+  const users = [fact("table", "app.users", "", "r"), fact("column", "app.users", "id", "bigint")];
+  const ours = [revision("001", [], users)];
+  const facts = factsAfter(ours, new Set(["001"]));
+
+  it("do not make a database fresh that has this history's tables", () => {
+    const knowledge = { ...numbered(ours), platformSchemas };
+    expect(judge(knowledge, observe({ rows: [], facts })).verdict.kind).toBe("unversioned");
+  });
+
+  it("do not hide what was done to this history's tables", () => {
+    const knowledge = { ...numbered(ours), platformSchemas };
+    const strange = fact("column", "app.users", "age", "integer NOT NULL");
+    const seen = new Map([...facts, [factKey(strange), strange]]);
+    const judged = judge(knowledge, observe({ rows: ["001"], facts: seen }));
+    expect(judged).toMatchObject({ verdict: { kind: "drifted" }, plan: { outcome: "drift" } });
+  });
+});
+
 describe("for any numbered files and any database", () => {
   const often = { numRuns: 2_000 };
 
@@ -357,6 +466,13 @@ function numbered(revisions: readonly ModelRevision[]): Knowledge {
   return combine(history, writeLedger(history, replayOf(revisions), null, []));
 }
 
+/** Baked twice: what the first had and the second has not is retired. */
+function rebaked(before: readonly ModelRevision[], after: readonly ModelRevision[]): Knowledge {
+  const history: History = { ...historyOf(after), tool: "sql" };
+  const previous = writeLedger({ ...historyOf(before), tool: "sql" }, replayOf(before), null, []);
+  return combine(history, writeLedger(history, replayOf(after), previous, []));
+}
+
 function judge(knowledge: Knowledge, observation: Observation, by: Policy = policy) {
   const verdict = diagnose(knowledge, observation);
   const { history } = knowledge;
@@ -398,8 +514,8 @@ function anyDatabase(): fc.Arbitrary<{
     fc.record({ kind: fc.constant("some" as const), picks: fc.array(fc.nat(), { maxLength: 6 }) }),
   );
   return fc
-    .tuple(chains, fc.nat(), rows, fc.option(fc.nat(), { nil: null }))
-    .map(([revisions, truth, said, loss]) => {
+    .tuple(chains, fc.nat(), rows, fc.option(fc.nat(), { nil: null }), fc.constantFrom([], ["900"]))
+    .map(([revisions, truth, said, loss, strangers]) => {
       const ids = revisions.map(({ id }) => id);
       const applied = ids.slice(0, truth % (ids.length + 1));
       const facts = new Map(factsAfter(revisions, new Set(applied)));
@@ -415,7 +531,7 @@ function anyDatabase(): fc.Arbitrary<{
       const ran = new Map(touching.map(({ id }) => [id, 1]));
       return {
         revisions,
-        database: { rows: claimed, facts, ran },
+        database: { rows: [...claimed, ...strangers], facts, ran },
         damaged: victim !== undefined,
       };
     });

@@ -19,7 +19,8 @@ const supabaseTable = {
   name: "schema_migrations",
 } as const;
 
-const ours = `CREATE TABLE preflight_migrations (version text PRIMARY KEY, name text, checksum text);
+const ours = `CREATE TABLE preflight_migrations
+    (version text PRIMARY KEY, name text, checksum text, applied_at timestamptz, run_id text, duration_ms bigint);
   INSERT INTO preflight_migrations VALUES ('002', 'b', 'two'), ('001', 'a', 'one')`;
 
 describe("the version table of sql", () => {
@@ -40,10 +41,13 @@ describe("the version table of sql", () => {
     expect((await lookAt(`${ours}; TRUNCATE preflight_migrations`)).versionTable?.rows).toEqual([]);
   });
 
-  it("is somebody else's where it has no checksums", async () => {
-    const seen = await lookAt("CREATE TABLE preflight_migrations (version text)");
-    expect(seen.versionTable).toMatchObject({ unreadable: "shape", rows: null });
-  });
+  it.each(["version text", "version text, name text, checksum text"])(
+    "is somebody else's: %s",
+    async (columns) => {
+      const seen = await lookAt(`CREATE TABLE preflight_migrations (${columns})`);
+      expect(seen.versionTable).toMatchObject({ unreadable: "shape", rows: null });
+    },
+  );
 
   it("may have another name and schema, with quotes and percent signs in it", async () => {
     const made = ours.replaceAll("preflight_migrations", `"my app"."what's %I"`);
@@ -126,6 +130,16 @@ describe("what began and did not end", () => {
     INSERT INTO preflight_progress VALUES
       ('public.preflight_migrations', '003', 'x', 2, 5, 9, 'CREATE INDEX', 'started', NULL, 'r'),
       ('public.other', '009', 'x', 2, 5, 9, 'CREATE INDEX', 'started', NULL, 'r')`;
+
+  it("is asked for where the role may not read it", async () => {
+    const made = `${ours}; GRANT SELECT ON preflight_migrations TO reader; ${progress}`;
+    await expect(lookAt(made, sqlTable, "reader")).rejects.toMatchObject({ outcome: "permission" });
+  });
+
+  it("is seen where the version table is gone", async () => {
+    const seen = await lookAt(`${ours}; ${progress}; DROP TABLE preflight_migrations`);
+    expect(seen.progress).toMatchObject([{ version: "003" }]);
+  });
 
   it("is seen for this version table alone, and is no fact", async () => {
     const seen = await lookAt(`${ours}; ${progress}`);

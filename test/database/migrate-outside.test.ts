@@ -187,13 +187,6 @@ describe("going on", () => {
       standing: 2,
     });
   });
-
-  test("where nothing is left but to record it", async () => {
-    const url = await prepared(`${bonds}; ${build.replace("CONCURRENTLY", "")}`);
-    const file = fileOf([bonds, build]);
-    expect(await applyFile(server, url, file, { resumeAt: 2 })).toMatchObject({ kind: "applied" });
-    expect(await versions(url)).toEqual(["007"]);
-  });
 });
 
 describe("locks and limits", () => {

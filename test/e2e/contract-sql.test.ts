@@ -1,6 +1,7 @@
 import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import postgres from "postgres";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { startServer, type TestServer } from "../support/postgres.ts";
@@ -146,6 +147,46 @@ CREATE TABLE done (id int);
       ledger: "verified",
     });
     expect(expectLine(await run(program, [], place))).toMatchObject({ verdict: "current" });
+  });
+
+  it("whoever starts while an index is being built waits for it, and is not told to drop it", async () => {
+    const place = await placeOf({ "1_people.sql": people });
+    expectLine(await run(program, [], place));
+    add(place, "2_index.sql", 'CREATE INDEX CONCURRENTLY "By name" ON people (name);\n');
+    const reader = postgres(place.url, { max: 1 });
+    await reader`BEGIN ISOLATION LEVEL REPEATABLE READ`;
+    await reader`SELECT * FROM people`;
+    const first = startProgram(program, ["run"], where(place));
+    await first.says("2_index.sql");
+    const building = "SELECT FROM pg_index WHERE NOT indisvalid";
+    while ((await server.sql(place.url, building)).length === 0) await sleep(20);
+    const others = ["run", "check"].map((command) =>
+      startProgram(program, [command], where(place)),
+    );
+    for (const other of others) await other.says("somebody else is at work");
+    await reader`ROLLBACK`;
+    await reader.end();
+    for (const { ended } of [first, ...others]) expect(expectLine(await ended).exit).toBe(0);
+  });
+
+  it("a constraint that is deferred to the end blames no statement", async () => {
+    const place = await placeOf({
+      "1_people.sql": `CREATE TABLE people (id int PRIMARY KEY,
+  boss int REFERENCES people DEFERRABLE INITIALLY DEFERRED);
+INSERT INTO people VALUES (1, 2);
+CREATE TABLE innocent (id int);
+`,
+    });
+    const { exit, reason } = expectLine(await run(program, [], place));
+    expect(exit).toBe(25);
+    expect(reason).toContain("what it had deferred until its end failed");
+    expect(reason).not.toContain("innocent");
+  });
+
+  it("--upgrade-command is refused: these files are applied by us", async () => {
+    const place = await placeOf({ "1_people.sql": people });
+    const line = expectLine(await run(program, ["--upgrade-command", "psql"], place));
+    expect(line).toMatchObject({ exit: 78, outcome: "config" });
   });
 
   it("the version table has the name and the schema that a setting says", async () => {

@@ -18,7 +18,11 @@ export type MigrationFile =
 /** `file`: path relative to the history's root, with forward slashes. */
 export type NamedFile = FileName & { readonly file: string };
 
-type Rules = { readonly allowsEmpty: boolean };
+/** What differs from tool to tool: see `NumberedFiles`. */
+type Rules = {
+  readonly allowsEmpty: boolean;
+  readonly whyOutside: (text: string) => string | null;
+};
 
 /** Reads one file of SQL, or says what is wrong with it. */
 export async function readMigrationFile(
@@ -58,13 +62,16 @@ async function readText(
   }
   const faults = findFaults(text, parsed.statements, rules);
   if (faults.length > 0) return unreadable(file, faults);
+  const read = await readStatements(parsed.statements);
+  const asked = rules.whyOutside(text);
   const migration: Migration = {
     id,
     name,
     file,
     checksum: hashOf(text),
     header: await readHeader(text.slice(0, parsed.statements[0]?.offset)),
-    ...(await readStatements(parsed.statements)),
+    ...read,
+    outside: read.outside ?? (asked === null ? null : { line: 1, why: asked }),
     recorded: null,
   };
   return {

@@ -25,6 +25,8 @@ export type NumberedFiles = Pick<FoundHistory, "root" | "versionTable" | "platfo
   readonly recordedOf: (text: string) => Promise<readonly string[] | null>;
   /** A file without a statement is a placeholder, and no fault. */
   readonly allowsEmpty: boolean;
+  /** Why a file's author wants no transaction; null: nothing of that kind is said. */
+  readonly whyOutside: (text: string) => string | null;
 };
 
 /** Where the ledger vouches for every file, none is parsed. */

@@ -48,6 +48,7 @@ async function candidateAt(place: string, cwd: string): Promise<Candidate | null
           digestOf: hashOf,
           recordedOf: async () => null,
           allowsEmpty: false,
+          whyOutside: () => null,
         },
         vouched,
       ),

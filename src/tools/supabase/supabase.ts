@@ -1,10 +1,9 @@
 import { readdir, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
-import type { Migration } from "../../core/migration.ts";
 import { CannotJudge } from "../../core/outcome.ts";
 import type { FileName } from "../sql/file-name.ts";
 import { readDirectory } from "../sql/read-directory.ts";
-import type { Candidate, FoundHistory, Tool } from "../tool.ts";
+import type { Candidate, Tool } from "../tool.ts";
 import { digestOf } from "./digest.ts";
 import { platformSchemas } from "./platform-schemas.ts";
 import { recordedStatements } from "./statements.ts";
@@ -40,21 +39,20 @@ async function candidateAt(place: string, cwd: string): Promise<Candidate | null
     place,
     ledgerDirectory: project,
     read: async (vouched) =>
-      asSupabase(
-        await readDirectory(
-          {
-            tool: "supabase",
-            directory,
-            root: dirname(project),
-            versionTable: { schema: "supabase_migrations", name: "schema_migrations" },
-            platformSchemas,
-            readName: (file) => (file === skipped ? null : readName(file)),
-            digestOf,
-            recordedOf: recordedStatements,
-            allowsEmpty: true,
-          },
-          vouched,
-        ),
+      await readDirectory(
+        {
+          tool: "supabase",
+          directory,
+          root: dirname(project),
+          versionTable: { schema: "supabase_migrations", name: "schema_migrations" },
+          platformSchemas,
+          readName: (file) => (file === skipped ? null : readName(file)),
+          digestOf,
+          recordedOf: recordedStatements,
+          allowsEmpty: true,
+          whyOutside,
+        },
+        vouched,
       ),
   };
 }
@@ -71,19 +69,9 @@ function isOldInit(file: string): boolean {
   return time !== undefined && Number(time) < 20211209000000;
 }
 
-/** A directory's files as Supabase runs them. */
-function asSupabase(found: FoundHistory): FoundHistory {
-  const { upgrade } = found;
-  if (upgrade.kind === "command") return found;
-  const load = async (ids: readonly string[]): Promise<readonly Migration[]> =>
-    (await upgrade.load(ids)).map(asAsked);
-  return { ...found, upgrade: { ...upgrade, load } };
-}
-
 /** Its author can ask for no transaction in the first line. */
-function asAsked(migration: Migration): Migration {
-  const [first = ""] = migration.recorded ?? [];
-  return migration.outside === null && /^-- pg-delta: transaction=false\r?(?:\n|$)/.test(first)
-    ? { ...migration, outside: { line: 1, why: "its first line says 'transaction=false'" } }
-    : migration;
+function whyOutside(text: string): string | null {
+  return /^-- pg-delta: transaction=false\r?(?:\n|$)/.test(text)
+    ? "its first line says 'transaction=false'"
+    : null;
 }
