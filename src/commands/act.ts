@@ -160,6 +160,11 @@ export async function act(
       return ready;
     }
     let ending = failure;
+    if (verdict.kind === "partial" && plan.kind === "act")
+      ending = {
+        ...failure,
+        next: [...failure.next, "mend the cause, then go on from there: preflight run --resume"],
+      };
     if (verdict.kind === "partial" && plan.kind === "refuse") {
       // Of an interrupted file the failure itself has said so.
       const left =

@@ -87,6 +87,7 @@ function scratchRunner(
           timeout: null,
           cancel: session.close,
           stop: world.signal,
+          onApplied: () => {},
           world: quiet(world),
         });
         if (failure !== null)

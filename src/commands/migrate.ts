@@ -23,6 +23,7 @@ export type ApplyOptions = {
   readonly cancel: () => Promise<unknown>;
   /** Aborted when we are told to stop, or have lost the lock. */
   readonly stop: AbortSignal;
+  readonly onApplied: (version: string) => void;
   readonly world: World;
 };
 
@@ -42,6 +43,7 @@ export async function applyFiles(
     sayHeaders([migration], world);
     const place = `file ${index + 1} of ${migrations.length}: ${migration.file}`;
     const end = await applyFile(migration, place, options);
+    if (end.kind === "applied") options.onApplied(migration.id);
     stop.throwIfAborted();
     if (end.kind !== "applied") return describeFailure(end, migration);
     world.log({

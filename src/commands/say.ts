@@ -1,7 +1,9 @@
 import type { Difference } from "../core/difference.ts";
-import { claimOf } from "../core/claim.ts";
+import { claimOf, recordsEveryRevision } from "../core/claim.ts";
 import { differencesOf, provenHeads } from "../core/evidence.ts";
 import type { HistoryFault } from "../core/history.ts";
+import { touchesRows } from "../core/identify.ts";
+import type { Knowledge } from "../core/knowledge.ts";
 import type { Refusal, Step } from "../core/plan.ts";
 import { brokenHistory } from "../core/refusal.ts";
 import type { Verdict } from "../core/verdict.ts";
@@ -37,6 +39,7 @@ export function learn(
       event: "rows.without-file",
       msg: `applied, and without a file in this image: ${claim.withoutFile.join(", ")}`,
     });
+  warnOfRows(verdict, knowledge, log);
   const differences = differencesOf(verdict);
   draft.drift = countDrift(differences);
   log({ level: "info", event: "verdict", msg: summarise(verdict), verdict: verdict.kind });
@@ -50,6 +53,19 @@ export function learn(
   if (knowledge.status === "absent") log(unverified("there is no ledger"));
   if (knowledge.status === "stale")
     log(unverified(`the ledger lacks ${knowledge.lacking.join(", ")}; run \`preflight bake\``));
+}
+
+/** By hand, statements commit one by one: of a file that also changes rows the schema shows a part. */
+function warnOfRows(verdict: Verdict, { history, ledger }: Knowledge, log: Log): void {
+  if (verdict.kind !== "unversioned" || verdict.identified.kind !== "proven") return;
+  const [newest] = verdict.identified.heads;
+  if (!recordsEveryRevision(history.tool) || newest === undefined || ledger === null) return;
+  if (touchesRows(ledger, newest))
+    log({
+      level: "warn",
+      event: "unversioned.rows",
+      msg: `${newest} changes rows as well: if it was run by hand, see that all of it ran; the schema shows only its other statements`,
+    });
 }
 
 export function sayStart({ verdict }: Judgement, { log }: World): void {

@@ -1,3 +1,4 @@
+import { recordedOf } from "../core/claim.ts";
 import type { Observation } from "../core/observation.ts";
 import { cancelBackend, cancelBackends } from "../database/backends.ts";
 import type { Settings } from "../settings/settings.ts";
@@ -32,6 +33,10 @@ export async function upgrade(
       timeout: settings.upgradeTimeout,
       cancel: async () => await cancelBackend(database, session),
       stop,
+      onApplied: (version) => {
+        const before = world.draft.recordedAfter ?? [];
+        world.draft.recordedAfter = [...recordedOf(image.knowledge.history, [...before, version])];
+      },
       world,
     });
   } finally {

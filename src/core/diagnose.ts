@@ -6,10 +6,10 @@ import { ancestors } from "./history.ts";
 import { identify, touchesRows } from "./identify.ts";
 import type { Knowledge } from "./knowledge.ts";
 import { changeOf, factsOfHeads, type OpenLedger } from "./ledger.ts";
-import type { Observation } from "./observation.ts";
+import type { NeighbourTable, Observation } from "./observation.ts";
 import { recognise, type Sighting } from "./sighting.ts";
 import { nearestSketch, sketchOf, tablesOf } from "./sketch.ts";
-import type { Finding, PassedOver, Verdict } from "./verdict.ts";
+import type { Denial, Finding, PassedOver, Verdict } from "./verdict.ts";
 
 /** A verdict for every history, ledger and observation. Total, and never throws. */
 export function diagnose(knowledge: Knowledge, observation: Observation): Verdict {
@@ -117,6 +117,7 @@ export function diagnose(knowledge: Knowledge, observation: Observation): Verdic
     const left = {
       kind: "interrupted",
       progress,
+      table: `${table?.schema ?? observation.server.searchPath[0] ?? "public"}.preflight_progress`,
       file: revision?.file ?? null,
       isEdited: revision?.hash !== progress.checksum,
       indexes: leftoverIndexes(),
@@ -132,7 +133,7 @@ export function diagnose(knowledge: Knowledge, observation: Observation): Verdic
     }
     const invalid = invalidIndexes();
     if (invalid !== null) return invalid;
-    const elsewhere = neighbour();
+    const elsewhere = neighbourBeside();
     if (elsewhere?.isDirty === true) {
       const table = `${elsewhere.schema}.${elsewhere.name}`;
       const left = { kind: "dirty", table, version: elsewhere.rows.join(", ") } as const;
@@ -143,7 +144,20 @@ export function diagnose(knowledge: Knowledge, observation: Observation): Verdic
       const left = findHalfDone(ledger, history, claim.applied, live);
       if (left !== null) return { ...seen, kind: "partial", left };
     }
-    return { ...seen, kind: "unversioned", identified };
+    return { ...seen, kind: "unversioned", identified, denied: denialOf(identified) };
+  }
+
+  /** Its rows are these files' numbers, and one that changes rows is not among them. */
+  function denialOf(identified: Finding): Denial | null {
+    const elsewhere = neighbourBeside();
+    if (ledger === null || elsewhere === null || identified.kind !== "proven") return null;
+    const named = filesOf(elsewhere.rows);
+    const applied = named.length === 1 ? ancestors(history, named) : new Set(named);
+    const dataMigrations = [...ancestors(history, identified.heads)].filter(
+      (id) => !applied.has(id) && touchesRows(ledger, id),
+    );
+    const { schema, name } = elsewhere;
+    return dataMigrations.length === 0 ? null : { table: `${schema}.${name}`, dataMigrations };
   }
 
   function diagnoseStrangers(): Verdict {
@@ -201,31 +215,32 @@ export function diagnose(knowledge: Knowledge, observation: Observation): Verdic
     };
   }
 
-  /**
-   * The table of another tool that numbered these very files: the only one beside where ours is or would be, and every
-   * row is a file. It names the newest file, or every file up to the newest; anything else is another application's.
-   */
-  function neighbour(): Observation["neighbours"][number] | null {
+  /** The table of another tool that numbered these very files: the only one beside where ours is or would be. */
+  function neighbourBeside(): NeighbourTable | null {
     const home = table?.schema ?? observation.server.searchPath[0];
     const [only, other] = observation.neighbours.filter(({ schema }) => schema === home);
-    return only === undefined || other !== undefined || newestOf(only.rows) === null ? null : only;
+    const isOfTheseFiles =
+      only !== undefined &&
+      only.rows.length > 0 &&
+      filesOf(only.rows).length === new Set(only.rows).size;
+    return isOfTheseFiles && other === undefined ? only : null;
   }
 
+  /** It names the newest file, or every file up to the newest; with gaps it decides nothing. */
   function recordedByNeighbour(): readonly string[] | null {
-    const newest = newestOf(neighbour()?.rows ?? []);
-    return newest === null ? null : [newest];
+    const named = filesOf(neighbourBeside()?.rows ?? []);
+    const newest = named.at(-1);
+    if (newest === undefined) return null;
+    return named.length === 1 || named.length === ancestors(history, [newest]).size
+      ? [newest]
+      : null;
   }
 
-  /** Other tools spell a number as they like: `3` is the file `003`. */
-  function newestOf(numbers: readonly string[]): string | null {
+  /** In the history's order. Other tools spell a number as they like: `3` is the file `003`. */
+  function filesOf(numbers: readonly string[]): readonly string[] {
     const bare = (text: string): string => text.replace(/^0+(?=.)/, "");
-    const ids = [...history.revisions.keys()];
-    const applied = new Set(
-      numbers.map((number) => ids.findIndex((id) => bare(id) === bare(number))),
-    );
-    const newest = Math.max(-1, ...applied);
-    const isWhole = applied.size === 1 || applied.size === newest + 1;
-    return applied.has(-1) || !isWhole ? null : (ids[newest] ?? null);
+    const named = new Set(numbers.map(bare));
+    return [...history.revisions.keys()].filter((id) => named.has(bare(id)));
   }
 
   function leftoverIndexes(): readonly Fact[] {

@@ -69,6 +69,11 @@ export function isRelation({ kind }: Fact): boolean {
   );
 }
 
+/** What takes rows, or a part of each, along when it is dropped. */
+export function holdsRows({ kind }: Fact): boolean {
+  return kind === "table" || kind === "partition" || kind === "column";
+}
+
 /** Text that is equal exactly for equal facts. PostgreSQL's text never holds a NUL. */
 export function factKey(fact: Fact): string {
   return `${placeKey(fact)}\0${fact.definition}`;

@@ -1,7 +1,7 @@
 import { differences, type SchemaDifference } from "./difference.ts";
-import { isHarmlessExtra, isPremise } from "./facts.ts";
+import { holdsRows, isHarmlessExtra, isPremise } from "./facts.ts";
 import { ancestors, type History, maximal } from "./history.ts";
-import { factsOfHeads, factsOfState, headsKey, type OpenLedger } from "./ledger.ts";
+import { changeOf, factsOfHeads, factsOfState, headsKey, type OpenLedger } from "./ledger.ts";
 import type { Sighting } from "./sighting.ts";
 
 /** What the facts alone say about where a database stands. */
@@ -214,7 +214,7 @@ function latestOf(
   return headSets.find((heads) => ancestors(history, heads).size === all.size) ?? null;
 }
 
-/** Revisions that some of the head sets include and others do not, and that touch rows. */
+/** Revisions that some of the head sets include and others do not, and that touch rows. All sets have the same facts. */
 function dataBetween(
   ledger: OpenLedger,
   history: History,
@@ -222,9 +222,17 @@ function dataBetween(
 ): readonly string[] {
   const closures = headSets.map((heads) => ancestors(history, heads));
   const inSome = new Set(closures.flatMap((closure) => [...closure]));
+  const shared = factsOfHeads(ledger, history, headSets[0] ?? []) ?? new Set();
   return [...inSome].filter(
-    (id) => closures.some((closure) => !closure.has(id)) && touchesRows(ledger, id),
+    (id) =>
+      closures.some((closure) => !closure.has(id)) && (touchesRows(ledger, id) || losesRows(id)),
   );
+
+  /** It drops a table or a column that all of them have: a later one has made it anew, and empty. */
+  function losesRows(id: string): boolean {
+    const dropped = changeOf(ledger, history, id)?.dropped ?? [];
+    return dropped.some((fact) => shared.has(fact) && holdsRows(ledger.facts[fact]!));
+  }
 }
 
 /** A revision that the ledger does not know may do anything. */

@@ -58,7 +58,7 @@ export type VersionTable = {
   readonly owned: boolean;
 };
 
-type NeighbourTable = {
+export type NeighbourTable = {
   readonly schema: string;
   readonly name: string;
   /** Versions as text. */

@@ -71,7 +71,9 @@ export function planFor(verdict: Verdict, policy: Policy, situation: Situation):
     case "overlapping":
       return stampAndUpgrade(verdict.heads);
     case "unversioned":
-      return planForFinding(verdict.identified);
+      return verdict.denied !== null && verdict.identified.kind === "proven"
+        ? orAsAssumed(refusal.deniedElsewhere(verdict.denied, verdict.identified.heads))
+        : planForFinding(verdict.identified);
     case "missing-file":
     case "mismatched":
       return verdict.dataMigrations.length > 0

@@ -4,7 +4,7 @@ import type { Fact } from "./facts.ts";
 import type { HistoryFault } from "./history.ts";
 import type { Refusal } from "./plan.ts";
 import type { ToolName } from "./revision.ts";
-import type { Finding, Leftover, Verdict } from "./verdict.ts";
+import type { Denial, Finding, Leftover, Verdict } from "./verdict.ts";
 import {
   describeChange,
   describeDifference,
@@ -106,9 +106,14 @@ function interrupted(left: Interrupted): Refusal {
     left.file === null || left.isEdited
       ? [
           ...drops,
+          ...(left.file === null
+            ? []
+            : [
+                `undo by hand what is done of it and forget it: DELETE FROM ${left.table} WHERE version = '${version}'; the file then runs from its beginning`,
+              ]),
           left.file === null
             ? "start the image that has this file"
-            : `put ${file} back to what it was when it began: another text cannot go on from there`,
+            : `or put ${file} back to what it was when it began: then it can go on from there (--resume); another text cannot`,
         ]
       : [
           ...drops,
@@ -232,6 +237,22 @@ export function brokenHistory(faults: readonly HistoryFault[]): Refusal {
   return refuse("broken-history", enumerate(faults.map(describeFault)), [
     "mend the migration files and build the image again; `preflight audit` shows every fault",
   ]);
+}
+
+/** Another tool's rows say that something did not run which a stamp would cover. */
+export function deniedElsewhere(
+  { table, dataMigrations }: Denial,
+  proven: readonly string[],
+): Refusal {
+  const names = enumerate(dataMigrations);
+  return refuse(
+    "unproven",
+    `the schema is exactly that of ${nameHeads(proven)}, but ${table} has no row for ${names}, of which the schema cannot say whether it ran`,
+    [
+      `if it did run: --assume ${proven[0] ?? "base"}`,
+      `if it did not run: carry it out by hand first, then --assume ${proven[0] ?? "base"}`,
+    ],
+  );
 }
 
 export function stampNeeded(

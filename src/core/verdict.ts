@@ -17,7 +17,11 @@ export type Verdict =
       /** All tolerable. */
       readonly differences: readonly Difference[];
     })
-  | (Seen & { readonly kind: "unversioned"; readonly identified: Finding })
+  | (Seen & {
+      readonly kind: "unversioned";
+      readonly identified: Finding;
+      readonly denied: Denial | null;
+    })
   | (Seen & {
       readonly kind: "mismatched";
       /** What the rows claim. */
@@ -61,6 +65,9 @@ export type Verdict =
       readonly why: string;
     })
   | { readonly kind: "broken-history"; readonly faults: readonly HistoryFault[] };
+
+/** Data migrations of the proven state that another tool's table has no row for. */
+export type Denial = { readonly table: string; readonly dataMigrations: readonly string[] };
 
 /** Data migrations that a stamp would skip (forwards), or that may then run again (backwards). */
 export type PassedOver = {
@@ -109,6 +116,8 @@ export type Leftover =
       /** It ran outside of a transaction, statement by statement, and did not end. */
       readonly kind: "interrupted";
       readonly progress: Progress;
+      /** Where the row about it stands. */
+      readonly table: string;
       /** Null: no file has this version. */
       readonly file: string | null;
       /** The file is no longer the one that began. */

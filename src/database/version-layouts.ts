@@ -50,6 +50,7 @@ export const neighbourTables = [
   "schema_version",
   "schema_versions",
   "migrations",
+  "_sqlx_migrations",
 ];
 
 /** Seven replacements take a third of the time of one translate(). */

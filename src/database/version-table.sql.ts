@@ -100,9 +100,12 @@ export function insertVersionRow(
           name: quoteLiteral(name),
           statements: statements === null ? "NULL" : quoteTextArray(statements),
         };
-  return `
-INSERT INTO ${quoteQualified(table)} (${Object.keys(values).join(", ")})
-VALUES (${Object.values(values).join(", ")})`;
+  return block(`
+  INSERT INTO ${quoteQualified(table)} (${Object.keys(values).join(", ")})
+  VALUES (${Object.values(values).join(", ")});
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'the row of version % was not written: a trigger or a rule of the version table interferes', ${quoteLiteral(version)};
+  END IF;`);
 }
 
 export function deleteVersionRows(table: QualifiedTable, versions: readonly string[]): string {

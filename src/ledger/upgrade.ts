@@ -139,7 +139,7 @@ async function place({ sql }: ScratchDatabase, { revisions }: History): Promise<
 function remedies(said: string): readonly string[] {
   if (/extension .* is not available|could not open extension control file/.test(said))
     return ["name a scratch server that has the extension with --scratch-url"];
-  const isGivenElsewhere = /\b(role|schema) "[^"]+" does not exist/.test(said);
+  const isGivenElsewhere = /\b(role|schema|relation) "[^"]+" does not exist/.test(said);
   return [
     ...(isGivenElsewhere
       ? ["write what a database has before its first migration into a script: --scratch-init FILE"]

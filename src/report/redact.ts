@@ -13,7 +13,12 @@ export function makeRedactor(secrets: readonly string[]): (text: string) => stri
     ]);
   return (text) => {
     const spans = searches.flatMap((search) => search(text));
-    return replaceSpans(text, [...spans, ...findSpans(userinfo, text)]);
+    return replaceSpans(text, [
+      ...spans,
+      ...findSpans(userinfo, text),
+      ...findSpans(sqlPassword, text),
+      ...findSpans(parameter, text),
+    ]);
   };
 }
 
@@ -33,6 +38,12 @@ function redactValue(redact: (text: string) => string, value: unknown): unknown 
 
 /** The password of any URL: it ends at the last `@` before a slash, quote or space, as a careless one may hold more. */
 const userinfo = /(?<=:\/\/[^\s/?#:@"'<>]*:)[^\s/"'<>]+(?=@)/g;
+
+/** `PASSWORD 'secret'`, as CREATE ROLE and its like have it. */
+const sqlPassword = /(?<=\bpassword\s+E?')(?:[^']|'')+/gi;
+
+/** `password=secret` of a connection string, also inside of a literal. */
+const parameter = /(?<=\b(?:password|passwd|pwd)\s?=\s?["']*)[^\s"',;&]+/gi;
 
 /**
  * Letters, digits and `_.-` are the same in every spelling, so a text without the longest run of them holds none:

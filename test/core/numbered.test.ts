@@ -315,12 +315,42 @@ describe("rows say more than Alembic's", () => {
     expect(judged.plan).toMatchObject({ kind: "refuse", outcome: "unproven" });
   });
 
+  it.each([
+    { name: "with a gap where rows are changed", rows: ["1", "2", "4"] },
+    { name: "with an older number alone", rows: ["2"] },
+  ])("another tool's rows deny a stamp $name", ({ rows }) => {
+    const facts = factsAfter(files, new Set(["001", "002", "003", "004"]));
+    const observation = observe({ rows: [], facts }, { neighbours: [neighbour(rows)] });
+    const judged = judge(numbered(files), observation);
+    expect(judged.plan).toMatchObject({
+      outcome: "unproven",
+      reason: expect.stringContaining("public.schema_migrations has no row for 003"),
+    });
+  });
+
   it("what stopped half-way goes on alone; the next look decides about the rest", () => {
     const rows = ["001", "003"];
     const facts = factsAfter(files, new Set(rows));
     const observation = observe({ rows, facts }, { progress: [progress("004", "failed")] });
     const judged = judge(numbered(files), observation, { ...policy, resume: true });
     expect(judged.plan).toMatchObject({ steps: [{ kind: "upgrade", revisions: ["004"] }] });
+  });
+});
+
+describe("a schema that was taken away and made again", () => {
+  it("may hold other rows: which of the two it is, nobody knows", () => {
+    const [first] = files;
+    const again = [
+      first!,
+      revision("002", ["001"], [], { drops: table("customers", "id") }),
+      revision("003", ["002"], table("customers", "id")),
+    ];
+    const facts = factsAfter(again, new Set(["001"]));
+    const judged = judge(numbered(again), observe({ rows: [], facts }));
+    expect(judged.plan).toMatchObject({
+      outcome: "unproven",
+      reason: expect.stringContaining("002"),
+    });
   });
 });
 

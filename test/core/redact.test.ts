@@ -55,6 +55,10 @@ describe("passwords of addresses, known or not", () => {
     ["postgres://u:word@h/d", "postgres://u:***@h/d"],
     ["at postgresql+asyncpg://u:w:o@r@d@h:5/d?x=y,", "at postgresql+asyncpg://u:***@h:5/d?x=y,"],
     ["redis://:word@h", "redis://:***@h"],
+    ["CREATE ROLE r PASSWORD 'to''p s' LOGIN", "CREATE ROLE r PASSWORD '***' LOGIN"],
+    ["alter user u encrypted password E'x'", "alter user u encrypted password E'***'"],
+    ["CONNECTION 'host=h password=sub1 user=u'", "CONNECTION 'host=h password=*** user=u'"],
+    ["the column password text NOT NULL", "the column password text NOT NULL"],
     ['{"a":"postgres://u:word@h","b":"x@y"}', '{"a":"postgres://u:***@h","b":"x@y"}'],
     ["postgres://u:a@h postgres://u:b@h", "postgres://u:***@h postgres://u:***@h"],
   ])("%s", (text, expected) => {

@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -181,6 +182,37 @@ CREATE TABLE innocent (id int);
     expect(exit).toBe(25);
     expect(reason).toContain("what it had deferred until its end failed");
     expect(reason).not.toContain("innocent");
+  });
+
+  it("a version row that a rule swallows keeps the file out", async () => {
+    const place = await placeOf({ "1_people.sql": people });
+    expectLine(await run(program, [], place));
+    await server.sql(
+      place.url,
+      "CREATE RULE r AS ON INSERT TO preflight_migrations DO INSTEAD NOTHING",
+    );
+    add(place, "2_more.sql", "CREATE TABLE more (id int);\n");
+    const { exit, reason } = expectLine(await run(program, [], place));
+    expect(exit).toBe(25);
+    expect(reason).toContain("the row of version 2 was not written");
+    expect(await tables(place)).toEqual(["people", "preflight_migrations"]);
+  });
+
+  it("what is no file is a fault, and nobody waits for it", async () => {
+    const place = await placeOf({ "1_people.sql": people });
+    execFileSync("mkfifo", [path.join(place.cwd, "migrations/2_pipe.sql")]);
+    const { exit, reason } = expectLine(await run(program, [], place));
+    expect(exit).toBe(24);
+    expect(reason).toContain("migrations/2_pipe.sql: it is not a regular file");
+  });
+
+  it("passwords in statements are not printed", async () => {
+    const place = await placeOf({
+      "1_role.sql": "CREATE ROLE bar PASSWORD 'topsecret' IN ROLE nobody_there;\n",
+    });
+    const ended = await run(program, [], place);
+    expect(expectLine(ended).exit).toBe(25);
+    expect(`${ended.stdout}${ended.stderr}`).not.toContain("topsecret");
   });
 
   it("--upgrade-command is refused: these files are applied by us", async () => {

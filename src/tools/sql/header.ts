@@ -37,7 +37,7 @@ function withoutMarks(comment: string): string {
 const ornament = /^\**([-=*#~_+])\1+$/;
 
 /** A word to an editor, a linter or another tool. */
-const mark = /^(?:ex|noqa|sqlfluff|vim?|migrate):|^\+(?:goose|migrate)\b/i;
+const mark = /^(?:ex|noqa|sqlfluff|vim?|migrate|spdx-[a-z-]+):|^\+(?:goose|migrate)\b/i;
 
 function readBlock(lines: readonly string[]): readonly HeaderEntry[] {
   const entries: { readonly label: string; text: string }[] = [];
