@@ -20,7 +20,10 @@ export async function newMigration(settings: Settings, world: World): Promise<En
   world.log({
     level: "warn",
     event: "new.empty",
-    msg: `${up.file} has no statement yet: until it has one, the history is broken, as \`preflight audit\` will say`,
+    msg:
+      tool === "supabase"
+        ? `${up.file} has no statement yet: Supabase takes it for a migration that does nothing`
+        : `${up.file} has no statement yet: until it has one, the history is broken, as \`preflight audit\` will say`,
   });
   return ready;
 }
