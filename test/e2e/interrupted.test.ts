@@ -172,14 +172,14 @@ async function untilAlone(sql: postgres.Sql): Promise<void> {
   }
 }
 
-/** The schema, the rows of every table, and which files are recorded. */
+/** The schema, the rows of every table, and which files are recorded. Numbers that a rollback has used up stay used. */
 async function contentsOf(url: string): Promise<unknown> {
   const db = await open(connectionTo(url));
   try {
     const versionTable = { tool: "sql", schema: null, name: "preflight_migrations" } as const;
     const { facts, versionTable: rows, progress } = await look(db, { versionTable, scope: null });
     const data = await db.query(`
-      SELECT c.relname, query_to_xml(format('SELECT * FROM %I ORDER BY 1', c.relname), true, false, '')::text AS rows
+      SELECT c.relname, query_to_xml(format('SELECT to_jsonb(t) - ''id'' AS row FROM %I t ORDER BY 1', c.relname), true, false, '')::text AS rows
       FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
       WHERE n.nspname = 'public' AND c.relkind = 'r' AND c.relname !~ '^preflight_' ORDER BY 1`);
     return { facts: facts.map(factKey).sort(), rows: rows?.rows, progress, data: [...data] };
