@@ -22,6 +22,14 @@ export async function upgrade(
     const { cwd, upgrade: commandTo } = how.commands;
     return await runProgram(settings.upgradeCommand ?? commandTo("heads"), cwd, tools);
   }
+  const limit = settings.ddlLockTimeout;
+  if (limit !== null)
+    world.log({
+      level: "info",
+      event: "migrate.limits",
+      msg: `a statement that changes the schema waits at most ${limit / 1000}s for its locks (--ddl-lock-timeout), and is tried again`,
+      ddlLockTimeoutMs: limit,
+    });
   const session = await openDatabase(settings, world, upgradeName(world));
   try {
     return await applyFiles(await how.load(revisions), {

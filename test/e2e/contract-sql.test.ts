@@ -72,6 +72,7 @@ SELECT 1;
     await reader`ROLLBACK`;
     await reader.end();
     expect(expectLine(ended)).toMatchObject({ exit: 75, outcome: "temporary" });
+    expect(logOf(ended), "the limit is announced").toContain("waits at most 0.05s");
     for (const attempt of [1, 2, 3]) expect(logOf(ended)).toContain(`(${attempt} of 3)`);
     expect(expectLine(await run(program, [], place))).toMatchObject({ exit: 0, actions: [{}] });
   });
