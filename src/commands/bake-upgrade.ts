@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { CannotJudge } from "../core/outcome.ts";
 import { createVersionTable } from "../database/version-table.sql.ts";
-import { progressTable } from "../database/version-layouts.ts";
+import { progressTable } from "../core/migration.ts";
 import { connectAndWait } from "../database/wait.ts";
 import type { DatabaseAddress } from "../ledger/child-environment.ts";
 import { supabasePrelude } from "../ledger/prelude.sql.ts";

@@ -1,15 +1,19 @@
 import { claimOf, factsOfClaim, recordedOf, recordsEveryRevision } from "./claim.ts";
 import { type Difference, differences } from "./difference.ts";
 import { type Fact, isInvalidIndex, isPremise, isSoft, schemaOf } from "./facts.ts";
+import { editedFiles, editedRevisions } from "./edited.ts";
 import { findHalfDone } from "./half-done.ts";
 import { ancestors } from "./history.ts";
-import { identify, touchesRows } from "./identify.ts";
+import { identify } from "./identify.ts";
 import type { Knowledge } from "./knowledge.ts";
-import { changeOf, factsOfHeads, type OpenLedger } from "./ledger.ts";
-import type { NeighbourTable, Observation } from "./observation.ts";
+import { factsOfHeads, type OpenLedger } from "./ledger.ts";
+import { progressTable } from "./migration.ts";
+import { denialOf, headsOfNeighbour, neighbourOf } from "./neighbour.ts";
+import type { Observation } from "./observation.ts";
+import { dataPassedOver, nothingPassedOver } from "./passed-over.ts";
 import { recognise, type Sighting } from "./sighting.ts";
 import { nearestSketch, sketchOf, tablesOf } from "./sketch.ts";
-import type { Denial, Finding, PassedOver, Verdict } from "./verdict.ts";
+import type { Finding, Verdict } from "./verdict.ts";
 
 /** A verdict for every history, ledger and observation. Total, and never throws. */
 export function diagnose(knowledge: Knowledge, observation: Observation): Verdict {
@@ -27,6 +31,8 @@ export function diagnose(knowledge: Knowledge, observation: Observation): Verdic
   const seen = { recorded, verified };
   const pending = [...history.revisions.keys()].filter((id) => !claim.applied.has(id));
   const isGraph = !recordsEveryRevision(history.tool);
+  const edited = editedRevisions(knowledge, claim, table);
+  const neighbour = neighbourOf(history, observation);
 
   if (table?.unreadable === "shape") {
     const why = `${table.schema}.${table.name} has not the columns of this tool's version table`;
@@ -43,23 +49,26 @@ export function diagnose(knowledge: Knowledge, observation: Observation): Verdic
   function diagnoseRows(): Verdict {
     const expected = ledger && factsOfClaim(ledger, history, claim);
     if (ledger === null || live === null || expected === null) {
-      return { ...asRecorded(editedFiles(null)), verified: false };
+      return { ...asRecorded(editedFiles(knowledge, edited, null)), verified: false };
     }
-    if (equals(ledger, expected, live)) return asRecorded(editedFiles([]));
+    if (equals(ledger, expected, live)) return asRecorded(editedFiles(knowledge, edited, []));
 
     const found = differences(ledger, history, claim.applied, expected, live);
     const isTolerable = found.every((difference) => difference.tolerable);
     const isOwnState = found.every(
       ({ kind, fact }) => kind === "extra" && live.foreign.includes(fact),
     );
-    if (isOwnState && isTolerable) return asRecorded([...found, ...editedFiles(found)]);
+    if (isOwnState && isTolerable)
+      return asRecorded([...found, ...editedFiles(knowledge, edited, found)]);
 
     const identified = identify(ledger, history, live);
     const isElsewhere =
       identified.kind !== "nearest" &&
       !(identified.kind === "proven" && identified.heads.length === 0 && hasForeignObjects());
     const passed =
-      identified.kind === "proven" ? dataPassedOver(ledger, identified.heads) : nothingPassedOver;
+      identified.kind === "proven"
+        ? dataPassedOver(ledger, history, claim, edited, identified.heads)
+        : nothingPassedOver;
     const mismatch: Verdict = {
       ...seen,
       kind: "mismatched",
@@ -70,11 +79,11 @@ export function diagnose(knowledge: Knowledge, observation: Observation): Verdic
     };
     if (isElsewhere && identified.kind === "proven" && passed.dataMigrations.length === 0)
       return mismatch;
-    if (isTolerable) return asRecorded([...found, ...editedFiles(found)]);
+    if (isTolerable) return asRecorded([...found, ...editedFiles(knowledge, edited, found)]);
     if (isElsewhere) return mismatch;
     const left = findHalfDone(ledger, history, claim.applied, live);
     if (left !== null) return { ...seen, kind: "partial", left };
-    return drifted([...found, ...editedFiles(found)]);
+    return drifted([...found, ...editedFiles(knowledge, edited, found)]);
 
     function asRecorded(
       differences: readonly Difference[],
@@ -92,24 +101,6 @@ export function diagnose(knowledge: Knowledge, observation: Observation): Verdic
     }
   }
 
-  /**
-   * Applied files that have changed since. What such a file does now is proven where nothing of it is missing, and
-   * where it does nothing to rows, which no schema shows.
-   * @param found by what the schema differs; null: it was not compared
-   */
-  function editedFiles(found: readonly Difference[] | null): readonly Difference[] {
-    const lacking = new Set(found?.map(({ revision }) => revision));
-    return [...claim.applied].flatMap((id) => {
-      const recordedText = table?.digests.get(id);
-      const text = knowledge.digests.get(id);
-      if (recordedText === undefined || text === undefined || recordedText === text) return [];
-      const { file } = history.revisions.get(id)!;
-      const tolerable =
-        found !== null && ledger !== null && !lacking.has(id) && !touchesRows(ledger, id);
-      return [{ kind: "edited", revision: id, file, tolerable } as const];
-    });
-  }
-
   function interruption(): Verdict | null {
     const progress = observation.progress.find(({ version }) => !claim.applied.has(version));
     if (progress === undefined) return null;
@@ -117,7 +108,7 @@ export function diagnose(knowledge: Knowledge, observation: Observation): Verdic
     const left = {
       kind: "interrupted",
       progress,
-      table: `${table?.schema ?? observation.server.searchPath[0] ?? "public"}.preflight_progress`,
+      table: `${table?.schema ?? observation.server.searchPath[0] ?? "public"}.${progressTable}`,
       file: revision?.file ?? null,
       isEdited: revision?.hash !== progress.checksum,
       indexes: leftoverIndexes(),
@@ -133,10 +124,9 @@ export function diagnose(knowledge: Knowledge, observation: Observation): Verdic
     }
     const invalid = invalidIndexes();
     if (invalid !== null) return invalid;
-    const elsewhere = neighbourBeside();
-    if (elsewhere?.isDirty === true) {
-      const table = `${elsewhere.schema}.${elsewhere.name}`;
-      const left = { kind: "dirty", table, version: elsewhere.rows.join(", ") } as const;
+    if (neighbour?.isDirty === true) {
+      const place = `${neighbour.schema}.${neighbour.name}`;
+      const left = { kind: "dirty", table: place, version: neighbour.rows.join(", ") } as const;
       return { ...seen, kind: "partial", left };
     }
     const identified = find();
@@ -144,20 +134,11 @@ export function diagnose(knowledge: Knowledge, observation: Observation): Verdic
       const left = findHalfDone(ledger, history, claim.applied, live);
       if (left !== null) return { ...seen, kind: "partial", left };
     }
-    return { ...seen, kind: "unversioned", identified, denied: denialOf(identified) };
-  }
-
-  /** Its rows are these files' numbers, and one that changes rows is not among them. */
-  function denialOf(identified: Finding): Denial | null {
-    const elsewhere = neighbourBeside();
-    if (ledger === null || elsewhere === null || identified.kind !== "proven") return null;
-    const named = filesOf(elsewhere.rows);
-    const applied = named.length === 1 ? ancestors(history, named) : new Set(named);
-    const dataMigrations = [...ancestors(history, identified.heads)].filter(
-      (id) => !applied.has(id) && touchesRows(ledger, id),
-    );
-    const { schema, name } = elsewhere;
-    return dataMigrations.length === 0 ? null : { table: `${schema}.${name}`, dataMigrations };
+    const denied =
+      ledger !== null && neighbour !== null && identified.kind === "proven"
+        ? denialOf(ledger, history, neighbour, identified.heads)
+        : null;
+    return { ...seen, kind: "unversioned", identified, denied };
   }
 
   function diagnoseStrangers(): Verdict {
@@ -197,14 +178,14 @@ export function diagnose(knowledge: Knowledge, observation: Observation): Verdic
     const isClaimed = !isGraph && claim.applied.size > 0;
     const passed =
       isClaimed && ledger !== null && identified.kind === "proven"
-        ? dataPassedOver(ledger, identified.heads)
+        ? dataPassedOver(ledger, history, claim, edited, identified.heads)
         : nothingPassedOver;
     return { ...seen, kind: "missing-file", gone, identified, ...passed };
   }
 
   function find(): Finding {
     if (ledger !== null && live !== null)
-      return identify(ledger, history, live, recordedByNeighbour());
+      return identify(ledger, history, live, headsOfNeighbour(history, neighbour));
     const schema = observation.server.searchPath[0] ?? "public";
     const nearest = nearestSketch(history, tablesOf(observation.facts), schema);
     return {
@@ -213,34 +194,6 @@ export function diagnose(knowledge: Knowledge, observation: Observation): Verdic
       probably: nearest?.id ?? null,
       absent: nearest?.absent ?? [],
     };
-  }
-
-  /** The table of another tool that numbered these very files: the only one beside where ours is or would be. */
-  function neighbourBeside(): NeighbourTable | null {
-    const home = table?.schema ?? observation.server.searchPath[0];
-    const [only, other] = observation.neighbours.filter(({ schema }) => schema === home);
-    const isOfTheseFiles =
-      only !== undefined &&
-      only.rows.length > 0 &&
-      filesOf(only.rows).length === new Set(only.rows).size;
-    return isOfTheseFiles && other === undefined ? only : null;
-  }
-
-  /** It names the newest file, or every file up to the newest; with gaps it decides nothing. */
-  function recordedByNeighbour(): readonly string[] | null {
-    const named = filesOf(neighbourBeside()?.rows ?? []);
-    const newest = named.at(-1);
-    if (newest === undefined) return null;
-    return named.length === 1 || named.length === ancestors(history, [newest]).size
-      ? [newest]
-      : null;
-  }
-
-  /** In the history's order. Other tools spell a number as they like: `3` is the file `003`. */
-  function filesOf(numbers: readonly string[]): readonly string[] {
-    const bare = (text: string): string => text.replace(/^0+(?=.)/, "");
-    const named = new Set(numbers.map(bare));
-    return [...history.revisions.keys()].filter((id) => named.has(bare(id)));
   }
 
   function leftoverIndexes(): readonly Fact[] {
@@ -290,41 +243,11 @@ export function diagnose(knowledge: Knowledge, observation: Observation): Verdic
     return [...history.revisions.keys()].filter((id) => !applied.has(id));
   }
 
-  /** Data migrations that a stamp from what the rows claim to `proven` would skip, or make run again. */
-  function dataPassedOver(known: OpenLedger, proven: readonly string[]): PassedOver {
-    const [before, after] = [claim.applied, ancestors(history, proven)];
-    const edited = new Set(editedFiles(null).map(({ revision }) => revision));
-    const skipped = [...after].filter((id) => !before.has(id) && touchesRows(known, id));
-    // An empty database holds no rows that could be migrated twice. Elsewhere, a revision whose
-    // schema change is absent cannot have committed its rows either, if it commits all at once.
-    const repeated = [...before].filter(
-      (id) =>
-        !after.has(id) &&
-        proven.length > 0 &&
-        touchesRows(known, id) &&
-        (leavesNoTrace(id) || known.revisions.get(id)?.isAtomic === false),
-    );
-    // What an edited file once did, nobody knows.
-    const rerun = [...before].filter((id) => !after.has(id) && edited.has(id));
-    return {
-      dataMigrations: [...new Set([...skipped, ...repeated, ...rerun])],
-      direction: skipped.length > 0 ? "forwards" : "backwards",
-    };
-
-    function leavesNoTrace(id: string): boolean {
-      const change = changeOf(known, history, id);
-      const traces = [...(change?.added ?? []), ...(change?.dropped ?? [])];
-      return !traces.some((fact) => !known.soft[fact]);
-    }
-  }
-
   function neighbours(): string {
     const tools = observation.otherTools.map(({ tool, table: name }) => `${name} (${tool})`);
     return tools.length === 0 ? "" : `; another tool's version table is here: ${tools.join(", ")}`;
   }
 }
-
-const nothingPassedOver: PassedOver = { dataMigrations: [], direction: "backwards" };
 
 /** The common case, kept cheap: the live schema is exactly the expected one. */
 function equals(ledger: OpenLedger, expected: ReadonlySet<number>, live: Sighting): boolean {

@@ -57,3 +57,6 @@ export type Progress = {
   /** Of the failure; null otherwise. */
   readonly error: string | null;
 };
+
+/** Holds `Progress`, in the schema of the version table. */
+export const progressTable = "preflight_progress";

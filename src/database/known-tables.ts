@@ -1,4 +1,4 @@
-import { progressTable } from "./version-layouts.ts";
+import { progressTable } from "../core/migration.ts";
 
 /**
  * Where migration tools keep their records: THE table. None of these is ever a fact of a schema, and a

@@ -4,7 +4,8 @@ import { recordsEveryRevision } from "../core/claim.ts";
 import type { ToolName } from "../core/revision.ts";
 import { knownVersionTables } from "./known-tables.ts";
 import { quoteLiteral, quoteTextArray } from "./quote.ts";
-import { neighbourTables, progressTable, versionLayouts } from "./version-layouts.ts";
+import { progressTable } from "../core/migration.ts";
+import { neighbourTables, versionLayouts } from "./version-layouts.ts";
 
 export type VersionTableName = {
   readonly tool: ToolName;

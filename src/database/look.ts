@@ -7,7 +7,7 @@ import { cannotGoOn, codeOf } from "./errors.ts";
 import type { FactsOptions } from "./facts.sql.ts";
 import { lookMessage, lookRowsMessage } from "./look.sql.ts";
 import type { VersionTableName } from "./look.sql.ts";
-import { progressTable } from "./version-layouts.ts";
+import { progressTable } from "../core/migration.ts";
 
 export type LookOptions = {
   /** Schema null: the first schema of the role's search path that has such a table. */

@@ -1,8 +1,5 @@
 import type { ToolName } from "../core/revision.ts";
 
-/** Our own tables beside a version table of any tool: no fact of any schema. */
-export const progressTable = "preflight_progress";
-
 /**
  * What a tool's version table looks like: THE table. Expressions are SQL over one of its rows, with
  * nothing but pg_catalog on the search path.

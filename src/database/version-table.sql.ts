@@ -2,7 +2,7 @@ import type { Progress, VersionRow } from "../core/migration.ts";
 import type { FileTool } from "../core/revision.ts";
 import { quoteIdentifier, quoteLiteral, quoteQualified, quoteTextArray } from "./quote.ts";
 import type { QualifiedTable } from "./stamp.sql.ts";
-import { progressTable } from "./version-layouts.ts";
+import { progressTable } from "../core/migration.ts";
 
 // Every statement here expects nothing but pg_catalog on the search path, and a role that is ours.
 

@@ -2,7 +2,7 @@ import type { History } from "../../src/core/history.ts";
 import { CannotJudge } from "../../src/core/outcome.ts";
 import { factsQuery } from "../../src/database/facts.sql.ts";
 import { ensureVersionTable, migrate } from "../../src/database/migrate.ts";
-import { progressTable } from "../../src/database/version-layouts.ts";
+import { progressTable } from "../../src/core/migration.ts";
 import type { FileTool } from "../../src/core/revision.ts";
 import { createVersionTable } from "../../src/database/version-table.sql.ts";
 import type { DatabaseAddress } from "../../src/ledger/child-environment.ts";

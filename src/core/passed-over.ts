@@ -1,0 +1,44 @@
+import type { Claim } from "./claim.ts";
+import { ancestors, type History } from "./history.ts";
+import { touchesRows } from "./identify.ts";
+import { changeOf, type OpenLedger } from "./ledger.ts";
+import type { PassedOver } from "./verdict.ts";
+
+export const nothingPassedOver: PassedOver = { dataMigrations: [], direction: "backwards" };
+
+/**
+ * Data migrations that a stamp from what the rows claim to `proven` would skip, or make run again.
+ * @param edited applied revisions whose files have changed: what they once did, nobody knows
+ */
+export function dataPassedOver(
+  ledger: OpenLedger,
+  history: History,
+  { applied }: Claim,
+  edited: readonly string[],
+  proven: readonly string[],
+): PassedOver {
+  const after = ancestors(history, proven);
+  const skipped = [...after].filter((id) => !applied.has(id) && touchesRows(ledger, id));
+  const repeated = [...applied].filter(
+    (id) => !after.has(id) && (edited.includes(id) || mayHaveRows(id)),
+  );
+  return {
+    dataMigrations: [...skipped, ...repeated],
+    direction: skipped.length > 0 ? "forwards" : "backwards",
+  };
+
+  /**
+   * An empty database holds no rows that could be migrated twice. Elsewhere, a revision whose schema change is absent
+   * cannot have committed its rows either, if it commits all at once.
+   */
+  function mayHaveRows(id: string): boolean {
+    const isAtomic = ledger.revisions.get(id)?.isAtomic ?? true;
+    return proven.length > 0 && touchesRows(ledger, id) && (!isAtomic || leavesNoTrace(id));
+  }
+
+  function leavesNoTrace(id: string): boolean {
+    const change = changeOf(ledger, history, id);
+    const traces = [...(change?.added ?? []), ...(change?.dropped ?? [])];
+    return traces.every((fact) => ledger.soft[fact]);
+  }
+}
