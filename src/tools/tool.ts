@@ -1,3 +1,5 @@
+import { stat } from "node:fs/promises";
+import { resolve } from "node:path";
 import type { Graph } from "../core/history.ts";
 import type { Migration } from "../core/migration.ts";
 import { CannotJudge } from "../core/outcome.ts";
@@ -11,7 +13,7 @@ export type Tool = {
   readonly name: ToolName;
   /** The histories that stand where the tool's users keep them, below `where.cwd`. */
   readonly find: (where: Where) => Promise<readonly Candidate[]>;
-  /** The history at a path that a person named; null where there is none of this tool. */
+  /** The history at a path that a person named, and that exists; null where there is none of this tool. */
   readonly locate: (path: string, where: Where) => Promise<Candidate | null>;
 };
 
@@ -92,6 +94,7 @@ const tools: readonly Tool[] = [alembic, supabase, sql];
 export async function findHistory(
   where: Where & { readonly migrations: string | null; readonly tool: ToolName | null },
 ): Promise<Candidate> {
+  if (where.migrations !== null) await requirePlace(where.migrations, where.cwd);
   const wanted = tools.filter((tool) => where.tool === null || tool.name === where.tool);
   const candidates = await Promise.all(
     wanted.map(async (tool) => {
@@ -101,6 +104,13 @@ export async function findHistory(
     }),
   );
   return theOnly(candidates.flat(), where);
+}
+
+async function requirePlace(path: string, cwd: string): Promise<void> {
+  if ((await stat(resolve(cwd, path)).catch(() => null)) !== null) return;
+  throw new CannotJudge("missing-input", `${path} does not exist (seen from ${cwd}).`, [
+    "Copy the migrations into the image, and name their place as it is there: --migrations PATH.",
+  ]);
 }
 
 function theOnly(

@@ -74,11 +74,10 @@ describe("places", () => {
     },
   );
 
-  test("other directories do not lead to it, and what is not there is said", async () => {
+  test("other directories do not lead to it", async () => {
     const where = { cwd: await project("migrations/20240101000000_one.sql", "a.sql"), env: {} };
     expect(await supabase.locate("migrations", where)).toBeNull();
     expect(await supabase.locate("a.sql", where)).toBeNull();
-    await expect(supabase.locate("nowhere", where)).rejects.toThrow("nowhere does not exist");
   });
 });
 

@@ -21,10 +21,7 @@ export async function findAlembic(where: Where): Promise<readonly AlembicLocatio
  */
 export async function locateAlembic(path: string, where: Where): Promise<AlembicLocation | null> {
   const target = resolve(where.cwd, path);
-  const kind = await stat(target).catch(() => null);
-  if (kind === null)
-    throw new CannotJudge("missing-input", `${path} does not exist (seen from ${where.cwd}).`);
-  if (!kind.isDirectory()) return await namedFile(path, where);
+  if (!(await stat(target)).isDirectory()) return await namedFile(path, where);
   const below = await findBelow(
     { cwd: target, env: { ...where.env, ALEMBIC_CONFIG: "" } },
     where.cwd,

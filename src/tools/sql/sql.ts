@@ -1,6 +1,5 @@
 import { stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
-import { CannotJudge } from "../../core/outcome.ts";
 import { hashOf } from "../hash.ts";
 import type { Candidate, Tool } from "../tool.ts";
 import { readFileName } from "./file-name.ts";
@@ -14,13 +13,7 @@ export const sql: Tool = {
     const candidates = await Promise.all(usual.map((path) => candidateAt(path, cwd)));
     return candidates.filter((candidate) => candidate !== null);
   },
-  locate: async (path, { cwd }) => {
-    const directory = resolve(cwd, path);
-    const kind = await stat(directory).catch(() => null);
-    if (kind === null)
-      throw new CannotJudge("missing-input", `${path} does not exist (seen from ${cwd}).`);
-    return await candidateAt(path, cwd);
-  },
+  locate: async (path, { cwd }) => await candidateAt(path, cwd),
 };
 
 const usual = ["migrations", "db/migrations", "sql/migrations", "database/migrations"];

@@ -1,6 +1,5 @@
-import { readdir, stat } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
-import { CannotJudge } from "../../core/outcome.ts";
 import type { FileName } from "../sql/file-name.ts";
 import { readDirectory } from "../sql/read-directory.ts";
 import type { Candidate, Tool } from "../tool.ts";
@@ -16,8 +15,6 @@ export const supabase: Tool = {
     return found === null ? [] : [found];
   },
   locate: async (path, { cwd }) => {
-    if ((await stat(resolve(cwd, path)).catch(() => null)) === null)
-      throw new CannotJudge("missing-input", `${path} does not exist (seen from ${cwd}).`);
     const candidates = await Promise.all(
       [path, join(path, "migrations"), join(path, "supabase/migrations")].map(
         async (place) => await candidateAt(place, cwd),
