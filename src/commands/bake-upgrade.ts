@@ -69,7 +69,7 @@ function scratchRunner(
     createVersionTable: createVersionTable(tool, table),
     progressTable,
     apply: async (address) => {
-      const session = await connectAndWait(connectionTo(address), {
+      const session = await connectAndWait(async () => connectionTo(address), {
         timeout: 10_000,
         applicationName: `preflight-bake/${world.runId}`,
         signal: world.signal,
@@ -112,11 +112,14 @@ function connectionTo(address: DatabaseAddress): Connection {
   const { host, port, user, password, database, sslMode, sslRootCert } = address;
   return {
     source: "the scratch server",
-    hosts: [{ host, port }],
+    hosts: [{ host, address: null, port, password }],
     user,
-    password,
     database,
-    tls: { mode: (sslMode as Connection["tls"]["mode"] | null) ?? "prefer", rootCert: sslRootCert },
+    tls: {
+      mode: (sslMode as Connection["tls"]["mode"] | null) ?? "prefer",
+      rootCert: sslRootCert,
+      client: null,
+    },
     applicationName: null,
     options: null,
     targetSession: "any",

@@ -13,10 +13,11 @@ export async function openDatabase(
   world: World,
   applicationName = `preflight/${world.runId}`,
 ): Promise<Database> {
-  if (settings.database === null) throw new CannotJudge("config", "no database is named");
+  const { database } = settings;
+  if (database === null) throw new CannotJudge("config", "no database is named");
   const started = world.now();
   try {
-    return await connectAndWait(settings.database, {
+    return await connectAndWait(async () => database, {
       timeout: settings.timeout,
       applicationName,
       signal: world.signal,

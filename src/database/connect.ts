@@ -1,4 +1,4 @@
-import type { Connection } from "../settings/connection.ts";
+import type { Connection, Host } from "../settings/connection.ts";
 import { openDatabase } from "./database.ts";
 import type { Database, Session } from "./database.ts";
 import { classify, ConnectionFault } from "./errors.ts";
@@ -33,8 +33,8 @@ export async function connect(connection: Connection, options: ConnectOptions): 
   }
   let last: Connected | null = null;
   for (const wanted of sessionsInOrder(connection.targetSession)) {
-    for (const { host, port } of connection.hosts) {
-      const result = await tryHost(connection, host, port, proof, wanted, options);
+    for (const host of connection.hosts) {
+      const result = await tryHost(connection, host, proof, wanted, options);
       if (result.kind === "connected" || result.fault.kind !== "unavailable") return result;
       last = result;
     }
@@ -51,27 +51,26 @@ function sessionsInOrder(target: Connection["targetSession"]): readonly WantedSe
 
 async function tryHost(
   connection: Connection,
-  host: string,
-  port: number,
+  host: Host,
   proof: Proof,
   wanted: WantedSession,
   options: ConnectOptions,
 ): Promise<Connected> {
   let targets: readonly Target[];
   try {
-    targets = await inTime(resolveTargets(host, port), options);
+    targets = await inTime(resolveTargets(host), options);
   } catch (error) {
     options.signal.throwIfAborted();
     return {
       kind: "failed",
       fault: classify(error, "connect"),
-      place: `host ${host}, port ${port}`,
+      place: `host ${host.host}, port ${host.port}`,
     };
   }
   let last: Connected = {
     kind: "failed",
     fault: classify(new ConnectionFault("CLOSED_EARLY"), "connect"),
-    place: host,
+    place: host.host,
   };
   for (const target of targets) {
     last = await tryTarget(connection, target, proof, wanted, options);
@@ -136,7 +135,8 @@ async function tryEncryption(
   try {
     const socket = await openSocket(target, encryption, proof, limit);
     stop = destroyOnAbort(socket, limit);
-    const { user, password, database: name, options: parameters } = connection;
+    const { user, database: name, options: parameters } = connection;
+    const { password } = target;
     const login = { user, password, database: name, applicationName, options: parameters };
     const database = await openDatabase(socket, login, target.place);
     if (fits(database.session, wanted)) return { kind: "connected", database };

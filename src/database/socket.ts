@@ -1,6 +1,7 @@
 import { lookup } from "node:dns/promises";
 import { connect as connectTcp, isIP } from "node:net";
 import type { Socket } from "node:net";
+import type { Host } from "../settings/connection.ts";
 import { ConnectionFault } from "./errors.ts";
 import { secure } from "./tls.ts";
 import type { Proof } from "./tls.ts";
@@ -11,6 +12,7 @@ export type Target = {
   readonly host: string;
   readonly port: number;
   readonly dial: { readonly path: string } | { readonly address: string };
+  readonly password: string | null;
   /** "host db, port 5432": for messages. */
   readonly place: string;
 };
@@ -19,19 +21,26 @@ export type Target = {
 export type Encryption = "none" | "offer" | "insist";
 
 /** Every target of one host of the list, in the resolver's order. Rejects with the resolver's error. */
-export async function resolveTargets(host: string, port: number): Promise<readonly Target[]> {
+export async function resolveTargets({
+  host,
+  address,
+  port,
+  password,
+}: Host): Promise<readonly Target[]> {
   if (host.startsWith("/")) {
     const path = `${host}/.s.PGSQL.${port}`;
-    return [{ host, port, dial: { path }, place: `socket ${path}` }];
+    return [{ host, port, dial: { path }, password, place: `socket ${path}` }];
   }
   const place = `host ${host}, port ${port}`;
-  if (isIP(host) !== 0) return [{ host, port, dial: { address: host }, place }];
+  const given = address ?? (isIP(host) === 0 ? null : host);
+  if (given !== null) return [{ host, port, dial: { address: given }, password, place }];
   const found = await lookup(host, { all: true });
-  return found.map(({ address }) => ({
+  return found.map((one) => ({
     host,
     port,
-    dial: { address },
-    place: found.length > 1 ? `host ${host} (${address}), port ${port}` : place,
+    dial: { address: one.address },
+    password,
+    place: found.length > 1 ? `host ${host} (${one.address}), port ${port}` : place,
   }));
 }
 

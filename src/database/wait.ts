@@ -23,10 +23,11 @@ const logInterval = 10_000;
 
 /**
  * A connection, as soon as the server accepts one. What waiting cannot cure (a refused login, no such
- * database, TLS, not PostgreSQL, a wrong parameter) is not waited for. Throws CannotJudge, or the signal's reason.
+ * database, TLS, not PostgreSQL, a wrong parameter) is not waited for. The address is read anew for every attempt: secret
+ * files are rotated, and tokens are short-lived. Throws CannotJudge, or the signal's reason.
  */
 export async function connectAndWait(
-  connection: Connection,
+  readConnection: () => Promise<Connection>,
   options: WaitOptions,
 ): Promise<Database> {
   const { clock, sleep, signal, log, timeout, applicationName } = options;
@@ -36,6 +37,7 @@ export async function connectAndWait(
   let logged: { code: string; at: number } | null = null;
 
   for (;;) {
+    const connection = await readConnection();
     const result = await connect(connection, {
       applicationName,
       signal,

@@ -107,8 +107,9 @@ async function ownServer(options: {
 }
 
 function givenServer(url: Connection): Server {
-  const { host, port } = url.hosts[0] ?? { host: "localhost", port: 5432 };
-  const { user, password, database, tls } = url;
+  const [first] = url.hosts;
+  const { host, port, password } = first ?? { host: "localhost", port: 5432, password: null };
+  const { user, database, tls } = url;
   const sslMode = tls.mode === "prefer" ? null : tls.mode;
   const address = { host, port, user, password, database, sslMode, sslRootCert: tls.rootCert };
   return { kind: "url", address, stop: async () => {} };

@@ -2,10 +2,9 @@
 export type Connection = {
   /** The variable it came from, such as `DATABASE_URL`: safe to print. */
   readonly source: string;
-  /** In the order in which they are tried. A host that begins with `/` is the directory of a Unix socket. */
-  readonly hosts: readonly { readonly host: string; readonly port: number }[];
+  /** In the order in which they are tried. */
+  readonly hosts: readonly Host[];
   readonly user: string;
-  readonly password: string | null;
   readonly database: string;
   readonly tls: Tls;
   readonly applicationName: string | null;
@@ -20,8 +19,25 @@ export type Connection = {
     | "prefer-standby";
 };
 
-/** libpq's meaning of `sslmode`; `rootCert` is a path, "system", or null (libpq's default file is not looked for). */
+export type Host = {
+  /** A name or an address; the directory of a Unix socket where it begins with `/`. Certificates are compared with it. */
+  readonly host: string;
+  /** libpq's `hostaddr`: dialled instead of looking the name up. */
+  readonly address: string | null;
+  readonly port: number;
+  /** libpq's password file may have another one for each host. */
+  readonly password: string | null;
+};
+
+/** libpq's meaning of its parameters; paths are as given. */
 export type Tls = {
   readonly mode: "disable" | "allow" | "prefer" | "require" | "verify-ca" | "verify-full";
+  /** A path, "system", or null. */
   readonly rootCert: string | null;
+  /** What this client proves itself with. */
+  readonly client: {
+    readonly certificate: string;
+    readonly key: string;
+    readonly keyPassword: string | null;
+  } | null;
 };

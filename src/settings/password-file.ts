@@ -1,40 +1,32 @@
-import type { Connection } from "./connection.ts";
+import type { Connection, Host } from "./connection.ts";
 import type { Findings, Sources } from "./findings.ts";
 
-type Target = Pick<Connection, "hosts" | "user" | "database">;
+/** What libpq's password file (`PGPASSFILE`, else `~/.pgpass`) has for a host, or null. The first line that fits counts. */
+type PasswordOf = (host: Pick<Host, "host" | "port">) => string | null;
 
-/**
- * The password that libpq's password file (`PGPASSFILE`, else `~/.pgpass`) has for a target, or null. The first
- * line that fits counts. The file's permissions are not judged: a secret volume is readable by its group.
- */
-export function findPassword(
-  target: Target,
+/** The file's permissions are not judged: a secret volume is readable by its group. */
+export function readPasswordFile(
+  { user, database }: Pick<Connection, "user" | "database">,
   passfile: { readonly value: string; readonly place: string } | null,
   { env, readFile }: Sources,
   findings: Findings,
-): string | null {
+): PasswordOf {
   const home = env["HOME"] ?? "";
   const path = passfile?.value ?? (home === "" ? null : `${home}/.pgpass`);
-  if (path === null) return null;
+  if (path === null) return () => null;
   let text: string;
   try {
     text = readFile(path);
   } catch {
     if (passfile !== null)
       findings.warnings.push(`${passfile.place} names a file that cannot be read`);
-    return null;
+    return () => null;
   }
   const lines = text.split(/\r?\n/).filter((line) => !line.startsWith("#"));
-  const passwords = new Set(
-    target.hosts.flatMap(({ host, port }) => {
-      const name = host === "/var/run/postgresql" ? "localhost" : host;
-      return passwordFor([name, String(port), target.database, target.user], lines) ?? [];
-    }),
-  );
-  const [password = null] = passwords;
-  if (passwords.size <= 1) return password;
-  findings.faults.push("the password file has different passwords for the hosts of one address");
-  return null;
+  return ({ host, port }) => {
+    const name = host === "/var/run/postgresql" ? "localhost" : host;
+    return passwordFor([name, String(port), database, user], lines);
+  };
 }
 
 function passwordFor(wanted: readonly string[], lines: readonly string[]): string | null {

@@ -23,7 +23,9 @@ export function collectSecrets(
     ...urls.flatMap(passwordsIn),
     ...named,
     ...passwordVariables.flatMap((name) => readFileOf(name, env, readFile)),
-    ...connections.flatMap((connection) => connection?.password ?? []),
+    ...connections.flatMap(
+      (connection) => connection?.hosts.flatMap(({ password }) => password ?? []) ?? [],
+    ),
   ];
   return [...new Set(secrets)].filter((secret) => secret.trim() !== "");
 }

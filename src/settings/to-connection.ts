@@ -1,8 +1,8 @@
 import { isIP } from "node:net";
-import type { Connection, Tls } from "./connection.ts";
+import type { Connection, Host, Tls } from "./connection.ts";
 import { libpqParameters } from "./connection-parameters.ts";
 import type { Findings, Sources } from "./findings.ts";
-import { findPassword } from "./password-file.ts";
+import { readPasswordFile } from "./password-file.ts";
 
 /** A value and the words for where it stands, such as `PGPORT` or `port in DATABASE_URL`. */
 export type Parameter = { readonly value: string; readonly place: string };
@@ -28,15 +28,13 @@ export function toConnection(
   if (findings.faults.length > before || user === null) return null;
 
   const database = given.get("dbname")?.value ?? user;
-  const password =
-    given.get("password")?.value ??
-    findPassword({ hosts, user, database }, given.get("passfile") ?? null, sources, findings);
-  if (findings.faults.length > before) return null;
+  const passwordOf = given.has("password")
+    ? () => given.get("password")?.value ?? null
+    : readPasswordFile({ user, database }, given.get("passfile") ?? null, sources, findings);
   return {
     source,
-    hosts,
+    hosts: hosts.map((host) => ({ ...host, password: passwordOf(host) })),
     user,
-    password,
     database,
     tls,
     applicationName: given.get("application_name")?.value ?? null,
@@ -75,7 +73,7 @@ function judgeKeywords(given: Parameters, findings: Findings): void {
   }
 }
 
-function readHosts(given: Parameters, findings: Findings): Connection["hosts"] {
+function readHosts(given: Parameters, findings: Findings): readonly Omit<Host, "password">[] {
   const named = given.get("host") ?? given.get("hostaddr");
   const hosts = named === undefined ? [defaultHost] : named.value.split(",");
   const port = given.get("port");
@@ -91,6 +89,7 @@ function readHosts(given: Parameters, findings: Findings): Connection["hosts"] {
   }
   return hosts.map((host, index) => ({
     host,
+    address: null,
     port: Number((ports.length === 1 ? ports[0] : ports[index]) || defaultPort),
   }));
 }
@@ -120,7 +119,11 @@ function readTls(given: Parameters, findings: Findings): Tls {
       `${given.get("sslrootcert")?.place} is system, which libpq allows with sslmode=verify-full only`,
     );
   }
-  return { mode: mode ?? (rootCert === "system" ? "verify-full" : "prefer"), rootCert };
+  return {
+    mode: mode ?? (rootCert === "system" ? "verify-full" : "prefer"),
+    rootCert,
+    client: null,
+  };
 }
 
 function readWord<Word extends string>(

@@ -67,11 +67,10 @@ describe("what an address leaves out", () => {
   test("libpq's defaults: the system's user, a database of the same name, port 5432, prefer", () => {
     expect(connect({ env: { DATABASE_URL: "postgres://h" }, osUser: "me" })).toEqual({
       source: "DATABASE_URL",
-      hosts: [{ host: "h", port: 5432 }],
+      hosts: [{ host: "h", address: null, port: 5432, password: null }],
       user: "me",
-      password: null,
       database: "me",
-      tls: { mode: "prefer", rootCert: null },
+      tls: { mode: "prefer", rootCert: null, client: null },
       applicationName: null,
       options: null,
       targetSession: "any",
@@ -93,11 +92,10 @@ describe("what an address leaves out", () => {
     };
     expect(connect({ env })).toEqual({
       source: "DATABASE_URL",
-      hosts: [{ host: "h", port: 6000 }],
+      hosts: [{ host: "h", address: null, port: 6000, password: "word" }],
       user: "pg",
-      password: "word",
       database: "d",
-      tls: { mode: "require", rootCert: "/ca.pem" },
+      tls: { mode: "require", rootCert: "/ca.pem", client: null },
       applicationName: "app",
       options: "-c search_path=x",
       targetSession: "primary",
@@ -109,7 +107,7 @@ describe("what an address leaves out", () => {
   });
 
   test("no host is the local socket", () => {
-    expect(connect({ env: { DATABASE_URL: "postgres:///d" } }).hosts).toEqual([
+    expect(connect({ env: { DATABASE_URL: "postgres:///d" } }).hosts).toMatchObject([
       { host: "/var/run/postgresql", port: 5432 },
     ]);
   });
@@ -128,7 +126,7 @@ describe("what an address leaves out", () => {
   test("POSTGRES_PORT=tcp://… is Kubernetes' and not ours", () => {
     const env = { POSTGRES_HOST: "h", POSTGRES_PORT: "tcp://10.0.0.7:5432" };
     const { connection, warnings } = look({ env });
-    expect(connection?.hosts).toEqual([{ host: "h", port: 5432 }]);
+    expect(connection?.hosts).toMatchObject([{ host: "h", port: 5432 }]);
     expect(warnings).toHaveLength(1);
   });
 });
@@ -212,7 +210,7 @@ describe("TLS: libpq's sslmode and asyncpg's ssl are one setting", () => {
 
   test("sslrootcert=system means verify-full, and nothing weaker", () => {
     const url = "postgres://h/d?sslrootcert=system";
-    expect(connect({ env: { DATABASE_URL: url } }).tls).toEqual({
+    expect(connect({ env: { DATABASE_URL: url } }).tls).toMatchObject({
       mode: "verify-full",
       rootCert: "system",
     });
@@ -262,12 +260,12 @@ describe("secret files", () => {
     ["inner space kept", " wo rd \n", " wo rd "],
   ])("%s", (_, text, password) => {
     const env = { PGHOST: "h", PGPASSWORD_FILE: "/run/secrets/p" };
-    expect(connect({ env, files: { "/run/secrets/p": text } }).password).toBe(password);
+    expect(connect({ env, files: { "/run/secrets/p": text } }).hosts[0]?.password).toBe(password);
   });
 
   test("a whole URL", () => {
     const world = { env: { DATABASE_URL_FILE: "/u" }, files: { "/u": "postgres://u:p@h/d\n" } };
-    expect(connect(world)).toMatchObject({ source: "DATABASE_URL", password: "p" });
+    expect(connect(world)).toMatchObject({ source: "DATABASE_URL", hosts: [{ password: "p" }] });
   });
 
   test.each([
@@ -285,9 +283,9 @@ describe("secret files", () => {
 
   test("64 KiB are allowed", () => {
     const files = { "/p": "x".repeat(65536) };
-    expect(connect({ env: { PGHOST: "h", PGPASSWORD_FILE: "/p" }, files }).password).toHaveLength(
-      65536,
-    );
+    expect(
+      connect({ env: { PGHOST: "h", PGPASSWORD_FILE: "/p" }, files }).hosts[0]?.password,
+    ).toHaveLength(65536);
   });
 
   test("both NAME and NAME_FILE are a fault, for every part at once", () => {
@@ -319,14 +317,16 @@ describe("libpq's password file", () => {
   test("the first line that fits, with its escapes", () => {
     const files = { "/home/me/.pgpass": passfile };
     const of = (url: string) => connect({ env: { DATABASE_URL: url, HOME: "/home/me" }, files });
-    expect(of("postgres://u@h/d").password).toBe(String.raw`a:b\c`);
-    expect(of("postgres://u@elsewhere/d").password).toBe("last");
-    expect(of("postgres://u:own@h/d").password).toBe("own");
+    expect(of("postgres://u@h/d").hosts[0]?.password).toBe(String.raw`a:b\c`);
+    expect(of("postgres://u@elsewhere/d").hosts[0]?.password).toBe("last");
+    expect(of("postgres://u:own@h/d").hosts[0]?.password).toBe("own");
   });
 
   test("a socket of the default directory is called localhost", () => {
     const env = { DATABASE_URL: "postgres://u@/d", PGPASSFILE: "/pass" };
-    expect(connect({ env, files: { "/pass": "localhost:*:*:*:word" } }).password).toBe("word");
+    expect(connect({ env, files: { "/pass": "localhost:*:*:*:word" } }).hosts[0]?.password).toBe(
+      "word",
+    );
   });
 
   test("PGPASSFILE that cannot be read is a warning, a missing ~/.pgpass is nothing", () => {
@@ -335,10 +335,10 @@ describe("libpq's password file", () => {
     expect(look({ env: { ...env, PGPASSFILE: "/none" } }).warnings).toHaveLength(1);
   });
 
-  test("different passwords for the hosts of one address are a fault", () => {
+  test("each host of one address has its own", () => {
     const env = { DATABASE_URL: "postgres://u@a,b/d", PGPASSFILE: "/pass" };
     const files = { "/pass": "a:*:*:*:one\nb:*:*:*:two" };
-    expect(look({ env, files }).faults).toHaveLength(1);
+    expect(connect({ env, files }).hosts.map(({ password }) => password)).toEqual(["one", "two"]);
   });
 });
 
@@ -357,9 +357,8 @@ test("libpq's variables, which may name the real database, never fill in the scr
   );
   expect(scratch).toMatchObject({
     source: "--scratch-url",
-    hosts: [{ host: "/var/run/postgresql", port: 5432 }],
+    hosts: [{ host: "/var/run/postgresql", port: 5432, password: null }],
     user: "me",
-    password: null,
   });
 });
 

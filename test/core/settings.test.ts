@@ -143,7 +143,7 @@ describe("commands", () => {
       settingsOf(["bake"], { PREFLIGHT_SCRATCH_URL: url }),
       settingsOf(["bake"], { PREFLIGHT_SCRATCH_URL_FILE: "/url" }, { "/url": `${url}\n` }),
     ]) {
-      expect(settings.scratch).toMatchObject({ hosts: [{ host: "scratch" }], password: "S3kr1t" });
+      expect(settings.scratch).toMatchObject({ hosts: [{ host: "scratch", password: "S3kr1t" }] });
       expect(settings.secrets).toEqual(expect.arrayContaining([url, "S3kr1t"]));
     }
   });

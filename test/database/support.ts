@@ -11,23 +11,36 @@ import { cannotGoOn } from "../../src/database/errors.ts";
 import { ensureVersionTable, migrate, type MigrationEnd } from "../../src/database/migrate.ts";
 import type { MigrateOptions } from "../../src/database/migrate-work.ts";
 import type { LogEvent, Waiting } from "../../src/database/waiting.ts";
-import type { Connection } from "../../src/settings/connection.ts";
+import type { Connection, Host, Tls } from "../../src/settings/connection.ts";
 import type { TestServer } from "../support/postgres.ts";
 
+type Changes = Partial<Omit<Connection, "hosts" | "tls">> & {
+  readonly hosts?: readonly (Pick<Host, "host" | "port"> & Partial<Host>)[];
+  readonly tls?: Pick<Tls, "mode" | "rootCert"> & Partial<Tls>;
+  /** Of every host. */
+  readonly password?: string;
+};
+
 /** The settings' reading of a test server's URL. */
-export function connectionTo(url: string, changes: Partial<Connection> = {}): Connection {
-  const { hostname, port, username, password, pathname } = new URL(url);
+export function connectionTo(url: string, changes: Changes = {}): Connection {
+  const { hostname, port, username, password: given, pathname } = new URL(url);
+  const {
+    hosts,
+    tls,
+    password = given === "" ? null : decodeURIComponent(given),
+    ...more
+  } = changes;
+  const places = hosts ?? [{ host: hostname, port: Number(port || 5432) }];
   return {
     source: "DATABASE_URL",
-    hosts: [{ host: hostname, port: Number(port || 5432) }],
+    hosts: places.map((place) => ({ address: null, password, ...place })),
     user: decodeURIComponent(username),
-    password: password === "" ? null : decodeURIComponent(password),
     database: decodeURIComponent(pathname.slice(1)),
-    tls: { mode: "prefer", rootCert: null },
+    tls: { mode: "prefer", rootCert: null, client: null, ...tls },
     applicationName: null,
     options: null,
     targetSession: "any",
-    ...changes,
+    ...more,
   };
 }
 
@@ -45,7 +58,7 @@ export function open(
   options: Partial<WaitOptions> = {},
 ): Promise<Database> {
   const target = typeof connection === "string" ? connectionTo(connection) : connection;
-  return connectAndWait(target, {
+  return connectAndWait(async () => target, {
     ...realTime(),
     applicationName: "preflight/test",
     timeout: 5000,

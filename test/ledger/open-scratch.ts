@@ -34,11 +34,17 @@ export function connectionTo(server: TestServer, as: string | null = null): Conn
   const { username, password } = new URL(server.url);
   return {
     source: "the test",
-    hosts: [{ host: server.host, port: server.port }],
+    hosts: [
+      {
+        host: server.host,
+        address: null,
+        port: server.port,
+        password: password === "" ? null : decodeURIComponent(password),
+      },
+    ],
     user: as ?? decodeURIComponent(username),
-    password: password === "" ? null : decodeURIComponent(password),
     database: "postgres",
-    tls: { mode: "disable", rootCert: null },
+    tls: { mode: "disable", rootCert: null, client: null },
     applicationName: null,
     options: null,
     targetSession: "any",

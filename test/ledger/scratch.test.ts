@@ -122,8 +122,12 @@ describe("a given server", () => {
     onTestFinished(
       () => void given.sql(given.url, "DROP ROLE preflight_test_plain").catch(() => {}),
     );
+    const { host, port } = given;
     const refused = await openTestScratch({
-      on: { ...connectionTo(given, "preflight_test_plain"), password: "x" },
+      on: {
+        ...connectionTo(given, "preflight_test_plain"),
+        hosts: [{ host, address: null, port, password: "x" }],
+      },
     }).catch((error: unknown) => error);
     expect(refused).toBeInstanceOf(CannotJudge);
     expect(refused).toMatchObject({
@@ -133,7 +137,10 @@ describe("a given server", () => {
   });
 
   test("does not answer", async () => {
-    const nowhere = { ...connectionTo(given), hosts: [{ host: "127.0.0.1", port: 1 }] };
+    const nowhere = {
+      ...connectionTo(given),
+      hosts: [{ host: "127.0.0.1", address: null, port: 1, password: null }],
+    };
     await expect(openTestScratch({ on: nowhere })).rejects.toMatchObject({
       outcome: "unavailable",
     });
