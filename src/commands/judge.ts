@@ -21,9 +21,11 @@ export type Judgement = {
   readonly plan: Plan;
 };
 
+const pause = 500;
+
 /**
- * The first look of a run. It may meet a migration of another instance: that has locked what is to be read, or has done
- * a half of its work. Whoever would wait for its lock can wait for a look that counts.
+ * The first look of a run. It may meet a migration of another instance that has done a half of its work. Whoever would
+ * wait for its lock can wait for a look that counts.
  */
 export async function judgeFirst(
   database: Database,
@@ -34,22 +36,36 @@ export async function judgeFirst(
   const deadline = world.now() + settings.lockTimeout;
   let wasFree = false;
   for (;;) {
+    const judgement = await judgeWhenFree(database, image, settings, world, deadline);
+    if (judgement.plan.kind !== "refuse" || world.now() >= deadline) return judgement;
+    const key = lockKey(versionTableOf(judgement.observation, image));
+    const isFree = !(await isLockHeld(database, key));
+    // A refusal counts where nobody was at work before the look, nor after it.
+    if (isFree && wasFree) return judgement;
+    wasFree = isFree;
+    if (isFree) continue;
+    const msg = `waiting: somebody else is at work on this database; it is ${judgement.verdict.kind} now`;
+    world.log({ level: "info", event: "look.waiting", msg });
+    await world.sleep(pause, world.signal);
+  }
+}
+
+/** Waits while somebody else has locked what is to be read. */
+export async function judgeWhenFree(
+  database: Database,
+  image: Image,
+  settings: Settings,
+  world: World,
+  deadline: number,
+): Promise<Judgement> {
+  for (;;) {
     try {
-      const judgement = await judge(database, image, settings, world);
-      if (judgement.plan.kind !== "refuse" || world.now() >= deadline) return judgement;
-      const key = lockKey(versionTableOf(judgement.observation, image));
-      const isFree = !(await isLockHeld(database, key));
-      // A refusal counts where nobody was at work before the look, nor after it.
-      if (isFree && wasFree) return judgement;
-      wasFree = isFree;
-      if (isFree) continue;
-      const msg = `waiting: somebody else is at work on this database; it is ${judgement.verdict.kind} now`;
-      world.log({ level: "info", event: "look.waiting", msg });
+      return await judge(database, image, settings, world);
     } catch (error) {
       if (!(error instanceof Busy) || world.now() >= deadline) throw error;
       world.log({ level: "info", event: "look.waiting", msg: `waiting: ${error.message}` });
     }
-    await world.sleep(500, world.signal);
+    await world.sleep(pause, world.signal);
   }
 }
 

@@ -1,26 +1,40 @@
 import { CannotJudge } from "../core/outcome.ts";
 import type { Database } from "../database/database.ts";
 import { connectAndWait } from "../database/wait.ts";
+import type { Connection } from "../settings/connection.ts";
 import type { Settings } from "../settings/settings.ts";
 import type { World } from "./world.ts";
 
-/**
- * Waits for the database as long as the settings allow.
- * @param applicationName by which the server's other users, and we ourselves, tell the session apart
- */
+export type OpenOptions = {
+  /** By which the server's other users, and we ourselves, tell the session apart. */
+  readonly applicationName?: string;
+  /** Only a server that can be written to. */
+  readonly toWrite?: boolean;
+  /** Ends the wait. */
+  readonly signal?: AbortSignal;
+};
+
+/** Waits for the database as long as the settings allow, all waits of a run taken together. */
 export async function openDatabase(
   settings: Settings,
   world: World,
-  applicationName = `preflight/${world.runId}`,
+  options: OpenOptions = {},
 ): Promise<Database> {
-  const { database } = settings;
-  if (database === null) throw new CannotJudge("config", "no database is named");
+  if (settings.database === null) throw new CannotJudge("config", "no database is named");
+  const {
+    applicationName = `preflight/${world.runId}`,
+    toWrite = false,
+    signal = world.signal,
+  } = options;
+  const database: Connection = toWrite
+    ? { ...settings.database, targetSession: "read-write" }
+    : settings.database;
   const started = world.now();
   try {
     return await connectAndWait(async () => database, {
-      timeout: settings.timeout,
+      timeout: Math.max(0, settings.timeout - world.draft.waitedMs),
       applicationName,
-      signal: world.signal,
+      signal,
       clock: world.now,
       sleep: world.sleep,
       log: world.log,

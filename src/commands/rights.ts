@@ -6,15 +6,17 @@ import { versionTableOf } from "./version-table.ts";
 
 /**
  * What an upgrade will need and the role has not, found before anything is done, without side effects.
- * @throws CannotJudge `permission`, or `unavailable` on a server that cannot be written
+ * @throws CannotJudge `permission`, or `unavailable` for a role that may only read
  */
 export function refuseWithoutRights(observation: Observation, image: Image): void {
   const { server, role, versionTable } = observation;
-  if (server.inRecovery || server.readOnly)
+  if (server.readOnly)
     throw new CannotJudge(
       "unavailable",
-      `the database must be changed, and this server is ${server.inRecovery ? "a standby" : "read-only"}`,
-      ["connect to the primary"],
+      `the database must be changed, and transactions of role ${role.name} are read-only here`,
+      [
+        "connect as another role, or without default_transaction_read_only (ALTER ROLE … or ALTER DATABASE … has set it)",
+      ],
     );
   const { schema, name } = versionTableOf(observation, image);
   if (versionTable !== null && !versionTable.canWrite)

@@ -17,9 +17,8 @@ export type StepTools = {
   readonly database: Database;
   readonly image: Image;
   readonly settings: Settings;
+  /** Its signal says that we are told to stop, or have lost the lock. */
   readonly world: World;
-  /** Aborted when we are told to stop, or have lost the lock. */
-  readonly stop: AbortSignal;
 };
 
 /** @returns how it failed; null: done */

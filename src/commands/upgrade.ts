@@ -1,8 +1,9 @@
 import { recordedOf } from "../core/claim.ts";
 import type { Observation } from "../core/observation.ts";
-import { cancelBackend, cancelBackends } from "../database/backends.ts";
+import { cancelBackend, cancelBackends, endBackends } from "../database/backends.ts";
 import type { Settings } from "../settings/settings.ts";
 import { type ChildEnd, runChild } from "../tools/child.ts";
+import { type DriverError, followDriverError } from "../tools/driver-errors.ts";
 import type { Ending } from "./draft.ts";
 import { applyFiles } from "./migrate.ts";
 import { openDatabase } from "./open.ts";
@@ -16,7 +17,7 @@ export async function upgrade(
   observation: Observation,
   tools: StepTools,
 ): Promise<Ending | null> {
-  const { database, image, settings, world, stop } = tools;
+  const { database, image, settings, world } = tools;
   const { upgrade: how } = image.found;
   if (how.kind === "command") {
     const { cwd, upgrade: commandTo } = how.commands;
@@ -30,7 +31,10 @@ export async function upgrade(
       msg: `a statement that changes the schema waits at most ${limit / 1000}s for its locks (--ddl-lock-timeout), and is tried again`,
       ddlLockTimeoutMs: limit,
     });
-  const session = await openDatabase(settings, world, upgradeName(world));
+  const session = await openDatabase(settings, world, {
+    applicationName: upgradeName(world),
+    toWrite: true,
+  });
   try {
     return await applyFiles(await how.load(revisions), {
       session,
@@ -40,7 +44,7 @@ export async function upgrade(
       ddlLockTimeout: settings.ddlLockTimeout,
       timeout: settings.upgradeTimeout,
       cancel: async () => await cancelBackend(database, session),
-      stop,
+      stop: world.signal,
       onApplied: (version) => {
         const before = world.draft.recordedAfter ?? [];
         world.draft.recordedAfter = [...recordedOf(image.knowledge.history, [...before, version])];
@@ -58,30 +62,53 @@ async function runProgram(
   cwd: string,
   tools: StepTools,
 ): Promise<Ending | null> {
-  const { database, settings, world, stop } = tools;
+  const { database, settings, world } = tools;
   const applicationName = upgradeName(world);
-  const lastLines: string[] = [];
+  let lastLine: string | null = null;
+  let serverSaid: DriverError | null = null;
   world.log({ level: "info", event: "upgrade.run", msg: `running ${argv.join(" ")}` });
   const end = await runChild(argv, {
     cwd,
     env: { ...world.env, PGAPPNAME: applicationName },
     timeout: settings.upgradeTimeout,
-    abort: stop,
+    abort: world.signal,
     signalGroup: world.signalGroup,
     onLine: (line) => {
       world.log({ level: "info", event: "upgrade.output", msg: line });
-      if (lastLines.push(line) > 5) lastLines.shift();
+      if (line.trim() !== "") lastLine = line;
+      serverSaid = followDriverError(serverSaid, line);
     },
     onStop: async () => void (await cancelBackends(database, applicationName)),
   });
   if (end.kind === "exited" && end.code === 0) return null;
-  const said = lastLines.filter((line) => line.trim() !== "").at(-1);
+  // A killed client does not end its statement, and a statement may outlive the program that sent it.
+  await endBackends(database, applicationName, world.sleep);
+  return describeFailure(argv, describeEnd(end, settings), lastLine, serverSaid);
+}
+
+function describeFailure(
+  argv: readonly string[],
+  how: string,
+  lastLine: string | null,
+  serverSaid: DriverError | null,
+): Ending {
+  const nothingStamped = "nothing was stamped because of this failure, and nothing will be";
+  const reason = `${argv.join(" ")} ${how}${lastLine === null ? "" : `; its last line: ${lastLine}`}`;
+  if (serverSaid?.passes === true)
+    return {
+      outcome: "temporary",
+      reason: `${reason}; the server's error was ${serverSaid.name}, which passes`,
+      next: [
+        "run it again when the server has room, or what was in the way has ended",
+        nothingStamped,
+      ],
+    };
   return {
     outcome: "migration-failed",
-    reason: `${argv.join(" ")} ${describeEnd(end, settings)}${said === undefined ? "" : `; its last line: ${said}`}`,
+    reason,
     next: [
       "the lines above are the migration's own; mend its cause and start again",
-      "nothing was stamped because of this failure, and nothing will be",
+      nothingStamped,
     ],
   };
 }

@@ -1,10 +1,33 @@
 import type { Database } from "./database.ts";
 import { cannotGoOn } from "./errors.ts";
 import { signalBackends } from "./lock.sql.ts";
+import type { Waiting } from "./waiting.ts";
 
 /** Stops what another session of ours does at the moment. */
 export async function cancelBackend(db: Database, { backendPid }: Database): Promise<void> {
   await db.query(`SELECT pg_catalog.pg_cancel_backend(${backendPid})`);
+}
+
+/**
+ * Ends a run's sessions and sees them gone, at most 2 s: a server process looks for its client only between statements.
+ * A server that cannot be asked has nobody to end any more, or nobody whom we can reach.
+ */
+export async function endBackends(
+  db: Database,
+  applicationName: string,
+  sleep: Waiting["sleep"],
+): Promise<void> {
+  const late = new AbortController();
+  const timer = setTimeout(() => late.abort(), 2_000);
+  const asking = (async () => {
+    while ((await cancelBackends(db, applicationName, "terminate")) > 0)
+      await sleep(50, late.signal);
+  })();
+  const tooLate = new Promise((resolve) => {
+    late.signal.addEventListener("abort", resolve, { once: true });
+  });
+  await Promise.race([asking.catch(() => {}), tooLate]);
+  clearTimeout(timer);
 }
 
 /**

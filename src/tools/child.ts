@@ -25,8 +25,10 @@ export type ChildOptions = {
 
 /** What is kept of one line of output; the rest of the line is dropped. */
 const mostOfLine = 64 * 1024;
-/** Between SIGTERM and SIGKILL. */
-const grace = 5_000;
+/** Milliseconds between SIGTERM and SIGKILL; container engines kill us after ten seconds. */
+const grace = 4_000;
+/** Milliseconds that `onStop` may hold up the signal. */
+const longestNotice = 1_000;
 
 /**
  * Runs a program by argv, without a shell, in a process group of its own.
@@ -47,6 +49,9 @@ export async function runChild(argv: readonly string[], options: ChildOptions): 
   const stopped = stopWhenAsked(child, options);
   try {
     const end = await ended(child, program, options.env);
+    // A program that did not end by itself leaves nobody of its group behind.
+    if (child.pid !== undefined && (stopped.by !== null || end.kind === "killed"))
+      options.signalGroup(child.pid, "SIGKILL");
     await Promise.race([Promise.all(outputs), closed(child)]);
     return stopped.by === null ? end : { kind: "stopped", by: stopped.by };
   } finally {
@@ -83,11 +88,11 @@ function cannotStart(error: NodeJS.ErrnoException, program: string, path: string
 }
 
 /** A grandchild may hold the pipes open after the child is gone; its last words get a second. */
-function closed(child: ChildProcess): Promise<void> {
-  return new Promise((resolve) => {
+async function closed(child: ChildProcess): Promise<void> {
+  const close = new Promise<void>((resolve) => {
     child.once("close", () => resolve());
-    setTimeout(resolve, 1_000).unref();
   });
+  await Promise.race([close, atMost(1_000)]);
 }
 
 function stopWhenAsked(child: ChildProcess, options: ChildOptions) {
@@ -108,11 +113,17 @@ function stopWhenAsked(child: ChildProcess, options: ChildOptions) {
   async function stop(by: "timeout" | "abort"): Promise<void> {
     if (state.by !== null) return;
     state.by = by;
-    await options.onStop?.().catch(() => {});
+    await Promise.race([options.onStop?.().catch(() => {}), atMost(longestNotice)]);
     if (child.pid === undefined) return;
     options.signalGroup(child.pid, "SIGTERM");
     setTimeout(options.signalGroup, grace, child.pid, "SIGKILL").unref();
   }
+}
+
+function atMost(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => {
+    setTimeout(resolve, milliseconds).unref();
+  });
 }
 
 /** Switches of the runtime inside our own binary; a child of the same runtime is not meant by them. */

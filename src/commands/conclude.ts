@@ -1,0 +1,68 @@
+import { type Ending, ready } from "./draft.ts";
+import type { Judgement } from "./judge.ts";
+import { refuse, sayRefusal, sayStart } from "./say.ts";
+import type { World } from "./world.ts";
+
+/** @param done by this run, before the look that is concluded from */
+export function conclude(
+  judgement: Judgement,
+  done: "nothing" | "something",
+  world: World,
+): Ending {
+  noteRows(judgement, world);
+  const { plan, verdict } = judgement;
+  if (plan.kind === "refuse")
+    return done === "nothing"
+      ? refuse(plan, world)
+      : verifyFailed(`${verdict.kind}: ${plan.reason}`, plan.next, world);
+  sayStart(judgement, world);
+  world.log({
+    level: "info",
+    event: "proved",
+    msg:
+      done === "nothing"
+        ? "somebody else has done it: the database is at head"
+        : "done and proved: the database is at head",
+  });
+  return ready;
+}
+
+/** Somebody else may have done the work meanwhile: a loser's failure is not a broken state. */
+export function concludeFailure(failure: Ending, judgement: Judgement, world: World): Ending {
+  noteRows(judgement, world);
+  if (judgement.plan.kind === "start") {
+    const msg = `${failure.reason}; yet the database is at head`;
+    world.log({ level: "warn", event: "upgrade.odd", msg });
+    return ready;
+  }
+  const ending = withWhatIsLeft(failure, judgement);
+  sayRefusal(ending, world.log);
+  return ending;
+}
+
+/** What made it fail may pass by itself; what it left half-way will not. */
+function withWhatIsLeft(failure: Ending, { plan, verdict }: Judgement): Ending {
+  if (verdict.kind !== "partial") return failure;
+  const outcome = "migration-failed";
+  if (plan.kind !== "refuse") {
+    const way = "mend the cause, then go on from there: preflight run --resume";
+    return { ...failure, outcome, next: [...failure.next, way] };
+  }
+  // Of an interrupted file the failure itself has said so.
+  const left =
+    verdict.left.kind === "interrupted" ? "" : `. It left the database half-way: ${plan.reason}`;
+  return {
+    outcome,
+    reason: `${failure.reason}${left}`,
+    next: [...failure.next, ...plan.next],
+  };
+}
+
+export function verifyFailed(reason: string, next: readonly string[], world: World): Ending {
+  const why = `everything was done, and the second look disagrees: ${reason}`;
+  return refuse({ kind: "refuse", outcome: "verify-failed", reason: why, next }, world);
+}
+
+export function noteRows({ verdict }: Judgement, { draft }: World): void {
+  if (verdict.kind !== "broken-history") draft.recordedAfter = [...verdict.recorded];
+}

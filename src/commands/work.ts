@@ -1,0 +1,105 @@
+import { CannotJudge } from "../core/outcome.ts";
+import type { Step } from "../core/plan.ts";
+import type { Database } from "../database/database.ts";
+import { waitForOthersAtWork } from "../database/fence.ts";
+import type { Settings } from "../settings/settings.ts";
+import { conclude, concludeFailure, noteRows, verifyFailed } from "./conclude.ts";
+import type { Ending } from "./draft.ts";
+import type { Image } from "./image.ts";
+import { type Judgement, judgeWhenFree } from "./judge.ts";
+import { openDatabase } from "./open.ts";
+import { describeStep, planActions } from "./say.ts";
+import { takeStep } from "./step.ts";
+import type { World } from "./world.ts";
+
+/** A plan that comes again, or goes on changing, will not end. */
+const mostRounds = 3;
+
+/**
+ * What happens under the lock: look → decide again → stamp / upgrade → look. The last look is the answer.
+ * @param world whose signal also says that the lock was lost
+ * @param deadline on the world's clock, for waiting for others
+ */
+export async function workThrough(
+  first: Judgement,
+  image: Image,
+  settings: Settings,
+  world: World,
+  deadline: number,
+): Promise<Ending> {
+  const { now, sleep, log, signal } = world;
+  const database = await openDatabase(settings, world, { toWrite: true });
+  try {
+    const timeout = Math.max(0, deadline - now());
+    await waitForOthersAtWork(database, { timeout, clock: now, sleep, signal, log });
+    return await rounds();
+  } finally {
+    await database.close();
+  }
+
+  /**
+   * One round, usually. Another follows where an upgrade has made something provable that was not
+   * before: a plain index that is missing, and that its revision can then make.
+   */
+  async function rounds(): Promise<Ending> {
+    let last: readonly Step[] = [];
+    for (let round = 1; ; round++) {
+      const judgement = await lookAgain();
+      const { plan } = judgement;
+      if (plan.kind !== "act")
+        return conclude(judgement, last.length > 0 ? "something" : "nothing", world);
+      if (round > mostRounds || JSON.stringify(plan.steps) === JSON.stringify(last))
+        return verifyFailed(
+          `${plan.steps.map(describeStep).join("; ")} is still to be done`,
+          [
+            "does the upgrade work on this very database? See its address and settings (Alembic: env.py)",
+          ],
+          world,
+        );
+      const failure = await takeSteps(judgement, plan.steps);
+      if (failure !== null) return concludeFailure(failure, await lookAgain(), world);
+      last = plan.steps;
+    }
+  }
+
+  async function takeSteps(
+    { observation }: Judgement,
+    steps: readonly Step[],
+  ): Promise<Ending | null> {
+    const started = now();
+    try {
+      for (const step of steps) {
+        signal.throwIfAborted();
+        log({ level: "info", event: `${step.kind}.start`, msg: describeStep(step) });
+        const failure = await takeStep(step, observation, { database, image, settings, world });
+        signal.throwIfAborted();
+        if (failure !== null) return failure;
+        world.draft.actions.push(...planActions([step]));
+      }
+      return null;
+    } finally {
+      world.draft.actedMs += Math.round(now() - started);
+    }
+  }
+
+  async function lookAgain(): Promise<Judgement> {
+    const judgement = await judgeWhenFree(database, image, settings, world, deadline);
+    refuseAnotherServer(database, first, judgement);
+    noteRows(judgement, world);
+    return judgement;
+  }
+}
+
+/** The lock holds on one server only. */
+function refuseAnotherServer(
+  { place }: Database,
+  { observation: before }: Judgement,
+  { observation: now }: Judgement,
+): void {
+  if (before.server.startedAt === now.server.startedAt) return;
+  throw new CannotJudge(
+    "temporary",
+    `the server that answers now (${place}) started at ${now.server.startedAt}, the one that gave the lock at ${before.server.startedAt}: a restart, a failover, or two servers behind one address`,
+    ["run it again: it looks at the database anew and finishes what is left"],
+  );
+}
