@@ -2,7 +2,7 @@ import { CannotJudge } from "../core/outcome.ts";
 import type { Database } from "./database.ts";
 import { cannotGoOn } from "./errors.ts";
 import { readOthersAtWork } from "./fence.sql.ts";
-import { formatDuration, type Waiting } from "./waiting.ts";
+import type { Waiting } from "./waiting.ts";
 
 type Other = {
   readonly pid: number;
@@ -39,7 +39,7 @@ export async function waitForOthersAtWork(
   let others = await readOthers(db);
   while (others.length > 0) {
     const now = clock();
-    if (now - started >= timeout) throw stillAtWork(others, timeout);
+    if (now - started >= timeout) throw stillAtWork(others);
     if (logged === null || now - logged >= logInterval) {
       logged = now;
       log({
@@ -67,10 +67,10 @@ function identify({ pid, work }: Other): string {
   return `${pid} ${work}`;
 }
 
-function stillAtWork(others: readonly Other[], timeout: number): CannotJudge {
+function stillAtWork(others: readonly Other[]): CannotJudge {
   return new CannotJudge(
     "temporary",
-    `somebody else is still changing this database after ${formatDuration(timeout)}: ${others.map(describe).join(" and ")}`,
+    `somebody else is still changing this database: ${others.map(describe).join(" and ")}`,
     [
       "wait until that has ended, or give it more time with --lock-timeout",
       ...others.map(
