@@ -18,15 +18,8 @@ import type { CommandName, Settings } from "./settings/settings.ts";
 import { version } from "./version.ts";
 
 /** All that the program has of the process it runs in. */
-export type Process = Pick<
-  World,
-  "cwd" | "programDirectory" | "now" | "random" | "sleep" | "signal" | "signalGroup" | "runId"
-> & {
+export type Process = Omit<World, "log" | "print" | "draft" | "learnSecret"> & {
   readonly argv: readonly string[];
-  readonly env: Readonly<Record<string, string | undefined>>;
-  /** The operating system's name of the user, as libpq's default user; null where it has none. */
-  readonly user: string | null;
-  readonly readFile: (path: string) => string;
   readonly stdout: (text: string) => void;
   readonly stderr: (text: string) => void;
   readonly stderrIsTerminal: boolean;
@@ -49,7 +42,7 @@ const commands: Record<CommandName, (settings: Settings, world: World) => Promis
 
 /** argv + env → settings → command → verdict line → exit code. */
 export async function cli(io: Process): Promise<Result> {
-  const read = readSettings(io.argv, io.env, io.readFile, io.user);
+  const read = readSettings(io.argv, io);
   switch (read.kind) {
     case "help":
       io.stdout(help(read.command, { settings: settingsTable, addresses: addressTable }));
@@ -64,8 +57,18 @@ export async function cli(io: Process): Promise<Result> {
   }
 }
 
+/** A long wait sees many tokens come and go, of which only the last ones can still be said. */
+const mostLearned = 100;
+
 async function execute(settings: Settings, io: Process): Promise<Result> {
-  const redact = makeRedactor(settings.secrets);
+  let redactAll = makeRedactor(settings.secrets);
+  const redact = (text: string): string => redactAll(text);
+  let learned: readonly string[] = [];
+  const learnSecret = (secret: string): void => {
+    if (secret.trim() === "" || [...settings.secrets, ...learned].includes(secret)) return;
+    learned = [...learned, secret].slice(-mostLearned);
+    redactAll = makeRedactor([...settings.secrets, ...learned]);
+  };
   const draft = emptyDraft(io.runId);
   const log = openLogOf(io, redact, settings.verbose);
   for (const warning of settings.warnings)
@@ -73,7 +76,7 @@ async function execute(settings: Settings, io: Process): Promise<Result> {
 
   const print = (document: object): void =>
     io.stdout(`${JSON.stringify(redactDeep(redact, document))}\n`);
-  const world: World = { ...io, log, print, draft };
+  const world: World = { ...io, log, print, draft, learnSecret };
   const ending = await ended(commands[settings.command](settings, world), world);
 
   const line = completeLine(redactDraft(draft, redact), redactEnding(ending), exitOf(ending, io));

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { closeSync, openSync, readFileSync, writeSync } from "node:fs";
+import { closeSync, openSync, readFileSync, statSync, writeSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { performance } from "node:perf_hooks";
@@ -7,6 +7,8 @@ import { isatty } from "node:tty";
 import { setImmediate as nextTurn, setTimeout as sleep } from "node:timers/promises";
 import { cli } from "./cli.ts";
 import { exec } from "./exec.ts";
+import { findUser } from "./find-user.ts";
+import type { FileStatus } from "./settings/findings.ts";
 
 /** The only file that touches the process. Handlers first: as PID 1 a signal without one is ignored. */
 const stop = new AbortController();
@@ -14,6 +16,7 @@ for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const)
   process.on(signal, () => stop.abort(signal));
 
 try {
+  const user = findUser(process.geteuid?.(), process.versions["bun"] !== undefined);
   const result = await cli({
     argv: process.argv.slice(2),
     env: process.env,
@@ -22,7 +25,8 @@ try {
     programDirectory: import.meta.dirname.startsWith("/$bunfs")
       ? path.dirname(process.execPath)
       : import.meta.dirname,
-    user: userName(),
+    osUser: user?.name ?? null,
+    osHome: user?.home ?? null,
     runId: randomUUID().slice(0, 8),
     now: () => performance.now(),
     random: Math.random,
@@ -30,6 +34,7 @@ try {
     signal: stop.signal,
     signalGroup,
     readFile: (path) => readFileSync(path, "utf8"),
+    statFile,
     stdout: (text) => write(1, text),
     stderr: (text) => write(2, text),
     stderrIsTerminal: isatty(2),
@@ -99,9 +104,10 @@ function signalGroup(group: number, signal: NodeJS.Signals): void {
   }
 }
 
-function userName(): string | null {
+function statFile(path: string): FileStatus | null {
   try {
-    return os.userInfo().username;
+    const { mode, uid } = statSync(path);
+    return { isFile: (mode & 0o170000) === 0o100000, mode: mode & 0o777, owner: uid };
   } catch {
     return null;
   }

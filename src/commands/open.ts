@@ -1,44 +1,49 @@
 import { CannotJudge } from "../core/outcome.ts";
 import type { Database } from "../database/database.ts";
 import { connectAndWait } from "../database/wait.ts";
-import type { Connection } from "../settings/connection.ts";
 import type { Settings } from "../settings/settings.ts";
+import { addressReader } from "./address.ts";
 import type { World } from "./world.ts";
+
+/** Milliseconds that the last attempt leaves to the command for the password. */
+const shortestCommand = 500;
 
 export type OpenOptions = {
   /** By which the server's other users, and we ourselves, tell the session apart. */
   readonly applicationName?: string;
   /** Only a server that can be written to. */
   readonly toWrite?: boolean;
-  /** Ends the wait. */
-  readonly signal?: AbortSignal;
 };
 
 /** Waits for the database as long as the settings allow, all waits of a run taken together. */
 export async function openDatabase(
   settings: Settings,
   world: World,
-  options: OpenOptions = {},
+  { applicationName = `preflight/${world.runId}`, toWrite = false }: OpenOptions = {},
 ): Promise<Database> {
   if (settings.database === null) throw new CannotJudge("config", "no database is named");
-  const {
-    applicationName = `preflight/${world.runId}`,
-    toWrite = false,
-    signal = world.signal,
-  } = options;
-  const database: Connection = toWrite
-    ? { ...settings.database, targetSession: "read-write" }
-    : settings.database;
   const started = world.now();
+  const timeout = Math.max(0, settings.timeout - world.draft.waitedMs);
+  const left = (): number =>
+    timeout === 0
+      ? Number.POSITIVE_INFINITY
+      : Math.max(started + timeout - world.now(), shortestCommand);
+  const readAddress = addressReader(settings.database, settings, world, left);
   try {
-    return await connectAndWait(async () => database, {
-      timeout: Math.max(0, settings.timeout - world.draft.waitedMs),
-      applicationName,
-      signal,
-      clock: world.now,
-      sleep: world.sleep,
-      log: world.log,
-    });
+    return await connectAndWait(
+      async () => {
+        const address = await readAddress();
+        return toWrite ? { ...address, targetSession: "read-write" } : address;
+      },
+      {
+        timeout,
+        applicationName,
+        signal: world.signal,
+        clock: world.now,
+        sleep: world.sleep,
+        log: world.log,
+      },
+    );
   } finally {
     world.draft.waitedMs += Math.round(world.now() - started);
   }

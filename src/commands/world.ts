@@ -1,12 +1,12 @@
 import type { Log } from "../report/log.ts";
+import type { Sources } from "../settings/findings.ts";
 import type { Draft } from "./draft.ts";
 
 /** What a command may use of the machine. Everything that differs from run to run is in here. */
-export type World = {
+export type World = Sources & {
   readonly cwd: string;
   /** Where the program itself is installed. */
   readonly programDirectory: string;
-  readonly env: Readonly<Record<string, string | undefined>>;
   readonly runId: string;
   /** Milliseconds on a clock that never jumps. */
   readonly now: () => number;
@@ -18,6 +18,8 @@ export type World = {
   /** Never fails: a group that is gone needs no signal. */
   readonly signalGroup: (group: number, signal: NodeJS.Signals) => void;
   readonly log: Log;
+  /** From now on this is printed nowhere. */
+  readonly learnSecret: (secret: string) => void;
   /** One line of JSON on stdout, before the verdict line. */
   readonly print: (document: object) => void;
   /** What the run knows so far; the verdict line is made of it, however the run ends. */

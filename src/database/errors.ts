@@ -81,6 +81,7 @@ const ownCodes = {
     says: "the connection was closed before the server answered",
   },
   LOST: { kind: "unavailable", says: "the connection to the server was lost" },
+  PASSWORD_COMMAND: { kind: "unavailable", says: "the command for the password failed" },
   WRONG_SESSION: {
     kind: "unavailable",
     says: "no server of the kind that target_session_attrs asks for",

@@ -4,6 +4,7 @@ import type { Connection } from "../settings/connection.ts";
 import { connect } from "./connect.ts";
 import type { Connected } from "./connect.ts";
 import type { Database } from "./database.ts";
+import { classify, ConnectionFault } from "./errors.ts";
 import type { Fault, FaultKind } from "./errors.ts";
 import { formatDuration } from "./waiting.ts";
 import type { Waiting } from "./waiting.ts";
@@ -24,7 +25,8 @@ const logInterval = 10_000;
 /**
  * A connection, as soon as the server accepts one. What waiting cannot cure (a refused login, no such
  * database, TLS, not PostgreSQL, a wrong parameter) is not waited for. The address is read anew for every attempt: secret
- * files are rotated, and tokens are short-lived. Throws CannotJudge, or the signal's reason.
+ * files are rotated, and tokens are short-lived; a ConnectionFault instead of an address is waited for like a server
+ * that does not answer. Throws CannotJudge, or the signal's reason.
  */
 export async function connectAndWait(
   readConnection: () => Promise<Connection>,
@@ -37,15 +39,18 @@ export async function connectAndWait(
   let logged: { code: string; at: number } | null = null;
 
   for (;;) {
-    const connection = await readConnection();
-    const result = await connect(connection, {
-      applicationName,
-      signal,
-      attemptTimeout: () =>
-        timeout === 0
-          ? longestAttempt
-          : Math.min(longestAttempt, Math.max(deadline - clock(), firstDelay)),
-    });
+    const connection = await readConnection().catch(faultOf);
+    const result: Connected =
+      "kind" in connection
+        ? connection
+        : await connect(connection, {
+            applicationName,
+            signal,
+            attemptTimeout: () =>
+              timeout === 0
+                ? longestAttempt
+                : Math.min(longestAttempt, Math.max(deadline - clock(), firstDelay)),
+          });
     if (result.kind === "connected") {
       const waitedMs = Math.round(clock() - started);
       log({
@@ -56,8 +61,12 @@ export async function connectAndWait(
       });
       return result.database;
     }
-    if (result.fault.kind !== "unavailable") throw refusal(connection, result);
-    if (clock() >= deadline) throw notAvailable(connection, result, timeout);
+    if ("kind" in connection) {
+      if (clock() >= deadline) throw noAddress(result, timeout);
+    } else {
+      if (result.fault.kind !== "unavailable") throw refusal(connection, result);
+      if (clock() >= deadline) throw notAvailable(connection, result, timeout);
+    }
 
     const now = clock();
     if (logged === null || logged.code !== result.fault.code || now - logged.at >= logInterval) {
@@ -74,6 +83,26 @@ export async function connectAndWait(
     await sleep(Math.min(pause, Math.max(deadline - clock(), 0)), signal);
     delay = Math.min(delay * 2, longestDelay);
   }
+}
+
+function faultOf(error: unknown): Failed {
+  if (!(error instanceof ConnectionFault)) throw error;
+  return {
+    kind: "failed",
+    fault: classify(error, "connect"),
+    place: "PREFLIGHT_PASSWORD_COMMAND",
+  };
+}
+
+function noAddress({ fault, place }: Failed, timeout: number): CannotJudge {
+  return new CannotJudge(
+    "unavailable",
+    `PostgreSQL could not be asked within ${formatDuration(timeout)}: last: ${fault.says}`,
+    [
+      `run the command of ${place} by hand in this container: it must print the password and exit with 0`,
+      "give it more time with --timeout",
+    ],
+  );
 }
 
 function notAvailable(

@@ -4,7 +4,8 @@ type Treatment = {
   readonly variable: string | null;
   /**
    * `used`: part of a `Connection`. `idle`: of no meaning for a short-lived connection of our own.
-   * `beyond`: cannot be honoured; a warning unless the value is one of `harmless`.
+   * `beyond`: cannot be honoured. Most of them restrict whom or what libpq would accept, so it is said, unless the
+   * value is one of `harmless`.
    * `service`: names an entry of a file that Preflight does not read.
    */
   readonly use: "used" | "idle" | "beyond" | "service";
@@ -22,6 +23,9 @@ export const libpqParameters: Readonly<Record<string, Treatment>> = {
   passfile: { variable: "PGPASSFILE", use: "used" },
   sslmode: { variable: "PGSSLMODE", use: "used" },
   sslrootcert: { variable: "PGSSLROOTCERT", use: "used" },
+  sslcert: { variable: "PGSSLCERT", use: "used" },
+  sslkey: { variable: "PGSSLKEY", use: "used" },
+  sslpassword: { variable: null, use: "used" },
   application_name: { variable: "PGAPPNAME", use: "used" },
   options: { variable: "PGOPTIONS", use: "used" },
   target_session_attrs: { variable: "PGTARGETSESSIONATTRS", use: "used" },
@@ -64,13 +68,10 @@ export const libpqParameters: Readonly<Record<string, Treatment>> = {
     use: "beyond",
     harmless: ["TLSv1", "TLSv1.1", "TLSv1.2"],
   },
-  sslcert: { variable: "PGSSLCERT", use: "beyond" },
   sslcertmode: { variable: "PGSSLCERTMODE", use: "beyond", harmless: ["disable", "allow"] },
   sslcrl: { variable: "PGSSLCRL", use: "beyond" },
   sslcrldir: { variable: "PGSSLCRLDIR", use: "beyond" },
-  sslkey: { variable: "PGSSLKEY", use: "beyond" },
   sslnegotiation: { variable: "PGSSLNEGOTIATION", use: "beyond", harmless: ["postgres"] },
-  sslpassword: { variable: null, use: "beyond" },
   sslsni: { variable: "PGSSLSNI", use: "beyond", harmless: ["1"] },
 
   service: { variable: "PGSERVICE", use: "service" },

@@ -2,7 +2,8 @@ import type { Connection } from "./connection.ts";
 import { libpqParameters } from "./connection-parameters.ts";
 import { parseConnectionUrl } from "./connection-url.ts";
 import type { Findings, Sources } from "./findings.ts";
-import { type Parameter, type Parameters, toConnection } from "./to-connection.ts";
+import type { Parameter, Parameters } from "./parameters.ts";
+import { toConnection } from "./to-connection.ts";
 import { isSet, readVariable } from "./variables.ts";
 
 /** The database to judge, from the first source that is set; null when the findings say why there is none. */
@@ -90,7 +91,20 @@ function readUrl(
     keyword,
     { value, place: `${keyword} in ${name}` },
   ]);
+  if (isPortUnclear(reading.parameters, fill)) {
+    findings.faults.push(
+      `${name} names several hosts and no port, and PGPORT does: programs read that in different ways; give each host its port`,
+    );
+    return null;
+  }
   return toConnection(name, new Map([...fill, ...own]), sources, findings);
+}
+
+/** libpq takes 5432 for `//a,b` and PGPORT for `?host=a,b`; SQLAlchemy does it the other way round. */
+function isPortUnclear(url: ReadonlyMap<string, string>, fill: Parameters): boolean {
+  const hosts = (url.get("host") ?? "").split(",");
+  const ports = (url.get("port") ?? "").replaceAll(",", "");
+  return hosts.length > 1 && ports === "" && (fill.get("port")?.value ?? "5432") !== "5432";
 }
 
 /**
@@ -123,10 +137,17 @@ function readParts(sources: Sources, findings: Findings): Connection | null {
 
 /** What libpq would take from the environment for whatever an address leaves out. */
 function libpqVariables(sources: Sources, findings: Findings): Parameters {
-  return new Map(
-    Object.entries(libpqParameters).flatMap(([keyword, { variable }]) => {
+  const { PGREQUIRESSL = "" } = sources.env;
+  return new Map([
+    // The name of PGSSLMODE=require before PostgreSQL 8.0; libpq still reads it.
+    ...(PGREQUIRESSL.startsWith("1")
+      ? [["sslmode", { value: "require", place: "PGREQUIRESSL" }] as const]
+      : []),
+    ...Object.entries(libpqParameters).flatMap(([keyword, { variable }]) => {
       const value = variable === null ? null : readVariable(variable, sources, findings);
-      return value === null || variable === null ? [] : [[keyword, { value, place: variable }]];
+      return value === null || variable === null
+        ? []
+        : [[keyword, { value, place: variable }] as const];
     }),
-  );
+  ]);
 }

@@ -22,7 +22,7 @@ export function parseConnectionUrl(url: string): UrlReading {
   const [, userinfo, authority = "", path, query] =
     /^(?:([^@]*)@)?([^/?]*)(?:\/([^?]*))?(?:\?(.*))?$/s.exec(rest) ?? [];
   const [user, password] = (userinfo ?? "").split(":");
-  const hosts = parseHosts(authority);
+  const hosts = parseHosts(authority, scheme);
   const parts = parseQuery(query ?? "", scheme);
   const faults = [...hosts.faults, ...parts.faults];
   if (faults.length > 0) return faulty(faults);
@@ -93,25 +93,45 @@ function findAmbiguities(rest: string): readonly string[] {
   return [...faults, "holds percent-encoded bytes that are not UTF-8"];
 }
 
-/** `host[:port]`, comma-separated; the ports keep their places, empty where none is given, as in libpq. */
-function parseHosts(authority: string): {
+/**
+ * `host[:port]`, comma-separated; the ports keep their places, empty where none is given, as in libpq.
+ * SQLAlchemy takes a port behind the last of several hosts for the port of all, forgets what follows a bracketed address
+ * without a port, and does not decode a host: which is no harm where what it sees instead is the name of no host.
+ */
+function parseHosts(
+  authority: string,
+  scheme: string,
+): {
   readonly host: string;
   readonly port: string;
   readonly faults: readonly string[];
 } {
-  const pairs = authority.split(",").map((text) => {
+  const all = authority.split(",").map((text) => {
     const [, literal, name, port = ""] =
       /^(?:\[([^[\]]+)\]|([^[\]:]*))(?::([^:]*))?$/.exec(text) ?? [];
     const host = literal ?? name;
-    return host === undefined ? null : { host: decode(host), port: decode(port) };
+    return host === undefined ? null : { text, host: decode(host), port: decode(port) };
   });
-  const readable = pairs.filter((pair) => pair !== null);
+  const readable = all.filter((one) => one !== null);
   const comma = readable.some(({ host, port }) => /,/.test(host + port));
+  const isEncoded = readable.some(
+    ({ text, host }) => text.includes("%") && (scheme.includes("+") || !host.startsWith("/")),
+  );
+  const last = readable.length - 1;
+  const onlyLastPort =
+    last > 0 && readable.every(({ port }, index) => (port !== "") === (index === last));
+  const isCutOff = last > 0 && readable[0]?.text.endsWith("]") === true;
   const faults = [
-    ...(readable.length < pairs.length
+    ...(readable.length < all.length
       ? ["names a host in a form that is not host, host:port or [IPv6 address]:port"]
       : []),
     ...(comma ? ["holds %2C in a host: separate hosts with plain commas"] : []),
+    ...(isEncoded && !comma
+      ? ['holds a "%" in a host, which SQLAlchemy does not decode: name the host with ?host=']
+      : []),
+    ...(onlyLastPort || isCutOff
+      ? ["names several hosts, which programs read in different ways: give each one its port"]
+      : []),
   ];
   return {
     host: readable.map(({ host }) => host).join(","),
@@ -138,7 +158,10 @@ function parseQuery(
       faults.push(
         `gives parameter ${index + 1} a second time: several hosts are separated by commas`,
       );
-    } else if (value.includes("+") && plusMatters.includes(keyword)) {
+    } else if (value === "") {
+      // libpq takes it for the value, SQLAlchemy passes it over.
+      faults.push(`gives parameter ${index + 1} no value: leave it out`);
+    } else if (part.includes("+")) {
       // libpq keeps it, SQLAlchemy and other readers of query strings make it a space.
       faults.push(`holds a "+" in parameter ${index + 1}: write %2B for a plus or %20 for a space`);
     } else if (isLibpqs(keyword)) {
@@ -160,8 +183,6 @@ function nameOf(keyword: string, index: number, query: string): string {
   const isPlain = /^[A-Za-z][A-Za-z0-9_]{0,40}$/.test(keyword) && !/password|secret/i.test(query);
   return isPlain ? keyword : `number ${index + 1}`;
 }
-
-const plusMatters: readonly string[] = ["user", "password", "dbname", "host", "options"];
 
 function decode(text: string): string {
   return decodeURIComponent(text);

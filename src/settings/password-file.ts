@@ -1,45 +1,85 @@
 import type { Connection, Host } from "./connection.ts";
-import type { Findings, Sources } from "./findings.ts";
+import { type Findings, homeOf, type Sources } from "./findings.ts";
+import type { Parameter } from "./parameters.ts";
 
 /** What libpq's password file (`PGPASSFILE`, else `~/.pgpass`) has for a host, or null. The first line that fits counts. */
 type PasswordOf = (host: Pick<Host, "host" | "port">) => string | null;
 
-/** The file's permissions are not judged: a secret volume is readable by its group. */
+/** As in libpq, only a plain file that nobody else can access is read. */
 export function readPasswordFile(
   { user, database }: Pick<Connection, "user" | "database">,
-  passfile: { readonly value: string; readonly place: string } | null,
-  { env, readFile }: Sources,
+  passfile: Parameter | null,
+  sources: Sources,
   findings: Findings,
 ): PasswordOf {
-  const home = env["HOME"] ?? "";
-  const path = passfile?.value ?? (home === "" ? null : `${home}/.pgpass`);
+  const home = homeOf(sources);
+  const path = passfile?.value ?? (home === null ? null : `${home}/.pgpass`);
   if (path === null) return () => null;
-  let text: string;
-  try {
-    text = readFile(path);
-  } catch {
-    if (passfile !== null)
-      findings.warnings.push(`${passfile.place} names a file that cannot be read`);
-    return () => null;
-  }
-  const lines = text.split(/\r?\n/).filter((line) => !line.startsWith("#"));
+  const text = readPrivately(path, passfile, sources, findings);
+  if (text === null) return () => null;
+  const lines = text
+    .split("\n")
+    .filter((line) => !line.startsWith("#"))
+    .map((line) => line.replace(/\r+$/, ""));
   return ({ host, port }) => {
     const name = host === "/var/run/postgresql" ? "localhost" : host;
     return passwordFor([name, String(port), database, user], lines);
   };
 }
 
+function readPrivately(
+  path: string,
+  passfile: Parameter | null,
+  { readFile, statFile }: Sources,
+  { warnings }: Findings,
+): string | null {
+  // The path is not repeated: people put the secret itself there.
+  const name = passfile === null ? "~/.pgpass" : `the password file that ${passfile.place} names`;
+  const status = statFile(path);
+  if (status === null) {
+    if (passfile !== null) warnings.push(`${name} is not there, or cannot be seen`);
+    return null;
+  }
+  if (!status.isFile) {
+    warnings.push(`${name} is not a plain file, so it is not read, as by libpq`);
+    return null;
+  }
+  if ((status.mode & 0o077) !== 0) {
+    warnings.push(
+      `${name} can be accessed by its group or by others (mode 0${status.mode.toString(8)}), so it is not read, as by libpq: chmod 0600 (in Kubernetes, defaultMode: 0400)`,
+    );
+    return null;
+  }
+  try {
+    return readFile(path);
+  } catch {
+    warnings.push(`${name} cannot be read`);
+    return null;
+  }
+}
+
+/** libpq's `passwordFromFile`: an empty password is none, and no later line is looked at for it. */
 function passwordFor(wanted: readonly string[], lines: readonly string[]): string | null {
   for (const line of lines) {
-    const fields = [...line.matchAll(/((?:\\.|[^:\\])*)(?::|$)/g)].map(([, field = ""]) => field);
-    const password = fields[wanted.length];
-    const fits = wanted.every((text, at) => fields[at] === "*" || unescape(fields[at]) === text);
-    if (fits && password !== undefined && password !== "") return unescape(password);
+    const rest = wanted.reduce<string | null>(
+      (text, field) => (text === null ? null : afterField(text, field)),
+      line,
+    );
+    if (rest === null) continue;
+    const [password = ""] = /^(?:\\.|[^:\\]|\\$)*/s.exec(rest) ?? [];
+    return password === "" ? null : unescape(password);
   }
   return null;
 }
 
+/** What stands behind the colon of the first field, where that is the wanted one or `*`; else null. */
+function afterField(text: string, wanted: string): string | null {
+  if (text.startsWith("*:")) return text.slice(2);
+  const [whole, field] = /^((?:\\.|[^:\\])*):/s.exec(text) ?? [];
+  return whole !== undefined && unescape(field) === wanted ? text.slice(whole.length) : null;
+}
+
 /** `\:` and `\\` stand for a colon and a backslash. */
 function unescape(field: string | undefined): string {
-  return (field ?? "").replace(/\\(.)/g, "$1");
+  return (field ?? "").replace(/\\(.)/gs, "$1");
 }

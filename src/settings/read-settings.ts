@@ -1,7 +1,8 @@
 import { parseArguments } from "./arguments.ts";
 import type { Connection } from "./connection.ts";
 import { readDatabase, readScratch } from "./connection-source.ts";
-import type { Findings, Sources } from "./findings.ts";
+import { type Findings, readingOnce, type Sources } from "./findings.ts";
+import { readPasswordCommand } from "./password-command.ts";
 import { collectSecrets } from "./secrets.ts";
 import { type Flag, type SettingRow, settingsTable, type Values } from "./settings-table.ts";
 import type { CommandName, Settings, SettingsResult } from "./settings.ts";
@@ -9,22 +10,17 @@ import { describeUnknownVariables } from "./unknown-variables.ts";
 
 /**
  * Flags and environment → settings, or every fault at once. flag > environment > default.
- * `argv` is without the program's own name; `readFile` throws when it cannot read; `osUser` is libpq's
- * default user name, null where the operating system has none for us.
+ * `argv` is without the program's own name.
  */
-export function readSettings(
-  argv: readonly string[],
-  env: Sources["env"],
-  readFile: Sources["readFile"],
-  osUser: string | null,
-): SettingsResult {
+export function readSettings(argv: readonly string[], world: Sources): SettingsResult {
   const line = parseArguments(argv);
   if (line.kind !== "arguments") return line;
 
   // Which settings count depends on the command: without one, only argv can be judged.
   if (line.command === null) return { kind: "faults", outcome: "usage", faults: line.faults };
 
-  const sources: Sources = { env, readFile, osUser };
+  const sources = readingOnce(world);
+  const { env } = sources;
   const findings: Findings = { faults: [], warnings: [] };
   const usage = [...line.faults];
   const checkOnly = line.command === "run" && readValue("check-only", line.flags, env, findings);
@@ -36,6 +32,7 @@ export function readSettings(
   const values = readValues(command, line.flags, env, findings);
   const needsDatabase = command === "run" || command === "check";
   const database = needsDatabase ? readDatabase(sources, findings) : null;
+  const passwordCommand = needsDatabase ? readPasswordCommand(sources, findings) : null;
   const scratch =
     command === "bake" && !values.check
       ? readScratch(line.flags.get("scratch-url") ?? null, sources, findings)
@@ -49,6 +46,7 @@ export function readSettings(
     kind: "settings",
     settings: {
       ...toSettings(command, values, database, scratch),
+      passwordCommand,
       name,
       verbose: values.verbose || isDebug(env),
       exec: line.exec,
@@ -63,7 +61,7 @@ function toSettings(
   values: Values,
   database: Connection | null,
   scratch: Connection | null,
-): Omit<Settings, "name" | "verbose" | "exec" | "warnings" | "secrets"> {
+): Omit<Settings, "passwordCommand" | "name" | "verbose" | "exec" | "warnings" | "secrets"> {
   return {
     command,
     database,

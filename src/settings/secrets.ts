@@ -23,11 +23,15 @@ export function collectSecrets(
     ...urls.flatMap(passwordsIn),
     ...named,
     ...passwordVariables.flatMap((name) => readFileOf(name, env, readFile)),
-    ...connections.flatMap(
-      (connection) => connection?.hosts.flatMap(({ password }) => password ?? []) ?? [],
-    ),
+    ...connections.flatMap((connection) => (connection === null ? [] : secretsOf(connection))),
   ];
   return [...new Set(secrets)].filter((secret) => secret.trim() !== "");
+}
+
+function secretsOf({ hosts, tls }: Connection): readonly string[] {
+  return [...hosts.map(({ password }) => password), tls.client?.keyPassword].filter(
+    (secret) => typeof secret === "string",
+  );
 }
 
 const urlVariables = ["PREFLIGHT_DATABASE_URL", "DATABASE_URL", "PREFLIGHT_SCRATCH_URL"] as const;
@@ -64,10 +68,10 @@ function isSecretByName(name: string, value: string): boolean {
  */
 function passwordsIn(text: string): readonly string[] {
   const found = [
-    /:\/\/[^:@/?#]*:([^@]*)@/s,
-    /:\/\/[^:@/?#]*:(.*)@/s,
-    /[?&](?:password|sslpassword|oauth_client_secret)=([^&#\s]*)/,
-  ].flatMap((pattern) => pattern.exec(text)?.[1] ?? []);
+    /:\/\/[^:@/?#]*:([^@]*)@/gs,
+    /:\/\/[^:@/?#]*:(.*)@/gs,
+    /[?&](?:password|sslpassword|oauth_client_secret|scram_client_key|scram_server_key)=([^&#\s]*)/g,
+  ].flatMap((pattern) => [...text.matchAll(pattern)].map(([, part = ""]) => part));
   return [...new Set([...found, ...found.map(decodeLeniently)])].filter((part) => part !== "");
 }
 

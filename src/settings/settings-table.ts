@@ -237,4 +237,8 @@ export const addressTable = [
     variable: "PGHOST, PGPORT, PGUSER, PGPASSWORD, PGDATABASE, PGSSLMODE, …",
     about: "libpq's own variables; they also fill in what a URL leaves out",
   },
+  {
+    variable: "PREFLIGHT_PASSWORD_COMMAND",
+    about: "a command that prints the password, run before every attempt",
+  },
 ] as const satisfies readonly AddressRow[];

@@ -22,6 +22,8 @@ export type Settings = {
   readonly command: CommandName;
   /** The database to judge; null for `bake`, `audit` and `new`, which need none. */
   readonly database: Connection | null;
+  /** Prints the password of the database; already split into words. */
+  readonly passwordCommand: readonly string[] | null;
   /** Where the history is; null: found by convention in the current directory. */
   readonly migrations: string | null;
   readonly tool: ToolName | null;

@@ -1,14 +1,12 @@
 import { isIP } from "node:net";
-import type { Connection, Host, Tls } from "./connection.ts";
+import type { Connection, Host } from "./connection.ts";
 import { libpqParameters } from "./connection-parameters.ts";
 import type { Findings, Sources } from "./findings.ts";
+import { type Parameters, readWord } from "./parameters.ts";
 import { readPasswordFile } from "./password-file.ts";
-
-/** A value and the words for where it stands, such as `PGPORT` or `port in DATABASE_URL`. */
-export type Parameter = { readonly value: string; readonly place: string };
-
-/** libpq's keywords, and `ssl`, asyncpg's word for `sslmode`. */
-export type Parameters = ReadonlyMap<string, Parameter>;
+import { passwordCommand } from "./password-command.ts";
+import { readTls } from "./to-tls.ts";
+import { isSet } from "./variables.ts";
 
 /** Parameters → connection, with libpq's defaults. Null when the findings have a new fault. */
 export function toConnection(
@@ -23,14 +21,27 @@ export function toConnection(
   const user = given.get("user")?.value ?? sources.osUser;
   if (user === null)
     findings.faults.push(`${source} names no user, and the system has no user name`);
-  const tls = readTls(given, findings);
+  const tls = readTls(given, sources, findings);
   const targetSession = readWord("target_session_attrs", targetSessions, given, findings) ?? "any";
+  const password = given.get("password") ?? null;
+  const isAsked = isSet(sources.env, passwordCommand);
+  if (password !== null && isAsked) {
+    findings.faults.push(
+      `${passwordCommand} and ${password.place} are both set: which password counts is not clear`,
+    );
+  }
+  if (tls.mode === "verify-full" && hasNamelessAddress(given)) {
+    findings.faults.push(
+      `${given.get("hostaddr")?.place} needs a host beside it: sslmode=verify-full compares its name with the certificate`,
+    );
+  }
   if (findings.faults.length > before || user === null) return null;
 
   const database = given.get("dbname")?.value ?? user;
-  const passwordOf = given.has("password")
-    ? () => given.get("password")?.value ?? null
-    : readPasswordFile({ user, database }, given.get("passfile") ?? null, sources, findings);
+  const passwordOf =
+    password !== null || isAsked
+      ? () => password?.value ?? null
+      : readPasswordFile({ user, database }, given.get("passfile") ?? null, sources, findings);
   return {
     source,
     hosts: hosts.map((host) => ({ ...host, password: passwordOf(host) })),
@@ -46,8 +57,6 @@ export function toConnection(
 /** Where libpq and psycopg's wheels look when no host is named, as Debian builds them. */
 const defaultHost = "/var/run/postgresql";
 const defaultPort = 5432;
-
-const sslModes = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] as const;
 
 const targetSessions = [
   "any",
@@ -67,31 +76,57 @@ function judgeKeywords(given: Parameters, findings: Findings): void {
       findings.warnings.push(`${place} is not honoured by preflight's own connection`);
     }
   }
-  if (given.has("host") && given.has("hostaddr")) {
-    const place = given.get("hostaddr")?.place;
-    findings.warnings.push(`${place} is not honoured: the host is looked up by its name`);
-  }
 }
 
+/** Each place of the list is a host, an address, or both: the address is dialled, the host is what it is called. */
 function readHosts(given: Parameters, findings: Findings): readonly Omit<Host, "password">[] {
-  const named = given.get("host") ?? given.get("hostaddr");
-  const hosts = named === undefined ? [defaultHost] : named.value.split(",");
+  const named = given.get("host");
+  const dialled = given.get("hostaddr");
+  const names = (named?.value ?? (dialled === undefined ? defaultHost : null))?.split(",");
+  const addresses = dialled?.value.split(",");
+  const places = addresses ?? names ?? [];
   const port = given.get("port");
   const ports = (port?.value ?? "").split(",");
-  if (named !== undefined && !hosts.every(isHost)) {
+  const hosts = places.map((_, index) => ({
+    host: names?.[index] ?? "",
+    address: addresses?.[index] ?? "",
+    port: Number((ports.length === 1 ? ports[0] : ports[index]) || defaultPort),
+  }));
+  if (named !== undefined && !hosts.every(({ host, address }) => isHost(host || address))) {
     findings.faults.push(`${named.place} is not a host name, an address or a socket directory`);
+  }
+  if (dialled !== undefined) judgeAddresses(dialled.place, hosts, findings);
+  if (names !== undefined && names.length !== places.length) {
+    findings.faults.push(`${dialled?.place} does not name as many addresses as there are hosts`);
   }
   if (!ports.every((text) => text === "" || isPort(text))) {
     findings.faults.push(`${port?.place} is not a port from 1 to 65535`);
   }
-  if (ports.length > 1 && ports.length !== hosts.length) {
+  if (ports.length > 1 && ports.length !== places.length) {
     findings.faults.push(`${port?.place} does not name as many ports as there are hosts`);
   }
-  return hosts.map((host, index) => ({
-    host,
-    address: null,
-    port: Number((ports.length === 1 ? ports[0] : ports[index]) || defaultPort),
+  return hosts.map(({ host, address, port }) => ({
+    host: host || address,
+    address: address || null,
+    port,
   }));
+}
+
+function hasNamelessAddress(given: Parameters): boolean {
+  return given.has("hostaddr") && (given.get("host")?.value ?? "").split(",").includes("");
+}
+
+function judgeAddresses(
+  place: string,
+  hosts: readonly Pick<Host, "host" | "address">[],
+  findings: Findings,
+): void {
+  if (!hosts.every(({ host, address }) => isIP(address ?? "") > 0 || (!address && host))) {
+    findings.faults.push(`${place} is not an IPv4 or IPv6 address`);
+  }
+  if (hosts.some(({ host, address }) => address && host.startsWith("/"))) {
+    findings.faults.push(`${place} gives an address beside a socket directory: keep one of them`);
+  }
 }
 
 function isHost(host: string): boolean {
@@ -100,42 +135,4 @@ function isHost(host: string): boolean {
 
 function isPort(text: string): boolean {
   return /^\d{1,5}$/.test(text) && Number(text) >= 1 && Number(text) <= 65535;
-}
-
-/** `ssl` has the same words in asyncpg; `ssl=true` is JDBC's, and libpq reads it as `require`. */
-function readTls(given: Parameters, findings: Findings): Tls {
-  const rootCert = given.get("sslrootcert")?.value ?? null;
-  const libpqMode = readWord("sslmode", sslModes, given, findings);
-  const ssl = given.get("ssl");
-  const asyncpgMode =
-    ssl?.value === "true" ? "require" : readWord("ssl", sslModes, given, findings);
-  const isInOneUrl = ssl !== undefined && given.get("sslmode")?.place.includes(" in ") === true;
-  if (isInOneUrl && libpqMode !== null && asyncpgMode !== null && libpqMode !== asyncpgMode) {
-    findings.faults.push(`${ssl.place} and sslmode say different things: keep one of them`);
-  }
-  const mode = asyncpgMode ?? libpqMode;
-  if (rootCert === "system" && mode !== null && mode !== "verify-full") {
-    findings.faults.push(
-      `${given.get("sslrootcert")?.place} is system, which libpq allows with sslmode=verify-full only`,
-    );
-  }
-  return {
-    mode: mode ?? (rootCert === "system" ? "verify-full" : "prefer"),
-    rootCert,
-    client: null,
-  };
-}
-
-function readWord<Word extends string>(
-  keyword: string,
-  words: readonly Word[],
-  given: Parameters,
-  findings: Findings,
-): Word | null {
-  const parameter = given.get(keyword);
-  if (parameter === undefined) return null;
-  const word = words.find((known) => known === parameter.value);
-  if (word !== undefined) return word;
-  findings.faults.push(`${parameter.place} must be one of ${words.join(", ")}`);
-  return null;
 }

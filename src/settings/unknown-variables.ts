@@ -1,4 +1,5 @@
 import { nearest } from "./nearest.ts";
+import { passwordCommand } from "./password-command.ts";
 import { settingsTable } from "./settings-table.ts";
 import type { Sources } from "./findings.ts";
 
@@ -21,6 +22,8 @@ const known: readonly string[] = [
   "PREFLIGHT_SCRATCH_URL_FILE",
   "PREFLIGHT_DATABASE_URL",
   "PREFLIGHT_DATABASE_URL_FILE",
+  passwordCommand,
+  `${passwordCommand}_FILE`,
 ];
 
 function isInjected(name: string): boolean {

@@ -43,6 +43,8 @@ function readSecretFile(
   const text = raw.replace(/^\uFEFF/, "").replace(/[\r\n]+$/, "");
   if (text === "") return { kind: "fault", why: "is empty" };
   if (text.includes("\0")) return { kind: "fault", why: "holds a NUL byte" };
+  // What a decoder puts in the place of bytes that it cannot read.
+  if (text.includes("\uFFFD")) return { kind: "fault", why: "is not UTF-8" };
   return { kind: "text", text };
 }
 

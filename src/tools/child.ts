@@ -17,16 +17,22 @@ export type ChildOptions = {
   readonly abort: AbortSignal;
   /** Each line of stdout and stderr, without its line end. */
   readonly onLine: (line: string) => void;
+  /** Takes stdout as it comes; `onLine` then gets stderr alone. */
+  readonly onStdout?: (bytes: Buffer) => void;
   /** Called before the child is signalled: a killed client does not stop its statement on the server. */
   readonly onStop?: () => Promise<void>;
   /** Signals a process group: as `kill` with a negative number. */
   readonly signalGroup: (group: number, signal: NodeJS.Signals) => void;
+  /** Milliseconds between SIGTERM and SIGKILL. */
+  readonly grace?: number;
+  /** The setting by which another program can be named. */
+  readonly setting?: string;
 };
 
 /** What is kept of one line of output; the rest of the line is dropped. */
 const mostOfLine = 64 * 1024;
 /** Milliseconds between SIGTERM and SIGKILL; container engines kill us after ten seconds. */
-const grace = 4_000;
+const usualGrace = 4_000;
 /** Milliseconds that `onStop` may hold up the signal. */
 const longestNotice = 1_000;
 
@@ -43,12 +49,14 @@ export async function runChild(argv: readonly string[], options: ChildOptions): 
     detached: true,
   });
   // A pipe that breaks ends the output and nothing else: how the child ended is said by its exit.
-  const outputs = [child.stdout, child.stderr].map((stream) =>
-    readLines(stream, options.onLine).catch(() => {}),
-  );
+  const { onLine, onStdout } = options;
+  const outputs = [
+    onStdout === undefined ? readLines(child.stdout, onLine) : readBytes(child.stdout, onStdout),
+    readLines(child.stderr, onLine),
+  ].map((reading) => reading.catch(() => {}));
   const stopped = stopWhenAsked(child, options);
   try {
-    const end = await ended(child, program, options.env);
+    const end = await ended(child, program, options);
     // A program that did not end by itself leaves nobody of its group behind.
     if (child.pid !== undefined && (stopped.by !== null || end.kind === "killed"))
       options.signalGroup(child.pid, "SIGKILL");
@@ -59,10 +67,10 @@ export async function runChild(argv: readonly string[], options: ChildOptions): 
   }
 }
 
-function ended(child: ChildProcess, program: string, env: ChildOptions["env"]): Promise<ChildEnd> {
+function ended(child: ChildProcess, program: string, options: ChildOptions): Promise<ChildEnd> {
   return new Promise((resolve, reject) => {
     child.once("error", (error: NodeJS.ErrnoException) => {
-      reject(cannotStart(error, program, env["PATH"] ?? ""));
+      reject(cannotStart(error, program, options));
     });
     child.once("exit", (code, signal) => {
       resolve(signal === null ? { kind: "exited", code: code ?? 0 } : { kind: "killed", signal });
@@ -70,13 +78,19 @@ function ended(child: ChildProcess, program: string, env: ChildOptions["env"]): 
   });
 }
 
-function cannotStart(error: NodeJS.ErrnoException, program: string, path: string): CannotJudge {
+function cannotStart(
+  error: NodeJS.ErrnoException,
+  program: string,
+  { env, setting = "--upgrade-command" }: ChildOptions,
+): CannotJudge {
   switch (error.code) {
-    case "ENOENT":
+    case "ENOENT": {
+      const path = env["PATH"] ?? "";
       return new CannotJudge("missing-input", `there is no program ${program} on PATH (${path})`, [
         `install ${program} in the image, or put its directory on PATH`,
-        "or name another command: --upgrade-command",
+        `or name another command: ${setting}`,
       ]);
+    }
     case "EACCES":
     case "ENOEXEC":
       return new CannotJudge("missing-input", `${program} cannot be executed (${error.code})`, [
@@ -116,6 +130,7 @@ function stopWhenAsked(child: ChildProcess, options: ChildOptions) {
     await Promise.race([options.onStop?.().catch(() => {}), atMost(longestNotice)]);
     if (child.pid === undefined) return;
     options.signalGroup(child.pid, "SIGTERM");
+    const grace = options.grace ?? usualGrace;
     setTimeout(options.signalGroup, grace, child.pid, "SIGKILL").unref();
   }
 }
@@ -133,6 +148,10 @@ function withoutRuntimeSwitches(env: ChildOptions["env"]): NodeJS.ProcessEnv {
       ([name]) => name !== "BUN_BE_BUN" && !/^BUN_(OPTIONS|INSPECT)/.test(name),
     ),
   );
+}
+
+async function readBytes(stream: Readable, onBytes: (bytes: Buffer) => void): Promise<void> {
+  for await (const chunk of stream) onBytes(chunk as Buffer);
 }
 
 async function readLines(stream: Readable, onLine: (line: string) => void): Promise<void> {

@@ -6,6 +6,11 @@ import type { Findings } from "../../src/settings/findings.ts";
 type World = {
   readonly env: Readonly<Record<string, string>>;
   readonly files?: Readonly<Record<string, string>>;
+  /** Of the files that are not 0600. */
+  readonly modes?: Readonly<Record<string, number>>;
+  /** Names that are not plain files. */
+  readonly others?: readonly string[];
+  readonly osHome?: string;
   readonly osUser?: string | null;
 };
 
@@ -141,13 +146,6 @@ describe("hosts and ports", () => {
       ],
     ],
     [
-      "postgres://a,b:2/d",
-      [
-        ["a", 5432],
-        ["b", 2],
-      ],
-    ],
-    [
       "postgres:///d?host=a,b&port=7",
       [
         ["a", 7],
@@ -227,8 +225,16 @@ describe("what libpq knows and we cannot honour is a warning by name", () => {
   test.each([
     "channel_binding=require",
     "sslnegotiation=direct",
-    "sslcert=/c",
-    "hostaddr=10.0.0.1",
+    "require_auth=scram-sha-256",
+    "requirepeer=postgres",
+    "gssencmode=require",
+    "sslcrl=/l",
+    "sslcrldir=/l",
+    "sslcertmode=require",
+    "sslsni=0",
+    "ssl_min_protocol_version=TLSv1.3",
+    "ssl_max_protocol_version=TLSv1.2",
+    "min_protocol_version=3.2",
   ])("%s", (parameter) => {
     const { warnings } = look({ env: { DATABASE_URL: `postgres://h/d?${parameter}` } });
     expect(warnings).toEqual([
@@ -352,7 +358,7 @@ test("libpq's variables, which may name the real database, never fill in the scr
   const env = { PGHOST: "production", PGUSER: "admin", PGPASSWORD: "word", PGPORT: "6000" };
   const scratch = readScratch(
     "postgres:///postgres",
-    { env, readFile: missing, osUser: "me" },
+    { env, readFile: missing, statFile: () => null, osUser: "me", osHome: "/home/me" },
     findings,
   );
   expect(scratch).toMatchObject({
@@ -364,9 +370,15 @@ test("libpq's variables, which may name the real database, never fill in the scr
 
 function look(world: World) {
   const findings: Findings = { faults: [], warnings: [] };
-  const readFile = (path: string) => world.files?.[path] ?? missing();
+  const { env, files = {}, modes = {}, others = [], osHome = null } = world;
+  const readFile = (path: string) => files[path] ?? missing();
+  const statFile = (path: string) =>
+    path in files || others.includes(path)
+      ? { isFile: path in files, mode: modes[path] ?? 0o600, owner: 1000 }
+      : null;
   const osUser = world.osUser === undefined ? "me" : world.osUser;
-  const connection = readDatabase({ env: world.env, readFile, osUser }, findings);
+  const sources = { env, readFile, statFile, osUser, osHome };
+  const connection = readDatabase(sources, findings);
   expect(connection === null).toBe(findings.faults.length > 0);
   return { connection, ...findings };
 }

@@ -10,6 +10,7 @@ test("no command and no flag: run, with every default", () => {
   expect(settingsOf([])).toEqual({
     command: "run",
     database: expect.objectContaining({ source: "DATABASE_URL" }),
+    passwordCommand: null,
     migrations: null,
     tool: null,
     versionTable: null,
@@ -538,7 +539,9 @@ function read(
     if (text === undefined) throw Object.assign(new Error("no such file"), { code: "ENOENT" });
     return text;
   };
-  return readSettings(argv, env, readFile, "me");
+  const statFile = (path: string) =>
+    path in files ? { isFile: true, mode: 0o600, owner: 1000 } : null;
+  return readSettings(argv, { env, readFile, statFile, osUser: "me", osHome: null });
 }
 
 function settingsOf(...world: Parameters<typeof read>): Settings {
