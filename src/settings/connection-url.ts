@@ -24,7 +24,14 @@ export function parseConnectionUrl(url: string): UrlReading {
   const [user, password] = (userinfo ?? "").split(":");
   const hosts = parseHosts(authority, scheme);
   const parts = parseQuery(query ?? "", scheme);
-  const faults = [...hosts.faults, ...parts.faults];
+  const isOnePortForAll =
+    parts.pairs.get("host")?.includes(",") === true && !parts.pairs.has("port");
+  const faults = [
+    ...hosts.faults,
+    ...parts.faults,
+    // libpq takes it for each of them, SQLAlchemy for none.
+    ...(isOnePortForAll && hosts.port !== "" ? [unclearPorts] : []),
+  ];
   if (faults.length > 0) return faulty(faults);
 
   const parameters = new Map<string, string>();
@@ -93,10 +100,13 @@ function findAmbiguities(rest: string): readonly string[] {
   return [...faults, "holds percent-encoded bytes that are not UTF-8"];
 }
 
+const unclearPorts =
+  "names several hosts, which programs read in different ways: give each one its port";
+
 /**
  * `host[:port]`, comma-separated; the ports keep their places, empty where none is given, as in libpq.
- * SQLAlchemy takes a port behind the last of several hosts for the port of all, forgets what follows a bracketed address
- * without a port, and does not decode a host: which is no harm where what it sees instead is the name of no host.
+ * SQLAlchemy takes a port behind the last of several hosts for the port of all, mistakes a list that begins with a
+ * bracketed address, and does not decode a host: which is no harm where what it sees instead is the name of no host.
  */
 function parseHosts(
   authority: string,
@@ -120,7 +130,7 @@ function parseHosts(
   const last = readable.length - 1;
   const onlyLastPort =
     last > 0 && readable.every(({ port }, index) => (port !== "") === (index === last));
-  const isCutOff = last > 0 && readable[0]?.text.endsWith("]") === true;
+  const beginsWithBracket = last > 0 && authority.startsWith("[");
   const faults = [
     ...(readable.length < all.length
       ? ["names a host in a form that is not host, host:port or [IPv6 address]:port"]
@@ -129,8 +139,11 @@ function parseHosts(
     ...(isEncoded && !comma
       ? ['holds a "%" in a host, which SQLAlchemy does not decode: name the host with ?host=']
       : []),
-    ...(onlyLastPort || isCutOff
-      ? ["names several hosts, which programs read in different ways: give each one its port"]
+    ...(onlyLastPort ? [unclearPorts] : []),
+    ...(beginsWithBracket
+      ? [
+          'begins a list of hosts with "[", which programs read in different ways: use ?host=…&port=…',
+        ]
       : []),
   ];
   return {
