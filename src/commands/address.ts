@@ -49,8 +49,8 @@ function withoutPipes(world: World): Sources {
   return {
     ...world,
     readFile: (path) => {
-      if (world.statFile(path)?.isFile === true) return world.readFile(path);
-      throw new Error("not a plain file");
+      if (world.statFile(path)?.isFile !== false) return world.readFile(path);
+      throw Object.assign(new Error("not a plain file"), { code: "ESPIPE" });
     },
   };
 }

@@ -118,7 +118,7 @@ function parseHosts(
 } {
   const all = authority.split(",").map((text) => {
     const [, literal, name, port = ""] =
-      /^(?:\[([^[\]]+)\]|([^[\]:]*))(?::([^:]*))?$/.exec(text) ?? [];
+      /^(?:\[([^[\]]*:[^[\]]*)\]|([^[\]:]*))(?::([^:]*))?$/.exec(text) ?? [];
     const host = literal ?? name;
     return host === undefined ? null : { text, host: decode(host), port: decode(port) };
   });

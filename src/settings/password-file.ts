@@ -72,14 +72,22 @@ function passwordFor(wanted: readonly string[], lines: readonly string[]): strin
   return null;
 }
 
-/** What stands behind the colon of the first field, where that is the wanted one or `*`; else null. */
+/**
+ * What stands behind the colon of the first field, where that is the wanted one or `*`; else null. Sign by sign, as in
+ * libpq, for which a colon that the wanted text has needs no backslash.
+ */
 function afterField(text: string, wanted: string): string | null {
   if (text.startsWith("*:")) return text.slice(2);
-  const [whole, field] = /^((?:\\.|[^:\\])*):/s.exec(text) ?? [];
-  return whole !== undefined && unescape(field) === wanted ? text.slice(whole.length) : null;
+  let at = 0;
+  for (const sign of wanted.split("")) {
+    if (text[at] === "\\") at += 1;
+    if (text[at] !== sign) return null;
+    at += 1;
+  }
+  return text[at] === ":" ? text.slice(at + 1) : null;
 }
 
 /** `\:` and `\\` stand for a colon and a backslash. */
-function unescape(field: string | undefined): string {
-  return (field ?? "").replace(/\\(.)/gs, "$1");
+function unescape(field: string): string {
+  return field.replace(/\\(.)/gs, "$1");
 }

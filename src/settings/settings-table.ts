@@ -239,6 +239,6 @@ export const addressTable = [
   },
   {
     variable: "PREFLIGHT_PASSWORD_COMMAND",
-    about: "a command that prints the password, run before every attempt",
+    about: "besides these, a command that prints the password at every attempt",
   },
 ] as const satisfies readonly AddressRow[];

@@ -88,6 +88,7 @@ test.each([
   ["postgresql://h/%00", /%00/],
   ["postgresql://u:secret%ff@h/d", /not UTF-8/],
   ["postgresql://[::1/d", /names a host in a form/],
+  ["postgresql://[h]/d", /names a host in a form/],
   ["postgresql://[]/d", /names a host in a form/],
   ["postgresql://[::1]x/d", /names a host in a form/],
   ["postgresql://h:1:2/d", /names a host in a form/],

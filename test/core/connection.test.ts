@@ -1,18 +1,7 @@
 import { describe, expect, test } from "vitest";
-import type { Connection } from "../../src/settings/connection.ts";
-import { readDatabase, readScratch } from "../../src/settings/connection-source.ts";
+import { readScratch } from "../../src/settings/connection-source.ts";
 import type { Findings } from "../../src/settings/findings.ts";
-
-type World = {
-  readonly env: Readonly<Record<string, string>>;
-  readonly files?: Readonly<Record<string, string>>;
-  /** Of the files that are not 0600. */
-  readonly modes?: Readonly<Record<string, number>>;
-  /** Names that are not plain files. */
-  readonly others?: readonly string[];
-  readonly osHome?: string;
-  readonly osUser?: string | null;
-};
+import { connect, look, missing } from "./connection-world.ts";
 
 describe("which source counts", () => {
   const everything = {
@@ -367,28 +356,3 @@ test("libpq's variables, which may name the real database, never fill in the scr
     user: "me",
   });
 });
-
-function look(world: World) {
-  const findings: Findings = { faults: [], warnings: [] };
-  const { env, files = {}, modes = {}, others = [], osHome = null } = world;
-  const readFile = (path: string) => files[path] ?? missing();
-  const statFile = (path: string) =>
-    path in files || others.includes(path)
-      ? { isFile: path in files, mode: modes[path] ?? 0o600, owner: 1000 }
-      : null;
-  const osUser = world.osUser === undefined ? "me" : world.osUser;
-  const sources = { env, readFile, statFile, osUser, osHome };
-  const connection = readDatabase(sources, findings);
-  expect(connection === null).toBe(findings.faults.length > 0);
-  return { connection, ...findings };
-}
-
-function connect(world: World): Connection {
-  const { connection, faults } = look(world);
-  if (connection === null) throw new Error(faults.join("\n"));
-  return connection;
-}
-
-function missing(): never {
-  throw Object.assign(new Error("no such file"), { code: "ENOENT" });
-}
