@@ -1,6 +1,7 @@
-import { execFileSync, spawn } from "node:child_process";
+import { execFileSync, spawn, spawnSync } from "node:child_process";
 import {
   chmodSync,
+  copyFileSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -15,7 +16,7 @@ import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createRole, eventually, withUrl } from "../support/databases.ts";
 import { writeHistory } from "../support/histories.ts";
-import { freePort, startServer } from "../support/postgres.ts";
+import { freePort, startServer, type TestServer } from "../support/postgres.ts";
 import {
   type Ended,
   expectLine,
@@ -335,6 +336,53 @@ describe.each(forms)(
     });
   },
 );
+
+describe("TLS means what it means to libpq, its own files included", () => {
+  const certificates = path.join(import.meta.dirname, "../database/certificates");
+  let server: TestServer;
+
+  beforeAll(async () => {
+    const [certificate, key] = ["server.crt", "server.key"].map((name) =>
+      path.join(certificates, name),
+    );
+    server = await startServer({ tls: { certificate: certificate ?? "", key: key ?? "" } });
+  });
+
+  afterAll(async () => {
+    await server?.stop();
+  });
+
+  function connectsWithLibpq(url: string, home: string): boolean {
+    const program = "import psycopg, sys; psycopg.connect(sys.argv[1]).close()";
+    const env = { HOME: home };
+    return spawnSync(shop.python.python, ["-c", program, url], { env }).status === 0;
+  }
+
+  const byName = "host=localhost&hostaddr=127.0.0.1";
+  it.each([
+    ["no root certificate", null, "", true],
+    ["no root certificate", null, "sslmode=require", true],
+    ["no root certificate", null, "sslmode=verify-ca", false],
+    ["the right one at home", "ca.crt", "sslmode=require", true],
+    ["the right one at home", "ca.crt", "sslmode=verify-ca", true],
+    ["the right one at home", "ca.crt", "sslmode=verify-full", false],
+    ["the right one at home", "ca.crt", `sslmode=verify-full&${byName}`, true],
+    ["the right one at home", "ca.crt", "sslmode=verify-full&host=&hostaddr=127.0.0.1", false],
+    ["another one at home", "other-ca.crt", "", true],
+    ["another one at home", "other-ca.crt", "sslmode=require", false],
+    ["another one at home", "other-ca.crt", "sslmode=verify-ca", false],
+    ["another one at home", "other-ca.crt", "sslmode=disable", true],
+  ])("%s (%s), %s: accepted is %s (fault 14)", async (_, root, query, accepted) => {
+    const home = mkdtempSync(path.join(tmpdir(), "preflight-home-"));
+    mkdirSync(path.join(home, ".postgresql"));
+    const file = path.join(home, ".postgresql/root.crt");
+    if (root !== null) copyFileSync(path.join(certificates, root), file);
+    const url = `postgresql://postgres@127.0.0.1:${server.port}/postgres?${query}`;
+    expect(connectsWithLibpq(url, home), "by libpq").toBe(accepted);
+    const ended = await runProgram("binary", ["check"], at(url, { HOME: home }));
+    expect(expectLine(ended).exit === 0, `by preflight: ${ended.stdout}`).toBe(accepted);
+  });
+});
 
 it("nobody is named: the user is who runs the program, whatever USER says", async () => {
   const url = await makeDatabase(shop, { at: "head" });

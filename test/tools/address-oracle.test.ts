@@ -270,12 +270,13 @@ const authority = fc.oneof(
   { arbitrary: place, weight: 5 },
   { arbitrary: fc.array(place, { maxLength: 3 }).map((places) => places.join(",")), weight: 2 },
 );
+const libpqs =
+  "host hostaddr port user password dbname application_name options sslmode sslrootcert connect_timeout target_session_attrs passfile".split(
+    " ",
+  );
 const keyword = fc.oneof(
   {
-    arbitrary: fc.constantFrom(
-      ...["host", "hostaddr", "port", "user", "password", "dbname", "application_name", "options"],
-      ...["sslmode", "sslrootcert", "connect_timeout", "target_session_attrs", "passfile"],
-    ),
+    arbitrary: fc.constantFrom(...libpqs),
     weight: 12,
   },
   { arbitrary: fc.constantFrom("ssl", "prepared_statement_cache_size", "%73slmode"), weight: 2 },
@@ -289,12 +290,12 @@ const pair = fc.tuple(
   ),
 );
 
+const drivers = ["psycopg", "psycopg2", "asyncpg", "pg8000"];
+const schemes = ["postgres", "postgresql", ...drivers.map((driver) => `postgresql+${driver}`)];
+
 const anyUrl: fc.Arbitrary<Parts> = fc
   .record({
-    scheme: fc.constantFrom(
-      ...["postgres", "postgresql", "postgresql+psycopg", "postgresql+psycopg2"],
-      ...["postgresql+asyncpg", "postgresql+pg8000"],
-    ),
+    scheme: fc.constantFrom(...schemes),
     userinfo: fc.oneof(
       fc.constant(""),
       text.map((user) => `${user}@`),
@@ -322,7 +323,7 @@ function asLibpqsWords({ ssl, ...rest }: Reading): Reading {
 
 /** SQLAlchemy makes numbers of ports, and leaves them out or fills in commas where none is given. */
 function comparable(reading: Reading, isSocket: boolean): Reading {
-  const { port = "", ssl, prepared_statement_cache_size, host, ...rest } = reading;
+  const { port = "", ssl: _, prepared_statement_cache_size: __, host, ...rest } = reading;
   const ports = port.split(",").map((text) => (text === "" ? "" : String(Number(text))));
   return {
     ...rest,
