@@ -16,7 +16,7 @@ export function readTls(given: Parameters, sources: Sources, findings: Findings)
   }
   if (mode === "disable") return { mode, rootCert: named?.value ?? null, client: null };
   const rootCert = named?.value ?? defaultFile("root.crt", sources);
-  if (isVerified(mode) && rootCert !== null) warnOfRevocations(given, sources, findings);
+  if (rootCert !== null) warnOfRevocations(given, sources, findings);
   return { mode, rootCert, client: readClient(given, sources, findings) };
 }
 
@@ -69,10 +69,6 @@ function warnOfOpenKey(
   warnings.push(
     `${named?.place ?? "~/.postgresql/postgresql.key"} can be accessed by others than its owner: libpq would not use this key; chmod 0600`,
   );
-}
-
-function isVerified(mode: Tls["mode"]): boolean {
-  return mode === "require" || mode === "verify-ca" || mode === "verify-full";
 }
 
 /** A named list is warned of where all parameters are judged. */

@@ -137,7 +137,7 @@ describe("the authority's certificate", () => {
     expect(look(at("sslmode=verify-ca", { files })).warnings).toEqual([
       expect.stringContaining("root.crl is not honoured"),
     ]);
-    expect(look(at("sslmode=prefer", { files })).warnings).toEqual([]);
+    expect(look(at("sslmode=disable", { files })).warnings).toEqual([]);
   });
 });
 

@@ -267,6 +267,7 @@ describe("secret files", () => {
     ["missing", undefined, /cannot be read \(ENOENT\)/],
     ["empty", "\n", /is empty/],
     ["NUL", "a\0b", /NUL/],
+    ["not UTF-8", "a\uFFFDb", /is not UTF-8/],
     ["long", "x".repeat(65537), /longer than 64 KiB/],
   ])("%s is a fault that names the variable only", (_, text, fault) => {
     const files = text === undefined ? {} : { "/S3kr1t": text };
