@@ -1,10 +1,9 @@
-import { CannotJudge } from "../core/outcome.ts";
-import type { Outcome } from "../core/outcome.ts";
 import type { Connection } from "../settings/connection.ts";
 import { connect } from "./connect.ts";
-import type { Connected } from "./connect.ts";
 import type { Database } from "./database.ts";
-import type { Fault, FaultKind } from "./errors.ts";
+import type { Fault } from "./errors.ts";
+import { notAvailable, refusal } from "./refusal.ts";
+import { retryOf } from "./retry.ts";
 import { formatDuration } from "./waiting.ts";
 import type { Waiting } from "./waiting.ts";
 
@@ -12,9 +11,9 @@ export type WaitOptions = Waiting & {
   readonly applicationName: string;
   /** Milliseconds; 0 tries once. */
   readonly timeout: number;
+  /** Milliseconds; of the connection's questions later on. */
+  readonly silence?: number;
 };
-
-type Failed = Extract<Connected, { kind: "failed" }>;
 
 const firstDelay = 100;
 const longestDelay = 2000;
@@ -22,18 +21,19 @@ const longestAttempt = 5000;
 const logInterval = 10_000;
 
 /**
- * A connection, as soon as the server accepts one. What waiting cannot cure (a refused login, no such
- * database, TLS, not PostgreSQL, a wrong parameter) is not waited for. The address is read anew for every attempt: secret
- * files are rotated, and tokens are short-lived. Throws CannotJudge, or the signal's reason.
+ * A connection, as soon as the server accepts one. What waiting cannot cure (TLS, a wrong parameter) is not waited for;
+ * what it rarely cures (a refused login, no such database, not PostgreSQL) gets a few tries. The address is read anew
+ * for every attempt: secret files are rotated, and tokens are short-lived. Throws CannotJudge, or the signal's reason.
  */
 export async function connectAndWait(
   readConnection: () => Promise<Connection>,
   options: WaitOptions,
 ): Promise<Database> {
-  const { clock, sleep, signal, log, timeout, applicationName } = options;
+  const { clock, sleep, signal, log, timeout, applicationName, silence } = options;
   const started = clock();
   const deadline = started + timeout;
   let delay = firstDelay;
+  const refused: Fault[] = [];
   let logged: { code: string; at: number } | null = null;
 
   for (;;) {
@@ -41,6 +41,7 @@ export async function connectAndWait(
     const result = await connect(connection, {
       applicationName,
       signal,
+      ...(silence === undefined ? {} : { silence }),
       attemptTimeout: () =>
         timeout === 0
           ? longestAttempt
@@ -56,82 +57,28 @@ export async function connectAndWait(
       });
       return result.database;
     }
-    if (result.fault.kind !== "unavailable") throw refusal(connection, result);
-    if (clock() >= deadline) throw notAvailable(connection, result, timeout);
-
+    const { fault, place } = result;
+    const retry = retryOf(fault, refused);
     const now = clock();
-    if (logged === null || logged.code !== result.fault.code || now - logged.at >= logInterval) {
-      logged = { code: result.fault.code, at: now };
+    if (retry.kind === "refuse") throw refusal(connection, result);
+    if (now >= deadline)
+      throw retry.kind === "again"
+        ? refusal(connection, result)
+        : notAvailable(connection, result, timeout);
+
+    if (retry.kind === "again") refused.push(fault);
+    if (logged === null || logged.code !== fault.code || now - logged.at >= logInterval) {
+      logged = { code: fault.code, at: now };
       log({
         level: "info",
         event: "database.waiting",
-        msg: `waiting for PostgreSQL: ${result.fault.says} (${result.place})`,
-        code: result.fault.code,
+        msg: `waiting for PostgreSQL: ${fault.says} (${place})${retry.kind === "again" ? `; trying again in ${formatDuration(retry.pause)}: ${retry.why}` : ""}`,
+        code: fault.code,
         waitedMs: Math.round(now - started),
       });
     }
-    const pause = delay * (0.5 + Math.random() / 2);
-    await sleep(Math.min(pause, Math.max(deadline - clock(), 0)), signal);
-    delay = Math.min(delay * 2, longestDelay);
+    const pause = retry.kind === "again" ? retry.pause : delay * (0.5 + Math.random() / 2);
+    await sleep(Math.min(pause, deadline - now), signal);
+    if (retry.kind === "wait") delay = Math.min(delay * 2, longestDelay);
   }
 }
-
-function notAvailable(
-  connection: Connection,
-  { fault, place }: Failed,
-  timeout: number,
-): CannotJudge {
-  return new CannotJudge(
-    "unavailable",
-    `PostgreSQL did not become available within ${formatDuration(timeout)}: last: ${fault.says} (${place})`,
-    [
-      `check that the server runs and that ${connection.source} names its host and port`,
-      "give it more time with --timeout",
-    ],
-  );
-}
-
-function refusal(connection: Connection, { fault, place }: Failed): CannotJudge {
-  const { outcome, next } = refusals[fault.kind];
-  const who = `user ${connection.user}, database ${connection.database}`;
-  return new CannotJudge(
-    outcome,
-    `cannot connect to PostgreSQL: ${fault.says} (${fault.code}; ${place}, ${who})`,
-    next(connection, fault),
-  );
-}
-
-const refusals: Record<
-  FaultKind,
-  { outcome: Outcome; next: (connection: Connection, fault: Fault) => readonly string[] }
-> = {
-  permission: {
-    outcome: "permission",
-    next: ({ source }) => [`check user and password in ${source}, and the server's pg_hba.conf`],
-  },
-  config: {
-    outcome: "config",
-    next: ({ source, database }, { code }) =>
-      code === "3D000"
-        ? [`create the database ${database}, or name another one in ${source}`]
-        : [`check the parameters in ${source}`],
-  },
-  protocol: {
-    outcome: "protocol",
-    next: ({ source }, { code }) =>
-      protocolAdvice[code] ?? [`check host, port and TLS settings in ${source}`],
-  },
-  temporary: { outcome: "temporary", next: () => ["run it again"] },
-  internal: { outcome: "internal", next: () => [] },
-  unavailable: { outcome: "unavailable", next: () => [] },
-};
-
-const protocolAdvice: Record<string, readonly string[]> = {
-  TLS_NOT_SUPPORTED: [
-    "switch TLS on at the server",
-    "or, on a network you trust, set sslmode=disable",
-  ],
-  TLS_UNTRUSTED: ["give the authority's certificate with sslrootcert"],
-  TLS_EXPIRED: ["renew the server's certificate, and check the clocks"],
-  TLS_WRONG_HOST: ["use the host name that the certificate was made for", "or sslmode=verify-ca"],
-};
