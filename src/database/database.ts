@@ -80,8 +80,12 @@ export async function openDatabase(
   const gate = openGate(socket, (login.password ?? "") !== "", () => {
     for (const watch of watches) watch.refresh();
   });
-  const pass = async (): Promise<string> =>
-    gate.isScram() ? await prepare(login.password ?? "") : (login.password ?? "");
+  const pass = async (): Promise<string> => {
+    const password = login.password ?? "";
+    const prepared = gate.isScram() ? await prepare(password) : password;
+    // The driver would write to a socket that it no longer has.
+    return gate.stream.destroyed ? await new Promise<never>(() => {}) : prepared;
+  };
   const sql = postgres(
     driverOptions(handOver(gate.stream), login, {
       pass,

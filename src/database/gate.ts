@@ -84,8 +84,11 @@ export function openGate(socket: Socket, hasPassword: boolean, onBytes: () => vo
     rest = at === all.length ? [] : [all.subarray(at)];
     restLength = all.length - at;
     for (const part of good) if (!stream.push(part)) socket.pause();
-    // What came before it may be the server's own explanation.
-    if (fault !== null) stream.destroy(fault);
+    if (fault === null) return;
+    // What came before it may be the server's own explanation. Not at once: the driver may be about to answer it,
+    // and does not look whether it still has a socket.
+    socket.off("data", receive);
+    setImmediate(() => stream.destroy(fault));
   }
 
   /** @returns where the first message begins that is not whole */

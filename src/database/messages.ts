@@ -39,8 +39,8 @@ const mebibyte = 1024 * 1024;
 /** Of one message, and of everything, until the server is ready. */
 const loginLimit = { message: 64 * 1024, kept: mebibyte };
 const answerLimit = { message: 512 * mebibyte, kept: 512 * mebibyte };
-/** What the driver needs for a message beyond its bytes. */
-const overhead = 64;
+/** What the driver needs for a message beyond its bytes, about. */
+const overhead = 128;
 /** Seconds of work. PostgreSQL's default is 4096. */
 const mostIterations = 5_000_000;
 
