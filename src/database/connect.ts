@@ -1,3 +1,4 @@
+import { TLSSocket } from "node:tls";
 import type { Connection, Host } from "../settings/connection.ts";
 import { openDatabase } from "./database.ts";
 import type { Database, Session } from "./database.ts";
@@ -93,6 +94,8 @@ async function tryTarget(
   const result = await tryEncryption(connection, target, first, proof, wanted, options);
   if (second === undefined || result.kind === "connected" || !mayDiffer.has(result.fault.code))
     return result;
+  // It has said no to TLS already: the second way would be the first again.
+  if (first === "offer" && result.encrypted === false) return result;
   const other = await tryEncryption(connection, target, second, proof, wanted, options);
   // The refusal of the way that a person would expect is the one to tell.
   return other.kind === "connected" ? other : result;
@@ -123,6 +126,9 @@ const mayDiffer: ReadonlySet<string> = new Set([
   "TLS_UNTRUSTED",
 ]);
 
+/** `encrypted`: null until the server has said what it can. */
+type Tried = Connected & { readonly encrypted?: boolean | null };
+
 async function tryEncryption(
   connection: Connection,
   target: Target,
@@ -130,7 +136,7 @@ async function tryEncryption(
   proof: Proof,
   wanted: WantedSession,
   options: ConnectOptions,
-): Promise<Connected> {
+): Promise<Tried> {
   const { applicationName, signal, attemptTimeout, silence } = options;
   const deadline = new AbortController();
   const timer = setTimeout(
@@ -139,8 +145,10 @@ async function tryEncryption(
   );
   const limit = AbortSignal.any([signal, deadline.signal]);
   let stop = (): void => {};
+  let encrypted: boolean | null = null;
   try {
     const socket = await openSocket(target, encryption, proof, limit);
+    encrypted = socket instanceof TLSSocket;
     stop = destroyOnAbort(socket, limit);
     const { user, database: name, options: parameters } = connection;
     const { password } = target;
@@ -160,7 +168,7 @@ async function tryEncryption(
   } catch (error) {
     signal.throwIfAborted();
     const cause: unknown = deadline.signal.aborted ? deadline.signal.reason : error;
-    return { kind: "failed", fault: classify(cause, "connect"), place: target.place };
+    return { kind: "failed", fault: classify(cause, "connect"), place: target.place, encrypted };
   } finally {
     stop();
     clearTimeout(timer);

@@ -212,7 +212,11 @@ describe("a server that goes wrong ends the attempt as a fault with a remedy, at
 });
 
 test("a server that refuses what every PostgreSQL understands is none (fault 8)", async () => {
-  const refuse: Fault = (socket) => socket.write(error({ S: "ERROR", C: "42601", M: "syntax" }));
+  const refusal = error({ S: "ERROR", C: "42601", M: "syntax" });
+  const refuse: Fault = (socket) => (
+    socket.write(Buffer.concat([refusal, message("Z", "I")])),
+    false
+  );
   const end = await run({ login: "trust", faults: { "first description": refuse } });
   expect(end).toMatchObject({ outcome: "protocol" });
   expectEnd(end, "42601");
