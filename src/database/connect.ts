@@ -1,4 +1,3 @@
-import { TLSSocket } from "node:tls";
 import type { Connection, Host } from "../settings/connection.ts";
 import { openDatabase } from "./database.ts";
 import type { Database, Session } from "./database.ts";
@@ -148,7 +147,7 @@ async function tryEncryption(
   let encrypted: boolean | null = null;
   try {
     const socket = await openSocket(target, encryption, proof, limit);
-    encrypted = socket instanceof TLSSocket;
+    encrypted = "encrypted" in socket;
     stop = destroyOnAbort(socket, limit);
     const { user, database: name, options: parameters } = connection;
     const { password } = target;
