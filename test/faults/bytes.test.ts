@@ -10,8 +10,6 @@ import { eventually } from "../support/databases.ts";
 import {
   description,
   error,
-  int16,
-  int32,
   message,
   password,
   row,

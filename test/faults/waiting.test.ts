@@ -127,7 +127,7 @@ describe("what is waited for", () => {
         .poll(() => events.map(({ code }) => code), { timeout: 30_000 })
         .toContain("57P03");
       await copy.stop();
-      await copy.start(["-p", String(port), "-h", "127.0.0.1", "-c", "hot_standby=on"]);
+      copy.start(["-p", String(port), "-h", "127.0.0.1", "-c", "hot_standby=on"]);
       await (await opening).close();
     } finally {
       await copy.remove();
@@ -184,7 +184,7 @@ describe("what is tried a few times", () => {
         socket.write(Buffer.from("4a0000000a382e302e3336", "hex")),
     ],
   ] as const)("%s: twice, and then it is said (fault 8)", async (_, behave) => {
-    const fake = await fakeServer(behave as Parameters<typeof fakeServer>[0]);
+    const fake = await fakeServer(behave);
     const time = ownTime();
     const refusal = await refusalOf(
       wait(at(fake.port, { tls: { mode: "disable", rootCert: null } }), time),
