@@ -1,7 +1,7 @@
 import type { Connection } from "../settings/connection.ts";
 import { connect } from "./connect.ts";
+import type { Connected } from "./connect.ts";
 import type { Database } from "./database.ts";
-import type { Fault } from "./errors.ts";
 import { notAvailable, refusal } from "./refusal.ts";
 import { retryOf } from "./retry.ts";
 import { formatDuration } from "./waiting.ts";
@@ -15,9 +15,13 @@ export type WaitOptions = Waiting & {
   readonly silence?: number;
 };
 
+type Failed = Extract<Connected, { kind: "failed" }>;
+
 const firstDelay = 100;
 const longestDelay = 2000;
 const longestAttempt = 5000;
+/** After the deadline, for an attempt that begins at it. */
+const lastAttempt = 500;
 const logInterval = 10_000;
 
 /**
@@ -33,7 +37,7 @@ export async function connectAndWait(
   const started = clock();
   const deadline = started + timeout;
   let delay = firstDelay;
-  const refused: Fault[] = [];
+  const refused: Failed[] = [];
   let logged: { code: string; at: number } | null = null;
 
   for (;;) {
@@ -45,7 +49,7 @@ export async function connectAndWait(
       attemptTimeout: () =>
         timeout === 0
           ? longestAttempt
-          : Math.min(longestAttempt, Math.max(deadline - clock(), firstDelay)),
+          : Math.min(longestAttempt, Math.max(deadline + lastAttempt - clock(), firstDelay)),
     });
     if (result.kind === "connected") {
       const waitedMs = Math.round(clock() - started);
@@ -58,15 +62,22 @@ export async function connectAndWait(
       return result.database;
     }
     const { fault, place } = result;
-    const retry = retryOf(fault, refused);
+    const retry = retryOf(
+      fault,
+      refused.map((one) => one.fault),
+    );
     const now = clock();
     if (retry.kind === "refuse") throw refusal(connection, result);
-    if (now >= deadline)
-      throw retry.kind === "again"
-        ? refusal(connection, result)
-        : notAvailable(connection, result, timeout);
+    if (retry.kind === "again") refused.push(result);
+    if (now >= deadline) {
+      // An attempt that was cut short says less than what was refused before.
+      const told =
+        fault.code === "TIMED_OUT" ? refused.at(-1) : retry.kind === "again" ? result : undefined;
+      throw told === undefined
+        ? notAvailable(connection, result, timeout)
+        : refusal(connection, told);
+    }
 
-    if (retry.kind === "again") refused.push(fault);
     if (logged === null || logged.code !== fault.code || now - logged.at >= logInterval) {
       logged = { code: fault.code, at: now };
       log({

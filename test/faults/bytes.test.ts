@@ -244,7 +244,7 @@ test("random changes to a right conversation end as a fault, or are of no accoun
       examples: corpus.map(([login, changes]) => [login, [...changes]]),
     },
   );
-});
+}, 600_000);
 
 /** Offsets are those of each connection's right bytes. */
 function spoil(changes: readonly Edit[]): NonNullable<Script["send"]> {
