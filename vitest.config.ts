@@ -6,10 +6,11 @@ export default defineConfig({
   test: {
     globalSetup: "test/support/temporary-files.ts",
     projects: [
-      { test: { name: "core", include: ["test/core/**/*.test.ts"] } },
+      { test: { name: "core", include: ["test/core/**/*.test.ts"], testTimeout: 60_000 } },
       { test: { name: "tools", include: ["test/tools/**/*.test.ts"], ...slow } },
       { test: { name: "database", include: ["test/database/**/*.test.ts"], ...slow } },
       { test: { name: "ledger", include: ["test/ledger/**/*.test.ts"], ...slow } },
+      { test: { name: "faults", include: ["test/faults/**/*.test.ts"], ...slow } },
       { test: { name: "e2e", include: ["test/e2e/**/*.test.ts"], ...slow } },
       { test: { name: "faults", include: ["test/faults/**/*.test.ts"], ...slow } },
     ],

@@ -3,6 +3,7 @@ import { openDatabase } from "./database.ts";
 import type { Database, Session } from "./database.ts";
 import { classify, ConnectionFault } from "./errors.ts";
 import type { Fault } from "./errors.ts";
+import { isWaitedFor } from "./retry.ts";
 import { destroyOnAbort, openSocket, resolveTargets } from "./socket.ts";
 import type { Encryption, Target } from "./socket.ts";
 import { readProof } from "./tls.ts";
@@ -18,6 +19,8 @@ export type ConnectOptions = {
   readonly signal: AbortSignal;
   /** Milliseconds that the next attempt (one address) may take. */
   readonly attemptTimeout: () => number;
+  /** Milliseconds after which a server that says nothing is given up; the default is right. */
+  readonly silence?: number;
 };
 
 /**
@@ -25,17 +28,11 @@ export type ConnectOptions = {
  * is tried only when nobody useful answered. A refused login or a wrong certificate ends the pass.
  */
 export async function connect(connection: Connection, options: ConnectOptions): Promise<Connected> {
-  let proof: Proof;
-  try {
-    proof = await readProof(connection.tls);
-  } catch (error) {
-    return { kind: "failed", fault: classify(error, "connect"), place: connection.source };
-  }
   let last: Connected | null = null;
   for (const wanted of sessionsInOrder(connection.targetSession)) {
     for (const host of connection.hosts) {
-      const result = await tryHost(connection, host, proof, wanted, options);
-      if (result.kind === "connected" || result.fault.kind !== "unavailable") return result;
+      const result = await tryHost(connection, host, wanted, options);
+      if (result.kind === "connected" || !isWaitedFor(result.fault)) return result;
       last = result;
     }
   }
@@ -52,7 +49,6 @@ function sessionsInOrder(target: Connection["targetSession"]): readonly WantedSe
 async function tryHost(
   connection: Connection,
   host: Host,
-  proof: Proof,
   wanted: WantedSession,
   options: ConnectOptions,
 ): Promise<Connected> {
@@ -73,8 +69,8 @@ async function tryHost(
     place: host.host,
   };
   for (const target of targets) {
-    last = await tryTarget(connection, target, proof, wanted, options);
-    if (last.kind === "connected" || last.fault.kind !== "unavailable") return last;
+    last = await tryTarget(connection, target, wanted, options);
+    if (last.kind === "connected" || !isWaitedFor(last.fault)) return last;
   }
   return last;
 }
@@ -83,14 +79,22 @@ async function tryHost(
 async function tryTarget(
   connection: Connection,
   target: Target,
-  proof: Proof,
   wanted: WantedSession,
   options: ConnectOptions,
 ): Promise<Connected> {
-  const [first, second] = encryptions(connection.tls.mode);
+  const isLocal = "path" in target.dial;
+  let proof: Proof = { check: "none", ca: null, client: null };
+  try {
+    if (!isLocal) proof = await readProof(connection.tls);
+  } catch (error) {
+    return { kind: "failed", fault: classify(error, "connect"), place: connection.source };
+  }
+  const [first, second] = isLocal ? ["none" as const] : encryptions(connection.tls.mode);
   const result = await tryEncryption(connection, target, first, proof, wanted, options);
-  if (second === undefined || result.kind === "connected" || !mayDiffer(result.fault))
+  if (second === undefined || result.kind === "connected" || !mayDiffer.has(result.fault.code))
     return result;
+  // It has said no to TLS already: the second way would be the first again.
+  if (first === "offer" && result.encrypted === false) return result;
   const other = await tryEncryption(connection, target, second, proof, wanted, options);
   // The refusal of the way that a person would expect is the one to tell.
   return other.kind === "connected" ? other : result;
@@ -111,10 +115,18 @@ function encryptions(mode: Connection["tls"]["mode"]): readonly [Encryption, Enc
   }
 }
 
-/** pg_hba.conf may refuse one kind of connection and accept the other. */
-function mayDiffer(fault: Fault): boolean {
-  return fault.code === "28000" || fault.code === "TLS_FAILED" || fault.code === "TLS_REFUSED";
-}
+/** pg_hba.conf may refuse one kind of connection and accept the other, and `prefer` is content with none. */
+const mayDiffer: ReadonlySet<string> = new Set([
+  "28000",
+  "TLS_CLOSED",
+  "TLS_EXPIRED",
+  "TLS_FAILED",
+  "TLS_REFUSED",
+  "TLS_UNTRUSTED",
+]);
+
+/** `encrypted`: null until the server has said what it can. */
+type Tried = Connected & { readonly encrypted?: boolean | null };
 
 async function tryEncryption(
   connection: Connection,
@@ -123,8 +135,8 @@ async function tryEncryption(
   proof: Proof,
   wanted: WantedSession,
   options: ConnectOptions,
-): Promise<Connected> {
-  const { applicationName, signal, attemptTimeout } = options;
+): Promise<Tried> {
+  const { applicationName, signal, attemptTimeout, silence } = options;
   const deadline = new AbortController();
   const timer = setTimeout(
     () => deadline.abort(new ConnectionFault("TIMED_OUT")),
@@ -132,13 +144,20 @@ async function tryEncryption(
   );
   const limit = AbortSignal.any([signal, deadline.signal]);
   let stop = (): void => {};
+  let encrypted: boolean | null = null;
   try {
     const socket = await openSocket(target, encryption, proof, limit);
+    encrypted = "encrypted" in socket;
     stop = destroyOnAbort(socket, limit);
     const { user, database: name, options: parameters } = connection;
     const { password } = target;
     const login = { user, password, database: name, applicationName, options: parameters };
-    const database = await openDatabase(socket, login, target.place);
+    const database = await openDatabase(socket, login, target.place, silence);
+    const { isTemporary } = database.session;
+    if (isTemporary && "path" in target.dial) {
+      await database.close();
+      throw new ConnectionFault("TEMPORARY_SERVER");
+    }
     if (fits(database.session, wanted)) return { kind: "connected", database };
     await database.close();
     throw new ConnectionFault(
@@ -148,7 +167,7 @@ async function tryEncryption(
   } catch (error) {
     signal.throwIfAborted();
     const cause: unknown = deadline.signal.aborted ? deadline.signal.reason : error;
-    return { kind: "failed", fault: classify(cause, "connect"), place: target.place };
+    return { kind: "failed", fault: classify(cause, "connect"), place: target.place, encrypted };
   } finally {
     stop();
     clearTimeout(timer);

@@ -1,7 +1,9 @@
 import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
 import postgres from "postgres";
-import { ConnectionFault } from "./errors.ts";
-import { expectPostgres } from "./socket.ts";
+import { codeOf, ConnectionFault } from "./errors.ts";
+import { openGate } from "./gate.ts";
+import { prepare } from "./password.ts";
 import { readSession } from "./connect.sql.ts";
 
 /** One row; the SQL that asks for it vouches for its shape. */
@@ -12,10 +14,19 @@ export type Row = Record<string, unknown>;
  * Queries are one message of the simple protocol each and reject with the driver's or a ConnectionFault error.
  */
 export type Database = {
-  /** The rows of the only statement that returns rows. */
-  readonly query: <R extends Row = Row>(text: string) => Promise<readonly R[]>;
-  /** One array of rows for each statement that returns rows, in order; one round trip. */
-  readonly queryAll: (text: string) => Promise<readonly (readonly Row[])[]>;
+  /** The rows of the only statement that returns rows. `silence` as in `queryAll`. */
+  readonly query: <R extends Row = Row>(
+    text: string,
+    silence?: number | null,
+  ) => Promise<readonly R[]>;
+  /**
+   * One array of rows for each statement that returns rows, in order; one round trip. A server that has not said
+   * anything for `silence` milliseconds is given up, and with it the connection; null: however long it takes.
+   */
+  readonly queryAll: (
+    text: string,
+    silence?: number | null,
+  ) => Promise<readonly (readonly Row[])[]>;
   /** As the server says when asked, which behind a pooler is not what the start-up said. */
   readonly backendPid: number;
   readonly session: Session;
@@ -29,7 +40,12 @@ export type Database = {
   readonly close: () => Promise<void>;
 };
 
-export type Session = { readonly inRecovery: boolean; readonly readOnly: boolean };
+export type Session = {
+  readonly inRecovery: boolean;
+  readonly readOnly: boolean;
+  /** Young, and without a TCP address: an image's entry point starts one to prepare a new database. */
+  readonly isTemporary: boolean;
+};
 
 export type Login = {
   readonly user: string;
@@ -40,8 +56,16 @@ export type Login = {
   readonly options: string | null;
 };
 
+/** Our own questions end on the server after 70 seconds at the latest: they have a statement_timeout. */
+const longestSilence = 90_000;
+
 /** Logs in over a socket that expects a start-up message. On failure the socket is destroyed. */
-export async function openDatabase(socket: Socket, login: Login, place: string): Promise<Database> {
+export async function openDatabase(
+  socket: Socket,
+  login: Login,
+  place: string,
+  defaultSilence = longestSilence,
+): Promise<Database> {
   let state: "open" | "lost" | "closing" = "open";
   let reportLoss = (): void => {};
   let hear = (_text: string): void => {};
@@ -52,20 +76,48 @@ export async function openDatabase(socket: Socket, login: Login, place: string):
       resolve();
     };
   });
+  const watches = new Set<NodeJS.Timeout>();
+  const gate = openGate(socket, (login.password ?? "") !== "", () => {
+    for (const watch of watches) watch.refresh();
+  });
+  const pass = async (): Promise<string> => {
+    const password = login.password ?? "";
+    const prepared = gate.isScram() ? await prepare(password) : password;
+    // The driver would write to a socket that it no longer has.
+    return gate.stream.destroyed ? await new Promise<never>(() => {}) : prepared;
+  };
   const sql = postgres(
-    driverOptions(handOver(socket, expectPostgres(socket)), login, {
+    driverOptions(handOver(gate.stream), login, {
+      pass,
       onclose: () => reportLoss(),
       onnotice: ({ severity, message }) => hear(`${severity}: ${message}`),
     }),
   );
 
-  const queryAll = async (text: string): Promise<readonly (readonly Row[])[]> => {
+  const queryAll = async (
+    text: string,
+    silence: number | null = defaultSilence,
+  ): Promise<readonly (readonly Row[])[]> => {
     // The driver would try to connect again, and never answer.
     if (state === "lost") throw new ConnectionFault("LOST");
-    return rowSets(await sql.unsafe(text).simple());
+    const giveUp = (): void => void gate.stream.destroy(new ConnectionFault("STALLED"));
+    const watch = silence === null ? null : setTimeout(giveUp, silence);
+    if (watch !== null) watches.add(watch);
+    try {
+      return rowSets(await sql.unsafe(text).simple());
+    } catch (error) {
+      throw understood(error);
+    } finally {
+      if (watch !== null) {
+        clearTimeout(watch);
+        watches.delete(watch);
+      }
+    }
   };
-  const query = async <R extends Row>(text: string): Promise<readonly R[]> =>
-    ((await queryAll(text))[0] ?? []) as readonly R[];
+  const query = async <R extends Row>(
+    text: string,
+    silence?: number | null,
+  ): Promise<readonly R[]> => ((await queryAll(text, silence))[0] ?? []) as readonly R[];
   const close = async (): Promise<void> => {
     state = "closing";
     const closed = new Promise<void>((resolve) => {
@@ -78,14 +130,12 @@ export async function openDatabase(socket: Socket, login: Login, place: string):
   };
 
   try {
-    const [session] = await query<Session & { pid: number }>(readSession);
-    if (session === undefined) throw new ConnectionFault("NOT_POSTGRES");
-    const { pid, inRecovery, readOnly } = session;
+    const session = readAnswer(await query(readSession));
     return {
       query,
       queryAll,
-      backendPid: pid,
-      session: { inRecovery, readOnly },
+      backendPid: session.pid,
+      session,
       place,
       lost,
       onNotice: (listener) => {
@@ -99,26 +149,45 @@ export async function openDatabase(socket: Socket, login: Login, place: string):
   }
 }
 
+/** Errors of the driver itself come from an answer that it could not read. */
+function understood(error: unknown): unknown {
+  const isKnown =
+    error instanceof postgres.PostgresError ||
+    error instanceof ConnectionFault ||
+    codeOf(error) !== "";
+  return isKnown ? error : new ConnectionFault("BAD_MESSAGE", String(error));
+}
+
+function readAnswer([row]: readonly Row[]): Session & { readonly pid: number } {
+  const { pid, inRecovery, readOnly, isTemporary } = row ?? {};
+  if (
+    typeof pid !== "number" ||
+    typeof inRecovery !== "boolean" ||
+    typeof readOnly !== "boolean" ||
+    typeof isTemporary !== "boolean"
+  )
+    throw new ConnectionFault("BAD_MESSAGE", "not the answer to the first question");
+  return { pid, inRecovery, readOnly, isTemporary };
+}
+
 /**
  * Gives the socket away once: when the driver wants to connect again, the connection was lost,
  * and with it every lock and setting of the session.
  */
-function handOver(socket: Socket, foundFault: () => ConnectionFault | null): () => Socket {
+function handOver(stream: Duplex): () => Duplex {
   let given = false;
   return () => {
-    const fault = foundFault();
-    if (fault !== null) throw fault;
-    if (given || socket.destroyed) throw new ConnectionFault(given ? "LOST" : "CLOSED_EARLY");
+    if (given || stream.destroyed) throw new ConnectionFault(given ? "LOST" : "CLOSED_EARLY");
     given = true;
-    return socket;
+    return stream;
   };
 }
 
 /** Every option that the driver would otherwise read from PG… variables is given. */
 function driverOptions(
-  socket: () => Socket,
+  socket: () => Duplex,
   login: Login,
-  listeners: Pick<postgres.Options<{}>, "onclose" | "onnotice">,
+  own: Pick<postgres.Options<{}>, "onclose" | "onnotice" | "pass">,
 ): postgres.Options<{}> {
   const options = {
     socket,
@@ -130,8 +199,6 @@ function driverOptions(
     port: [0],
     target_session_attrs: "prefer-standby",
     user: login.user,
-    // As a function, so that no password means none and not PGPASSWORD.
-    pass: () => login.password ?? "",
     database: login.database,
     connection: {
       application_name: login.applicationName,
@@ -142,13 +209,14 @@ function driverOptions(
     max_pipeline: 100,
     idle_timeout: 0,
     connect_timeout: 0,
-    keep_alive: 10,
+    keep_alive: 0,
     backoff: () => 0,
     prepare: false,
     fetch_types: false,
     debug: false,
     publications: "",
-    ...listeners,
+    // The password as a function, so that none means none and not PGPASSWORD.
+    ...own,
   };
   return options as unknown as postgres.Options<{}>;
 }

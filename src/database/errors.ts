@@ -41,10 +41,8 @@ export function classify(error: unknown, phase: Phase): Fault {
   if (error instanceof ConnectionFault) {
     return { kind: ownCodes[error.code].kind, code: error.code, says: error.message };
   }
+  if (error instanceof postgres.PostgresError) return faultOfServer(error, phase);
   const code = codeOf(error);
-  if (error instanceof postgres.PostgresError) {
-    return { kind: kindOfSqlState(code, phase), code, says: error.message };
-  }
   const known = systemCodes[code];
   if (known !== undefined) return { kind: known.kind, code, says: known.says };
   return { kind: "internal", code: code === "" ? "UNKNOWN" : code, says: messageOf(error) };
@@ -55,7 +53,11 @@ export function cannotGoOn(error: unknown, doing: string): CannotJudge {
   if (error instanceof CannotJudge) return error;
   const fault = classify(error, "session");
   const { outcome, next } = sessionOutcomes[fault.kind];
-  return new CannotJudge(outcome, `${doing} failed: ${fault.says} (${fault.code})`, next);
+  return new CannotJudge(
+    outcome,
+    `${doing} failed: ${fault.says} (${fault.code})`,
+    fault.code === "POOLER_STATEMENTS" ? [directUrl] : next,
+  );
 }
 
 const sessionOutcomes: Record<FaultKind, { outcome: Outcome; next: readonly string[] }> = {
@@ -68,10 +70,20 @@ const sessionOutcomes: Record<FaultKind, { outcome: Outcome; next: readonly stri
     outcome: "permission",
     next: ["grant the role what it lacks, or connect as the role that owns the schema"],
   },
-  config: { outcome: "config", next: [] },
-  protocol: { outcome: "protocol", next: [] },
-  internal: { outcome: "internal", next: [] },
+  config: {
+    outcome: "config",
+    next: ["check that the address names the database that the image belongs to"],
+  },
+  protocol: {
+    outcome: "protocol",
+    next: ["check what answers there: a proxy in between may speak a dialect of its own"],
+  },
+  internal: { outcome: "internal", next: ["report it, with this message"] },
 };
+
+/** What to do about a pooler that is too narrow for the work. */
+export const directUrl =
+  "give a URL that goes around the pooler in PREFLIGHT_DATABASE_URL, or let it pool sessions or transactions (pool_mode)";
 
 /** Failures found by this program. */
 const ownCodes = {
@@ -82,6 +94,29 @@ const ownCodes = {
   },
   LOST: { kind: "unavailable", says: "the connection to the server was lost" },
   PASSWORD_COMMAND: { kind: "unavailable", says: "the command for the password failed" },
+  STALLED: { kind: "unavailable", says: "the server stopped answering" },
+  NO_PROCESS: {
+    kind: "unavailable",
+    says: "the server cannot start a process for the connection",
+  },
+  TEMPORARY_SERVER: {
+    kind: "unavailable",
+    says: "the server has just started and listens on this socket only, as one does that still prepares a new database and will restart",
+  },
+  LOGIN_NOT_SUPPORTED: {
+    kind: "permission",
+    says: "the server asks for a login that preflight does not speak",
+  },
+  NO_PASSWORD: {
+    kind: "permission",
+    says: "the server asks for a password, and there is none",
+  },
+  NOT_PROVEN: {
+    kind: "protocol",
+    says: "the server did not prove that it knows the password's secret",
+  },
+  BAD_MESSAGE: { kind: "protocol", says: "the server says what PostgreSQL does not say" },
+  TOO_LONG: { kind: "protocol", says: "the server's answer is longer than any that is right" },
   WRONG_SESSION: {
     kind: "unavailable",
     says: "no server of the kind that target_session_attrs asks for",
@@ -91,6 +126,10 @@ const ownCodes = {
     kind: "unavailable",
     says: "the server answered the request for TLS with an error",
   },
+  TLS_CLOSED: {
+    kind: "unavailable",
+    says: "the connection was closed during the TLS handshake",
+  },
   TLS_FAILED: { kind: "protocol", says: "the TLS handshake failed" },
   TLS_UNTRUSTED: {
     kind: "protocol",
@@ -99,6 +138,7 @@ const ownCodes = {
   TLS_EXPIRED: { kind: "protocol", says: "the server's certificate is not valid at this time" },
   TLS_WRONG_HOST: { kind: "protocol", says: "the server's certificate is for another host" },
   TLS_ROOT_CERT: { kind: "config", says: "the root certificate cannot be used" },
+  TLS_CLIENT_CERT: { kind: "config", says: "the client certificate cannot be used" },
   NOT_POSTGRES: { kind: "protocol", says: "what answers there is not PostgreSQL" },
 } as const satisfies Record<string, { kind: FaultKind; says: string }>;
 
@@ -139,6 +179,7 @@ const sqlStates: Record<string, FaultKind> = {
   "53": "temporary", // out of disk, out of memory
   "57": "unavailable", // operator intervention: shutdown, starting up, database dropped
   "58": "temporary", // system error
+  XX: "temporary", // internal error, of the server
   "0A000": "config", // not supported, such as ALTER TYPE of a column that a view uses
   "25006": "unavailable", // read-only transaction: a standby, or a primary being switched
   "25P03": "temporary", // idle-in-transaction timeout
@@ -153,16 +194,49 @@ const sqlStates: Record<string, FaultKind> = {
   "57014": "temporary", // statement timeout, or cancelled
 };
 
-/** SQLSTATEs that mean a wrong start-up parameter while connecting. */
+/** SQLSTATEs that mean something else while connecting. */
 const connectSqlStates: Record<string, FaultKind> = {
-  "08P01": "config", // PgBouncer: unsupported startup parameter
+  "42": "protocol", // does not understand the first query
+  "0A000": "protocol", // unsupported frontend protocol
   "42704": "config", // unrecognized configuration parameter
   "22023": "config", // invalid parameter value
 };
 
+/**
+ * PgBouncer says nearly everything as 08P01, and in English. What is not here (the server behind it is down, its
+ * queue is full) is waited for.
+ */
+const poolerWords: readonly (readonly [says: RegExp, code: string, kind: FaultKind])[] = [
+  [/^unsupported startup parameter/, "POOLER_PARAMETER", "config"],
+  [/^transaction blocks not allowed in statement pooling/, "POOLER_STATEMENTS", "config"],
+  [/^no such database/, "3D000", "config"],
+  [/^(?:no such user|SSL required)/, "28000", "permission"],
+  [/authentication failed$|login rejected$/, "28P01", "permission"],
+];
+
+function faultOfServer({ code: given, message }: postgres.PostgresError, phase: Phase): Fault {
+  const says = printable(message);
+  const code = /^[0-9A-Z]{5}$/.test(given) ? given : "NO_SQLSTATE";
+  const known = code === "08P01" ? poolerWords.find(([words]) => words.test(message)) : undefined;
+  if (known !== undefined) return { kind: known[2], code: known[1], says };
+  return { kind: kindOfSqlState(code, phase), code, says };
+}
+
+/** While connecting, what nobody knows is waited for, and named at the deadline. */
 function kindOfSqlState(code: string, phase: Phase): FaultKind {
-  const special = phase === "connect" ? connectSqlStates[code] : undefined;
-  return special ?? sqlStates[code] ?? sqlStates[code.slice(0, 2)] ?? "internal";
+  const isConnecting = phase === "connect";
+  const tables = isConnecting ? [connectSqlStates, sqlStates] : [sqlStates];
+  for (const key of [code, code.slice(0, 2)])
+    for (const table of tables) if (table[key] !== undefined) return table[key];
+  if (code === "NO_SQLSTATE") return "temporary";
+  return isConnecting ? "unavailable" : "internal";
+}
+
+/** A server's words, fit for one line of a log or a terminal. */
+function printable(message: string): string {
+  const line = message.replaceAll(/\p{Cc}+/gu, " ").trim();
+  if (line === "") return "an error without words";
+  return line.length > 500 ? `${line.slice(0, 500)}…` : line;
 }
 
 export function codeOf(error: unknown): string {

@@ -63,7 +63,8 @@ export async function sendAnyway(work: Work, text: string): Promise<readonly Row
   if (stop.aborted) cancel();
   else stop.addEventListener("abort", cancel, { once: true, signal: over.signal });
   try {
-    return await db.query(text);
+    // A migration may say nothing for hours.
+    return await db.query(text, null);
   } catch (error) {
     throw stop.aborted && codeOf(error) === "57014" ? new Stopped() : error;
   } finally {

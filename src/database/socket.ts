@@ -123,28 +123,12 @@ function askForTls(socket: Socket): Promise<"yes" | "no"> {
   });
 }
 
-/**
- * Destroys the socket when the first bytes cannot be PostgreSQL's answer to a start-up message:
- * an authentication request, an error, a notice or a protocol negotiation, of a sane length.
- * Returns a function that tells whether that has happened: a banner may come before anybody listens for errors.
- */
-export function expectPostgres(socket: Socket): () => ConnectionFault | null {
-  let fault: ConnectionFault | null = null;
-  socket.once("data", (bytes: Buffer) => {
-    const known = bytes[0] !== undefined && "REvN".includes(String.fromCharCode(bytes[0]));
-    const sane = bytes.length < 5 || bytes.readUInt32BE(1) < 65_536;
-    if (known && sane) return;
-    fault = new ConnectionFault("NOT_POSTGRES", `it says ${preview(bytes)}`);
-    socket.destroy(fault);
-  });
-  return () => fault;
-}
-
 function letter(character: string): number {
   return character.charCodeAt(0);
 }
 
-function preview(bytes: Buffer): string {
+/** A stranger's first words, fit for a message. */
+export function preview(bytes: Buffer): string {
   const text = bytes
     .subarray(0, 24)
     .toString("latin1")

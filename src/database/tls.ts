@@ -1,41 +1,74 @@
 import { readFile } from "node:fs/promises";
 import { isIP } from "node:net";
 import type { Socket } from "node:net";
-import { checkServerIdentity, connect } from "node:tls";
-import type { ConnectionOptions } from "node:tls";
+import { checkServerIdentity, connect, createSecureContext } from "node:tls";
+import type { ConnectionOptions, PeerCertificate } from "node:tls";
 import type { Tls } from "../settings/connection.ts";
 import { classify, codeOf, ConnectionFault } from "./errors.ts";
 
-/** What a server's certificate has to prove. */
+/** What each side's certificate has to prove. */
 export type Proof = {
   readonly check: "none" | "authority" | "authority and host";
   readonly ca: string | null;
+  /** What this client proves itself with. */
+  readonly client: {
+    readonly cert: Buffer;
+    readonly key: Buffer;
+    readonly passphrase?: string;
+  } | null;
 };
 
 /**
- * libpq's meaning of sslmode: `require` with a root certificate checks the authority, as verify-ca does;
- * "system" is only worth something together with the host's name.
- * Throws ConnectionFault TLS_ROOT_CERT.
+ * libpq's meaning of sslmode: every mode checks the authority where its certificate is given, and `system` is only worth
+ * something together with the host's name. `allow` and `prefer`, which prove nothing, pass over a file that is not there;
+ * `require` does not, unlike in libpq: whoever names a file relies on it. Throws ConnectionFault TLS_ROOT_CERT, TLS_CLIENT_CERT.
  */
 export async function readProof(tls: Tls): Promise<Proof> {
-  const check = checkOf(tls);
-  if (tls.rootCert === "system" && tls.mode !== "verify-full" && check !== "none") {
+  const { mode, rootCert } = tls;
+  if (rootCert === "system" && mode !== "verify-full") {
     throw new ConnectionFault(
       "TLS_ROOT_CERT",
-      `sslrootcert=system needs sslmode=verify-full, not ${tls.mode}`,
+      `sslrootcert=system needs sslmode=verify-full, not ${mode}`,
     );
   }
-  if (check === "none") return { check, ca: null };
-  if (tls.rootCert === null) {
+  if (mode === "disable") return { check: "none", ca: null, client: null };
+  const client = await readClient(tls.client);
+  if (rootCert === null) {
+    if (mode !== "verify-ca" && mode !== "verify-full") return { check: "none", ca: null, client };
     throw new ConnectionFault(
       "TLS_ROOT_CERT",
-      `sslmode=${tls.mode} needs sslrootcert: a file, or system`,
+      `sslmode=${mode} needs sslrootcert: a file, or system`,
     );
   }
-  return {
-    check,
-    ca: tls.rootCert === "system" ? await readSystemRoots() : await readRoot(tls.rootCert),
+  const check = mode === "verify-full" ? "authority and host" : "authority";
+  if (rootCert === "system") return { check, ca: await readSystemRoots(), client };
+  const ca = await readRoot(rootCert, mode === "allow" || mode === "prefer");
+  return ca === null ? { check: "none", ca, client } : { check, ca, client };
+}
+
+async function readClient(client: Tls["client"]): Promise<Proof["client"]> {
+  if (client === null) return null;
+  const { certificate, key, keyPassword } = client;
+  const read = async (path: string): Promise<Buffer> =>
+    await readFile(path).catch((error: unknown) => {
+      throw new ConnectionFault("TLS_CLIENT_CERT", `${path} cannot be read (${codeOf(error)})`);
+    });
+  const pair = {
+    cert: await read(certificate),
+    key: await read(key),
+    ...(keyPassword === null ? {} : { passphrase: keyPassword }),
   };
+  try {
+    createSecureContext(pair);
+  } catch (error) {
+    throw new ConnectionFault("TLS_CLIENT_CERT", `${certificate} with ${key}: ${whyOf(error)}`);
+  }
+  return pair;
+}
+
+/** OpenSSL's words hold no part of a key. */
+function whyOf(error: unknown): string {
+  return error instanceof Error ? error.message.replace(/^error:[0-9A-F]+:/, "") : String(error);
 }
 
 /** TLS over a connected socket, after the server has said yes. Resolves when the server's certificate is proven. */
@@ -43,8 +76,7 @@ export function secure(socket: Socket, host: string, proof: Proof): Promise<Sock
   return new Promise((resolve, reject) => {
     const secured = connect(tlsOptions(socket, host, proof));
     // Node closes a connection that ends during the handshake with an error; Bun may only close it.
-    const closed = (): void =>
-      reject(new ConnectionFault("CLOSED_EARLY", "during the TLS handshake"));
+    const closed = (): void => reject(new ConnectionFault("TLS_CLOSED"));
     const failed = (error: Error): void => reject(tlsFault(error));
     secured.once("error", failed);
     secured.once("close", closed);
@@ -58,31 +90,25 @@ export function secure(socket: Socket, host: string, proof: Proof): Promise<Sock
   });
 }
 
-function checkOf(tls: Tls): Proof["check"] {
-  switch (tls.mode) {
-    case "disable":
-    case "allow":
-    case "prefer":
-      return "none";
-    case "require":
-      return tls.rootCert === null ? "none" : "authority";
-    case "verify-ca":
-      return "authority";
-    case "verify-full":
-      return "authority and host";
-  }
-}
-
 function tlsOptions(socket: Socket, host: string, proof: Proof): ConnectionOptions {
   return {
     socket,
     // Server name indication is not for addresses (RFC 6066).
     ...(isIP(host) === 0 ? { servername: host } : {}),
     ...(proof.ca === null ? {} : { ca: proof.ca }),
+    ...proof.client,
     rejectUnauthorized: proof.check !== "none",
     checkServerIdentity: (_name, certificate) =>
-      proof.check === "authority and host" ? checkServerIdentity(host, certificate) : undefined,
+      proof.check === "authority and host" ? checkHost(host, certificate) : undefined,
   };
+}
+
+/** As libpq: an address that no alternative name of its own kind speaks of may stand in the common name. */
+function checkHost(host: string, certificate: PeerCertificate): Error | undefined {
+  const { subject, subjectaltname = "" } = certificate;
+  if (isIP(host) !== 0 && !subjectaltname.includes("IP Address:") && subject.CN === host)
+    return undefined;
+  return checkServerIdentity(host, certificate);
 }
 
 /** Where Linux distributions and the BSDs keep the roots that the machine trusts. */
@@ -103,11 +129,12 @@ async function readSystemRoots(): Promise<string | null> {
   return null;
 }
 
-async function readRoot(path: string): Promise<string> {
+async function readRoot(path: string, isOptional: boolean): Promise<string | null> {
   const pem = await readFile(path, "utf8").catch((error: unknown) => {
+    if (isOptional && codeOf(error) === "ENOENT") return null;
     throw new ConnectionFault("TLS_ROOT_CERT", `${path} cannot be read (${codeOf(error)})`);
   });
-  if (!pem.includes("-----BEGIN"))
+  if (pem !== null && !pem.includes("-----BEGIN"))
     throw new ConnectionFault("TLS_ROOT_CERT", `${path} holds no PEM certificate`);
   return pem;
 }
@@ -118,7 +145,8 @@ function tlsFault(error: unknown): Error {
   const own = certificateCodes[code];
   const detail = error instanceof Error ? error.message : code;
   if (own !== undefined) return new ConnectionFault(own, detail);
-  if (error instanceof Error && classify(error, "connect").kind === "unavailable") return error;
+  if (error instanceof Error && classify(error, "connect").kind === "unavailable")
+    return new ConnectionFault("TLS_CLOSED", detail);
   return new ConnectionFault("TLS_FAILED", detail);
 }
 

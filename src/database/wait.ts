@@ -1,11 +1,11 @@
-import { CannotJudge } from "../core/outcome.ts";
-import type { Outcome } from "../core/outcome.ts";
+import type { CannotJudge } from "../core/outcome.ts";
 import type { Connection } from "../settings/connection.ts";
 import { connect } from "./connect.ts";
 import type { Connected } from "./connect.ts";
 import type { Database } from "./database.ts";
 import { classify, ConnectionFault } from "./errors.ts";
-import type { Fault, FaultKind } from "./errors.ts";
+import { noAddress, notAvailable, refusal } from "./refusal.ts";
+import { retryOf } from "./retry.ts";
 import { formatDuration } from "./waiting.ts";
 import type { Waiting } from "./waiting.ts";
 
@@ -13,6 +13,8 @@ export type WaitOptions = Waiting & {
   readonly applicationName: string;
   /** Milliseconds; 0 tries once. */
   readonly timeout: number;
+  /** Milliseconds; of the connection's questions later on. */
+  readonly silence?: number;
 };
 
 type Failed = Extract<Connected, { kind: "failed" }>;
@@ -20,36 +22,40 @@ type Failed = Extract<Connected, { kind: "failed" }>;
 const firstDelay = 100;
 const longestDelay = 2000;
 const longestAttempt = 5000;
+/** After the deadline, for an attempt that begins at it. */
+const lastAttempt = 500;
 const logInterval = 10_000;
 
 /**
- * A connection, as soon as the server accepts one. What waiting cannot cure (a refused login, no such
- * database, TLS, not PostgreSQL, a wrong parameter) is not waited for. The address is read anew for every attempt: secret
- * files are rotated, and tokens are short-lived; a ConnectionFault instead of an address is waited for like a server
- * that does not answer. Throws CannotJudge, or the signal's reason.
+ * A connection, as soon as the server accepts one. What waiting cannot cure (TLS, a wrong parameter) is not waited for;
+ * what it rarely cures (a refused login, no such database, not PostgreSQL) gets a few tries. The address is read anew
+ * for every attempt: secret files are rotated, and tokens are short-lived; where reading it rejects with a ConnectionFault,
+ * that is waited for like a server that does not answer. Throws CannotJudge, or the signal's reason.
  */
 export async function connectAndWait(
   readConnection: () => Promise<Connection>,
   options: WaitOptions,
 ): Promise<Database> {
-  const { clock, sleep, signal, log, timeout, applicationName } = options;
+  const { clock, sleep, signal, log, timeout, applicationName, silence } = options;
   const started = clock();
   const deadline = started + timeout;
   let delay = firstDelay;
+  const refused: Failed[] = [];
   let logged: { code: string; at: number } | null = null;
 
   for (;;) {
-    const connection = await readConnection().catch(faultOf);
+    const address = await readConnection().catch(withoutAddress);
     const result: Connected =
-      "kind" in connection
-        ? connection
-        : await connect(connection, {
+      "fault" in address
+        ? address
+        : await connect(address, {
             applicationName,
             signal,
+            ...(silence === undefined ? {} : { silence }),
             attemptTimeout: () =>
               timeout === 0
                 ? longestAttempt
-                : Math.min(longestAttempt, Math.max(deadline - clock(), firstDelay)),
+                : Math.min(longestAttempt, Math.max(deadline + lastAttempt - clock(), firstDelay)),
           });
     if (result.kind === "connected") {
       const waitedMs = Math.round(clock() - started);
@@ -61,106 +67,42 @@ export async function connectAndWait(
       });
       return result.database;
     }
-    if ("kind" in connection) {
-      if (clock() >= deadline) throw noAddress(result, timeout);
-    } else {
-      if (result.fault.kind !== "unavailable") throw refusal(connection, result);
-      if (clock() >= deadline) throw notAvailable(connection, result, timeout);
-    }
-
+    const { fault, place } = result;
+    const retry = retryOf(
+      fault,
+      refused.map((one) => one.fault),
+    );
     const now = clock();
-    if (logged === null || logged.code !== result.fault.code || now - logged.at >= logInterval) {
-      logged = { code: result.fault.code, at: now };
+    if (retry.kind === "again") refused.push(result);
+    if (retry.kind === "refuse" || now >= deadline) throw giveUp();
+
+    if (logged === null || logged.code !== fault.code || now - logged.at >= logInterval) {
+      logged = { code: fault.code, at: now };
       log({
         level: "info",
         event: "database.waiting",
-        msg: `waiting for PostgreSQL: ${result.fault.says} (${result.place})`,
-        code: result.fault.code,
+        msg: `waiting for PostgreSQL: ${fault.says} (${place})${retry.kind === "again" ? `; trying again in ${formatDuration(retry.pause)}: ${retry.why}` : ""}`,
+        code: fault.code,
         waitedMs: Math.round(now - started),
       });
     }
-    const pause = delay * (0.5 + Math.random() / 2);
-    await sleep(Math.min(pause, Math.max(deadline - clock(), 0)), signal);
-    delay = Math.min(delay * 2, longestDelay);
+    const pause = retry.kind === "again" ? retry.pause : delay * (0.5 + Math.random() / 2);
+    await sleep(Math.min(pause, deadline - now), signal);
+    if (retry.kind === "wait") delay = Math.min(delay * 2, longestDelay);
+
+    function giveUp(): CannotJudge {
+      if ("fault" in address) return noAddress(fault, timeout);
+      if (retry.kind !== "wait") return refusal(address, { fault, place });
+      // An attempt that was cut short says less than what was refused before.
+      const before = fault.code === "TIMED_OUT" ? refused.at(-1) : undefined;
+      return before === undefined
+        ? notAvailable(address, { fault, place }, timeout)
+        : refusal(address, before);
+    }
   }
 }
 
-function faultOf(error: unknown): Failed {
+function withoutAddress(error: unknown): Failed {
   if (!(error instanceof ConnectionFault)) throw error;
-  return {
-    kind: "failed",
-    fault: classify(error, "connect"),
-    place: "PREFLIGHT_PASSWORD_COMMAND",
-  };
+  return { kind: "failed", fault: classify(error, "connect"), place: "PREFLIGHT_PASSWORD_COMMAND" };
 }
-
-function noAddress({ fault, place }: Failed, timeout: number): CannotJudge {
-  return new CannotJudge(
-    "unavailable",
-    `PostgreSQL could not be asked within ${formatDuration(timeout)}: last: ${fault.says}`,
-    [
-      `run the command of ${place} by hand in this container: it must print the password and exit with 0`,
-      "give it more time with --timeout",
-    ],
-  );
-}
-
-function notAvailable(
-  connection: Connection,
-  { fault, place }: Failed,
-  timeout: number,
-): CannotJudge {
-  return new CannotJudge(
-    "unavailable",
-    `PostgreSQL did not become available within ${formatDuration(timeout)}: last: ${fault.says} (${place})`,
-    [
-      `check that the server runs and that ${connection.source} names its host and port`,
-      "give it more time with --timeout",
-    ],
-  );
-}
-
-function refusal(connection: Connection, { fault, place }: Failed): CannotJudge {
-  const { outcome, next } = refusals[fault.kind];
-  const who = `user ${connection.user}, database ${connection.database}`;
-  return new CannotJudge(
-    outcome,
-    `cannot connect to PostgreSQL: ${fault.says} (${fault.code}; ${place}, ${who})`,
-    next(connection, fault),
-  );
-}
-
-const refusals: Record<
-  FaultKind,
-  { outcome: Outcome; next: (connection: Connection, fault: Fault) => readonly string[] }
-> = {
-  permission: {
-    outcome: "permission",
-    next: ({ source }) => [`check user and password in ${source}, and the server's pg_hba.conf`],
-  },
-  config: {
-    outcome: "config",
-    next: ({ source, database }, { code }) =>
-      code === "3D000"
-        ? [`create the database ${database}, or name another one in ${source}`]
-        : [`check the parameters in ${source}`],
-  },
-  protocol: {
-    outcome: "protocol",
-    next: ({ source }, { code }) =>
-      protocolAdvice[code] ?? [`check host, port and TLS settings in ${source}`],
-  },
-  temporary: { outcome: "temporary", next: () => ["run it again"] },
-  internal: { outcome: "internal", next: () => [] },
-  unavailable: { outcome: "unavailable", next: () => [] },
-};
-
-const protocolAdvice: Record<string, readonly string[]> = {
-  TLS_NOT_SUPPORTED: [
-    "switch TLS on at the server",
-    "or, on a network you trust, set sslmode=disable",
-  ],
-  TLS_UNTRUSTED: ["give the authority's certificate with sslrootcert"],
-  TLS_EXPIRED: ["renew the server's certificate, and check the clocks"],
-  TLS_WRONG_HOST: ["use the host name that the certificate was made for", "or sslmode=verify-ca"],
-};

@@ -330,7 +330,7 @@ describe("an interruption", () => {
     expect(await refusal).toMatchObject({
       outcome: "temporary",
       message:
-        "applying migrations/007_bonds.sql (line 2) failed: the connection to the server was lost (CONNECTION_CLOSED); its first 1 of 3 statements stand, and whether statement 2 was done is not known",
+        "applying migrations/007_bonds.sql (line 2) failed: the connection to the server was lost (LOST); its first 1 of 3 statements stand, and whether statement 2 was done is not known",
     });
     expect(await progress(url)).toMatchObject([
       { done: 1, of: 3, line: 2, statement: build, state: "started", error: null },

@@ -410,7 +410,7 @@ describe("the world ends", () => {
     expect(refusal).toMatchObject({
       outcome: "temporary",
       message:
-        "applying migrations/007_bonds.sql (line 2) failed: the connection to the server was lost (CONNECTION_CLOSED); nothing of it stands",
+        "applying migrations/007_bonds.sql (line 2) failed: the connection to the server was lost (LOST); nothing of it stands",
     });
     expect(await tables(url)).toEqual([]);
     expect(await versions(url)).toEqual([]);
@@ -432,7 +432,7 @@ describe("the world ends", () => {
     expect(await refusal).toMatchObject({
       outcome: "temporary",
       message:
-        "committing migrations/007_bonds.sql (line 1) failed: the connection to the server was lost (CONNECTION_CLOSED); whether it was committed is not known: the next start looks",
+        "committing migrations/007_bonds.sql (line 1) failed: the connection to the server was lost (LOST); whether it was committed is not known: the next start looks",
     });
   });
 

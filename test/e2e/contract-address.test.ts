@@ -126,6 +126,18 @@ describe.each(forms)("%s: the password comes from a command", (program) => {
     expectSilence(ended, "expired-t0ken", "fresh-t0ken");
   });
 
+  it("that is asked again when its token is refused, and prints the right one at last (fault 15)", async () => {
+    const url = await guarded("fresh-t0ken");
+    const script = writeScript(
+      "echo asked >> calls\nif [ $(wc -l < calls) -lt 3 ]; then echo expired-t0ken; else echo fresh-t0ken; fi",
+    );
+    const place = at(url.href, { PREFLIGHT_PASSWORD_COMMAND: script });
+    const ended = await runProgram(program, ["check", "--timeout", "60s"], place);
+    expect(expectLine(ended)).toMatchObject({ exit: 0, verdict: "current" });
+    expect(linesBeside(script, "calls")).toHaveLength(3);
+    expectSilence(ended, "expired-t0ken", "fresh-t0ken");
+  });
+
   it("and stays out of the environment and the output of the upgrade", async () => {
     const url = await makeDatabase(shop, { at: null });
     const said = `print("seen", [name for name, value in os.environ.items() if "t0ken" in value])\nprint("said", open("token.txt").read())`;

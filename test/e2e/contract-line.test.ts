@@ -59,9 +59,9 @@ describe.each(everyProgram)("%s: the verdict line", (program) => {
       [["run"], at(empty, url), 66, "missing-input"],
       [["check", "--timeout", "300ms"], at(image, closed), 69, "unavailable"],
       [["check"], at(image, noTls), 76, "protocol"],
-      [["check"], at(image, nobody), 77, "permission"],
+      [["check", "--timeout", "1s"], at(image, nobody), 77, "permission"],
       [["run"], at(image, stranger), 77, "permission"],
-      [["check"], at(image, absent), 78, "config"],
+      [["check", "--timeout", "1s"], at(image, absent), 78, "config"],
       [["check", "--timeout", "soon"], at(image, url), 78, "config"],
     ];
     for (const [args, place, exit, outcome] of cases) {

@@ -245,13 +245,14 @@ describe.each(forms)("%s: addresses", (program) => {
     }
   });
 
-  it("a wrong password is 77 and a database that is not there 78, at once", async () => {
+  it("a wrong password is 77 and a database that is not there 78, when the time is over", async () => {
     const wrong = withUrl(url, { user: name, password: "wrong-password" });
-    const refused = await runProgram(program, ["run"], at({ DATABASE_URL: wrong }));
+    const args = ["run", "--timeout", "1s"];
+    const refused = await runProgram(program, args, at({ DATABASE_URL: wrong }));
     expect(expectLine(refused)).toMatchObject({ exit: 77, outcome: "permission", verdict: null });
     expect(refused.stdout + refused.stderr).not.toContain("wrong-password");
     const absent = url.replace(/[^/]+$/, "preflight_not_there");
-    const line = expectLine(await runProgram(program, ["run"], at({ DATABASE_URL: absent })));
+    const line = expectLine(await runProgram(program, args, at({ DATABASE_URL: absent })));
     expect(line).toMatchObject({ exit: 78, outcome: "config", verdict: null });
     expect(line.reason).toContain("preflight_not_there");
   });

@@ -1,0 +1,123 @@
+import { CannotJudge } from "../core/outcome.ts";
+import type { Outcome } from "../core/outcome.ts";
+import type { Connection } from "../settings/connection.ts";
+import type { Connected } from "./connect.ts";
+import { directUrl } from "./errors.ts";
+import type { Fault, FaultKind } from "./errors.ts";
+import { formatDuration } from "./waiting.ts";
+
+type Failed = Pick<Extract<Connected, { kind: "failed" }>, "fault" | "place">;
+
+/** The end of waiting: it would not help. */
+export function refusal(connection: Connection, { fault, place }: Failed): CannotJudge {
+  const { outcome, next } = refusals[fault.kind];
+  const who = `user ${connection.user}, database ${connection.database}`;
+  return new CannotJudge(
+    outcome,
+    `cannot connect to PostgreSQL: ${fault.says} (${fault.code}; ${place}, ${who})`,
+    adviceOn(connection)[fault.code] ?? next(connection),
+  );
+}
+
+/** The end of waiting: the time is over. */
+export function notAvailable(
+  connection: Connection,
+  { fault, place }: Failed,
+  timeout: number,
+): CannotJudge {
+  return new CannotJudge(
+    "unavailable",
+    `PostgreSQL did not become available within ${formatDuration(timeout)}: last: ${fault.says} (${place})`,
+    [
+      ...(adviceOn(connection)[fault.code] ?? [
+        `check that the server runs and that ${connection.source} names its host and port`,
+      ]),
+      "give it more time with --timeout",
+    ],
+  );
+}
+
+/** The end of waiting: the command that prints the password has not done so. */
+export function noAddress({ says }: Fault, timeout: number): CannotJudge {
+  return new CannotJudge(
+    "unavailable",
+    `PostgreSQL could not be asked within ${formatDuration(timeout)}: last: ${says}`,
+    [
+      "run the command of PREFLIGHT_PASSWORD_COMMAND by hand in this container: it must print the password and exit with 0",
+      "give it more time with --timeout",
+    ],
+  );
+}
+
+const refusals: Record<
+  FaultKind,
+  { outcome: Outcome; next: (connection: Connection) => readonly string[] }
+> = {
+  permission: {
+    outcome: "permission",
+    next: ({ source }) => [`check user and password in ${source}, and the server's pg_hba.conf`],
+  },
+  config: { outcome: "config", next: ({ source }) => [`check the parameters in ${source}`] },
+  protocol: {
+    outcome: "protocol",
+    next: ({ source }) => [`check host, port and TLS settings in ${source}`],
+  },
+  internal: { outcome: "internal", next: () => ["report it, with this message"] },
+  // Waited for; the deadline names them.
+  temporary: { outcome: "unavailable", next: () => [] },
+  unavailable: { outcome: "unavailable", next: () => [] },
+};
+
+/** What a person can do about a code, where that is more than its kind says. */
+function adviceOn({
+  source,
+  database,
+  user,
+  targetSession,
+}: Connection): Record<string, readonly string[]> {
+  const name = [`check the host's name in ${source}, and the name server: nobody knows the name`];
+  const pooled = [
+    `give a URL that goes around the pooler in PREFLIGHT_DATABASE_URL, or leave the parameter out of ${source}`,
+    "or let PgBouncer pass over it: ignore_startup_parameters",
+  ];
+  return {
+    "3D000": [`create the database ${database}, or name another one in ${source}`],
+    "42501": [`GRANT CONNECT ON DATABASE ${database} TO the role ${user}`],
+    "42704": [`leave out of ${source} what the server does not know`],
+    "53300": ["raise max_connections, or let fewer sessions stay open"],
+    "0A000": ["check what answers there: PostgreSQL 13 and later are supported"],
+    EACCES: ["let this process write to the socket, or connect over TCP"],
+    ENOTFOUND: name,
+    EAI_AGAIN: name,
+    EAI_NODATA: name,
+    ENODATA: name,
+    ESERVFAIL: name,
+    POOLER_PARAMETER: pooled,
+    POOLER_STATEMENTS: [directUrl],
+    WRONG_SESSION: [
+      `check which servers ${source} names, or ask for another kind than ${targetSession} (target_session_attrs)`,
+    ],
+    TEMPORARY_SERVER: [
+      "wait until it has restarted, or connect over TCP, where it does not listen",
+    ],
+    NO_PROCESS: ["look into the server's log: it lacks memory, or processes"],
+    NO_PASSWORD: [`give the password of ${user} in ${source}`],
+    LOGIN_NOT_SUPPORTED: [
+      `let ${user} log in with scram-sha-256, a certificate or none (pg_hba.conf)`,
+    ],
+    NOT_PROVEN: ["check who answers there: it may be somebody else than the server"],
+    SASL_SIGNATURE_MISMATCH: ["check who answers there: it may be somebody else than the server"],
+    NOT_POSTGRES: [`check host and port in ${source}`],
+    BAD_MESSAGE: [`check host and port in ${source}, and what stands between`],
+    TLS_NOT_SUPPORTED: [
+      "switch TLS on at the server",
+      "or, on a network you trust, set sslmode=disable",
+    ],
+    TLS_UNTRUSTED: ["give the authority's certificate with sslrootcert"],
+    TLS_EXPIRED: ["renew the server's certificate, and check the clocks"],
+    TLS_WRONG_HOST: ["use the host name that the certificate was made for", "or sslmode=verify-ca"],
+    TLS_FAILED: ["see the server's log for its side of the handshake, and check its TLS settings"],
+    TLS_ROOT_CERT: ["name a file with the authority's certificate in sslrootcert, or system"],
+    TLS_CLIENT_CERT: ["check sslcert, sslkey and sslpassword: they must belong together"],
+  };
+}
