@@ -1,6 +1,6 @@
 import { recordedOf } from "../core/claim.ts";
 import type { Observation } from "../core/observation.ts";
-import { cancelBackend, cancelBackends } from "../database/backends.ts";
+import { cancelBackends } from "../database/backends.ts";
 import type { Settings } from "../settings/settings.ts";
 import { type ChildEnd, runChild } from "../tools/child.ts";
 import type { Ending } from "./draft.ts";
@@ -30,7 +30,8 @@ export async function upgrade(
       msg: `a statement that changes the schema waits at most ${limit / 1000}s for its locks (--ddl-lock-timeout), and is tried again`,
       ddlLockTimeoutMs: limit,
     });
-  const session = await openDatabase(settings, world, upgradeName(world));
+  const applicationName = upgradeName(world);
+  const session = await openDatabase(settings, world, applicationName);
   try {
     return await applyFiles(await how.load(revisions), {
       session,
@@ -39,7 +40,9 @@ export async function upgrade(
       progress: observation.progress,
       ddlLockTimeout: settings.ddlLockTimeout,
       timeout: settings.upgradeTimeout,
-      cancel: async () => await cancelBackend(database, session),
+      openSecond: async () => await openDatabase(settings, world),
+      applicationName,
+      cancel: async () => await cancelBackends(database, applicationName),
       stop,
       onApplied: (version) => {
         const before = world.draft.recordedAfter ?? [];

@@ -1,6 +1,7 @@
 import type { Socket } from "node:net";
 import postgres from "postgres";
-import { ConnectionFault } from "./errors.ts";
+import { closedByPooler, codeOf, ConnectionFault } from "./errors.ts";
+import { hearLastWords } from "./last-words.ts";
 import { expectPostgres } from "./socket.ts";
 import { readSession } from "./connect.sql.ts";
 
@@ -52,6 +53,7 @@ export async function openDatabase(socket: Socket, login: Login, place: string):
       resolve();
     };
   });
+  const lastWords = hearLastWords(socket);
   const sql = postgres(
     driverOptions(handOver(socket, expectPostgres(socket)), login, {
       onclose: () => reportLoss(),
@@ -62,7 +64,11 @@ export async function openDatabase(socket: Socket, login: Login, place: string):
   const queryAll = async (text: string): Promise<readonly (readonly Row[])[]> => {
     // The driver would try to connect again, and never answer.
     if (state === "lost") throw new ConnectionFault("LOST");
-    return rowSets(await sql.unsafe(text).simple());
+    try {
+      return rowSets(await sql.unsafe(text).simple());
+    } catch (error) {
+      throw codeOf(error) === "CONNECTION_CLOSED" ? (closedByPooler(lastWords()) ?? error) : error;
+    }
   };
   const query = async <R extends Row>(text: string): Promise<readonly R[]> =>
     ((await queryAll(text))[0] ?? []) as readonly R[];

@@ -1,6 +1,7 @@
 import postgres from "postgres";
 import { CannotJudge } from "../core/outcome.ts";
 import type { Outcome } from "../core/outcome.ts";
+import type { LastWords } from "./last-words.ts";
 
 /**
  * What a failure means, never read from a message's text.
@@ -55,8 +56,23 @@ export function cannotGoOn(error: unknown, doing: string): CannotJudge {
   if (error instanceof CannotJudge) return error;
   const fault = classify(error, "session");
   const { outcome, next } = sessionOutcomes[fault.kind];
-  return new CannotJudge(outcome, `${doing} failed: ${fault.says} (${fault.code})`, next);
+  const advice = sessionAdvice[fault.code] ?? next;
+  return new CannotJudge(outcome, `${doing} failed: ${fault.says} (${fault.code})`, advice);
 }
+
+/** A connection that was closed after these words of PgBouncer's own, which are English everywhere; null: of the server's. */
+export function closedByPooler(said: LastWords | null): ConnectionFault | null {
+  if (said?.code !== "08P01") return null;
+  const isMode = said.message.includes("statement pooling mode");
+  return new ConnectionFault(isMode ? "STATEMENT_POOLING" : "LOST", said.message);
+}
+
+const sessionAdvice: Record<string, readonly string[]> = {
+  STATEMENT_POOLING: [
+    "give a direct address, not the pooler's, in PREFLIGHT_DATABASE_URL",
+    "or have the pooler keep transactions together: pool_mode = transaction, or session",
+  ],
+};
 
 const sessionOutcomes: Record<FaultKind, { outcome: Outcome; next: readonly string[] }> = {
   unavailable: {
@@ -81,6 +97,10 @@ const ownCodes = {
     says: "the connection was closed before the server answered",
   },
   LOST: { kind: "unavailable", says: "the connection to the server was lost" },
+  STATEMENT_POOLING: {
+    kind: "config",
+    says: "the pooler takes transactions apart, and the lock is held by one",
+  },
   WRONG_SESSION: {
     kind: "unavailable",
     says: "no server of the kind that target_session_attrs asks for",
