@@ -1,10 +1,11 @@
 import type { Database } from "./database.ts";
-import { cannotGoOn } from "./errors.ts";
+import { cannotGoOn, ConnectionFault } from "./errors.ts";
 import { signalBackends } from "./lock.sql.ts";
 
 /**
  * Stops what a run's upgrade still does in this database: a killed client's statement goes on in its server process.
  * The application's name must be at most 63 bytes of ASCII, as the server keeps no more. Returns the number of processes signalled.
+ * Throws CannotJudge, also where no answer comes: whoever stops something because the network is gone must come to an end.
  */
 export async function cancelBackends(
   db: Database,
@@ -12,9 +13,25 @@ export async function cancelBackends(
   how: "cancel" | "terminate" = "cancel",
 ): Promise<number> {
   try {
-    const rows = await db.query<{ signalled: boolean }>(signalBackends(how, applicationName));
+    const rows = await inTime(
+      db.query<{ signalled: boolean }>(signalBackends(how, applicationName)),
+    );
     return rows.filter(({ signalled }) => signalled).length;
   } catch (error) {
     throw cannotGoOn(error, "stopping the upgrade's server processes");
+  }
+}
+
+const answerDeadline = 3000;
+
+async function inTime<T>(work: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new ConnectionFault("TIMED_OUT")), answerDeadline);
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
   }
 }

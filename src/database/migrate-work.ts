@@ -76,10 +76,19 @@ export async function sendAnyway(work: Work, text: string): Promise<readonly Row
 }
 
 const cancelInterval = 500;
+const longestCancelling = 10_000;
 
-/** Again and again: a cancel that comes before the server has begun is lost. */
-async function cancelUntil(over: AbortSignal, { options }: Work): Promise<void> {
+/**
+ * Again and again: a cancel that comes before the server has begun is lost. A server that does not hear of it, such as
+ * one behind a network that is gone, is left.
+ */
+async function cancelUntil(over: AbortSignal, { db, options }: Work): Promise<void> {
+  const deadline = options.clock() + longestCancelling;
   while (!over.aborted) {
+    if (options.clock() >= deadline) {
+      await db.close();
+      return;
+    }
     await options.cancel().catch(() => {});
     await options.sleep(cancelInterval, over).catch(() => {});
   }

@@ -47,7 +47,8 @@ export async function startBouncer(server: TestServer, options: BouncerOptions):
     stdio: ["ignore", "ignore", "pipe"],
   });
   // A test process that dies must not leave a pooler behind.
-  process.once("exit", () => child.kill("SIGKILL"));
+  const kill = (): void => void child.kill("SIGKILL");
+  process.once("exit", kill);
   const console = `postgres://pgbouncer:pgbouncer@127.0.0.1:${port}/pgbouncer`;
   const bouncer: Bouncer = {
     through: (url) => {
@@ -60,6 +61,7 @@ export async function startBouncer(server: TestServer, options: BouncerOptions):
     show: async (what) => await ask(console, `SHOW ${what}`),
     stop: async () => {
       await end(child);
+      process.off("exit", kill);
       await rm(directory, { recursive: true, force: true });
     },
   };
