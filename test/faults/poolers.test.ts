@@ -220,27 +220,45 @@ describe("transaction pooling", () => {
     expect(expectLine(direct), direct.stderr).toMatchObject({ exit: 0 });
   });
 
-  test("a stopped run cancels its own statement and nobody else's (fault 26)", async () => {
-    const bouncer = await poolerOf("transaction", { size: 6 });
+  test("a stopped run cancels its own statement, and not that of whoever has its server process by now (fault 26)", async () => {
+    const bouncer = await poolerOf("transaction", { size: 4 });
     const url = await shop.server.createDatabase();
     const through = bouncer.through(url);
-    const bystander = postgres(through, { max: 1, fetch_types: false, prepare: false });
-    const cwd = files("SELECT pg_sleep(600)");
+    const client = (address: string) =>
+      postgres(address, { max: 1, fetch_types: false, prepare: false, onnotice: () => {} });
+    const keeper = client(url);
+    const [bystander, ...blockers] = [client(through), client(through), client(through)] as const;
+    const count = async (what: string): Promise<number> =>
+      (await shop.server.sql(url, `SELECT FROM pg_stat_activity WHERE ${what}`)).length;
+    await keeper`SELECT pg_advisory_lock(4711)`;
+    const cwd = files("SELECT pg_advisory_xact_lock(4711)", "SELECT pg_sleep(600)");
     const run = startProgram("binary", ["run"], { cwd, env: environment(shop, through) });
-    const asleep = async (): Promise<boolean> =>
-      (
-        await shop.server.sql(
-          url,
-          "SELECT FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep(600)%' AND state = 'active'",
-        )
-      ).length === 1;
-    await eventually(asleep, "the file's statement runs");
-    const still = bystander.unsafe("SELECT pg_sleep(2), 1 AS one").simple();
+    await eventually(
+      async () => (await count("wait_event_type = 'Lock'")) === 1,
+      "the first file waits at the gate",
+    );
+    // No connection is free, so that the next client takes over the run's as soon as its first file is done.
+    for (const blocker of blockers) await blocker.unsafe("BEGIN").simple();
+    const still = bystander.unsafe("SELECT pg_sleep(5), 1 AS one").simple();
+    void still.catch(() => {});
+    await eventually(
+      async () => (await bouncer.show("POOLS")).some((pool) => Number(pool["cl_waiting"]) === 1),
+      "the bystander waits for a connection",
+    );
+    await keeper`SELECT pg_advisory_unlock(4711)`;
+    const active = (query: string): string => `query LIKE '${query}%' AND state = 'active'`;
+    await eventually(
+      async () => (await count(active("SELECT pg_sleep(5)"))) === 1,
+      "the bystander has one",
+    );
+    for (const blocker of blockers) await blocker.unsafe("ROLLBACK").simple();
+    const asleep = active("SELECT pg_sleep(600)");
+    await eventually(async () => (await count(asleep)) === 1, "the second file runs on another");
     run.child.kill("SIGTERM");
     expect((await run.ended).exit).toBe(143);
+    expect(await count(asleep)).toBe(0);
     expect((await still)[0]).toMatchObject({ one: 1 });
-    await bystander.end();
-    expect(await asleep()).toBe(false);
+    await Promise.all([keeper, bystander, ...blockers].map((one) => one.end()));
     await eventually(async () => (await advisoryLocksIn(shop.server, url)) === 0, "no lock");
   });
 
