@@ -86,8 +86,9 @@ describe("the published keys", () => {
     const [text = ""] = (hands?.[2] ?? "").split("-- ");
     await db.query(text);
     const other = await open(url);
-    expect(await tryLock(other, key)).toMatchObject({ pid: db.backendPid });
+    const holder = await tryLock(other, key);
     await Promise.all([db.close(), other.close()]);
+    expect(holder).toMatchObject({ pid: db.backendPid });
   });
 });
 

@@ -7,7 +7,7 @@ import { promisify } from "node:util";
 import postgres from "postgres";
 import { freePort, type TestServer } from "./postgres.ts";
 
-export type PoolMode = "session" | "transaction" | "statement";
+type PoolMode = "session" | "transaction" | "statement";
 
 export type Bouncer = {
   /** The same database, through the pooler. */
