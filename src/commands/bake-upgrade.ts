@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { CannotJudge } from "../core/outcome.ts";
+import type { Database } from "../database/database.ts";
 import { createVersionTable } from "../database/version-table.sql.ts";
 import { progressTable } from "../core/migration.ts";
 import { connectAndWait } from "../database/wait.ts";
@@ -69,14 +70,17 @@ function scratchRunner(
     createVersionTable: createVersionTable(tool, table),
     progressTable,
     apply: async (address) => {
-      const session = await connectAndWait(async () => connectionTo(address), {
-        timeout: 10_000,
-        applicationName: `preflight-bake/${world.runId}`,
-        signal: world.signal,
-        clock: world.now,
-        sleep: world.sleep,
-        log: world.log,
-      });
+      const applicationName = `preflight-bake/${world.runId}`;
+      const openSession = async (): Promise<Database> =>
+        await connectAndWait(async () => connectionTo(address), {
+          timeout: 10_000,
+          applicationName,
+          signal: world.signal,
+          clock: world.now,
+          sleep: world.sleep,
+          log: world.log,
+        });
+      const session = await openSession();
       try {
         const failure = await applyFiles(await load([...knowledge.history.revisions.keys()]), {
           session,
@@ -85,6 +89,8 @@ function scratchRunner(
           progress: [],
           ddlLockTimeout,
           timeout: null,
+          openSecond: openSession,
+          applicationName,
           cancel: session.close,
           stop: world.signal,
           onApplied: () => {},

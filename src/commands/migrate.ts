@@ -3,6 +3,7 @@ import { CannotJudge } from "../core/outcome.ts";
 import type { FileTool } from "../core/revision.ts";
 import type { Database } from "../database/database.ts";
 import { ensureVersionTable, migrate, type MigrationEnd } from "../database/migrate.ts";
+import { refuseSharedSession } from "../database/pooling.ts";
 import type { Ending } from "./draft.ts";
 import { describeFailure } from "./failure.ts";
 import { sayHeaders } from "./say.ts";
@@ -19,6 +20,10 @@ export type ApplyOptions = {
   readonly ddlLockTimeout: number | null;
   /** Milliseconds for one file; null: no limit. */
   readonly timeout: number | null;
+  /** Opens one more by the same way. */
+  readonly openSecond: () => Promise<Database>;
+  /** Of the session: by this name `cancel` finds it. */
+  readonly applicationName: string;
   /** Stops the statement that the session runs. */
   readonly cancel: () => Promise<unknown>;
   /** Aborted when we are told to stop, or have lost the lock. */
@@ -36,6 +41,7 @@ export async function applyFiles(
   options: ApplyOptions,
 ): Promise<Ending | null> {
   const { session, tool, table, world, stop } = options;
+  await refusePooler(migrations, options);
   await ensureVersionTable(session, tool, table);
   session.onNotice((msg) => world.log({ level: "info", event: "migrate.notice", msg }));
   for (const [index, migration] of migrations.entries()) {
@@ -57,6 +63,21 @@ export async function applyFiles(
   return null;
 }
 
+/** Before anything is done: a file outside of a transaction leaves its settings to its own session. */
+async function refusePooler(
+  migrations: readonly Migration[],
+  { session, openSecond }: ApplyOptions,
+): Promise<void> {
+  const first = migrations.find(({ outside }) => outside !== null);
+  if (first === undefined) return;
+  const other = await openSecond();
+  try {
+    await refuseSharedSession(session, other, `${first.file}, run outside of a transaction,`);
+  } finally {
+    await other.close();
+  }
+}
+
 export function rowOf({ id, name, checksum, recorded }: Migration): VersionRow {
   return { version: id, name, checksum, statements: recorded };
 }
@@ -75,6 +96,7 @@ async function applyFile(
       table,
       row: rowOf(migration),
       runId: world.runId,
+      applicationName: options.applicationName,
       ddlLockTimeout,
       timeout,
       resumeAt,

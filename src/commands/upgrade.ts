@@ -1,6 +1,6 @@
 import { recordedOf } from "../core/claim.ts";
 import type { Observation } from "../core/observation.ts";
-import { cancelBackend, cancelBackends, endBackends } from "../database/backends.ts";
+import { cancelBackends, endBackends } from "../database/backends.ts";
 import type { Settings } from "../settings/settings.ts";
 import { type ChildEnd, runChild } from "../tools/child.ts";
 import { type DriverError, followDriverError } from "../tools/driver-errors.ts";
@@ -31,10 +31,8 @@ export async function upgrade(
       msg: `a statement that changes the schema waits at most ${limit / 1000}s for its locks (--ddl-lock-timeout), and is tried again`,
       ddlLockTimeoutMs: limit,
     });
-  const session = await openDatabase(settings, world, {
-    applicationName: upgradeName(world),
-    toWrite: true,
-  });
+  const applicationName = upgradeName(world);
+  const session = await openDatabase(settings, world, { applicationName, toWrite: true });
   try {
     return await applyFiles(await how.load(revisions), {
       session,
@@ -43,7 +41,9 @@ export async function upgrade(
       progress: observation.progress,
       ddlLockTimeout: settings.ddlLockTimeout,
       timeout: settings.upgradeTimeout,
-      cancel: async () => await cancelBackend(database, session),
+      openSecond: async () => await openDatabase(settings, world, { toWrite: true }),
+      applicationName,
+      cancel: async () => await cancelBackends(database, applicationName),
       stop: world.signal,
       onApplied: (version) => {
         const before = world.draft.recordedAfter ?? [];

@@ -1,12 +1,7 @@
 import type { Database } from "./database.ts";
-import { cannotGoOn } from "./errors.ts";
+import { cannotGoOn, ConnectionFault } from "./errors.ts";
 import { signalBackends } from "./lock.sql.ts";
 import type { Waiting } from "./waiting.ts";
-
-/** Stops what another session of ours does at the moment. */
-export async function cancelBackend(db: Database, { backendPid }: Database): Promise<void> {
-  await db.query(`SELECT pg_catalog.pg_cancel_backend(${backendPid})`);
-}
 
 /**
  * Ends a run's sessions and sees them gone, at most 2 s: a server process looks for its client only between statements.
@@ -31,8 +26,9 @@ export async function endBackends(
 }
 
 /**
- * Stops what a run's child still does in this database: a killed client's statement goes on in its server process.
+ * Stops what a run's upgrade still does in this database: a killed client's statement goes on in its server process.
  * The application's name must be at most 63 bytes of ASCII, as the server keeps no more. Returns the number of processes signalled.
+ * Throws CannotJudge, also where no answer comes: whoever stops something because the network is gone must come to an end.
  */
 export async function cancelBackends(
   db: Database,
@@ -40,9 +36,25 @@ export async function cancelBackends(
   how: "cancel" | "terminate" = "cancel",
 ): Promise<number> {
   try {
-    const rows = await db.query<{ signalled: boolean }>(signalBackends(how, applicationName));
+    const rows = await inTime(
+      db.query<{ signalled: boolean }>(signalBackends(how, applicationName)),
+    );
     return rows.filter(({ signalled }) => signalled).length;
   } catch (error) {
     throw cannotGoOn(error, "stopping the upgrade's server processes");
+  }
+}
+
+const answerDeadline = 3000;
+
+async function inTime<T>(work: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new ConnectionFault("TIMED_OUT")), answerDeadline);
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
   }
 }

@@ -6,3 +6,6 @@ SELECT pg_catalog.pg_backend_pid() AS pid,
        pg_catalog.current_setting('listen_addresses') OPERATOR(pg_catalog.=) ''
          AND pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) pg_catalog.pg_postmaster_start_time()
              OPERATOR(pg_catalog.<) '10 s'::pg_catalog.interval AS "isTemporary"`;
+
+/** Behind a pooler the answer changes. */
+export const readPid = `SELECT pg_catalog.pg_backend_pid() AS pid`;

@@ -3,6 +3,7 @@ import type { Duplex } from "node:stream";
 import postgres from "postgres";
 import { codeOf, ConnectionFault } from "./errors.ts";
 import { openGate } from "./gate.ts";
+import type { LastWords } from "./last-words.ts";
 import { prepare } from "./password.ts";
 import { readSession } from "./connect.sql.ts";
 
@@ -106,7 +107,7 @@ export async function openDatabase(
     try {
       return rowSets(await sql.unsafe(text).simple());
     } catch (error) {
-      throw understood(error);
+      throw closedByPooler(error, gate.lastWords()) ?? understood(error);
     } finally {
       if (watch !== null) {
         clearTimeout(watch);
@@ -147,6 +148,16 @@ export async function openDatabase(
     await close();
     throw error;
   }
+}
+
+/** PgBouncer says why, and closes; the driver tells only the latter. */
+function closedByPooler(error: unknown, said: LastWords | null): Error | null {
+  const isClosed = codeOf(error) === "CONNECTION_CLOSED" || codeOf(error) === "LOST";
+  if (!isClosed || said?.code !== "08P01") return null;
+  return new ConnectionFault(
+    said.message.includes("statement pooling") ? "POOLER_STATEMENTS" : "LOST",
+    said.message,
+  );
 }
 
 /** Errors of the driver itself come from an answer that it could not read. */

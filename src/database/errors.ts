@@ -94,6 +94,10 @@ const ownCodes = {
   },
   LOST: { kind: "unavailable", says: "the connection to the server was lost" },
   PASSWORD_COMMAND: { kind: "unavailable", says: "the command for the password failed" },
+  POOLER_STATEMENTS: {
+    kind: "config",
+    says: "the pooler takes transactions apart, and the lock is held by one",
+  },
   STALLED: { kind: "unavailable", says: "the server stopped answering" },
   NO_PROCESS: {
     kind: "unavailable",

@@ -1,6 +1,7 @@
 import type { Socket } from "node:net";
 import { Duplex } from "node:stream";
 import { codeOf, ConnectionFault } from "./errors.ts";
+import { type LastWords, readError } from "./last-words.ts";
 import { hear, readHeader, say, startTalk } from "./messages.ts";
 import { preview } from "./socket.ts";
 
@@ -10,6 +11,8 @@ export type Gate = {
   readonly stream: Duplex;
   /** Whether the server has asked for SCRAM. */
   readonly isScram: () => boolean;
+  /** null until an error was the last that the server said. */
+  readonly lastWords: () => LastWords | null;
 };
 
 /**
@@ -24,6 +27,7 @@ export function openGate(socket: Socket, hasPassword: boolean, onBytes: () => vo
   let rest: Buffer[] = [];
   let restLength = 0;
   let wanted = 1;
+  let lastWords: LastWords | null = null;
 
   const stream = new Duplex({
     allowHalfOpen: false,
@@ -109,13 +113,14 @@ export function openGate(socket: Socket, hasPassword: boolean, onBytes: () => vo
       if (end > all.length) return at;
       const before = talk.phase;
       talk = hear(talk, type, all.subarray(at + 5, end));
+      lastWords = type === "E" ? readError(all.subarray(at + 5, end)) : null;
       if (before === "starting" && talk.phase === "ready") good.push(ownSettings);
       good.push(all.subarray(at, end));
       at = end;
     }
   }
 
-  return { stream, isScram: () => talk.sasl !== null };
+  return { stream, isScram: () => talk.sasl !== null, lastWords: () => lastWords };
 }
 
 /** NOTICE, NOTIFY and settings come unasked, and bring an answer no nearer. */

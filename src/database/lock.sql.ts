@@ -1,15 +1,9 @@
 import { quoteLiteral } from "./quote.ts";
 
-/** Best effort, for a holder whose machine vanishes: the server notices within 30 s. Servers and poolers may refuse it. */
-export const keepAlive = `
-SET tcp_keepalives_idle = 10;
-SET tcp_keepalives_interval = 5;
-SET tcp_keepalives_count = 3;
-SET tcp_user_timeout = '30s'`;
-
 /**
  * The lock is held by this idle transaction. READ COMMITTED and nothing read or written: no snapshot stays, so neither
- * vacuum nor CREATE INDEX CONCURRENTLY waits for it. transaction_timeout exists from PostgreSQL 17 on.
+ * vacuum nor CREATE INDEX CONCURRENTLY waits for it. Every setting ends with the transaction: behind a pooler the
+ * session is somebody else's afterwards.
  */
 export function tryToLock(key: bigint): string {
   return `
@@ -18,9 +12,19 @@ SET LOCAL search_path = pg_catalog, pg_temp;
 SET LOCAL idle_in_transaction_session_timeout = 0;
 SET LOCAL statement_timeout = 0;
 SET LOCAL lock_timeout = 0;
-SELECT set_config('transaction_timeout', '0', true) WHERE current_setting('server_version_num')::int4 >= 170000;
+${setWhereKnown};
 SELECT pg_try_advisory_xact_lock(${key}) AS obtained, pg_backend_pid() AS pid`;
 }
+
+/**
+ * Of a holder whose machine vanishes the server hears within 30 s. A setting that a server does not have, or that
+ * a role may not set, must not end the transaction; transaction_timeout exists from PostgreSQL 17 on.
+ */
+const setWhereKnown = `
+SELECT set_config(s.name, v.value, true)
+FROM (VALUES ('transaction_timeout', '0'), ('tcp_keepalives_idle', '10'), ('tcp_keepalives_interval', '5'),
+             ('tcp_keepalives_count', '3'), ('tcp_user_timeout', '30s')) v(name, value)
+JOIN pg_settings s ON s.name = v.name AND s.context = 'user'`;
 
 /** A bigint key stands in pg_locks as two halves and objsubid 1. */
 function isTheLock(key: bigint): string {
@@ -40,20 +44,29 @@ export function readIsHeld(key: bigint): string {
   return `SELECT EXISTS (SELECT FROM pg_catalog.pg_locks l WHERE ${isTheLock(key)}) AS held`;
 }
 
-/** State and address are NULL for a role without pg_read_all_stats. */
+/**
+ * State, address and times are NULL for a role without pg_read_all_stats. A session may hold it outside of a
+ * transaction: then nothing says since when.
+ */
 export function readHolder(key: bigint): string {
   return `
 SELECT l.pid, a.application_name AS "applicationName", pg_catalog.host(a.client_addr) AS "clientAddress", a.state,
-       pg_catalog.to_char(a.xact_start AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS since
+       pg_catalog.to_char(a.xact_start AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS since,
+       pg_catalog.to_char(a.backend_start AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS "connectedSince"
 FROM pg_catalog.pg_locks l LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid
 WHERE ${isTheLock(key)}`;
 }
 
-/** Backends of one application in this database, without the one that asks. */
+/**
+ * Backends of one application in this database, without the one that asks. By name, and never by a number learnt
+ * before: behind a pooler that process serves somebody else by now. Others' are left alone without an error, which
+ * would end the transaction of the lock.
+ */
 export function signalBackends(how: "cancel" | "terminate", applicationName: string): string {
   return `
 SELECT a.pid, pg_catalog.pg_${how}_backend(a.pid) AS signalled
 FROM pg_catalog.pg_stat_activity a
 WHERE a.application_name = ${quoteLiteral(applicationName)} AND a.datname = pg_catalog.current_database()
-  AND a.pid <> pg_catalog.pg_backend_pid()`;
+  AND a.pid <> pg_catalog.pg_backend_pid()
+  AND pg_catalog.pg_has_role(a.usesysid, 'USAGE')`;
 }

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { CannotJudge } from "../core/outcome.ts";
 import type { Database } from "./database.ts";
 import { cannotGoOn } from "./errors.ts";
-import { beat, keepAlive, readHolder, readIsHeld, tryToLock } from "./lock.sql.ts";
+import { beat, readHolder, readIsHeld, tryToLock } from "./lock.sql.ts";
 import { formatDuration } from "./waiting.ts";
 import type { Waiting } from "./waiting.ts";
 
@@ -11,7 +11,10 @@ export type Lock = {
   readonly key: bigint;
   /** Aborts, with a CannotJudge `temporary` as its reason, as soon as the lock is known to be lost. */
   readonly lost: AbortSignal;
-  /** True when the lock was held to the end. Never rejects; the connection stays open. */
+  /**
+   * True when the lock was held to the end. False: others may have worked at the same time, `lost` says why, and
+   * what was done under it is not to be trusted. Never rejects; the connection stays open.
+   */
   readonly release: () => Promise<boolean>;
 };
 
@@ -25,9 +28,9 @@ export type AcquireOptions = Waiting & {
 
 const shortestPause = 250;
 const longestPause = 1000;
-const holderLogInterval = 15_000;
+const holderLogInterval = 10_000;
 const beatInterval = 3000;
-const beatDeadline = 10_000;
+const answerDeadline = 10_000;
 
 /** The published key: the first 8 bytes, signed and big-endian, of SHA-256("preflight/v1" NUL "schema.name"). */
 export function lockKey(table: { readonly schema: string; readonly name: string }): bigint {
@@ -41,14 +44,13 @@ export function lockKey(table: { readonly schema: string; readonly name: string 
  * `db` belongs to the lock alone.
  */
 export async function acquireLock(db: Database, options: AcquireOptions): Promise<Lock | null> {
-  const { key, clock, sleep, signal, log, timeout, betweenPolls } = options;
+  const { clock, sleep, signal, log, timeout, betweenPolls } = options;
   const started = clock();
-  let holderLogged: number | null = null;
-  await db.query(keepAlive).catch(() => {});
+  let logged: { readonly pid: number | null; readonly at: number } | null = null;
 
   for (;;) {
     signal.throwIfAborted();
-    const holder = await tryLock(db, key);
+    const holder = await tryInTime(db, started + timeout + answerDeadline - clock(), options);
     if (holder === null) {
       log({
         level: "debug",
@@ -61,8 +63,8 @@ export async function acquireLock(db: Database, options: AcquireOptions): Promis
     if ((await betweenPolls?.()) === "leave") return null;
     const now = clock();
     if (now - started >= timeout) throw notObtained(holder, timeout);
-    if (holderLogged === null || now - holderLogged >= holderLogInterval) {
-      holderLogged = now;
+    if (logged === null || logged.pid !== holder.pid || now - logged.at >= holderLogInterval) {
+      logged = { pid: holder.pid, at: now };
       log({
         level: "info",
         event: "lock.waiting",
@@ -90,8 +92,9 @@ export type Holder = {
   readonly applicationName: string | null;
   readonly clientAddress: string | null;
   readonly state: string | null;
-  /** Start of the holder's transaction, ISO 8601. */
+  /** Start of the holder's transaction, ISO 8601; null where it holds the lock outside of one. */
   readonly since: string | null;
+  readonly connectedSince: string | null;
 };
 
 const unknownHolder: Holder = {
@@ -100,6 +103,7 @@ const unknownHolder: Holder = {
   clientAddress: null,
   state: null,
   since: null,
+  connectedSince: null,
 };
 
 /** One try. null: obtained, and the transaction stays open. Otherwise who holds it; no transaction is left. */
@@ -114,23 +118,47 @@ export async function tryLock(db: Database, key: bigint): Promise<Holder | null>
   }
 }
 
+/** A pooler lets a try wait while its connections are busy; one whose other end is gone would wait for ever. */
+async function tryInTime(
+  db: Database,
+  milliseconds: number,
+  { key, sleep, signal }: AcquireOptions,
+): Promise<Holder | null> {
+  const answered = new AbortController();
+  const tooLate = sleep(milliseconds, AbortSignal.any([signal, answered.signal])).then(() => {
+    throw new CannotJudge("temporary", "taking the lock failed: the server does not answer", [
+      "run it again; behind a pooler, see that a server connection is free for each run",
+    ]);
+  });
+  try {
+    return await Promise.race([tryLock(db, key), tooLate]);
+  } finally {
+    answered.abort();
+    tooLate.catch(() => {});
+  }
+}
+
 function holdLock(db: Database, { key, sleep, log }: AcquireOptions): Lock {
   const lost = new AbortController();
   const stopped = new AbortController();
   const lose = (why: string): void => {
-    if (lost.signal.aborted || stopped.signal.aborted) return;
+    if (lost.signal.aborted) return;
     log({ level: "warn", event: "lock.lost", msg: `the lock was lost: ${why}` });
     lost.abort(lockLost(why));
     stopped.abort();
   };
-  void db.lost.then(() => lose("its connection was closed"));
+  void db.lost.then(() => (stopped.signal.aborted ? null : lose("its connection was closed")));
   const beating = keepBeating(db, key, sleep, stopped.signal, lose);
 
   const release = async (): Promise<boolean> => {
-    const held = !lost.signal.aborted;
     stopped.abort();
     await beating;
-    if (!held || (await beatInTime(db, key, sleep)) !== "held") return false;
+    if (lost.signal.aborted) return false;
+    const last = await beatInTime(db, key, sleep);
+    if (last !== "held") {
+      lose(last);
+      return false;
+    }
     await db.query("ROLLBACK").catch(() => {});
     return true;
   };
@@ -156,7 +184,7 @@ async function keepBeating(
 async function beatInTime(db: Database, key: bigint, sleep: Waiting["sleep"]): Promise<string> {
   const answered = new AbortController();
   const late = "its connection does not answer";
-  const tooLate = sleep(beatDeadline, answered.signal).then(
+  const tooLate = sleep(answerDeadline, answered.signal).then(
     () => late,
     () => late,
   );
@@ -165,7 +193,10 @@ async function beatInTime(db: Database, key: bigint, sleep: Waiting["sleep"]): P
   return result;
 }
 
-/** "held", or what is wrong. The same process must still hold it: behind a pooler another one may answer. */
+/**
+ * "held", or what is wrong. The process that answers must itself hold it: behind a pooler it may be another one.
+ * Each beat also keeps poolers and load balancers from taking the connection for idle.
+ */
 async function readBeat(db: Database, key: bigint): Promise<string> {
   try {
     const [row] = await db.query<{ pid: number; held: boolean }>(beat(key));
@@ -194,13 +225,14 @@ function lockLost(why: string): CannotJudge {
   ]);
 }
 
-function describe({ pid, applicationName, clientAddress, state, since }: Holder): string {
+function describe(holder: Holder): string {
+  const { pid, applicationName, clientAddress, state, since, connectedSince } = holder;
   if (pid === null) return "a session that is gone by now";
   const details = [
     applicationName ? `application ${applicationName}` : "",
     clientAddress ? `from ${clientAddress}` : "",
     state ?? "",
-    since ? `since ${since}` : "",
+    since ? `since ${since}` : connectedSince ? `connected since ${connectedSince}` : "",
   ].filter((detail) => detail !== "");
   return `process ${pid}${details.length > 0 ? ` (${details.join(", ")})` : ""}`;
 }

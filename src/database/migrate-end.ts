@@ -1,12 +1,11 @@
 import postgres from "postgres";
-import type { Statement } from "../core/migration.ts";
+import type { Migration, Statement } from "../core/migration.ts";
 import { CannotJudge } from "../core/outcome.ts";
 import { readSession } from "./connect.sql.ts";
 import type { Database, Session } from "./database.ts";
 import { cannotGoOn, codeOf } from "./errors.ts";
-import { resetSession } from "./migrate.sql.ts";
 import { findOldest } from "./migrate-oldest.ts";
-import { Stopped, type Work } from "./migrate-work.ts";
+import { resetAfter, Stopped, type Work } from "./migrate-work.ts";
 
 export type MigrationEnd = { readonly kind: "applied"; readonly durationMs: number } | Unfinished;
 
@@ -106,11 +105,11 @@ async function isToBlame({ db, migration }: Work, { error, index, at }: Trouble)
   if (isPassing(error)) return migration.statements[index]!.isAlone;
   if (at === "record" && (code === "23505" || code === "42501")) return false;
   // Unless the file itself has asked for a read-only transaction.
-  return code !== "25006" || !(await isReadOnly(db));
+  return code !== "25006" || !(await isReadOnly(db, migration));
 }
 
-async function isReadOnly(db: Database): Promise<boolean> {
-  await db.query(resetSession);
+async function isReadOnly(db: Database, migration: Migration): Promise<boolean> {
+  if (migration.outside !== null) await db.query(resetAfter(migration));
   const [session] = await db.query<Session>(readSession);
   return session === undefined || session.readOnly || session.inRecovery;
 }

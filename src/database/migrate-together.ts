@@ -9,7 +9,7 @@ import {
 } from "./migrate.sql.ts";
 import { endOf, isPassing, type Trouble, type Unfinished } from "./migrate-end.ts";
 import { findOldest } from "./migrate-oldest.ts";
-import { cleanUp, send, type Work } from "./migrate-work.ts";
+import { cleanUp, resetAfter, send, type Work } from "./migrate-work.ts";
 import { formatDuration } from "./waiting.ts";
 
 /** The statements from one index to before another. */
@@ -60,20 +60,28 @@ async function tryTogether(
     const [row] = await send(work, `${asOurselves};\n${isStillOurs}`);
     if (row?.["isOurs"] !== true) throw endedItself(work);
     at = "record";
-    await send(work, `${record()};\nCOMMIT`);
+    await send(work, [record(), ...resetWith(work), "COMMIT"].join(";\n"));
     return null;
   } catch (error) {
-    await cleanUp(work.db, "ROLLBACK");
+    await cleanUp(work.db, ["ROLLBACK", ...resetWith(work)].join(";\n"));
     return { error, index, at };
   }
 }
 
+/**
+ * What a whole file has set ends in the same message as its transaction: behind a pooler the next message may reach
+ * another session, and this one somebody else. Without a transaction it holds until the file's end.
+ */
+function resetWith({ migration }: Work): readonly string[] {
+  return migration.outside === null ? [resetAfter(migration)] : [];
+}
+
 function beginFor({ migration, options }: Work, { from, to }: Range): string {
-  const { ddlLockTimeout } = options;
+  const { ddlLockTimeout, applicationName } = options;
   const hasDdl = migration.statements.slice(from, to).some(({ isDdl }) => isDdl);
-  if (!hasDdl || ddlLockTimeout === null) return begin;
+  if (!hasDdl || ddlLockTimeout === null) return begin(applicationName);
   const limit = migration.outside === null ? limitLockWait : limitLockWaitUnlessSet;
-  return `${begin};\n${limit(ddlLockTimeout)}`;
+  return `${begin(applicationName)};\n${limit(ddlLockTimeout)}`;
 }
 
 /** Files with transaction control are refused long before; this is for what nobody has thought of. */

@@ -2,7 +2,7 @@ import type { Migration, Statement, VersionRow } from "../core/migration.ts";
 import type { FileTool } from "../core/revision.ts";
 import type { Database, Row } from "./database.ts";
 import { codeOf } from "./errors.ts";
-import { beginAsOurselves } from "./migrate.sql.ts";
+import { beginAsOurselves, resetSession } from "./migrate.sql.ts";
 import type { QualifiedTable } from "./stamp.sql.ts";
 import type { Waiting } from "./waiting.ts";
 
@@ -12,6 +12,8 @@ export type MigrateOptions = Waiting & {
   readonly table: QualifiedTable;
   readonly row: VersionRow;
   readonly runId: string;
+  /** Of the session, and of each transaction in it: by this name `cancel` finds it. */
+  readonly applicationName: string;
   /** Milliseconds that DDL waits for a lock; null: as long as the server says. */
   readonly ddlLockTimeout: number | null;
   /** Milliseconds for the whole file; null: no limit. */
@@ -75,10 +77,19 @@ export async function sendAnyway(work: Work, text: string): Promise<readonly Row
 }
 
 const cancelInterval = 500;
+const longestCancelling = 10_000;
 
-/** Again and again: a cancel that comes before the server has begun is lost. */
-async function cancelUntil(over: AbortSignal, { options }: Work): Promise<void> {
+/**
+ * Again and again: a cancel that comes before the server has begun is lost. A server that does not hear of it, such as
+ * one behind a network that is gone, is left.
+ */
+async function cancelUntil(over: AbortSignal, { db, options }: Work): Promise<void> {
+  const deadline = options.clock() + longestCancelling;
   while (!over.aborted) {
+    if (options.clock() >= deadline) {
+      await db.close();
+      return;
+    }
     await options.cancel().catch(() => {});
     await options.sleep(cancelInterval, over).catch(() => {});
   }
@@ -93,6 +104,11 @@ export async function runOwn<R extends Row>(db: Database, sql: string): Promise<
     await cleanUp(db, "ROLLBACK");
     throw error;
   }
+}
+
+/** SQL after which the session is as new. */
+export function resetAfter({ statements }: Migration): string {
+  return resetSession(statements.some(({ text }) => /^prepare\b/i.test(text)));
 }
 
 /** After a failure. A session that is lost has nothing to clean up, and may not answer. */

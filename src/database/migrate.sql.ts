@@ -1,11 +1,19 @@
+import { quoteLiteral } from "./quote.ts";
+
 /**
  * The start of a transaction for a file's own statements, whatever role and settings earlier ones have left.
  * The lock is in nobody's way and every role may take it: whoever still holds it at the end is still in this
  * transaction. LOCK and SET take no snapshot, so that the file may yet choose its isolation level.
+ * Behind a pooler RESET ALL goes back to the pooler's settings: the name, by which we cancel, and the encoding, in
+ * which we speak, are made again.
  */
-export const begin = `
+export function begin(applicationName: string): string {
+  return `
 BEGIN TRANSACTION ISOLATION LEVEL READ COMMITTED READ WRITE;
+SET LOCAL application_name = ${quoteLiteral(applicationName)};
+SET LOCAL client_encoding = 'UTF8';
 LOCK TABLE pg_catalog.pg_ts_parser IN ACCESS SHARE MODE`;
+}
 
 export const isStillOurs = `
 SELECT EXISTS (
@@ -60,12 +68,18 @@ FROM pg_catalog.pg_settings s
 WHERE s.name OPERATOR(pg_catalog.=) ANY (ARRAY['lock_timeout', 'statement_timeout', 'transaction_timeout'])
   AND s.source OPERATOR(pg_catalog.<>) 'session' AND s.setting OPERATOR(pg_catalog.<>) '0'`;
 
-/** What DISCARD ALL does, in one message: it would refuse to be one of several. */
-export const resetSession = `
+/**
+ * What DISCARD ALL does, in one message: it would refuse to be one of several.
+ * @param prepares without it, prepared statements stay: behind a pooler others may need them
+ */
+export function resetSession(prepares: boolean): string {
+  return [...(prepares ? ["DEALLOCATE ALL"] : []), resetSessionOf].join(";\n");
+}
+
+const resetSessionOf = `
 RESET SESSION AUTHORIZATION;
 RESET ROLE;
 RESET ALL;
-DEALLOCATE ALL;
 CLOSE ALL;
 UNLISTEN *;
 SELECT pg_catalog.pg_advisory_unlock_all();

@@ -2,11 +2,10 @@ import type { Migration } from "../core/migration.ts";
 import type { FileTool } from "../core/revision.ts";
 import type { Database } from "./database.ts";
 import { cannotGoOn, codeOf } from "./errors.ts";
-import { resetSession } from "./migrate.sql.ts";
 import type { MigrationEnd, Unfinished } from "./migrate-end.ts";
 import { applyOutside } from "./migrate-outside.ts";
 import { applyTogether } from "./migrate-together.ts";
-import { cleanUp, type MigrateOptions, runOwn, type Work } from "./migrate-work.ts";
+import { cleanUp, type MigrateOptions, resetAfter, runOwn, type Work } from "./migrate-work.ts";
 import type { QualifiedTable } from "./stamp.sql.ts";
 import { createProgressTable, createVersionTable, insertVersionRow } from "./version-table.sql.ts";
 
@@ -29,10 +28,10 @@ export async function migrate(
   const work: Work = { db, migration, options, stop, durationMs };
   try {
     const end = await apply(work);
-    await db.query(resetSession);
+    if (migration.outside !== null) await db.query(resetAfter(migration));
     return end ?? { kind: "applied", durationMs: durationMs() };
   } catch (error) {
-    await cleanUp(db, resetSession);
+    if (migration.outside !== null) await cleanUp(db, resetAfter(migration));
     throw cannotGoOn(error, `applying ${migration.file}`);
   } finally {
     over.abort();

@@ -1,3 +1,5 @@
+import { execFileSync } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { cancelBackends } from "../../src/database/backends.ts";
@@ -43,10 +45,51 @@ async function untilFree(): Promise<number> {
   return performance.now() - started;
 }
 
-test("the published keys", () => {
-  // The first 8 bytes of sha256sum, for example: printf 'preflight/v1\0public.alembic_version' | sha256sum
-  expect(key.toString()).toBe("-991245897924791514");
-  expect(lockKey({ schema: "Odd schema", name: 'x"é' }).toString()).toBe("-8195964694465594956");
+describe("the published keys", () => {
+  const document = readFileSync("docs/locking.md", "utf8");
+  const vectors = [...document.matchAll(/^\| `(.+)` \| `(.+)` \| `(-?\d+)` \|$/gm)].map(
+    ([, schema = "", name = "", published = ""]) => ({ schema, name, published }),
+  );
+  const blocks = [...document.matchAll(/^```(bash|sql)\n([^]*?)^```$/gm)];
+  const block = (language: string): string =>
+    blocks.find(([, of, text = ""]) => of === language && text.includes("preflight/v1"))?.[2] ?? "";
+
+  test("are those of the document, which has enough of them", () => {
+    expect(vectors.length).toBeGreaterThanOrEqual(4);
+    for (const { schema, name, published } of vectors)
+      expect(lockKey({ schema, name }).toString(), `${schema}.${name}`).toBe(published);
+  });
+
+  test("come out of the document's shell lines too", () => {
+    const script = block("bash");
+    expect(script).toContain("public.alembic_version");
+    for (const { schema, name, published } of vectors) {
+      const quoted = `'${`${schema}.${name}`.replaceAll("'", "'\\''")}'`;
+      const out = execFileSync("bash", ["-c", script.replace("'public.alembic_version'", quoted)]);
+      expect(out.toString().trim(), `${schema}.${name}`).toBe(published);
+    }
+  });
+
+  test("come out of the document's SQL too", async () => {
+    const [statement = ""] = block("sql").split(";");
+    expect(statement).toContain("public.alembic_version");
+    for (const { schema, name, published } of vectors) {
+      const quoted = `'${`${schema}.${name}`.replaceAll("'", "''")}'`;
+      const [row] = await server.sql(url, statement.replace("'public.alembic_version'", quoted));
+      expect(String(row?.["key"]), `${schema}.${name}`).toBe(published);
+    }
+  });
+
+  test("taken by hand as the document says, it is the lock", async () => {
+    const db = await open(url);
+    const hands = blocks.find(([, of, text = ""]) => of === "sql" && text.includes("try_advisory"));
+    const [text = ""] = (hands?.[2] ?? "").split("-- ");
+    await db.query(text);
+    const other = await open(url);
+    const holder = await tryLock(other, key);
+    await Promise.all([db.close(), other.close()]);
+    expect(holder).toMatchObject({ pid: db.backendPid });
+  });
 });
 
 describe("the lock", () => {
@@ -113,6 +156,58 @@ describe("the lock", () => {
       `held by process ${one.backendPid} (application preflight/test`,
     );
     await second.release();
+    await Promise.all([one.close(), two.close()]);
+  });
+
+  test("says anew who holds it when that changes, and every ten seconds", async () => {
+    const [one, two, three] = [await open(url), await open(url), await open(url)];
+    const events: LogEvent[] = [];
+    let now = 0;
+    const first = await acquire(one);
+    let second: Lock | null = null;
+    let polls = 0;
+    const waiting = acquireLock(three, {
+      ...realTime(events),
+      key,
+      timeout: 3_600_000,
+      // A second each, on its own clock.
+      clock: () => now,
+      sleep: async (ms, signal) =>
+        await realTime().sleep(Math.min(ms, ms > 5000 ? ms : 20), signal),
+      betweenPolls: async () => {
+        now += 1000;
+        polls += 1;
+        if (polls === 23) {
+          await first.release();
+          second = await acquire(two);
+        }
+        return polls === 25 ? "leave" : "stay";
+      },
+    });
+    expect(await waiting).toBeNull();
+    const said = events.filter(({ event }) => event === "lock.waiting");
+    expect(said.map(({ pid, waitedMs }) => [pid, waitedMs])).toEqual([
+      [one.backendPid, 1000],
+      [one.backendPid, 11_000],
+      [one.backendPid, 21_000],
+      [two.backendPid, 24_000],
+    ]);
+    await (second as Lock | null)?.release();
+    await Promise.all([one.close(), two.close(), three.close()]);
+  });
+
+  test("leaves no setting behind in its session, obtained or not", async () => {
+    const [one, two] = [await open(url), await open(url)];
+    const settings = "SELECT json_object_agg(name, setting ORDER BY name) AS all FROM pg_settings";
+    const before = await one.query(settings);
+    const lock = await acquire(one);
+    const inside = await one.query("SHOW tcp_keepalives_idle");
+    expect(inside).toEqual([{ tcp_keepalives_idle: "10" }]);
+    const beside = await two.query(settings);
+    expect(await tryLock(two, key)).not.toBeNull();
+    expect(await two.query(settings)).toEqual(beside);
+    await lock.release();
+    expect(await one.query(settings)).toEqual(before);
     await Promise.all([one.close(), two.close()]);
   });
 
@@ -193,12 +288,50 @@ describe("the lock", () => {
     await db.close();
   });
 
-  test("a release after the transaction is gone says so", async () => {
+  test("a release that finds it gone says so, and why (fault 28)", async () => {
     const db = await open(url);
-    const lock = await acquire(db);
+    const events: LogEvent[] = [];
+    const lock = await acquire(db, realTime(events));
     await db.query("ROLLBACK");
     expect(await lock.release()).toBe(false);
+    expect(lock.lost.reason).toMatchObject({ outcome: "temporary" });
+    expect(events.at(-1)).toMatchObject({ level: "warn", event: "lock.lost" });
     await db.close();
+  });
+
+  test("is known to be lost when its connection stalls, and everything ends (fault 24)", async () => {
+    const db = await open(url);
+    const lock = await acquire(db);
+    const backend = Number((await db.query("SELECT pg_backend_pid() AS pid"))[0]?.["pid"]);
+    process.kill(backend, "SIGSTOP");
+    try {
+      await lossOf(lock);
+      expect(String(lock.lost.reason)).toContain("its connection does not answer");
+      expect(await lock.release()).toBe(false);
+      await db.close();
+    } finally {
+      process.kill(backend, "SIGCONT");
+    }
+    await untilFree();
+  });
+
+  test("a try that is not answered ends with the time for it, and with the signal", async () => {
+    const db = await open(url);
+    process.kill(db.backendPid, "SIGSTOP");
+    try {
+      const soon = (ms: number, signal: AbortSignal): Promise<void> =>
+        realTime().sleep(Math.min(ms, 300), signal);
+      const refusal = await refusalOf(acquire(db, { sleep: soon, timeout: 0 }));
+      expect(refusal).toMatchObject({ outcome: "temporary" });
+      expect(refusal.message).toContain("the server does not answer");
+      const stop = new AbortController();
+      const stopped = acquire(db, { signal: stop.signal });
+      stop.abort(new Error("stopped by the test"));
+      await expect(stopped).rejects.toThrow(/stopped by the test|aborted/);
+    } finally {
+      process.kill(db.backendPid, "SIGCONT");
+      await db.close();
+    }
   });
 });
 

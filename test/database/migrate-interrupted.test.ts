@@ -157,3 +157,19 @@ test("statement by statement: the row tells the truth, and going on completes it
   );
   expect(halves).toBeGreaterThan(0);
 });
+
+test("a statement that no cancel reaches is left after a while: temporary, and nothing stands", async () => {
+  const url = await database();
+  const stop = new AbortController();
+  const file = fileOf(["CREATE TABLE shop.t1 (id int)", "SELECT pg_sleep(30)"]);
+  const applying = applyFile(server, url, file, {
+    signal: stop.signal,
+    cancel: async () => {},
+    onStatement: (index) => {
+      if (index === 1) setTimeout(() => stop.abort(), 200);
+    },
+  });
+  await expect(applying).rejects.toMatchObject({ outcome: "temporary" });
+  expect(await found(url)).toEqual([]);
+  expect(await isRecorded(url)).toBe(false);
+});

@@ -119,6 +119,7 @@ export async function applyFile(
       table: versionTable,
       row: { version: file.id, name: file.name, checksum: file.checksum, statements: null },
       runId: "run-1",
+      applicationName: "preflight/test",
       ddlLockTimeout: 5000,
       timeout: null,
       resumeAt: 0,

@@ -95,6 +95,7 @@ export async function applyFiles(
         table,
         row: { version: id, name: "", checksum: "", statements: null },
         runId: "bake",
+        applicationName: "preflight/test",
         ddlLockTimeout: 5_000,
         timeout: null,
         resumeAt: 0,

@@ -30,6 +30,8 @@ export type ServerOptions = {
   /** Paths of the server's certificate and key. */
   /** Default: a free one. */
   readonly port?: number;
+  /** One more address to listen on, beside 127.0.0.1. */
+  readonly address?: string;
   readonly tls?: { readonly certificate: string; readonly key: string };
 };
 
@@ -60,7 +62,7 @@ export async function startServer(options: ServerOptions = {}): Promise<TestServ
     await configure(data, owner, options);
     server = spawn(
       join(binaries, "postgres"),
-      ["-D", data, "-p", String(port), "-k", directory, ...serverWords],
+      ["-D", data, "-p", String(port), "-k", directory, ...serverWords, ...wordsOf(options)],
       { ...owner, stdio: ["ignore", "ignore", "pipe"], cwd: directory },
     );
     await waitUntilReady(directory, port, server);
@@ -74,6 +76,10 @@ export async function startServer(options: ServerOptions = {}): Promise<TestServ
 
 const initdbWords = ["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"];
 const serverWords = ["-h", "127.0.0.1", "-c", "fsync=off", "-c", "max_connections=60"];
+
+function wordsOf({ address }: ServerOptions): readonly string[] {
+  return address === undefined ? [] : ["-h", `127.0.0.1,${address}`];
+}
 
 function serverAt(
   url: string,
