@@ -8,45 +8,64 @@ import { conclude } from "./conclude.ts";
 import type { Ending } from "./draft.ts";
 import type { Image } from "./image.ts";
 import { type Judgement, judge } from "./judge.ts";
+import { openDatabase } from "./open.ts";
 import { refuseWithoutRights } from "./rights.ts";
 import { versionTableOf } from "./version-table.ts";
-import { workThrough } from "./work.ts";
+import { refuseAnotherServer, workThrough } from "./work.ts";
 import type { World } from "./world.ts";
+
+/** Milliseconds, and as much again at random: longer than it takes to look, so that most are away. */
+const awayFor = 1000;
 
 /**
  * Takes the lock and does what is to be done under it, once. Whoever waits for the lock leaves as soon as the database is
  * at head, and needs no second connection for that.
- * @param connection over which `first` was seen: it holds the lock from now on, and does nothing else meanwhile
+ * @param opened over which `first` was seen: it holds the lock from now on, and does nothing else meanwhile
  */
 export async function act(
   first: Judgement,
-  connection: Database,
+  opened: Database,
   image: Image,
   settings: Settings,
   world: World,
 ): Promise<Ending> {
   refuseWithoutRights(first.observation, image);
   const deadline = world.now() + settings.lockTimeout;
-  const lock = await waitForLock();
-  if (lock === null)
-    return conclude(await judge(connection, image, settings, world), "nothing", world);
-
-  let ending: Ending;
+  let connection = opened;
   try {
-    const signal = AbortSignal.any([world.signal, lock.lost]);
-    ending = await workThrough(first, image, settings, { ...world, signal }, deadline);
-  } catch (error) {
-    // The end of the connection frees it, and that does not wait for a server that says nothing any more.
-    void lock.release();
-    throw error;
+    const lock = await waitForLock();
+    if (lock === null)
+      return conclude(await judge(connection, image, settings, world), "nothing", world);
+    return await actUnder(lock);
+  } finally {
+    await connection.close();
   }
-  const wasHeld = await lock.release();
-  if (wasHeld || ending.outcome !== "ready") return ending;
-  return {
-    outcome: "temporary",
-    reason: "the lock was lost before the end: somebody else may have been at work as well",
-    next: ["run it again: it looks at the database anew"],
-  };
+
+  async function actUnder(lock: Lock): Promise<Ending> {
+    let ending: Ending;
+    try {
+      const signal = AbortSignal.any([world.signal, lock.lost]);
+      ending = await workThrough(
+        first,
+        image,
+        settings,
+        { ...world, signal },
+        deadline,
+        lock.askForRoom,
+      );
+    } catch (error) {
+      // The end of the connection frees it, and that does not wait for a server that says nothing any more.
+      void lock.release();
+      throw error;
+    }
+    const wasHeld = await lock.release();
+    if (wasHeld || ending.outcome !== "ready") return ending;
+    return {
+      outcome: "temporary",
+      reason: "the lock was lost before the end: somebody else may have been at work as well",
+      next: ["run it again: it looks at the database anew"],
+    };
+  }
 
   /** null: somebody else has brought the database to head meanwhile. */
   async function waitForLock(): Promise<Lock | null> {
@@ -60,10 +79,21 @@ export async function act(
         sleep: world.sleep,
         log: world.log,
         betweenPolls: async () => ((await isDone().catch(unlessBusy)) ? "leave" : "stay"),
+        comeAgain,
       });
     } finally {
       world.draft.lockWaitMs = Math.round(world.now() - started);
     }
+  }
+
+  async function comeAgain(): Promise<Database> {
+    await connection.close();
+    await world.sleep(awayFor + Math.random() * awayFor, world.signal);
+    const timeout = Math.max(0, deadline - world.now());
+    connection = await openDatabase(settings, world, { toWrite: true, timeout });
+    const seen = await lookRows(connection, { versionTable: image.versionTable });
+    refuseAnotherServer(connection, first.observation, seen);
+    return connection;
   }
 
   /** The version rows are cheap to poll; the whole schema is looked at once they have moved to head. */

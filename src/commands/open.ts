@@ -12,6 +12,9 @@ export type OpenOptions = {
   readonly toWrite?: boolean;
   /** Ends the wait. */
   readonly signal?: AbortSignal;
+  /** Milliseconds; otherwise what is left of the setting. */
+  readonly timeout?: number;
+  readonly onWaiting?: () => void;
 };
 
 /** Waits for the database as long as the settings allow, all waits of a run taken together. */
@@ -25,6 +28,8 @@ export async function openDatabase(
     applicationName = `preflight/${world.runId}`,
     toWrite = false,
     signal = world.signal,
+    timeout = Math.max(0, settings.timeout - world.draft.waitedMs),
+    onWaiting = () => {},
   } = options;
   const database: Connection = toWrite
     ? { ...settings.database, targetSession: "read-write" }
@@ -32,7 +37,8 @@ export async function openDatabase(
   const started = world.now();
   try {
     return await connectAndWait(async () => database, {
-      timeout: Math.max(0, settings.timeout - world.draft.waitedMs),
+      timeout,
+      onWaiting,
       applicationName,
       signal,
       clock: world.now,

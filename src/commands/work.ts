@@ -2,6 +2,7 @@ import { CannotJudge } from "../core/outcome.ts";
 import type { Step } from "../core/plan.ts";
 import type { Database } from "../database/database.ts";
 import { waitForOthersAtWork } from "../database/fence.ts";
+import { isShortOfSessions } from "../database/lock.ts";
 import type { Settings } from "../settings/settings.ts";
 import { conclude, concludeFailure, noteRows, verifyFailed } from "./conclude.ts";
 import type { Ending } from "./draft.ts";
@@ -15,10 +16,14 @@ import type { World } from "./world.ts";
 /** A plan that comes again, or goes on changing, will not end. */
 const mostRounds = 3;
 
+/** Those that wait hear of it within a second. */
+const longestWaitForRoom = 3000;
+
 /**
  * What happens under the lock: look → decide again → stamp / upgrade → look. The last look is the answer.
  * @param world whose signal also says that the lock was lost
  * @param deadline on the world's clock, for waiting for others
+ * @param askForRoom those that wait for the lock give their sessions back
  */
 export async function workThrough(
   first: Judgement,
@@ -26,10 +31,14 @@ export async function workThrough(
   settings: Settings,
   world: World,
   deadline: number,
+  askForRoom: () => Promise<void>,
 ): Promise<Ending> {
   const { now, sleep, log, signal } = world;
-  const database = await openDatabase(settings, world, { toWrite: true });
+  let hasRoom = false;
+  const onWaiting = (): void => void askForRoom();
+  const database = await openDatabase(settings, world, { toWrite: true, onWaiting });
   try {
+    await makeRoom();
     const timeout = Math.max(0, deadline - now());
     await waitForOthersAtWork(database, { timeout, clock: now, sleep, signal, log });
     return await rounds();
@@ -57,9 +66,26 @@ export async function workThrough(
           world,
         );
       const failure = await takeSteps(judgement, plan.steps);
-      if (failure !== null) return concludeFailure(failure, await lookAgain(), world);
-      last = plan.steps;
+      // A child that found no session free has failed for that alone: it is tried again with room.
+      if (failure !== null && !(await makeRoom()))
+        return concludeFailure(failure, await lookAgain(), world);
+      if (failure === null) last = plan.steps;
     }
+  }
+
+  /** @returns whether there was too little, and nobody had been asked for it yet */
+  async function makeRoom(): Promise<boolean> {
+    if (hasRoom || !(await isShortOfSessions(database))) return false;
+    hasRoom = true;
+    log({
+      level: "info",
+      event: "room.wanted",
+      msg: "the server has hardly a session left: those that wait for the lock give theirs back",
+    });
+    await askForRoom();
+    const until = now() + longestWaitForRoom;
+    while (now() < until && (await isShortOfSessions(database))) await sleep(100, signal);
+    return true;
   }
 
   async function takeSteps(
@@ -84,17 +110,17 @@ export async function workThrough(
 
   async function lookAgain(): Promise<Judgement> {
     const judgement = await judgeWhenFree(database, image, settings, world, deadline);
-    refuseAnotherServer(database, first, judgement);
+    refuseAnotherServer(database, first.observation, judgement.observation);
     noteRows(judgement, world);
     return judgement;
   }
 }
 
 /** The lock holds on one server only. */
-function refuseAnotherServer(
+export function refuseAnotherServer(
   { place }: Database,
-  { observation: before }: Judgement,
-  { observation: now }: Judgement,
+  before: Pick<Judgement["observation"], "server">,
+  now: Pick<Judgement["observation"], "server">,
 ): void {
   if (before.server.startedAt === now.server.startedAt) return;
   throw new CannotJudge(

@@ -12,6 +12,8 @@ export type WaitOptions = Waiting & {
   readonly applicationName: string;
   /** Milliseconds; 0 tries once. */
   readonly timeout: number;
+  /** Called after every attempt that failed and will be repeated. */
+  readonly onWaiting?: () => void;
 };
 
 type Failed = Extract<Connected, { kind: "failed" }>;
@@ -30,7 +32,7 @@ export async function connectAndWait(
   readConnection: () => Promise<Connection>,
   options: WaitOptions,
 ): Promise<Database> {
-  const { clock, sleep, signal, log, timeout, applicationName } = options;
+  const { clock, sleep, signal, log, timeout, applicationName, onWaiting } = options;
   const started = clock();
   const deadline = started + timeout;
   let delay = firstDelay;
@@ -59,6 +61,7 @@ export async function connectAndWait(
     if (result.fault.kind !== "unavailable") throw refusal(connection, result);
     if (clock() >= deadline) throw notAvailable(connection, result, timeout);
 
+    onWaiting?.();
     const now = clock();
     if (logged === null || logged.code !== result.fault.code || now - logged.at >= logInterval) {
       logged = { code: result.fault.code, at: now };
