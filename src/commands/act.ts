@@ -2,7 +2,7 @@ import { claimsAll } from "../core/claim.ts";
 import { Busy } from "../core/outcome.ts";
 import type { Database } from "../database/database.ts";
 import { acquireLock, type Lock, lockKey } from "../database/lock.ts";
-import { lookRows } from "../database/look.ts";
+import { lookRows, lookStart } from "../database/look.ts";
 import type { Settings } from "../settings/settings.ts";
 import { conclude } from "./conclude.ts";
 import type { Ending } from "./draft.ts";
@@ -32,10 +32,10 @@ export async function act(
   refuseWithoutRights(first.observation, image);
   const deadline = world.now() + settings.lockTimeout;
   let connection = opened;
+  let lastSeen = first;
   try {
     const lock = await waitForLock();
-    if (lock === null)
-      return conclude(await judge(connection, image, settings, world), "nothing", world);
+    if (lock === null) return conclude(lastSeen, "nothing", world);
     return await actUnder(lock);
   } finally {
     await connection.close();
@@ -91,19 +91,24 @@ export async function act(
     await world.sleep(awayFor + Math.random() * awayFor, world.signal);
     const timeout = Math.max(0, deadline - world.now());
     connection = await openDatabase(settings, world, { toWrite: true, timeout });
-    const seen = await lookRows(connection, { versionTable: image.versionTable });
-    refuseAnotherServer(connection, first.observation, seen);
+    refuseAnotherServer(connection, first.observation.server, await lookStart(connection));
     return connection;
   }
 
-  /** The version rows are cheap to poll; the whole schema is looked at once they have moved to head. */
+  /**
+   * The version rows are cheap to poll; the whole schema is looked at once they have moved to head, or beyond it: the
+   * holder may be of a newer image.
+   */
   async function isDone(): Promise<boolean> {
     const { versionTable } = await lookRows(connection, { versionTable: image.versionTable });
     const rows = (versionTable?.rows ?? []).filter((row) => row !== null);
     const { history } = image.knowledge;
-    const hasMoved = rows.join("\0") !== (first.observation.versionTable?.rows ?? []).join("\0");
-    if (!hasMoved || !claimsAll(history, rows)) return false;
-    return (await judge(connection, image, settings, world)).plan.kind === "start";
+    const before = first.observation.versionTable?.rows ?? [];
+    const hasMoved = rows.join("\0") !== before.join("\0");
+    const isBeyond = rows.some((row) => !history.revisions.has(row) && !before.includes(row));
+    if (!hasMoved || !(isBeyond || claimsAll(history, rows))) return false;
+    lastSeen = await judge(connection, image, settings, world);
+    return lastSeen.plan.kind === "start";
   }
 }
 

@@ -12,7 +12,7 @@ export type OpenOptions = {
   readonly toWrite?: boolean;
   /** Ends the wait. */
   readonly signal?: AbortSignal;
-  /** Milliseconds; otherwise what is left of the setting. */
+  /** Milliseconds that are no part of that time; otherwise what is left of it. */
   readonly timeout?: number;
   readonly onWaiting?: () => void;
 };
@@ -28,8 +28,8 @@ export async function openDatabase(
     applicationName = `preflight/${world.runId}`,
     toWrite = false,
     signal = world.signal,
-    timeout = Math.max(0, settings.timeout - world.draft.waitedMs),
     onWaiting = () => {},
+    timeout,
   } = options;
   const database: Connection = toWrite
     ? { ...settings.database, targetSession: "read-write" }
@@ -37,7 +37,7 @@ export async function openDatabase(
   const started = world.now();
   try {
     return await connectAndWait(async () => database, {
-      timeout,
+      timeout: timeout ?? Math.max(0, settings.timeout - world.draft.waitedMs),
       onWaiting,
       applicationName,
       signal,
@@ -46,6 +46,6 @@ export async function openDatabase(
       log: world.log,
     });
   } finally {
-    world.draft.waitedMs += Math.round(world.now() - started);
+    if (timeout === undefined) world.draft.waitedMs += Math.round(world.now() - started);
   }
 }

@@ -1,3 +1,4 @@
+import type { Server } from "../core/observation.ts";
 import { CannotJudge } from "../core/outcome.ts";
 import type { Step } from "../core/plan.ts";
 import type { Database } from "../database/database.ts";
@@ -110,7 +111,7 @@ export async function workThrough(
 
   async function lookAgain(): Promise<Judgement> {
     const judgement = await judgeWhenFree(database, image, settings, world, deadline);
-    refuseAnotherServer(database, first.observation, judgement.observation);
+    refuseAnotherServer(database, first.observation.server, judgement.observation.server);
     noteRows(judgement, world);
     return judgement;
   }
@@ -119,13 +120,13 @@ export async function workThrough(
 /** The lock holds on one server only. */
 export function refuseAnotherServer(
   { place }: Database,
-  before: Pick<Judgement["observation"], "server">,
-  now: Pick<Judgement["observation"], "server">,
+  before: Pick<Server, "startedAt">,
+  now: Pick<Server, "startedAt">,
 ): void {
-  if (before.server.startedAt === now.server.startedAt) return;
+  if (before.startedAt === now.startedAt) return;
   throw new CannotJudge(
     "temporary",
-    `the server that answers now (${place}) started at ${now.server.startedAt}, the one that gave the lock at ${before.server.startedAt}: a restart, a failover, or two servers behind one address`,
+    `the server that answers now (${place}) started at ${now.startedAt}, the one that gave the lock at ${before.startedAt}: a restart, a failover, or two servers behind one address`,
     ["run it again: it looks at the database anew and finishes what is left"],
   );
 }

@@ -215,18 +215,34 @@ describe.each(tools)("fifty replicas at once, %s", (tool) => {
   );
 
   it(
-    "with sessions for thirty only, fifty wait for one another, and all start",
+    "with sessions for thirty only, fifty wait for one another; the winner is killed, and all others start (fault 22)",
     async () => {
       const small = await startServer({ settings: ["max_connections = 30"] });
       try {
         const there = { ...yard(), server: small };
         const url = await makeDatabase(there, "behind");
-        const replicas = await runFleet(
-          there,
-          url,
-          all.map(() => at(there, "new", url)),
+        const owner = postgres(url, { max: 1, onnotice: () => {} });
+        await owner`SELECT pg_advisory_lock(${gate})`;
+        const { replicas, release } = lineUp(all.map(() => at(there, "new", url)));
+        release();
+        const winner = await nextToSay("upgrade.start", replicas, new Set());
+        await eventually(
+          async () => {
+            const [row] = await owner`SELECT count(*)::int AS n FROM pg_stat_activity
+            WHERE datname = current_database() AND application_name LIKE 'preflight/%'`;
+            return Number(row?.["n"]) > 20;
+          },
+          "those that wait take what there is",
+          minutes,
         );
-        expect(exits(replicas)).toEqual({ 0: fifty });
+        for (const child of childrenOf(winner?.child.pid ?? 0)) killGroup(child);
+        winner?.child.kill("SIGKILL");
+        await owner.end();
+        const ended = await Promise.all(replicas.map((one) => one.ended));
+        const survivors = ended.filter(({ signal }) => signal === null);
+        expect(survivors.length).toBe(fifty - 1);
+        for (const one of survivors) expect(expectLine(one).exit, one.stderr).toBe(0);
+        await expectNothingLeft(there, url);
         await expectAtHead(there, url);
       } finally {
         await small.stop();
