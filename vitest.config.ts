@@ -10,6 +10,7 @@ export default defineConfig({
       { test: { name: "tools", include: ["test/tools/**/*.test.ts"], ...slow } },
       { test: { name: "database", include: ["test/database/**/*.test.ts"], ...slow } },
       { test: { name: "ledger", include: ["test/ledger/**/*.test.ts"], ...slow } },
+      { test: { name: "faults", include: ["test/faults/**/*.test.ts"], ...slow } },
       { test: { name: "e2e", include: ["test/e2e/**/*.test.ts"], ...slow } },
       { test: { name: "faults", include: ["test/faults/**/*.test.ts"], ...slow } },
     ],

@@ -9,6 +9,7 @@ import path from "node:path";
 import { startServer } from "../test/support/postgres.ts";
 import { pythonEnvironment } from "../test/support/python.ts";
 import { compareApply } from "./bench-apply.ts";
+import { compareReplicas } from "./bench-replicas.ts";
 import { median, must, print, time } from "./measure.ts";
 
 const rounds = Number(process.env["BENCH_ROUNDS"] ?? 15);
@@ -27,13 +28,15 @@ with create_engine(url, poolclass=pool.NullPool).connect() as connection:
         context.run_migrations()
 `;
 
-const server = await startServer();
+const parts = (process.env["BENCH_PARTS"] ?? "start,bake,apply,replicas").split(",");
+const server = await startServer({ settings: ["max_connections = 100"] });
 const { bin, python } = await pythonEnvironment();
 const made: string[] = [];
 try {
-  for (const tables of [30, 300]) await compareHealthyStart(tables);
-  for (const revisions of [100, 300]) compareBake(revisions);
-  made.push(await compareApply(server, 200));
+  if (parts.includes("start")) for (const tables of [30, 300]) await compareHealthyStart(tables);
+  if (parts.includes("bake")) for (const revisions of [100, 300]) compareBake(revisions);
+  if (parts.includes("apply")) made.push(await compareApply(server, 200));
+  if (parts.includes("replicas")) made.push(await compareReplicas(server, python));
 } finally {
   await server.stop();
   for (const directory of made) rmSync(directory, { recursive: true });

@@ -2,51 +2,70 @@ import { claimsAll } from "../core/claim.ts";
 import { Busy } from "../core/outcome.ts";
 import type { Database } from "../database/database.ts";
 import { acquireLock, type Lock, lockKey } from "../database/lock.ts";
-import { lookRows } from "../database/look.ts";
+import { lookRows, lookStart } from "../database/look.ts";
 import type { Settings } from "../settings/settings.ts";
 import { conclude } from "./conclude.ts";
 import type { Ending } from "./draft.ts";
 import type { Image } from "./image.ts";
 import { type Judgement, judge } from "./judge.ts";
+import { openDatabase } from "./open.ts";
 import { refuseWithoutRights } from "./rights.ts";
 import { versionTableOf } from "./version-table.ts";
-import { workThrough } from "./work.ts";
+import { refuseAnotherServer, workThrough } from "./work.ts";
 import type { World } from "./world.ts";
+
+/** Milliseconds, and as much again at random: longer than it takes to look, so that most are away. */
+const awayFor = 1000;
 
 /**
  * Takes the lock and does what is to be done under it, once. Whoever waits for the lock leaves as soon as the database is
  * at head, and needs no second connection for that.
- * @param connection over which `first` was seen: it holds the lock from now on, and does nothing else meanwhile
+ * @param opened over which `first` was seen: it holds the lock from now on, and does nothing else meanwhile
  */
 export async function act(
   first: Judgement,
-  connection: Database,
+  opened: Database,
   image: Image,
   settings: Settings,
   world: World,
 ): Promise<Ending> {
   refuseWithoutRights(first.observation, image);
   const deadline = world.now() + settings.lockTimeout;
-  const lock = await waitForLock();
-  if (lock === null)
-    return conclude(await judge(connection, image, settings, world), "nothing", world);
-
-  let ending: Ending;
+  let connection = opened;
+  let lastSeen = first;
   try {
-    const signal = AbortSignal.any([world.signal, lock.lost]);
-    ending = await workThrough(first, image, settings, { ...world, signal }, deadline);
-  } catch (error) {
-    // The end of the connection frees it, and that does not wait for a server that says nothing any more.
-    void lock.release();
-    throw error;
+    const lock = await waitForLock();
+    if (lock === null) return conclude(lastSeen, "nothing", world);
+    return await actUnder(lock);
+  } finally {
+    await connection.close();
   }
-  const wasHeld = await lock.release();
-  if (wasHeld || ending.outcome !== "ready") return ending;
-  return {
-    outcome: "temporary",
-    reason: "the lock was lost before the end: somebody else may have been at work as well",
-    next: ["run it again: it looks at the database anew"],
-  };
+
+  async function actUnder(lock: Lock): Promise<Ending> {
+    let ending: Ending;
+    try {
+      const signal = AbortSignal.any([world.signal, lock.lost]);
+      ending = await workThrough(
+        first,
+        image,
+        settings,
+        { ...world, signal },
+        deadline,
+        lock.askForRoom,
+      );
+    } catch (error) {
+      // The end of the connection frees it, and that does not wait for a server that says nothing any more.
+      void lock.release();
+      throw error;
+    }
+    const wasHeld = await lock.release();
+    if (wasHeld || ending.outcome !== "ready") return ending;
+    return {
+      outcome: "temporary",
+      reason: "the lock was lost before the end: somebody else may have been at work as well",
+      next: ["run it again: it looks at the database anew"],
+    };
+  }
 
   /** null: somebody else has brought the database to head meanwhile. */
   async function waitForLock(): Promise<Lock | null> {
@@ -60,20 +79,36 @@ export async function act(
         sleep: world.sleep,
         log: world.log,
         betweenPolls: async () => ((await isDone().catch(unlessBusy)) ? "leave" : "stay"),
+        comeAgain,
       });
     } finally {
       world.draft.lockWaitMs = Math.round(world.now() - started);
     }
   }
 
-  /** The version rows are cheap to poll; the whole schema is looked at once they have moved to head. */
+  async function comeAgain(): Promise<Database> {
+    await connection.close();
+    await world.sleep(awayFor + Math.random() * awayFor, world.signal);
+    const timeout = Math.max(0, deadline - world.now());
+    connection = await openDatabase(settings, world, { toWrite: true, timeout });
+    refuseAnotherServer(connection, first.observation.server, await lookStart(connection));
+    return connection;
+  }
+
+  /**
+   * The version rows are cheap to poll; the whole schema is looked at once they have moved to head, or beyond it: the
+   * holder may be of a newer image.
+   */
   async function isDone(): Promise<boolean> {
     const { versionTable } = await lookRows(connection, { versionTable: image.versionTable });
     const rows = (versionTable?.rows ?? []).filter((row) => row !== null);
     const { history } = image.knowledge;
-    const hasMoved = rows.join("\0") !== (first.observation.versionTable?.rows ?? []).join("\0");
-    if (!hasMoved || !claimsAll(history, rows)) return false;
-    return (await judge(connection, image, settings, world)).plan.kind === "start";
+    const before = first.observation.versionTable?.rows ?? [];
+    const hasMoved = rows.join("\0") !== before.join("\0");
+    const isBeyond = rows.some((row) => !history.revisions.has(row) && !before.includes(row));
+    if (!hasMoved || !(isBeyond || claimsAll(history, rows))) return false;
+    lastSeen = await judge(connection, image, settings, world);
+    return lastSeen.plan.kind === "start";
   }
 }
 

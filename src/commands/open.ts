@@ -13,17 +13,22 @@ export type OpenOptions = {
   readonly applicationName?: string;
   /** Only a server that can be written to. */
   readonly toWrite?: boolean;
+  /** Milliseconds that are no part of the settings' time; otherwise what is left of it. */
+  readonly timeout?: number;
+  /** Called after every attempt that failed and will be repeated. */
+  readonly onWaiting?: () => void;
 };
 
 /** Waits for the database as long as the settings allow, all waits of a run taken together. */
 export async function openDatabase(
   settings: Settings,
   world: World,
-  { applicationName = `preflight/${world.runId}`, toWrite = false }: OpenOptions = {},
+  options: OpenOptions = {},
 ): Promise<Database> {
   if (settings.database === null) throw new CannotJudge("config", "no database is named");
+  const { applicationName = `preflight/${world.runId}`, toWrite = false, onWaiting } = options;
+  const timeout = options.timeout ?? Math.max(0, settings.timeout - world.draft.waitedMs);
   const started = world.now();
-  const timeout = Math.max(0, settings.timeout - world.draft.waitedMs);
   const left = (): number =>
     timeout === 0
       ? Number.POSITIVE_INFINITY
@@ -38,6 +43,7 @@ export async function openDatabase(
       {
         timeout,
         applicationName,
+        onWaiting: onWaiting ?? (() => {}),
         signal: world.signal,
         clock: world.now,
         sleep: world.sleep,
@@ -45,6 +51,6 @@ export async function openDatabase(
       },
     );
   } finally {
-    world.draft.waitedMs += Math.round(world.now() - started);
+    if (options.timeout === undefined) world.draft.waitedMs += Math.round(world.now() - started);
   }
 }

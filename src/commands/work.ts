@@ -1,7 +1,9 @@
+import type { Server } from "../core/observation.ts";
 import { CannotJudge } from "../core/outcome.ts";
 import type { Step } from "../core/plan.ts";
 import type { Database } from "../database/database.ts";
 import { waitForOthersAtWork } from "../database/fence.ts";
+import { isShortOfSessions } from "../database/lock.ts";
 import type { Settings } from "../settings/settings.ts";
 import { conclude, concludeFailure, noteRows, verifyFailed } from "./conclude.ts";
 import type { Ending } from "./draft.ts";
@@ -15,10 +17,14 @@ import type { World } from "./world.ts";
 /** A plan that comes again, or goes on changing, will not end. */
 const mostRounds = 3;
 
+/** Those that wait hear of it within a second. */
+const longestWaitForRoom = 3000;
+
 /**
  * What happens under the lock: look → decide again → stamp / upgrade → look. The last look is the answer.
  * @param world whose signal also says that the lock was lost
  * @param deadline on the world's clock, for waiting for others
+ * @param askForRoom those that wait for the lock give their sessions back
  */
 export async function workThrough(
   first: Judgement,
@@ -26,10 +32,13 @@ export async function workThrough(
   settings: Settings,
   world: World,
   deadline: number,
+  askForRoom: () => Promise<void>,
 ): Promise<Ending> {
   const { now, sleep, log, signal } = world;
-  const database = await openDatabase(settings, world, { toWrite: true });
+  const onWaiting = (): void => void askForRoom();
+  const database = await openDatabase(settings, world, { toWrite: true, onWaiting });
   try {
+    await makeRoom();
     const timeout = Math.max(0, deadline - now());
     await waitForOthersAtWork(database, { timeout, clock: now, sleep, signal, log });
     return await rounds();
@@ -62,6 +71,19 @@ export async function workThrough(
     }
   }
 
+  /** A child, or our own upgrade, needs one more session. */
+  async function makeRoom(): Promise<void> {
+    if (!(await isShortOfSessions(database))) return;
+    log({
+      level: "info",
+      event: "room.wanted",
+      msg: "the server has hardly a session left: those that wait for the lock give theirs back",
+    });
+    await askForRoom();
+    const until = now() + longestWaitForRoom;
+    while (now() < until && (await isShortOfSessions(database))) await sleep(100, signal);
+  }
+
   async function takeSteps(
     { observation }: Judgement,
     steps: readonly Step[],
@@ -84,22 +106,22 @@ export async function workThrough(
 
   async function lookAgain(): Promise<Judgement> {
     const judgement = await judgeWhenFree(database, image, settings, world, deadline);
-    refuseAnotherServer(database, first, judgement);
+    refuseAnotherServer(database, first.observation.server, judgement.observation.server);
     noteRows(judgement, world);
     return judgement;
   }
 }
 
 /** The lock holds on one server only. */
-function refuseAnotherServer(
+export function refuseAnotherServer(
   { place }: Database,
-  { observation: before }: Judgement,
-  { observation: now }: Judgement,
+  before: Pick<Server, "startedAt">,
+  now: Pick<Server, "startedAt">,
 ): void {
-  if (before.server.startedAt === now.server.startedAt) return;
+  if (before.startedAt === now.startedAt) return;
   throw new CannotJudge(
     "temporary",
-    `the server that answers now (${place}) started at ${now.server.startedAt}, the one that gave the lock at ${before.server.startedAt}: a restart, a failover, or two servers behind one address`,
+    `the server that answers now (${place}) started at ${now.startedAt}, the one that gave the lock at ${before.startedAt}: a restart, a failover, or two servers behind one address`,
     ["run it again: it looks at the database anew and finishes what is left"],
   );
 }

@@ -34,10 +34,34 @@ function isTheLock(key: bigint): string {
     AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database())`;
 }
 
+/** Sessions that the server would still give to this role in this database; limits that are not set are NULL. */
+export const readFreeSessions = `
+SELECT least(
+  pg_catalog.current_setting('max_connections')::int4 - pg_catalog.current_setting('superuser_reserved_connections')::int4
+    - coalesce(pg_catalog.current_setting('reserved_connections', true)::int4, 0)
+    - (SELECT pg_catalog.sum(s.numbackends) FROM pg_catalog.pg_stat_database s),
+  (SELECT d.datconnlimit - s.numbackends
+   FROM pg_catalog.pg_database d JOIN pg_catalog.pg_stat_database s ON s.datid = d.oid
+   WHERE d.datname = pg_catalog.current_database() AND d.datconnlimit >= 0),
+  (SELECT r.rolconnlimit - (SELECT pg_catalog.count(*) FROM pg_catalog.pg_stat_activity a WHERE a.usesysid = r.oid)
+   FROM pg_catalog.pg_roles r WHERE r.rolname = session_user AND r.rolconnlimit >= 0)
+)::int4 AS free`;
+
+/** A transaction keeps the numbers of sessions that it has seen first. */
 export function beat(key: bigint): string {
   return `
-SELECT pg_backend_pid() AS pid,
+SELECT pg_catalog.pg_stat_clear_snapshot();
+SELECT pg_backend_pid() AS pid, (${readFreeSessions}) AS free,
        EXISTS (SELECT FROM pg_locks l WHERE l.pid = pg_backend_pid() AND ${isTheLock(key)}) AS held`;
+}
+
+/** Beside the lock itself and in its transaction, so it ends with it. */
+export function askForRoom(key: bigint): string {
+  return `SELECT pg_try_advisory_xact_lock(${roomKey(key)})`;
+}
+
+function roomKey(key: bigint): bigint {
+  return key ^ 1n;
 }
 
 export function readIsHeld(key: bigint): string {
@@ -52,7 +76,8 @@ export function readHolder(key: bigint): string {
   return `
 SELECT l.pid, a.application_name AS "applicationName", pg_catalog.host(a.client_addr) AS "clientAddress", a.state,
        pg_catalog.to_char(a.xact_start AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS since,
-       pg_catalog.to_char(a.backend_start AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS "connectedSince"
+       pg_catalog.to_char(a.backend_start AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS "connectedSince",
+       EXISTS (SELECT FROM pg_catalog.pg_locks l WHERE ${isTheLock(roomKey(key))}) AS "wantsRoom"
 FROM pg_catalog.pg_locks l LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid
 WHERE ${isTheLock(key)}`;
 }

@@ -2,7 +2,14 @@ import { createHash } from "node:crypto";
 import { CannotJudge } from "../core/outcome.ts";
 import type { Database } from "./database.ts";
 import { cannotGoOn } from "./errors.ts";
-import { beat, readHolder, readIsHeld, tryToLock } from "./lock.sql.ts";
+import {
+  askForRoom,
+  beat,
+  readFreeSessions,
+  readHolder,
+  readIsHeld,
+  tryToLock,
+} from "./lock.sql.ts";
 import { formatDuration } from "./waiting.ts";
 import type { Waiting } from "./waiting.ts";
 
@@ -11,6 +18,8 @@ export type Lock = {
   readonly key: bigint;
   /** Aborts, with a CannotJudge `temporary` as its reason, as soon as the lock is known to be lost. */
   readonly lost: AbortSignal;
+  /** Whoever waits gives its session back, and comes again from time to time. Lasts as long as the lock. Never rejects. */
+  readonly askForRoom: () => Promise<void>;
   /**
    * True when the lock was held to the end. False: others may have worked at the same time, `lost` says why, and
    * what was done under it is not to be trusted. Never rejects; the connection stays open.
@@ -24,11 +33,15 @@ export type AcquireOptions = Waiting & {
   readonly timeout: number;
   /** Called after every try that failed; "leave" when there is nothing left to do. */
   readonly betweenPolls?: () => Promise<"stay" | "leave">;
+  /** Another connection in the place of this one, after a while: the holder needs the session that this one takes. */
+  readonly comeAgain?: () => Promise<Database>;
 };
 
 const shortestPause = 250;
 const longestPause = 1000;
 const holderLogInterval = 10_000;
+/** A child's, an upgrade's own, and some for those that come and go. */
+const fewSessions = 5;
 const beatInterval = 3000;
 const answerDeadline = 10_000;
 
@@ -41,12 +54,13 @@ export function lockKey(table: { readonly schema: string; readonly name: string 
 /**
  * Polls, because a blocking wait holds a snapshot and deadlocks with CREATE INDEX CONCURRENTLY. null: `betweenPolls`
  * said leave. Throws CannotJudge `temporary` after the timeout, naming the holder; or the signal's reason.
- * `db` belongs to the lock alone.
+ * The connection belongs to the lock alone.
  */
-export async function acquireLock(db: Database, options: AcquireOptions): Promise<Lock | null> {
-  const { clock, sleep, signal, log, timeout, betweenPolls } = options;
+export async function acquireLock(first: Database, options: AcquireOptions): Promise<Lock | null> {
+  const { clock, sleep, signal, log, timeout, betweenPolls, comeAgain } = options;
   const started = clock();
   let logged: { readonly pid: number | null; readonly at: number } | null = null;
+  let db = first;
 
   for (;;) {
     signal.throwIfAborted();
@@ -73,8 +87,15 @@ export async function acquireLock(db: Database, options: AcquireOptions): Promis
         waitedMs: Math.round(now - started),
       });
     }
-    await sleep(shortestPause + Math.random() * (longestPause - shortestPause), signal);
+    if (holder.wantsRoom && comeAgain !== undefined) db = await comeAgain();
+    else await sleep(shortestPause + Math.random() * (longestPause - shortestPause), signal);
   }
+}
+
+/** Whether the server has hardly one left. What it does not say, nobody waits for. */
+export async function isShortOfSessions(db: Database): Promise<boolean> {
+  const [row] = await db.query<{ free: number }>(readFreeSessions).catch(() => []);
+  return row !== undefined && row.free < fewSessions;
 }
 
 /** Whether anybody holds it: then what is seen may be work in progress. Throws CannotJudge. */
@@ -95,6 +116,8 @@ export type Holder = {
   /** Start of the holder's transaction, ISO 8601; null where it holds the lock outside of one. */
   readonly since: string | null;
   readonly connectedSince: string | null;
+  /** Sessions are scarce, and it needs one of those that wait. */
+  readonly wantsRoom: boolean;
 };
 
 const unknownHolder: Holder = {
@@ -104,6 +127,7 @@ const unknownHolder: Holder = {
   state: null,
   since: null,
   connectedSince: null,
+  wantsRoom: false,
 };
 
 /** One try. null: obtained, and the transaction stays open. Otherwise who holds it; no transaction is left. */
@@ -162,7 +186,12 @@ function holdLock(db: Database, { key, sleep, log }: AcquireOptions): Lock {
     await db.query("ROLLBACK").catch(() => {});
     return true;
   };
-  return { key, lost: lost.signal, release };
+  return {
+    key,
+    lost: lost.signal,
+    askForRoom: async () => void (await db.query(askForRoom(key)).catch(() => {})),
+    release,
+  };
 }
 
 async function keepBeating(
@@ -199,8 +228,10 @@ async function beatInTime(db: Database, key: bigint, sleep: Waiting["sleep"]): P
  */
 async function readBeat(db: Database, key: bigint): Promise<string> {
   try {
-    const [row] = await db.query<{ pid: number; held: boolean }>(beat(key));
-    return row?.held === true ? "held" : "the server process that answers does not hold it";
+    const row = (await db.queryAll(beat(key))).at(-1)?.[0];
+    if (row?.["held"] === true && Number(row["free"]) < fewSessions)
+      await db.query(askForRoom(key));
+    return row?.["held"] === true ? "held" : "the server process that answers does not hold it";
   } catch {
     return "its connection was closed";
   }

@@ -52,6 +52,12 @@ SET LOCAL lock_timeout = ${Math.max(1, Math.round(patience))};
 SET LOCAL statement_timeout = ${Math.round(patience) + 60_000};`;
 }
 
+/** To the microsecond: two servers do not share it. */
+const startedAt = `pg_catalog.to_char(pg_catalog.pg_postmaster_start_time() AT TIME ZONE 'UTC',
+                          'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`;
+
+export const readStart = `SELECT ${startedAt} AS "startedAt"`;
+
 /** Before the search path is pinned: it is one of the answers. */
 const readServer = `
 SELECT pg_catalog.current_setting('server_version_num')::pg_catalog.int4 AS version,
@@ -59,8 +65,7 @@ SELECT pg_catalog.current_setting('server_version_num')::pg_catalog.int4 AS vers
        pg_catalog.to_json(pg_catalog.current_schemas(false)) AS "searchPath",
        pg_catalog.pg_is_in_recovery() AS "inRecovery",
        pg_catalog.current_setting('default_transaction_read_only')::pg_catalog.bool AS "readOnly",
-       pg_catalog.to_char(pg_catalog.pg_postmaster_start_time() AT TIME ZONE 'UTC',
-                          'YYYY-MM-DD"T"HH24:MI:SS.US"Z"') AS "startedAt",
+       ${startedAt} AS "startedAt",
        current_user::pg_catalog.text AS role,
        pg_catalog.has_database_privilege(pg_catalog.current_database()::pg_catalog.text, 'CREATE') AS "canCreateSchema",
        (SELECT pg_catalog.json_object_agg(n.nspname, pg_catalog.has_schema_privilege(n.oid, 'CREATE'))

@@ -5,7 +5,7 @@ import { Busy, CannotJudge } from "../core/outcome.ts";
 import type { Database, Row } from "./database.ts";
 import { cannotGoOn, codeOf } from "./errors.ts";
 import type { FactsOptions } from "./facts.sql.ts";
-import { lookMessage, lookRowsMessage } from "./look.sql.ts";
+import { lookMessage, lookRowsMessage, readStart } from "./look.sql.ts";
 import type { VersionTableName } from "./look.sql.ts";
 import { progressTable } from "../core/migration.ts";
 
@@ -72,6 +72,16 @@ export async function lookRows(
       versionTable: chooseTable(readTables(tables), versionTable, server.searchPath),
     };
   });
+}
+
+/** When the server started: which one it is. Nobody's lock is in the way. Throws CannotJudge. */
+export async function lookStart(db: Database): Promise<Pick<Server, "startedAt">> {
+  try {
+    const [row] = await db.query<Pick<Server, "startedAt">>(readStart);
+    return row ?? { startedAt: "" };
+  } catch (error) {
+    throw cannotGoOn(error, "asking which server it is");
+  }
 }
 
 type Answers = readonly (readonly Row[])[];

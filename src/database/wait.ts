@@ -15,6 +15,8 @@ export type WaitOptions = Waiting & {
   readonly timeout: number;
   /** Milliseconds; of the connection's questions later on. */
   readonly silence?: number;
+  /** Called after every attempt that failed and will be repeated. */
+  readonly onWaiting?: () => void;
 };
 
 type Failed = Extract<Connected, { kind: "failed" }>;
@@ -36,7 +38,7 @@ export async function connectAndWait(
   readConnection: () => Promise<Connection>,
   options: WaitOptions,
 ): Promise<Database> {
-  const { clock, sleep, signal, log, timeout, applicationName, silence } = options;
+  const { clock, sleep, signal, log, timeout, applicationName, silence, onWaiting } = options;
   const started = clock();
   const deadline = started + timeout;
   let delay = firstDelay;
@@ -75,6 +77,7 @@ export async function connectAndWait(
     const now = clock();
     if (retry.kind === "again") refused.push(result);
     if (retry.kind === "refuse" || now >= deadline) throw giveUp();
+    onWaiting?.();
 
     if (logged === null || logged.code !== fault.code || now - logged.at >= logInterval) {
       logged = { code: fault.code, at: now };

@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { cancelBackends } from "../../src/database/backends.ts";
-import { acquireLock, lockKey, tryLock } from "../../src/database/lock.ts";
+import { acquireLock, isShortOfSessions, lockKey, tryLock } from "../../src/database/lock.ts";
 import type { AcquireOptions, Lock } from "../../src/database/lock.ts";
 import type { Database } from "../../src/database/database.ts";
 import type { LogEvent } from "../../src/database/waiting.ts";
@@ -244,6 +244,43 @@ describe("the lock", () => {
     await expect(stopped).rejects.toThrow(/stopped by the test|aborted/);
     await lock.release();
     await Promise.all([one.close(), two.close()]);
+  });
+
+  test("where its holder asks for room, whoever waits comes again with another session", async () => {
+    const [one, two] = [await open(url), await open(url)];
+    const lock = await acquire(one);
+    let three: Database | null = null;
+    const waiting = acquire(two, {
+      timeout: 60_000,
+      comeAgain: async () => {
+        await two.close();
+        await lock.release();
+        three = await open(url);
+        return three;
+      },
+    });
+    await sleep(300);
+    expect(three, "nobody has asked yet").toBe(null);
+    await lock.askForRoom();
+    const next = await waiting;
+    expect(three).not.toBe(null);
+    expect(await locksHeld(), "the wish ends with the lock").toBe(1);
+    expect(await next.release()).toBe(true);
+    await Promise.all([one, two, three as Database | null].map(async (db) => await db?.close()));
+  });
+
+  test("a role's and a database's own limit say that sessions are short", async () => {
+    const db = await open(url);
+    expect(await isShortOfSessions(db)).toBe(false);
+    const name = decodeURIComponent(new URL(url).pathname.slice(1));
+    await server.sql(url, `ALTER DATABASE "${name}" CONNECTION LIMIT 3`);
+    expect(await isShortOfSessions(db)).toBe(true);
+    await server.sql(url, `ALTER DATABASE "${name}" CONNECTION LIMIT -1`);
+    await server.sql(url, "ALTER ROLE postgres CONNECTION LIMIT 3");
+    expect(await isShortOfSessions(db)).toBe(true);
+    await server.sql(url, "ALTER ROLE postgres CONNECTION LIMIT -1");
+    expect(await isShortOfSessions(db)).toBe(false);
+    await db.close();
   });
 
   test("is freed, and known to be lost, when its server process is terminated", async () => {

@@ -75,7 +75,7 @@ export async function startServer(options: ServerOptions = {}): Promise<TestServ
 }
 
 const initdbWords = ["-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"];
-const serverWords = ["-h", "127.0.0.1", "-c", "fsync=off", "-c", "max_connections=60"];
+const serverWords = ["-h", "127.0.0.1", "-c", "fsync=off"];
 
 function wordsOf({ address }: ServerOptions): readonly string[] {
   return address === undefined ? [] : ["-h", `127.0.0.1,${address}`];
@@ -135,7 +135,7 @@ async function configure(
   owner: { uid?: number; gid?: number },
   { settings = [], hba, tls }: ServerOptions,
 ): Promise<void> {
-  const lines = [...settings];
+  const lines = ["max_connections = 60", ...settings];
   if (tls !== undefined) {
     await copyAsOwner(tls.certificate, join(data, "server.crt"), owner);
     await copyAsOwner(tls.key, join(data, "server.key"), owner);
