@@ -29,7 +29,7 @@ export async function act(
   settings: Settings,
   world: World,
 ): Promise<Ending> {
-  refuseWithoutRights(first.observation, image);
+  refuseWithoutRights(first, image);
   const lockDatabase = await openDatabase(settings, world);
   try {
     const lock = await waitForLock(lockDatabase);

@@ -10,6 +10,7 @@ import type { Database } from "../database/database.ts";
 import { isLockHeld, lockKey } from "../database/lock.ts";
 import { look } from "../database/look.ts";
 import type { Settings } from "../settings/settings.ts";
+import * as grants from "./grants.ts";
 import type { Image } from "./image.ts";
 import { versionTableOf } from "./version-table.ts";
 import type { World } from "./world.ts";
@@ -100,7 +101,7 @@ export function scopeOf({ ledger, status }: Knowledge): readonly string[] | null
 }
 
 function refuseUnreadable(observation: Observation, { versionTable }: Image): void {
-  const { otherVersionTables, server } = observation;
+  const { otherVersionTables, role, server } = observation;
   // A schema without USAGE is not on the effective search path: where none is left, its table looks like another's.
   const table =
     observation.versionTable ??
@@ -109,8 +110,17 @@ function refuseUnreadable(observation: Observation, { versionTable }: Image): vo
       : undefined);
   if (table?.unreadable !== "permission") return;
   const name = `${table.schema}.${table.name}`;
-  throw new CannotJudge("permission", `the role may not read the version table ${name}`, [
-    `GRANT USAGE ON SCHEMA ${table.schema} and GRANT SELECT ON ${name} to the role`,
+  // Rows were there to be read, and left out.
+  if (table.canRead)
+    throw new CannotJudge(
+      "permission",
+      `row security may hide rows of the version table ${name} from role ${role.name}`,
+      [grants.letThroughRowSecurity(table, role.name, "reads")],
+    );
+  const canUse = role.schemas[table.schema]?.canUse ?? false;
+  throw new CannotJudge("permission", `role ${role.name} may not read the version table ${name}`, [
+    ...(canUse ? [] : [grants.grantUse(table, role.name)]),
+    grants.grantRead(table, role.name),
   ]);
 }
 

@@ -2,7 +2,8 @@ import type { Socket } from "node:net";
 import postgres from "postgres";
 import { ConnectionFault } from "./errors.ts";
 import { expectPostgres } from "./socket.ts";
-import { readSession } from "./connect.sql.ts";
+import { readSession, readVersion } from "./connect.sql.ts";
+import { refuseOtherServers } from "./server-kind.ts";
 
 /** One row; the SQL that asks for it vouches for its shape. */
 export type Row = Record<string, unknown>;
@@ -78,9 +79,16 @@ export async function openDatabase(socket: Socket, login: Login, place: string):
   };
 
   try {
-    const [session] = await query<Session & { pid: number }>(readSession);
+    const [session] = await query<Session & { pid: number; version: string }>(readSession).catch(
+      async (error: unknown) => {
+        const [other] = await query<{ version: string }>(readVersion).catch(() => []);
+        if (other !== undefined) refuseOtherServers(other.version);
+        throw error;
+      },
+    );
     if (session === undefined) throw new ConnectionFault("NOT_POSTGRES");
-    const { pid, inRecovery, readOnly } = session;
+    const { pid, inRecovery, readOnly, version } = session;
+    refuseOtherServers(version);
     return {
       query,
       queryAll,

@@ -98,6 +98,7 @@ const ownCodes = {
   TLS_EXPIRED: { kind: "protocol", says: "the server's certificate is not valid at this time" },
   TLS_WRONG_HOST: { kind: "protocol", says: "the server's certificate is for another host" },
   TLS_ROOT_CERT: { kind: "config", says: "the root certificate cannot be used" },
+  NOT_SUPPORTED: { kind: "protocol", says: "this server is not supported" },
   NOT_POSTGRES: { kind: "protocol", says: "what answers there is not PostgreSQL" },
 } as const satisfies Record<string, { kind: FaultKind; says: string }>;
 
