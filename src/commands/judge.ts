@@ -59,7 +59,7 @@ export async function judge(
   database: Database,
   image: Image,
   settings: Settings,
-  { signal }: Pick<World, "signal">,
+  { signal, log }: Pick<World, "signal" | "log">,
 ): Promise<Judgement> {
   const { knowledge } = image;
   const looking = look(database, {
@@ -67,6 +67,7 @@ export async function judge(
     scope: scopeOf(knowledge),
   });
   const observation = await unlessStopped(looking, signal);
+  sayNewerServer(observation, log);
   refuseUnreadable(observation, image);
   refuseMisplaced(observation, knowledge, settings);
   const verdict = diagnose(knowledge, observation);
@@ -74,6 +75,18 @@ export async function judge(
   const assumption = assume === null ? null : checkAssumption(assume, knowledge, observation);
   const situation = { history: knowledge.history, observation, assumption };
   return { observation, verdict, plan: planFor(verdict, settings.policy, situation) };
+}
+
+const newestTested = 18;
+
+function sayNewerServer({ server }: Observation, log: World["log"]): void {
+  const major = Math.floor(server.version / 10_000);
+  if (major <= newestTested) return;
+  log({
+    level: "debug",
+    event: "server.newer",
+    msg: `the server is PostgreSQL ${major}; this version was tested with ${newestTested} and older ones`,
+  });
 }
 
 /** A look can hang behind a lock for longer than a container may take to stop. */

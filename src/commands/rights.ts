@@ -14,8 +14,8 @@ type Lack = { readonly what: string; readonly grant: string };
 /**
  * What the steps will need and the role has not, found before anything is done, without side effects.
  * Who owns the tables that a migration alters is not looked at: that is known to the migration alone.
- * @throws CannotJudge `permission`, naming all of it; `config` where no schema is there to work in; `unavailable` on a
- * server that cannot be written
+ * @throws CannotJudge `permission`, naming all of it; `config` where no schema is there to work in, or only a temporary
+ * one; `unavailable` on a server that cannot be written
  */
 export function refuseWithoutRights({ observation, plan }: Judgement, image: Image): void {
   const { server, role } = observation;
@@ -25,6 +25,7 @@ export function refuseWithoutRights({ observation, plan }: Judgement, image: Ima
       `the database must be changed, and this server is ${server.inRecovery ? "a standby" : "read-only"}`,
       ["connect to the primary"],
     );
+  refuseTemporaryHome(observation);
   const steps = plan.kind === "act" ? plan.steps : [];
   const lacks = [
     ...lackingForVersionTable(observation, image, steps),
@@ -38,6 +39,19 @@ export function refuseWithoutRights({ observation, plan }: Judgement, image: Ima
       ...new Set(lacks.map(({ grant }) => grant)),
       "or let a role that has these rights run preflight, and let this application only `preflight check`",
     ],
+  );
+}
+
+/** Everything would seem to be done, and be gone with the session that did it. */
+function refuseTemporaryHome({ role }: Observation): void {
+  const home = role.searchPath.find(
+    (schema) => schema === "pg_temp" || role.schemas[schema] !== undefined,
+  );
+  if (home !== "pg_temp") return;
+  throw new CannotJudge(
+    "config",
+    `pg_temp comes first in the search_path of role ${role.name} (${role.searchPath.join(", ")}): what a migration creates would be temporary`,
+    ["put the schema of the tables first (ALTER ROLE … SET search_path = public)"],
   );
 }
 
@@ -178,22 +192,16 @@ function lackOfDatabase({ role, server }: Observation): Lack {
 function homeOf(observation: Observation, image: Image): string {
   const { server, role, versionTable } = observation;
   const isNamed = versionTable !== null || image.versionTable.schema !== null;
-  if (isNamed || server.searchPath.length > 0) return versionTableOf(observation, image).schema;
-  const wanted = schemasOfPath(role.searchPath, role.name);
-  const closed = wanted.find((schema) => role.schemas[schema] !== undefined);
+  const isTemporary = role.searchPath.includes("pg_temp");
+  if (isNamed || (server.searchPath.length > 0 && !isTemporary))
+    return versionTableOf(observation, image).schema;
+  const closed = role.searchPath.find((schema) => role.schemas[schema] !== undefined);
   if (closed !== undefined) return closed;
   throw new CannotJudge(
     "config",
-    `the search_path of role ${role.name} is ${role.searchPath === "" ? "empty" : role.searchPath}, and database ${server.database} has no such schema: nothing can be created there`,
+    `the search_path of role ${role.name} is ${role.searchPath.length === 0 ? "empty" : role.searchPath.join(", ")}, and database ${server.database} has no such schema: nothing can be created there`,
     [
-      `create the schema, or give the role a search_path that exists (ALTER ROLE … SET search_path = public)`,
+      "create the schema, or give the role a search_path that exists (ALTER ROLE … SET search_path = public)",
     ],
   );
-}
-
-function schemasOfPath(path: string, role: string): readonly string[] {
-  const names = path.match(/"(?:[^"]|"")*"|[^",\s]+/g) ?? [];
-  return names
-    .map((name) => (name.startsWith('"') ? name.slice(1, -1).replaceAll('""', '"') : name))
-    .map((name) => (name === "$user" ? role : name));
 }

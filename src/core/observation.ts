@@ -27,7 +27,7 @@ export type Server = {
   /** `server_version_num`, such as 150018. */
   readonly version: number;
   readonly database: string;
-  /** `current_schemas(false)` of the role, in order. */
+  /** The schemas of `search_path` that are there and open to the role, in order. */
   readonly searchPath: readonly string[];
   readonly inRecovery: boolean;
   readonly readOnly: boolean;
@@ -41,8 +41,8 @@ export type Role = {
   readonly canCreate: boolean;
   /** May create schemas in this database. */
   readonly canCreateSchema: boolean;
-  /** `search_path` as it is set, with the schemas that are not there or not open to the role. */
-  readonly searchPath: string;
+  /** The schemas of `search_path`, with those that are not there or not open to the role. */
+  readonly searchPath: readonly string[];
   /** By name: every schema of the database. */
   readonly schemas: Readonly<Record<string, SchemaRights>>;
 };

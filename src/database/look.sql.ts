@@ -53,11 +53,13 @@ SET LOCAL lock_timeout = ${Math.max(1, Math.round(patience))};
 SET LOCAL statement_timeout = ${Math.round(patience) + 60_000};`;
 }
 
-/** Before the search path is pinned: it is one of the answers. */
+/**
+ * Before the search path is pinned: it is one of the answers. current_schemas() would give it, and would make a temporary
+ * schema where pg_temp comes first: a write.
+ */
 const readServer = `
 SELECT pg_catalog.current_setting('server_version_num')::pg_catalog.int4 AS version,
        pg_catalog.current_database()::pg_catalog.text AS database,
-       pg_catalog.to_json(pg_catalog.current_schemas(false)) AS "searchPath",
        pg_catalog.pg_is_in_recovery() AS "inRecovery",
        pg_catalog.current_setting('default_transaction_read_only')::pg_catalog.bool AS "readOnly",
        pg_catalog.to_char(pg_catalog.pg_postmaster_start_time() AT TIME ZONE 'UTC',
@@ -68,7 +70,7 @@ SELECT pg_catalog.current_setting('server_version_num')::pg_catalog.int4 AS vers
        (SELECT pg_catalog.json_object_agg(n.nspname, pg_catalog.json_build_object(
                  'canUse', pg_catalog.has_schema_privilege(n.oid, 'USAGE'),
                  'canCreate', pg_catalog.has_schema_privilege(n.oid, 'CREATE')))
-        FROM pg_catalog.pg_namespace n) AS schemas;`;
+        FROM pg_catalog.pg_namespace n WHERE n.nspname OPERATOR(pg_catalog.!~) '^pg_(toast|temp_)') AS schemas;`;
 
 /**
  * Everything that is named like the version table or looks like the tool's. The rows of a table that may not exist,

@@ -126,7 +126,7 @@ const vanished: ReadonlySet<string> = new Set([
   "42883",
 ]);
 
-type ServerRow = Server &
+type ServerRow = Omit<Server, "searchPath"> &
   Pick<Role, "canCreateSchema" | "schemas"> & {
     readonly role: string;
     readonly wantedPath: string;
@@ -138,7 +138,22 @@ function readServer(rows: readonly Row[] | undefined): {
 } {
   const row = (rows?.[0] ?? {}) as ServerRow;
   const { role, canCreateSchema, wantedPath, schemas, ...server } = row;
-  return { server, role: { name: role, canCreateSchema, searchPath: wantedPath, schemas } };
+  const path = schemasOfPath(wantedPath, role);
+  return {
+    server: { ...server, searchPath: path.filter((schema) => schemas[schema]?.canUse) },
+    role: { name: role, canCreateSchema, searchPath: path, schemas },
+  };
+}
+
+/** As the server reads the setting: what is not in quotes has small letters, and a name counts once. */
+function schemasOfPath(setting: string, role: string): readonly string[] {
+  const names = setting.match(/"(?:[^"]|"")*"|[^",\s]+/g) ?? [];
+  const plain = names.map((name) =>
+    name.startsWith('"')
+      ? name.slice(1, -1).replaceAll('""', '"')
+      : name.replaceAll(/[A-Z]/g, (letter) => letter.toLowerCase()),
+  );
+  return [...new Set(plain.map((name) => (name === "$user" ? role : name)))];
 }
 
 type TableRow = {

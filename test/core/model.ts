@@ -157,7 +157,7 @@ export function observe(
       name: "shop",
       canCreate: true,
       canCreateSchema: true,
-      searchPath: "public",
+      searchPath: ["public"],
       schemas: { public: { canUse: true, canCreate: true } },
     },
     versionTable: {
