@@ -38,7 +38,7 @@ export function widen(table: Table, width: number): string {
   return `ALTER TABLE ${nameOf(table)} ALTER COLUMN version_num TYPE VARCHAR(${width})`;
 }
 
-export function nameOf({ schema, name }: Table): string {
+function nameOf({ schema, name }: Table): string {
   return `${spell(schema)}.${spell(name)}`;
 }
 
