@@ -29,7 +29,7 @@ export async function act(
   settings: Settings,
   world: World,
 ): Promise<Ending> {
-  refuseWithoutRights(first.observation, image);
+  refuseWithoutRights(first, image);
   const deadline = world.now() + settings.lockTimeout;
   let connection = opened;
   let lastSeen = first;

@@ -10,6 +10,7 @@ import type { Database } from "../database/database.ts";
 import { isLockHeld, lockKey } from "../database/lock.ts";
 import { look } from "../database/look.ts";
 import type { Settings } from "../settings/settings.ts";
+import * as grants from "./grants.ts";
 import type { Image } from "./image.ts";
 import { versionTableOf } from "./version-table.ts";
 import type { World } from "./world.ts";
@@ -74,7 +75,7 @@ export async function judge(
   database: Database,
   image: Image,
   settings: Settings,
-  { signal }: Pick<World, "signal">,
+  { signal, log }: Pick<World, "signal" | "log">,
 ): Promise<Judgement> {
   const { knowledge } = image;
   const looking = look(database, {
@@ -82,6 +83,7 @@ export async function judge(
     scope: scopeOf(knowledge),
   });
   const observation = await unlessStopped(looking, signal);
+  sayNewerServer(observation, log);
   refuseUnreadable(observation, image);
   refuseMisplaced(observation, knowledge, settings);
   const verdict = diagnose(knowledge, observation);
@@ -89,6 +91,18 @@ export async function judge(
   const assumption = assume === null ? null : checkAssumption(assume, knowledge, observation);
   const situation = { history: knowledge.history, observation, assumption };
   return { observation, verdict, plan: planFor(verdict, settings.policy, situation) };
+}
+
+const newestTested = 18;
+
+function sayNewerServer({ server }: Observation, log: World["log"]): void {
+  const major = Math.floor(server.version / 10_000);
+  if (major <= newestTested) return;
+  log({
+    level: "debug",
+    event: "server.newer",
+    msg: `the server is PostgreSQL ${major}; this version was tested with ${newestTested} and older ones`,
+  });
 }
 
 /** A look can hang behind a lock for longer than a container may take to stop. */
@@ -116,7 +130,7 @@ export function scopeOf({ ledger, status }: Knowledge): readonly string[] | null
 }
 
 function refuseUnreadable(observation: Observation, { versionTable }: Image): void {
-  const { otherVersionTables, server } = observation;
+  const { otherVersionTables, role, server } = observation;
   // A schema without USAGE is not on the effective search path: where none is left, its table looks like another's.
   const table =
     observation.versionTable ??
@@ -125,8 +139,17 @@ function refuseUnreadable(observation: Observation, { versionTable }: Image): vo
       : undefined);
   if (table?.unreadable !== "permission") return;
   const name = `${table.schema}.${table.name}`;
-  throw new CannotJudge("permission", `the role may not read the version table ${name}`, [
-    `GRANT USAGE ON SCHEMA ${table.schema} and GRANT SELECT ON ${name} to the role`,
+  // Rows were there to be read, and left out.
+  if (table.canRead)
+    throw new CannotJudge(
+      "permission",
+      `row security may hide rows of the version table ${name} from role ${role.name}`,
+      [grants.letThroughRowSecurity(table, role.name, "reads")],
+    );
+  const canUse = role.schemas[table.schema]?.canUse ?? false;
+  throw new CannotJudge("permission", `role ${role.name} may not read the version table ${name}`, [
+    ...(canUse ? [] : [grants.grantUse(table, role.name)]),
+    grants.grantRead(table, role.name),
   ]);
 }
 

@@ -1,15 +1,24 @@
+import { type Fact, type FactKind, schemaOf } from "../core/facts.ts";
+import { changeOf } from "../core/ledger.ts";
 import type { Observation } from "../core/observation.ts";
 import { CannotJudge } from "../core/outcome.ts";
+import { type Step, widthFor } from "../core/plan.ts";
+import * as grants from "./grants.ts";
 import type { Image } from "./image.ts";
-import { scopeOf } from "./judge.ts";
+import { type Judgement, scopeOf } from "./judge.ts";
 import { versionTableOf } from "./version-table.ts";
 
+/** A right that a step needs and the role has not, with the SQL that gives it. */
+type Lack = { readonly what: string; readonly grant: string };
+
 /**
- * What an upgrade will need and the role has not, found before anything is done, without side effects.
- * @throws CannotJudge `permission`, or `unavailable` for a role that may only read
+ * What the steps will need and the role has not, found before anything is done, without side effects.
+ * Who owns the tables that a migration alters is not looked at: that is known to the migration alone.
+ * @throws CannotJudge `permission`, naming all of it; `config` where no schema is there to work in, or only a temporary
+ * one; `unavailable` for a role that may only read
  */
-export function refuseWithoutRights(observation: Observation, image: Image): void {
-  const { server, role, versionTable } = observation;
+export function refuseWithoutRights({ observation, plan }: Judgement, image: Image): void {
+  const { server, role } = observation;
   if (server.readOnly)
     throw new CannotJudge(
       "unavailable",
@@ -18,22 +27,183 @@ export function refuseWithoutRights(observation: Observation, image: Image): voi
         "connect as another role, or without default_transaction_read_only (ALTER ROLE … or ALTER DATABASE … has set it)",
       ],
     );
-  const { schema, name } = versionTableOf(observation, image);
-  if (versionTable !== null && !versionTable.canWrite)
-    throw new CannotJudge(
-      "permission",
-      `role ${role.name} may not write the version table ${schema}.${name}`,
-      [`GRANT SELECT, INSERT, UPDATE, DELETE ON ${schema}.${name} TO ${role.name}`],
+  refuseTemporaryHome(observation);
+  const steps = plan.kind === "act" ? plan.steps : [];
+  const lacks = [
+    ...lackingForVersionTable(observation, image, steps),
+    ...lackingForUpgrade(observation, image, steps),
+  ];
+  if (lacks.length === 0) return;
+  throw new CannotJudge(
+    "permission",
+    `role ${role.name} ${[...new Set(lacks.map(({ what }) => what))].join("; it ")}`,
+    [
+      ...new Set(lacks.map(({ grant }) => grant)),
+      "or let a role that has these rights run preflight, and let this application only `preflight check`",
+    ],
+  );
+}
+
+/** Everything would seem to be done, and be gone with the session that did it. */
+function refuseTemporaryHome({ role }: Observation): void {
+  const home = role.searchPath.find(
+    (schema) => schema === "pg_temp" || role.schemas[schema] !== undefined,
+  );
+  if (home !== "pg_temp") return;
+  throw new CannotJudge(
+    "config",
+    `pg_temp comes first in the search_path of role ${role.name} (${role.searchPath.join(", ")}): what a migration creates would be temporary`,
+    ["put the schema of the tables first (ALTER ROLE … SET search_path = public)"],
+  );
+}
+
+function lackingForVersionTable(
+  observation: Observation,
+  image: Image,
+  steps: readonly Step[],
+): readonly Lack[] {
+  const { role, versionTable } = observation;
+  if (versionTable === null) return lackingToCreate(homeOf(observation, image), observation);
+  const name = `${versionTable.schema}.${versionTable.name}`;
+  const lacks: Lack[] = [];
+  if (!versionTable.canWrite)
+    lacks.push({
+      what: `may not write the version table ${name}`,
+      grant: grants.grantWrite(versionTable, role.name),
+    });
+  if (versionTable.isGuarded)
+    lacks.push({
+      what: `may not write every row of the version table ${name}: row security is at work there`,
+      grant: grants.letThroughRowSecurity(versionTable, role.name, "everything"),
+    });
+  const width = neededWidth(image, steps);
+  if (!versionTable.owned && versionTable.width !== null && versionTable.width < width)
+    lacks.push({
+      what: `does not own the version table ${name}, whose column is too narrow (${versionTable.width} characters) and must be altered`,
+      grant: grants.widen(versionTable, width),
+    });
+  return lacks;
+}
+
+/** Characters that a step will make of Alembic's column; 0: none touches it. */
+function neededWidth({ knowledge }: Image, steps: readonly Step[]): number {
+  if (knowledge.history.tool !== "alembic") return 0;
+  const isStamped = steps.some(({ kind }) => kind === "stamp" || kind === "widen");
+  return isStamped ? widthFor(knowledge.history) : 0;
+}
+
+function lackingForUpgrade(
+  observation: Observation,
+  image: Image,
+  steps: readonly Step[],
+): readonly Lack[] {
+  const pending = steps.flatMap((step) => (step.kind === "upgrade" ? step.revisions : []));
+  if (pending.length === 0) return [];
+  const home = homeOf(observation, image);
+  const { role, canWriteProgress } = observation;
+  const { history, ledger, status } = image.knowledge;
+  const lacks: Lack[] = [];
+  const records = pending.some((id) => history.revisions.get(id)?.isAtomic === false);
+  if (records && history.tool !== "alembic") {
+    if (canWriteProgress === null) lacks.push(...lackingToCreate(home, observation));
+    if (canWriteProgress === false)
+      lacks.push({
+        what: `may not write ${home}.preflight_progress`,
+        grant: grants.grantWrite({ schema: home, name: "preflight_progress" }, role.name),
+      });
+  }
+  const changes = pending.map((id) =>
+    ledger === null || status !== "verified" ? null : changeOf(ledger, history, id),
+  );
+  if (ledger === null || changes.includes(null)) {
+    // A history may work in other schemas than its version table's. Without a ledger, the usual is assumed.
+    const isAllAtHome = scopeOf(image.knowledge)?.every((schema) => schema === home) ?? true;
+    return isAllAtHome ? [...lacks, ...lackingToCreate(home, observation)] : lacks;
+  }
+  const added = changes.flatMap((change) =>
+    (change?.added ?? []).map((position) => ledger.facts[position]!),
+  );
+  const made = new Set(added.filter(({ kind }) => kind === "schema").map(({ object }) => object));
+  const homes = new Set(added.filter(isCreated).map(schemaOf));
+  for (const schema of homes)
+    if (schema !== null && !made.has(schema) && role.schemas[schema] !== undefined)
+      lacks.push(...lackingToCreate(schema, observation));
+  if (added.some(needsDatabase) && !role.canCreateSchema) lacks.push(lackOfDatabase(observation));
+  return lacks;
+
+  function needsDatabase({ kind, object }: Fact): boolean {
+    if (kind === "schema") return role.schemas[object] === undefined;
+    return (
+      kind === "extension" &&
+      !observation.facts.some((fact) => fact.kind === "extension" && fact.object === object)
     );
-  // A history may work in other schemas than its version table's. Without a ledger, the usual is assumed.
-  const isAllAtHome = scopeOf(image.knowledge)?.every((each) => each === schema) ?? true;
-  if (!role.canCreate && (versionTable === null || isAllAtHome))
-    throw new CannotJudge(
-      "permission",
-      `role ${role.name} may not create tables in schema ${schema}, which an upgrade needs`,
-      [
-        `GRANT CREATE ON SCHEMA ${schema} TO ${role.name} (since PostgreSQL 15 not everybody has it)`,
-        "or let a role that has it run preflight, and let this application only `preflight check`",
-      ],
-    );
+  }
+}
+
+/** What PostgreSQL asks CREATE on the schema for: also replacing a view or a function, and what an index serves. */
+function isCreated({ kind, definition }: Fact): boolean {
+  if (kind === "constraint") return /^(?:PRIMARY KEY|UNIQUE|EXCLUDE)/.test(definition);
+  if (kind === "column") return definition.includes("IDENTITY ");
+  return createdKinds.has(kind);
+}
+
+const createdKinds: ReadonlySet<FactKind> = new Set([
+  "table",
+  "partition",
+  "ftable",
+  "view",
+  "matview",
+  "viewdef",
+  "index",
+  "sequence",
+  "enum",
+  "domain",
+  "range",
+  "type",
+  "function",
+  "procedure",
+  "aggregate",
+  "statistics",
+]);
+
+/** A schema that is not there yet is made with what will be in it. */
+function lackingToCreate(schema: string, observation: Observation): readonly Lack[] {
+  const { role } = observation;
+  const rights = role.schemas[schema];
+  if (rights === undefined) return role.canCreateSchema ? [] : [lackOfDatabase(observation)];
+  if (rights.canCreate && rights.canUse) return [];
+  return [
+    {
+      what: `may not create tables in schema ${schema}${schema === "public" ? " (since PostgreSQL 15 not everybody may)" : ""}`,
+      grant: grants.grantCreate({ schema }, role.name),
+    },
+  ];
+}
+
+function lackOfDatabase({ role, server }: Observation): Lack {
+  return {
+    what: `may not create schemas or extensions in database ${server.database}`,
+    grant: grants.grantCreateSchema(server.database, role.name),
+  };
+}
+
+/**
+ * The schema of the version table.
+ * @throws CannotJudge `config`: it is left to the search path, and of that nothing exists
+ */
+function homeOf(observation: Observation, image: Image): string {
+  const { server, role, versionTable } = observation;
+  const isNamed = versionTable !== null || image.versionTable.schema !== null;
+  const isTemporary = role.searchPath.includes("pg_temp");
+  if (isNamed || (server.searchPath.length > 0 && !isTemporary))
+    return versionTableOf(observation, image).schema;
+  const closed = role.searchPath.find((schema) => role.schemas[schema] !== undefined);
+  if (closed !== undefined) return closed;
+  throw new CannotJudge(
+    "config",
+    `the search_path of role ${role.name} is ${role.searchPath.length === 0 ? "empty" : role.searchPath.join(", ")}, and database ${server.database} has no such schema: nothing can be created there`,
+    [
+      "create the schema, or give the role a search_path that exists (ALTER ROLE … SET search_path = public)",
+    ],
+  );
 }

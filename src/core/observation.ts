@@ -13,6 +13,8 @@ export type Observation = {
   readonly neighbours: readonly NeighbourTable[];
   /** Migrations of this history that began outside of a transaction and have not ended. */
   readonly progress: readonly Progress[];
+  /** The role may write the table where these are kept; null: there is none yet. */
+  readonly canWriteProgress: boolean | null;
   /** Version tables of other tools, as qualified names with the tool's name. */
   readonly otherTools: readonly { readonly tool: string; readonly table: string }[];
   /** Hard and soft facts of the schemas in scope, without any tool's version table. */
@@ -25,7 +27,7 @@ export type Server = {
   /** `server_version_num`, such as 150018. */
   readonly version: number;
   readonly database: string;
-  /** `current_schemas(false)` of the role, in order. */
+  /** The schemas of `search_path` that are there and open to the role, in order. */
   readonly searchPath: readonly string[];
   readonly inRecovery: boolean;
   readonly readOnly: boolean;
@@ -39,7 +41,13 @@ export type Role = {
   readonly canCreate: boolean;
   /** May create schemas in this database. */
   readonly canCreateSchema: boolean;
+  /** The schemas of `search_path`, with those that are not there or not open to the role. */
+  readonly searchPath: readonly string[];
+  /** By name: every schema of the database. */
+  readonly schemas: Readonly<Record<string, SchemaRights>>;
 };
+
+type SchemaRights = { readonly canUse: boolean; readonly canCreate: boolean };
 
 export type VersionTable = {
   readonly schema: string;
@@ -49,11 +57,15 @@ export type VersionTable = {
   /** By version: what the table keeps of the file's text (see `FoundHistory.digests`), where it keeps anything. */
   readonly digests: ReadonlyMap<string, string>;
   readonly unreadable: "permission" | "shape" | null;
+  /** The role may select; `unreadable` is then a matter of row security. */
+  readonly canRead: boolean;
   /** Characters that the column holds; null when unlimited. */
   readonly width: number | null;
   readonly isTable: boolean;
-  /** The role may insert, update and delete. */
+  /** The role may select, insert, update and delete. */
   readonly canWrite: boolean;
+  /** Row security may keep the role from writing a row. */
+  readonly isGuarded: boolean;
   /** The role owns the table (through membership as well), which ALTER needs. */
   readonly owned: boolean;
 };

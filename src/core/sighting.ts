@@ -1,5 +1,6 @@
 import { type Fact, factKey, isPremise, isRelation, isSoft, schemaOf } from "./facts.ts";
 import type { OpenLedger } from "./ledger.ts";
+import { inWords } from "./old-spelling.ts";
 
 /** The live schema in the ledger's words. */
 export type Sighting = {
@@ -13,7 +14,7 @@ export type Sighting = {
 
 /**
  * Recognises live facts by their spelling at bake time, by the spelling that dump and restore give
- * them, and with an extension's names in another schema.
+ * them, by that of PostgreSQL 13, and with an extension's names in another schema.
  * @param serverVersion `server_version_num` of the live server
  * @param platformSchemas schemas whose strange facts are a platform's
  */
@@ -25,13 +26,16 @@ export function recognise(
 ): Sighting {
   const comparesViews = textGroup(ledger.server) === textGroup(Math.floor(serverVersion / 10_000));
   const renames = extensionRenames(ledger, facts);
+  const old = oldSpellings(ledger, serverVersion);
   const ours = new Set(ledger.facts.filter(isRelation).map(({ object }) => object));
   const known = new Set<number>();
   const foreign: Fact[] = [];
   for (const fact of facts) {
     if (isGiven(fact) || (fact.kind === "viewdef" && !comparesViews)) continue;
     const position =
-      ledger.positions.get(factKey(fact)) ?? ledger.positions.get(factKey(renamed(fact, renames)));
+      ledger.positions.get(factKey(fact)) ??
+      ledger.positions.get(factKey(renamed(fact, renames))) ??
+      old(renamed(fact, renames));
     if (position !== undefined) known.add(position);
     else if (!isSoft(fact) && !isPremise(fact) && !isPlatforms(fact)) foreign.push(fact);
   }
@@ -56,6 +60,46 @@ export function isGiven(fact: Fact): boolean {
 function textGroup(major: number): number {
   if (major <= 13) return 13;
   return major <= 15 ? 14 : 16;
+}
+
+/** Finds a fact by the words for which it has PostgreSQL 13's functions. Of two that have the same words: neither. */
+function oldSpellings(
+  ledger: OpenLedger,
+  serverVersion: number,
+): (fact: Fact) => number | undefined {
+  let byWords: Map<string, number | null> | null = null;
+  return (fact) => {
+    const words = inWords(fact);
+    if (words === fact) return viewColumn(fact);
+    byWords ??= readWords();
+    return byWords.get(factKey(words)) ?? undefined;
+  };
+
+  function readWords(): Map<string, number | null> {
+    const found = new Map<string, number | null>();
+    const facts = ledger.facts.map((fact, position) => ({ fact, position }));
+    const spelled = ledger.spellings.map(({ fact: position, definition }) => ({
+      fact: { ...ledger.facts[position]!, definition },
+      position,
+    }));
+    for (const { fact, position: written } of [...facts, ...spelled]) {
+      const position = ledger.positions.get(factKey(fact)) ?? written;
+      const key = factKey(inWords(fact));
+      found.set(key, (found.get(key) ?? position) === position ? position : null);
+    }
+    return found;
+  }
+
+  /** A view's EXTRACT is numeric since 14. */
+  function viewColumn(fact: Fact): number | undefined {
+    if (serverVersion >= 140_000) return undefined;
+    if (fact.kind !== "column" || fact.definition !== "double precision") return undefined;
+    const isView = ({ kind, object }: Fact): boolean =>
+      (kind === "view" || kind === "matview") && object === fact.object;
+    return ledger.facts.some(isView)
+      ? ledger.positions.get(factKey({ ...fact, definition: "numeric" }))
+      : undefined;
+  }
 }
 
 type Rename = { readonly from: string; readonly to: string };

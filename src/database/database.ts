@@ -5,7 +5,8 @@ import { codeOf, ConnectionFault } from "./errors.ts";
 import { openGate } from "./gate.ts";
 import type { LastWords } from "./last-words.ts";
 import { prepare } from "./password.ts";
-import { readSession } from "./connect.sql.ts";
+import { readSession, readVersion } from "./connect.sql.ts";
+import { refuseOtherServers } from "./server-kind.ts";
 
 /** One row; the SQL that asks for it vouches for its shape. */
 export type Row = Record<string, unknown>;
@@ -131,7 +132,8 @@ export async function openDatabase(
   };
 
   try {
-    const session = readAnswer(await query(readSession));
+    const session = readAnswer(await askFirst(query));
+    refuseOtherServers(session.version);
     return {
       query,
       queryAll,
@@ -169,16 +171,30 @@ function understood(error: unknown): unknown {
   return isKnown ? error : new ConnectionFault("BAD_MESSAGE", String(error));
 }
 
-function readAnswer([row]: readonly Row[]): Session & { readonly pid: number } {
-  const { pid, inRecovery, readOnly, isTemporary } = row ?? {};
+/** What does not understand the question may still say what it is. */
+async function askFirst(query: Database["query"]): Promise<readonly Row[]> {
+  try {
+    return await query(readSession);
+  } catch (error) {
+    const [other] = await query<{ version: string }>(readVersion).catch(() => []);
+    if (other !== undefined) refuseOtherServers(other.version);
+    throw error;
+  }
+}
+
+type Answer = Session & { readonly pid: number; readonly version: string };
+
+function readAnswer([row]: readonly Row[]): Answer {
+  const { pid, inRecovery, readOnly, isTemporary, version } = row ?? {};
   if (
     typeof pid !== "number" ||
     typeof inRecovery !== "boolean" ||
     typeof readOnly !== "boolean" ||
-    typeof isTemporary !== "boolean"
+    typeof isTemporary !== "boolean" ||
+    typeof version !== "string"
   )
     throw new ConnectionFault("BAD_MESSAGE", "not the answer to the first question");
-  return { pid, inRecovery, readOnly, isTemporary };
+  return { pid, inRecovery, readOnly, isTemporary, version };
 }
 
 /**

@@ -143,6 +143,7 @@ const ownCodes = {
   TLS_WRONG_HOST: { kind: "protocol", says: "the server's certificate is for another host" },
   TLS_ROOT_CERT: { kind: "config", says: "the root certificate cannot be used" },
   TLS_CLIENT_CERT: { kind: "config", says: "the client certificate cannot be used" },
+  NOT_SUPPORTED: { kind: "protocol", says: "this server is not supported" },
   NOT_POSTGRES: { kind: "protocol", says: "what answers there is not PostgreSQL" },
 } as const satisfies Record<string, { kind: FaultKind; says: string }>;
 

@@ -48,6 +48,7 @@ export function lookRowsMessage(table: VersionTableName, patience: number): stri
 function begin(patience: number): string {
   return `
 BEGIN TRANSACTION ISOLATION LEVEL READ COMMITTED READ ONLY;
+SET LOCAL row_security = on;
 SET LOCAL lock_timeout = ${Math.max(1, Math.round(patience))};
 SET LOCAL statement_timeout = ${Math.round(patience) + 60_000};`;
 }
@@ -58,18 +59,23 @@ const startedAt = `pg_catalog.to_char(pg_catalog.pg_postmaster_start_time() AT T
 
 export const readStart = `SELECT ${startedAt} AS "startedAt"`;
 
-/** Before the search path is pinned: it is one of the answers. */
+/**
+ * Before the search path is pinned: it is one of the answers. current_schemas() would give it, and would make a temporary
+ * schema where pg_temp comes first: a write.
+ */
 const readServer = `
 SELECT pg_catalog.current_setting('server_version_num')::pg_catalog.int4 AS version,
        pg_catalog.current_database()::pg_catalog.text AS database,
-       pg_catalog.to_json(pg_catalog.current_schemas(false)) AS "searchPath",
        pg_catalog.pg_is_in_recovery() AS "inRecovery",
        pg_catalog.current_setting('default_transaction_read_only')::pg_catalog.bool AS "readOnly",
        ${startedAt} AS "startedAt",
        current_user::pg_catalog.text AS role,
        pg_catalog.has_database_privilege(pg_catalog.current_database()::pg_catalog.text, 'CREATE') AS "canCreateSchema",
-       (SELECT pg_catalog.json_object_agg(n.nspname, pg_catalog.has_schema_privilege(n.oid, 'CREATE'))
-        FROM pg_catalog.pg_namespace n) AS "canCreateIn";`;
+       pg_catalog.current_setting('search_path') AS "wantedPath",
+       (SELECT pg_catalog.json_object_agg(n.nspname, pg_catalog.json_build_object(
+                 'canUse', pg_catalog.has_schema_privilege(n.oid, 'USAGE'),
+                 'canCreate', pg_catalog.has_schema_privilege(n.oid, 'CREATE')))
+        FROM pg_catalog.pg_namespace n WHERE n.nspname OPERATOR(pg_catalog.!~) '^pg_(toast|temp_)') AS schemas;`;
 
 /**
  * Everything that is named like the version table or looks like the tool's. The rows of a table that may not exist,
@@ -82,8 +88,8 @@ function readVersionTables({ tool, name }: VersionTableName): string {
   const alsoOurs =
     isAlsoOurs === null ? "" : `OR strpos(k.relname::text, ${quoteLiteral(isAlsoOurs)}) > 0`;
   return `
-SELECT c.schema, c.name, c.kind, c.has_columns AS "hasColumns", c.may_read AS "mayRead", c.filtered, c.width,
-       c.can_write AS "canWrite", c.owned,
+SELECT c.schema, c.name, c.kind, c.has_columns AS "hasColumns", c.may_read AS "mayRead", c.filtered, c.guarded AS "isGuarded",
+       c.width, c.can_write AS "canWrite", c.owned,
        CASE WHEN c.has_columns AND c.may_read AND c.filled AND c.kind IN ('r', 'p', 'v', 'm') THEN
          ${rowsAsHex(`format(
            'SELECT ${version}::text AS v, %s AS d FROM %I.%I',
@@ -97,10 +103,10 @@ FROM (
          has_schema_privilege(n.oid, 'USAGE') AND coalesce(has_column_privilege(k.oid, a.attnum, 'SELECT'),
                                                            has_table_privilege(k.oid, 'SELECT')) AS may_read,
          coalesce(has_column_privilege(k.oid, d.attnum, 'SELECT'), false) AS has_digest,
-         row_security_active(k.oid) AS filtered,
+         ${mayHideRows("r")} AS filtered,
+         ${mayHideRows("*")} AS guarded,
          CASE WHEN t.typname IN ('varchar', 'bpchar') AND a.atttypmod > 4 THEN a.atttypmod - 4 END AS width,
-         has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(k.oid, 'INSERT')
-           AND has_table_privilege(k.oid, 'UPDATE') AND has_table_privilege(k.oid, 'DELETE') AS can_write,
+         ${mayWrite} AS can_write,
          pg_has_role(k.relowner, 'USAGE') AS owned
   FROM pg_class k
   JOIN pg_namespace n ON n.oid = k.relnamespace
@@ -127,7 +133,7 @@ FROM (
   JOIN pg_namespace n ON n.oid = k.relnamespace
   JOIN pg_attribute a ON a.attrelid = k.oid AND a.attname = 'version' AND a.attnum > 0 AND NOT a.attisdropped
   WHERE k.relkind IN ('r', 'p') AND k.relname::text = ANY (${quoteTextArray(neighbourTables)}) AND k.relname::text <> ${quoteLiteral(name)}
-    AND has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(k.oid, 'SELECT')
+    AND has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(k.oid, 'SELECT') AND NOT ${mayHideRows("r")}
     AND ${isUserSchema}
 ) c
 ORDER BY c.schema COLLATE "C", c.name COLLATE "C";`;
@@ -137,8 +143,8 @@ ORDER BY c.schema COLLATE "C", c.name COLLATE "C";`;
 function readProgress({ tool }: VersionTableName): string {
   if (!recordsEveryRevision(tool)) return "SELECT FROM pg_class WHERE false;";
   return `
-SELECT n.nspname::text AS schema,
-       CASE WHEN has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(k.oid, 'SELECT') THEN
+SELECT n.nspname::text AS schema, ${mayWrite} AND NOT ${mayHideRows("*")} AS "canWrite",
+       CASE WHEN has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(k.oid, 'SELECT') AND NOT ${mayHideRows("r")} THEN
          substring(query_to_xml(format(
            'SELECT encode(convert_to(coalesce(json_agg(to_json(t) ORDER BY t), ''[]'')::text, ''UTF8''), ''hex'') AS h FROM %I.%I t',
            n.nspname, k.relname), true, true, '')::text FROM '<h>([0-9a-f]*)</h>')
@@ -148,6 +154,25 @@ JOIN pg_namespace n ON n.oid = k.relnamespace
 WHERE k.relkind = 'r' AND k.relname::text = ${quoteLiteral(progressTable)}
   AND ${isUserSchema}
 ORDER BY n.nspname COLLATE "C";`;
+}
+
+/** Of a relation k in a schema n. LOCK TABLE and a DELETE that compares rows need the whole table's privileges. */
+const mayWrite = `(has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(k.oid, 'SELECT')
+           AND has_table_privilege(k.oid, 'INSERT') AND has_table_privilege(k.oid, 'UPDATE') AND has_table_privilege(k.oid, 'DELETE'))`;
+
+/**
+ * Row security is at work on a relation k for this role, and no policy of the command (`*`: of all) lets every row through.
+ * Some rows of a version table are worse than none: they are another version.
+ */
+function mayHideRows(command: "r" | "*"): string {
+  return `(row_security_active(k.oid) AND (
+           EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = k.oid AND NOT p.polpermissive)
+           OR NOT EXISTS (
+             SELECT FROM pg_policy p
+             WHERE p.polrelid = k.oid AND p.polpermissive AND p.polcmd IN ('*', '${command}')
+               AND pg_get_expr(p.polqual, p.polrelid) = 'true'
+               AND coalesce(pg_get_expr(p.polwithcheck, p.polrelid), 'true') = 'true'
+               AND EXISTS (SELECT FROM unnest(p.polroles) r WHERE r = 0 OR pg_has_role(r, 'USAGE')))))`;
 }
 
 const isUserSchema = `n.nspname <> ALL (ARRAY['pg_catalog', 'information_schema']::name[]) AND n.nspname !~ '^pg_(toast|temp_)'`;

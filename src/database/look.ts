@@ -5,6 +5,7 @@ import { Busy, CannotJudge } from "../core/outcome.ts";
 import type { Database, Row } from "./database.ts";
 import { cannotGoOn, codeOf } from "./errors.ts";
 import type { FactsOptions } from "./facts.sql.ts";
+import { quoteIdentifier, quoteQualified } from "./quote.ts";
 import { lookMessage, lookRowsMessage, readStart } from "./look.sql.ts";
 import type { VersionTableName } from "./look.sql.ts";
 import { progressTable } from "../core/migration.ts";
@@ -38,7 +39,7 @@ export async function look(db: Database, options: LookOptions): Promise<Observat
     const [servers, tables, neighbours, progress, tools, building, found, ...after] = answers;
     if (JSON.stringify([tables, progress]) !== JSON.stringify(after)) return null;
     if (found === undefined || found.some(({ d }) => d === null)) return null;
-    const { server, role, canCreateIn } = readServer(servers);
+    const { server, role } = readServer(servers);
     const candidates = readTables(tables);
     const chosen = chooseTable(candidates, versionTable, server.searchPath);
     const home = chosen?.schema ?? versionTable.schema ?? server.searchPath[0];
@@ -47,12 +48,13 @@ export async function look(db: Database, options: LookOptions): Promise<Observat
       role: {
         ...role,
         // A schema that is not there yet is made with the table.
-        canCreate: home !== undefined && (canCreateIn[home] ?? role.canCreateSchema),
+        canCreate: home !== undefined && (role.schemas[home]?.canCreate ?? role.canCreateSchema),
       },
       versionTable: chosen,
       otherVersionTables: candidates.filter((one) => one !== chosen),
       neighbours: readNeighbours(neighbours),
-      progress: readProgress(progress, { schema: home ?? "", name: versionTable.name }),
+      progress: readProgress(progress, { schema: home ?? "", name: versionTable.name }, role.name),
+      canWriteProgress: canWriteProgress(progress, home),
       otherTools: readTools(tools, chosen),
       facts: found.map(readFact),
       buildingIndexes: (building ?? []).map(({ index }) => String(index)),
@@ -134,20 +136,34 @@ const vanished: ReadonlySet<string> = new Set([
   "42883",
 ]);
 
-type ServerRow = Server & {
-  readonly role: string;
-  readonly canCreateSchema: boolean;
-  readonly canCreateIn: Readonly<Record<string, boolean>>;
-};
+type ServerRow = Omit<Server, "searchPath"> &
+  Pick<Role, "canCreateSchema" | "schemas"> & {
+    readonly role: string;
+    readonly wantedPath: string;
+  };
 
 function readServer(rows: readonly Row[] | undefined): {
   readonly server: Server;
   readonly role: Omit<Role, "canCreate">;
-  readonly canCreateIn: Readonly<Record<string, boolean>>;
 } {
   const row = (rows?.[0] ?? {}) as ServerRow;
-  const { role, canCreateSchema, canCreateIn, ...server } = row;
-  return { server, role: { name: role, canCreateSchema }, canCreateIn };
+  const { role, canCreateSchema, wantedPath, schemas, ...server } = row;
+  const path = schemasOfPath(wantedPath, role);
+  return {
+    server: { ...server, searchPath: path.filter((schema) => schemas[schema]?.canUse) },
+    role: { name: role, canCreateSchema, searchPath: path, schemas },
+  };
+}
+
+/** As the server reads the setting: what is not in quotes has small letters, and a name counts once. */
+function schemasOfPath(setting: string, role: string): readonly string[] {
+  const names = setting.match(/"(?:[^"]|"")*"|[^",\s]+/g) ?? [];
+  const plain = names.map((name) =>
+    name.startsWith('"')
+      ? name.slice(1, -1).replaceAll('""', '"')
+      : name.replaceAll(/[A-Z]/g, (letter) => letter.toLowerCase()),
+  );
+  return [...new Set(plain.map((name) => (name === "$user" ? role : name)))];
 }
 
 type TableRow = {
@@ -158,6 +174,7 @@ type TableRow = {
   readonly mayRead: boolean;
   /** Row security hides rows from this role, or may. */
   readonly filtered: boolean;
+  readonly isGuarded: boolean;
   readonly width: number | null;
   readonly canWrite: boolean;
   readonly owned: boolean;
@@ -178,9 +195,11 @@ function readTables(rows: readonly Row[] | undefined): readonly VersionTable[] {
         ),
       ),
       unreadable,
+      canRead: row.mayRead,
       width: row.width,
       isTable: row.kind === "r" || row.kind === "p",
       canWrite: row.canWrite,
+      isGuarded: row.isGuarded,
       owned: row.owned,
     };
   });
@@ -189,8 +208,8 @@ function readTables(rows: readonly Row[] | undefined): readonly VersionTable[] {
 function whyUnreadable(row: TableRow): VersionTable["unreadable"] {
   if (!row.mayRead) return "permission";
   if (!row.hasColumns || row.rows === null) return "shape";
-  // No rows behind row security: none there, or none for us. Nobody can tell.
-  return row.filtered && parseRows(row.rows).length === 0 ? "permission" : null;
+  // Behind row security: all rows, or those for us. Nobody can tell.
+  return row.filtered ? "permission" : null;
 }
 
 function parseRows(
@@ -222,13 +241,18 @@ type ProgressRow = Progress & { readonly version_table: string };
 function readProgress(
   tables: readonly Row[] | undefined,
   { schema, name }: { readonly schema: string; readonly name: string },
+  role: string,
 ): readonly Progress[] {
   const beside = (tables ?? []).find((table) => table["schema"] === schema);
   if (beside === undefined) return [];
   if (beside["rows"] === null)
-    throw new CannotJudge("permission", `the role may not read ${schema}.${progressTable}`, [
-      `GRANT SELECT ON ${schema}.${progressTable} to the role: it says which migrations have not ended`,
-    ]);
+    throw new CannotJudge(
+      "permission",
+      `role ${role} may not read ${schema}.${progressTable}, or row security may hide some of it: it says which migrations have not ended`,
+      [
+        `GRANT SELECT ON ${quoteQualified({ schema, name: progressTable })} TO ${quoteIdentifier(role)}`,
+      ],
+    );
   return (decode(beside["rows"]) as readonly ProgressRow[])
     .filter((row) => row.version_table === `${schema}.${name}`)
     .map(({ version, checksum, done, of, line, statement, state, error }) => ({
@@ -241,6 +265,14 @@ function readProgress(
       state,
       error,
     }));
+}
+
+function canWriteProgress(
+  tables: readonly Row[] | undefined,
+  schema: string | undefined,
+): boolean | null {
+  const beside = (tables ?? []).find((table) => table["schema"] === schema);
+  return beside === undefined ? null : beside["canWrite"] === true;
 }
 
 function chooseTable(

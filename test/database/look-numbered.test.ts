@@ -121,6 +121,17 @@ describe("tables of other tools that number their files", () => {
     expect((await lookAt(made, sqlTable, "reader")).neighbours).toEqual([]);
     expect((await lookAt(made, supabaseTable)).neighbours).toEqual([]);
   });
+
+  it("are left alone where row security may hide some of their rows, and read where it hides none", async () => {
+    const made = `CREATE TABLE schema_migrations (version text); INSERT INTO schema_migrations VALUES ('1'), ('2');
+      GRANT SELECT ON schema_migrations TO reader; ALTER TABLE schema_migrations ENABLE ROW LEVEL SECURITY`;
+    const some = `${made}; CREATE POLICY some_rows ON schema_migrations USING (version = '1')`;
+    expect((await lookAt(some, sqlTable, "reader")).neighbours).toEqual([]);
+    const all = `${made}; CREATE POLICY all_rows ON schema_migrations USING (true)`;
+    expect((await lookAt(all, sqlTable, "reader")).neighbours).toMatchObject([
+      { rows: ["1", "2"] },
+    ]);
+  });
 });
 
 describe("what began and did not end", () => {
@@ -133,6 +144,12 @@ describe("what began and did not end", () => {
 
   it("is asked for where the role may not read it", async () => {
     const made = `${ours}; GRANT SELECT ON preflight_migrations TO reader; ${progress}`;
+    await expect(lookAt(made, sqlTable, "reader")).rejects.toMatchObject({ outcome: "permission" });
+  });
+
+  it("is asked for where row security may hide it", async () => {
+    const made = `${ours}; GRANT SELECT ON preflight_migrations TO reader; ${progress};
+      GRANT SELECT ON preflight_progress TO reader; ALTER TABLE preflight_progress ENABLE ROW LEVEL SECURITY`;
     await expect(lookAt(made, sqlTable, "reader")).rejects.toMatchObject({ outcome: "permission" });
   });
 

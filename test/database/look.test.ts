@@ -43,7 +43,7 @@ describe("the version table", () => {
     expect(seen.versionTable).toBeNull();
     expect(seen.otherVersionTables).toEqual([]);
     expect(seen.facts).toEqual([{ kind: "schema", object: "public", name: "", definition: "" }]);
-    expect(seen.role).toEqual({ name: "postgres", canCreate: true, canCreateSchema: true });
+    expect(seen.role).toMatchObject({ name: "postgres", canCreate: true, canCreateSchema: true });
     expect(seen.server).toMatchObject({
       searchPath: ["public"],
       inRecovery: false,
@@ -59,9 +59,11 @@ describe("the version table", () => {
       name: "alembic_version",
       digests: new Map(),
       unreadable: null,
+      canRead: true,
       width: 32,
       isTable: true,
       canWrite: true,
+      isGuarded: false,
       owned: true,
     };
     expect((await lookAfter(createTable)).versionTable).toEqual({ ...usual, rows: [] });
@@ -138,7 +140,12 @@ describe("the version table", () => {
       canWrite: false,
       owned: false,
     });
-    expect(none.role).toEqual({ name: "limited", canCreate: false, canCreateSchema: false });
+    expect(none.role).toMatchObject({
+      name: "limited",
+      canCreate: false,
+      canCreateSchema: false,
+      schemas: { public: { canUse: true, canCreate: false } },
+    });
     const reader = await lookAfter(
       `${filled} GRANT SELECT, INSERT, UPDATE ON alembic_version TO limited`,
       { as: "limited" },
@@ -174,7 +181,30 @@ describe("the version table", () => {
     expect((await lookAfter(open_, { as: "limited" })).versionTable).toMatchObject({
       rows: ["a"],
       unreadable: null,
+      isGuarded: false,
     });
+    const readable = `${filled} CREATE POLICY all_rows ON alembic_version FOR SELECT USING (true)`;
+    expect((await lookAfter(readable, { as: "limited" })).versionTable).toMatchObject({
+      rows: ["a"],
+      isGuarded: true,
+    });
+    for (const policy of [
+      "CREATE POLICY some_rows ON alembic_version USING (version_num < 'b')",
+      "CREATE POLICY all_rows ON alembic_version TO postgres USING (true)",
+      "CREATE POLICY all_rows ON alembic_version FOR INSERT WITH CHECK (true)",
+      "CREATE POLICY all_rows ON alembic_version USING (true); CREATE POLICY fewer ON alembic_version AS RESTRICTIVE USING (version_num < 'b')",
+    ]) {
+      const half = `${filled} INSERT INTO alembic_version VALUES ('c'); ${policy}`;
+      expect((await lookAfter(half, { as: "limited" })).versionTable, policy).toMatchObject({
+        rows: null,
+        unreadable: "permission",
+      });
+    }
+    const forced = `${filled} ALTER TABLE alembic_version OWNER TO limited; ALTER TABLE alembic_version FORCE ROW LEVEL SECURITY`;
+    expect((await lookAfter(forced, { as: "limited" })).versionTable).toMatchObject({ rows: null });
+    const deaf = `${open_}; ALTER ROLE limited SET row_security = off`;
+    expect((await lookAfter(deaf, { as: "limited" })).versionTable).toMatchObject({ rows: ["a"] });
+    await server.sql(server.url, "ALTER ROLE limited RESET row_security");
   });
 
   test("another session's lock on it is waited for, not for ever", async () => {

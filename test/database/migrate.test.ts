@@ -558,6 +558,8 @@ describe.each(["in one transaction", "statement by statement"])("%s", (how) => {
   test("a file's own settings hold until its end", async () => {
     const url = await prepared("CREATE SCHEMA shop; CREATE TABLE shop.log (who text, path text)");
     await server.sql(url, "GRANT ALL ON SCHEMA shop TO clerk; GRANT ALL ON shop.log TO clerk");
+    // Until PostgreSQL 14 everybody has it.
+    await server.sql(url, "REVOKE CREATE ON SCHEMA public FROM PUBLIC");
     const say = "INSERT INTO log VALUES (current_user, current_setting('search_path'))";
     const file = fileOf(["SET search_path = shop", "SET ROLE clerk", say, "SELECT 1", say], {
       outside: how === "in one transaction" ? null : { line: 1, why: "so that it is tested" },

