@@ -85,13 +85,16 @@ test.each(["binary", "module"] as const)(
 );
 
 test.each([
-  ["binary", "module"],
-  ["module", "binary"],
+  ["binary", "module", "directly connected"],
+  ["module", "binary", "directly connected"],
+  ["module", "binary", "behind a transaction pooler"],
 ] as const)(
-  "a holder (%s) is killed while it is idle: the follower (%s) goes on (fault 22)",
-  async (first, second) => {
+  "a holder (%s) is killed while it is idle: the follower (%s) goes on, %s (fault 22)",
+  async (first, second, how) => {
     const url = await shop.server.createDatabase();
-    const place = { cwd: history, env: environment(shop, url) };
+    const bouncer = await startBouncer(shop.server, { mode: "transaction", size: 4 });
+    const address = how === "directly connected" ? url : bouncer.through(url);
+    const place = { cwd: history, env: environment(shop, address) };
     const endless = endlessUpgrade();
     const holder = startProgram(first, endless.args, place);
     try {
@@ -101,10 +104,11 @@ test.each([
       holder.child.kill("SIGKILL");
       const ended = await follower.ended;
       expect(expectLine(ended), ended.stderr).toMatchObject({ exit: 0, recordedAfter: ["one"] });
-      expect(await advisoryLocksIn(shop.server, url)).toBe(0);
+      await eventually(async () => (await advisoryLocksIn(shop.server, url)) === 0, "no lock");
     } finally {
       holder.child.kill("SIGKILL");
       endless.end();
+      await bouncer.stop();
     }
   },
 );

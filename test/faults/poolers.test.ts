@@ -10,7 +10,6 @@ import { startServer } from "../support/postgres.ts";
 import {
   type Ended,
   expectLine,
-  logOf,
   type Program,
   runProgram,
   startProgram,
@@ -260,25 +259,6 @@ describe("transaction pooling", () => {
     expect((await still)[0]).toMatchObject({ one: 1 });
     await Promise.all([keeper, bystander, ...blockers].map((one) => one.end()));
     await eventually(async () => (await advisoryLocksIn(shop.server, url)) === 0, "no lock");
-  });
-
-  test("the holder is killed behind the pooler: the follower goes on (fault 22)", async () => {
-    const bouncer = await poolerOf("transaction", { size: 6 });
-    const url = await shop.server.createDatabase();
-    const through = bouncer.through(url);
-    const slow = files("CREATE TABLE a (id int)", "SELECT pg_sleep(600)");
-    const quick = files("CREATE TABLE a (id int)", "SELECT pg_sleep(0)");
-    const holder = startProgram("module", ["run"], { cwd: slow, env: environment(shop, through) });
-    await holder.says("002_step.sql");
-    const follower = startProgram("binary", ["run"], {
-      cwd: quick,
-      env: environment(shop, through),
-    });
-    await follower.says("lock.waiting");
-    holder.child.kill("SIGKILL");
-    const ended = await follower.ended;
-    expect(expectLine(ended), ended.stderr).toMatchObject({ exit: 0, recordedAfter: ["002"] });
-    expect(logOf(ended)).toMatch(/held by process \d+ \(application preflight\//);
   });
 });
 
