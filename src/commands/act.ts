@@ -56,15 +56,12 @@ export async function act(
     } catch (error) {
       // The end of the connection frees it, and that does not wait for a server that says nothing any more.
       void lock.release();
-      throw error;
+      // What was broken off because it was lost says nothing itself.
+      throw lock.lost.aborted ? lock.lost.reason : error;
     }
     const wasHeld = await lock.release();
     if (wasHeld || ending.outcome !== "ready") return ending;
-    return {
-      outcome: "temporary",
-      reason: "the lock was lost before the end: somebody else may have been at work as well",
-      next: ["run it again: it looks at the database anew"],
-    };
+    throw lock.lost.reason;
   }
 
   /** null: somebody else has brought the database to head meanwhile. */

@@ -7,6 +7,7 @@ import { Busy, CannotJudge } from "../core/outcome.ts";
 import { type Plan, planFor } from "../core/plan.ts";
 import type { Verdict } from "../core/verdict.ts";
 import type { Database } from "../database/database.ts";
+import { isUpgradeAtWork } from "../database/fence.ts";
 import { isLockHeld, lockKey } from "../database/lock.ts";
 import { look } from "../database/look.ts";
 import type { Settings } from "../settings/settings.ts";
@@ -40,7 +41,7 @@ export async function judgeFirst(
     const judgement = await judgeWhenFree(database, image, settings, world, deadline);
     if (judgement.plan.kind !== "refuse" || world.now() >= deadline) return judgement;
     const key = lockKey(versionTableOf(judgement.observation, image));
-    const isFree = !(await isLockHeld(database, key));
+    const isFree = !(await isLockHeld(database, key)) && !(await isUpgradeAtWork(database));
     // A refusal counts where nobody was at work before the look, nor after it.
     if (isFree && wasFree) return judgement;
     wasFree = isFree;

@@ -1,3 +1,5 @@
+import { commitInParts } from "../core/begun.ts";
+import { recordsEveryRevision } from "../core/claim.ts";
 import { type Fact, type FactKind, schemaOf } from "../core/facts.ts";
 import { changeOf } from "../core/ledger.ts";
 import type { Observation } from "../core/observation.ts";
@@ -103,8 +105,10 @@ function lackingForUpgrade(
   const { role, canWriteProgress } = observation;
   const { history, ledger, status } = image.knowledge;
   const lacks: Lack[] = [];
-  const records = pending.some((id) => history.revisions.get(id)?.isAtomic === false);
-  if (records && history.tool !== "alembic") {
+  const noted = recordsEveryRevision(history.tool)
+    ? pending.filter((id) => history.revisions.get(id)?.isAtomic === false)
+    : commitInParts(image.knowledge, pending);
+  if (noted.length > 0) {
     if (canWriteProgress === null) lacks.push(...lackingToCreate(home, observation));
     if (canWriteProgress === false)
       lacks.push({

@@ -1,6 +1,10 @@
-import { recordedOf } from "../core/claim.ts";
+import { commitInParts } from "../core/begun.ts";
+import { claimOf, recordedOf } from "../core/claim.ts";
 import type { Observation } from "../core/observation.ts";
+import { CannotJudge } from "../core/outcome.ts";
 import { cancelBackends, endBackends } from "../database/backends.ts";
+import { forgetBegun, noteBegun } from "../database/begun.ts";
+import { lookRows } from "../database/look.ts";
 import type { Settings } from "../settings/settings.ts";
 import { type ChildEnd, runChild } from "../tools/child.ts";
 import { type DriverError, followDriverError } from "../tools/driver-errors.ts";
@@ -21,7 +25,8 @@ export async function upgrade(
   const { upgrade: how } = image.found;
   if (how.kind === "command") {
     const { cwd, upgrade: commandTo } = how.commands;
-    return await runProgram(settings.upgradeCommand ?? commandTo("heads"), cwd, tools);
+    const argv = settings.upgradeCommand ?? commandTo("heads");
+    return await notingBegun(revisions, observation, tools, () => runProgram(argv, cwd, tools));
   }
   const limit = settings.ddlLockTimeout;
   if (limit !== null)
@@ -53,6 +58,42 @@ export async function upgrade(
     });
   } finally {
     await session.close();
+  }
+}
+
+/** A row stands while a revision that commits in parts may be at work: after a crash, the next look finds it. */
+async function notingBegun(
+  revisions: readonly string[],
+  observation: Observation,
+  { database, image, world }: StepTools,
+  work: () => Promise<Ending | null>,
+): Promise<Ending | null> {
+  const table = versionTableOf(observation, image);
+  const { history } = image.knowledge;
+  const doubtful = commitInParts(image.knowledge, revisions);
+  const before = observation.progress.map(({ version }) => version);
+  if (doubtful.length + before.length === 0) return await work();
+  const files = doubtful.flatMap((id) => history.revisions.get(id) ?? []);
+  await noteBegun(database, table, files, world.runId);
+  try {
+    const failure = await work();
+    if (failure === null) await forgetRecorded().catch(() => {});
+    return failure;
+  } catch (error) {
+    // There is no such program: nothing began.
+    const fresh = doubtful.filter((id) => !before.includes(id));
+    if (error instanceof CannotJudge && error.outcome === "missing-input")
+      await forgetBegun(database, table, fresh).catch(() => {});
+    throw error;
+  }
+
+  /** A row that stays, because we were kept from it, is in nobody's way once its revision is recorded. */
+  async function forgetRecorded(): Promise<void> {
+    const { versionTable } = await lookRows(database, { versionTable: image.versionTable });
+    const rows = (versionTable?.rows ?? []).filter((row) => row !== null);
+    const { applied } = claimOf(history, rows);
+    const done = [...doubtful, ...before].filter((id) => applied.has(id));
+    await forgetBegun(database, table, done);
   }
 }
 

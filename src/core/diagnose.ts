@@ -3,7 +3,7 @@ import { type Difference, differences } from "./difference.ts";
 import { type Fact, isInvalidIndex, isPremise, isSoft, schemaOf } from "./facts.ts";
 import { editedFiles, editedRevisions } from "./edited.ts";
 import { findHalfDone } from "./half-done.ts";
-import { ancestors } from "./history.ts";
+import { ancestors, maximal } from "./history.ts";
 import { identify } from "./identify.ts";
 import type { Knowledge } from "./knowledge.ts";
 import { factsOfHeads, type OpenLedger } from "./ledger.ts";
@@ -102,6 +102,7 @@ export function diagnose(knowledge: Knowledge, observation: Observation): Verdic
   }
 
   function interruption(): Verdict | null {
+    if (isGraph) return beginning();
     const progress = observation.progress.find(({ version }) => !claim.applied.has(version));
     if (progress === undefined) return null;
     const revision = history.revisions.get(progress.version);
@@ -113,6 +114,25 @@ export function diagnose(knowledge: Knowledge, observation: Observation): Verdic
       isEdited: revision?.hash !== progress.checksum,
       indexes: leftoverIndexes(),
     } as const;
+    return { ...seen, kind: "partial", left };
+  }
+
+  /** Before its parents are recorded it cannot have begun. What the schema itself shows of a revision's middle says more. */
+  function beginning(): Verdict | null {
+    const begun = observation.progress.find(
+      ({ version }) =>
+        !claim.applied.has(version) &&
+        history.needs.get(version)?.every((id) => claim.applied.has(id)) === true,
+    );
+    const revision = history.revisions.get(begun?.version ?? "");
+    if (revision === undefined || strangers.length > 0) return null;
+    const invalid = invalidIndexes();
+    if (invalid !== null) return invalid;
+    const half =
+      ledger === null || live === null ? null : findHalfDone(ledger, history, claim.applied, live);
+    const { id, file } = revision;
+    const after = maximal(history, [...claim.applied, id]);
+    const left = half ?? { kind: "begun", revision: id, file, heads: after, pending };
     return { ...seen, kind: "partial", left };
   }
 

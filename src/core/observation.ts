@@ -11,7 +11,7 @@ export type Observation = {
   readonly otherVersionTables: readonly VersionTable[];
   /** Version tables of other tools that number their files too: evidence, never written. */
   readonly neighbours: readonly NeighbourTable[];
-  /** Migrations of this history that began outside of a transaction and have not ended. */
+  /** Migrations of this history that began outside of a transaction, and whose end we did not see. */
   readonly progress: readonly Progress[];
   /** The role may write the table where these are kept; null: there is none yet. */
   readonly canWriteProgress: boolean | null;

@@ -101,9 +101,8 @@ export function planFor(verdict: Verdict, policy: Policy, situation: Situation):
 
   /** A person says that it shall go on, and nothing of it is in doubt that we can see. What follows, the next look decides. */
   function planForPartial(left: Leftover): Plan {
-    return policy.resume && refusal.canResume(left)
-      ? upgrade([left.progress.version])
-      : refusal.partial(left, tool);
+    if (!policy.resume || !refusal.canResume(left)) return refusal.partial(left, tool);
+    return upgrade(left.kind === "begun" ? left.pending : [left.progress.version]);
   }
 
   function upgradeInOrder(claimed: Verdict & { readonly kind: "behind" | "drifted" }): Plan {

@@ -54,6 +54,16 @@ export function partial(left: Leftover, tool: ToolName): Refusal {
       );
     case "interrupted":
       return interrupted(left);
+    case "begun":
+      return refuse(
+        "partial",
+        `revision ${left.revision} does not commit all at once, and an earlier run may have begun it: no version row says that it ended, and what it did to rows no schema shows`,
+        [
+          `look at the data for what ${left.file} does`,
+          "if none of it is there, or it may run twice: preflight run --resume (it runs from its beginning)",
+          `or complete it by hand and record it: ${sayStamp(left.heads, tool)}, then start again`,
+        ],
+      );
     case "dirty":
       return refuse(
         "partial",
@@ -79,8 +89,11 @@ export function partial(left: Leftover, tool: ToolName): Refusal {
 
 type Interrupted = Extract<Leftover, { readonly kind: "interrupted" }>;
 
-/** Only the file that began can go on, and only where nothing that it would make is there by half. */
-export function canResume(left: Leftover): left is Interrupted {
+/** Only the file that began can go on in its middle, and only where nothing that it would make is there by half. */
+export function canResume(
+  left: Leftover,
+): left is Interrupted | Extract<Leftover, { readonly kind: "begun" }> {
+  if (left.kind === "begun") return true;
   return left.kind === "interrupted" && !left.isEdited && left.indexes.length === 0;
 }
 

@@ -125,6 +125,15 @@ export type Leftover =
       readonly indexes: readonly Fact[];
     }
   | {
+      /** The tool's own program began it or was about to, it commits in parts, and only its version row would tell that it ended. */
+      readonly kind: "begun";
+      readonly revision: string;
+      readonly file: string;
+      /** What the version rows would be with it. */
+      readonly heads: readonly string[];
+      readonly pending: readonly string[];
+    }
+  | {
       /** Another tool's table says that a migration did not end. */
       readonly kind: "dirty";
       readonly table: string;

@@ -55,6 +55,12 @@ export async function waitForOthersAtWork(
   }
 }
 
+/** Whether an upgrade is at work: one whose run was killed holds no lock any more. Throws CannotJudge. */
+export async function isUpgradeAtWork(db: Database): Promise<boolean> {
+  const others = await readOthers(db);
+  return others.some(({ applicationName }) => applicationName?.startsWith("preflight-upgrade/"));
+}
+
 async function readOthers(db: Database): Promise<readonly Other[]> {
   try {
     return await db.query<Other>(readOthersAtWork);

@@ -1,6 +1,5 @@
 import { factsQuery, pinSettings } from "./facts.sql.ts";
 import type { FactsOptions } from "./facts.sql.ts";
-import { recordsEveryRevision } from "../core/claim.ts";
 import type { ToolName } from "../core/revision.ts";
 import { knownVersionTables } from "./known-tables.ts";
 import { quoteLiteral, quoteTextArray } from "./quote.ts";
@@ -29,12 +28,12 @@ export function lookMessage(
     pinSettings,
     readVersionTables(table),
     readNeighbours(table),
-    readProgress(table),
+    readProgress,
     readOtherTools,
     readBuildingIndexes,
     `${factsQuery(facts)} SELECT k, o, n, d FROM facts;`,
     readVersionTables(table),
-    readProgress(table),
+    readProgress,
     "COMMIT",
   ].join("\n");
 }
@@ -139,22 +138,7 @@ FROM (
 ORDER BY c.schema COLLATE "C", c.name COLLATE "C";`;
 }
 
-/** Migrations that began and have not ended, of every version table. */
-function readProgress({ tool }: VersionTableName): string {
-  if (!recordsEveryRevision(tool)) return "SELECT FROM pg_class WHERE false;";
-  return `
-SELECT n.nspname::text AS schema, ${mayWrite} AND NOT ${mayHideRows("*")} AS "canWrite",
-       CASE WHEN has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(k.oid, 'SELECT') AND NOT ${mayHideRows("r")} THEN
-         substring(query_to_xml(format(
-           'SELECT encode(convert_to(coalesce(json_agg(to_json(t) ORDER BY t), ''[]'')::text, ''UTF8''), ''hex'') AS h FROM %I.%I t',
-           n.nspname, k.relname), true, true, '')::text FROM '<h>([0-9a-f]*)</h>')
-       END AS rows
-FROM pg_class k
-JOIN pg_namespace n ON n.oid = k.relnamespace
-WHERE k.relkind = 'r' AND k.relname::text = ${quoteLiteral(progressTable)}
-  AND ${isUserSchema}
-ORDER BY n.nspname COLLATE "C";`;
-}
+const isUserSchema = `n.nspname <> ALL (ARRAY['pg_catalog', 'information_schema']::name[]) AND n.nspname !~ '^pg_(toast|temp_)'`;
 
 /** Of a relation k in a schema n. LOCK TABLE and a DELETE that compares rows need the whole table's privileges. */
 const mayWrite = `(has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(k.oid, 'SELECT')
@@ -175,7 +159,19 @@ function mayHideRows(command: "r" | "*"): string {
                AND EXISTS (SELECT FROM unnest(p.polroles) r WHERE r = 0 OR pg_has_role(r, 'USAGE')))))`;
 }
 
-const isUserSchema = `n.nspname <> ALL (ARRAY['pg_catalog', 'information_schema']::name[]) AND n.nspname !~ '^pg_(toast|temp_)'`;
+/** Migrations that began and have not ended, of every version table. */
+const readProgress = `
+SELECT n.nspname::text AS schema, ${mayWrite} AND NOT ${mayHideRows("*")} AS "canWrite",
+       CASE WHEN has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(k.oid, 'SELECT') AND NOT ${mayHideRows("r")} THEN
+         substring(query_to_xml(format(
+           'SELECT encode(convert_to(coalesce(json_agg(to_json(t) ORDER BY t), ''[]'')::text, ''UTF8''), ''hex'') AS h FROM %I.%I t',
+           n.nspname, k.relname), true, true, '')::text FROM '<h>([0-9a-f]*)</h>')
+       END AS rows
+FROM pg_class k
+JOIN pg_namespace n ON n.oid = k.relnamespace
+WHERE k.relkind = 'r' AND k.relname::text = ${quoteLiteral(progressTable)}
+  AND ${isUserSchema}
+ORDER BY n.nspname COLLATE "C";`;
 
 /**
  * The rows of a query that is text, as hexadecimal UTF-8 of a JSON array of [v, d].

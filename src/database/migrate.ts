@@ -50,12 +50,13 @@ async function apply(work: Work): Promise<Unfinished | null> {
     return await applyTogether(work, { from: 0, to: migration.statements.length }, () =>
       insertVersionRow(tool, table, row, { runId, durationMs: durationMs() }),
     );
-  await create(
-    db,
-    createProgressTable(table.schema),
-    "creating the table of unfinished migrations",
-  );
+  await ensureProgressTable(db, table.schema);
   return await applyOutside(work);
+}
+
+/** Creates the table of unfinished migrations where it is missing. Throws CannotJudge. */
+export async function ensureProgressTable(db: Database, schema: string): Promise<void> {
+  await create(db, createProgressTable(schema), "creating the table of unfinished migrations");
 }
 
 /** Creates the table, or what an old one lacks, only where it is missing. Throws CannotJudge. */

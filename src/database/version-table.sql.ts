@@ -68,8 +68,13 @@ export function createProgressTable(schema: string): string {
       updated_at timestamptz NOT NULL,
       PRIMARY KEY (version_table, version)
     );
-    COMMENT ON TABLE ${name} IS 'Preflight: how far a migration came that cannot run in one transaction. Empty unless one is unfinished.';
+    COMMENT ON TABLE ${name} IS 'Preflight: how far a migration came that does not run in one transaction. A row counts as long as its version is not recorded.';
   END IF;`);
+}
+
+export function readHasSchema(schema: string): string {
+  return `
+SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = ${quoteLiteral(schema)}) AS "hasSchema"`;
 }
 
 function block(body: string): string {

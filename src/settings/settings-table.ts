@@ -110,7 +110,7 @@ export const settingsTable = {
     default: "false",
     commands: judging,
     about:
-      "go on with a migration that stopped half-way outside of a transaction, at the statement where it stopped",
+      "go on with a migration that stopped half-way outside of a transaction: a SQL file at the statement where it stopped, a revision of Alembic's from its beginning",
     schema: yesOrNo,
   },
   timeout: {

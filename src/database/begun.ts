@@ -1,0 +1,60 @@
+import type { Revision } from "../core/revision.ts";
+import type { Database } from "./database.ts";
+import { cannotGoOn } from "./errors.ts";
+import { ensureProgressTable } from "./migrate.ts";
+import { runOwn } from "./migrate-work.ts";
+import type { QualifiedTable } from "./stamp.sql.ts";
+import { deleteProgress, readHasSchema, writeProgress } from "./version-table.sql.ts";
+
+/**
+ * Writes, before another program runs them, which revisions may leave rows behind without a version row. A schema that the
+ * migrations themselves will make has no place for it yet. Throws CannotJudge.
+ */
+export async function noteBegun(
+  db: Database,
+  table: QualifiedTable,
+  revisions: readonly Revision[],
+  runId: string,
+): Promise<void> {
+  const doing = "noting which migrations begin";
+  const [row] = await runOwn<{ hasSchema: boolean }>(db, readHasSchema(table.schema)).catch(
+    (error: unknown) => {
+      throw cannotGoOn(error, doing);
+    },
+  );
+  if (row?.hasSchema !== true) return;
+  await ensureProgressTable(db, table.schema);
+  await write(db, doing, revisions.map(noteOf));
+
+  function noteOf({ id, hash, file }: Revision): string {
+    const place = { done: 0, of: 1, line: 1, statement: file } as const;
+    const progress = {
+      version: id,
+      checksum: hash,
+      ...place,
+      state: "started",
+      error: null,
+    } as const;
+    return writeProgress(table, progress, runId);
+  }
+}
+
+/** Throws CannotJudge. */
+export async function forgetBegun(
+  db: Database,
+  table: QualifiedTable,
+  ids: readonly string[],
+): Promise<void> {
+  await write(
+    db,
+    "forgetting which migrations began",
+    ids.map((id) => deleteProgress(table, id)),
+  );
+}
+
+async function write(db: Database, doing: string, statements: readonly string[]): Promise<void> {
+  if (statements.length === 0) return;
+  await runOwn(db, statements.join(";\n")).catch((error: unknown) => {
+    throw cannotGoOn(error, doing);
+  });
+}
