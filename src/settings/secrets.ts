@@ -15,12 +15,17 @@ export function collectSecrets(
     ...Object.values(env).filter((value) => value !== undefined),
     ...(scratchFlag === null ? [] : [scratchFlag]),
   ].filter((text) => passwordsIn(text).length > 0);
+  // Too broken to be taken apart, so nobody can say what in it is the password.
+  const broken = Object.entries(env)
+    .filter(([name, value = ""]) => /(?:URL|URI|DSN)$/i.test(name) && isBrokenUrl(value))
+    .flatMap(([, value = ""]) => value);
   const named = Object.entries(env)
     .filter(([name, value = ""]) => isSecretByName(name, value))
     .flatMap(([, value = ""]) => value);
   const secrets = [
     ...urls,
     ...urls.flatMap(passwordsIn),
+    ...broken,
     ...named,
     ...passwordVariables.flatMap((name) => readFileOf(name, env, readFile)),
     ...connections.flatMap(
@@ -55,8 +60,12 @@ function readFileOf(
 /** Short values of other programs' variables (`API_TOKEN=none`) would only blot out words in our output. */
 function isSecretByName(name: string, value: string): boolean {
   if (passwordVariables.some((known) => known === name)) return true;
-  return /(PASSWORD|PASSWD|PASSPHRASE|_PASS|_SECRET|_TOKEN|_KEY)$/i.test(name) && value.length >= 8;
+  return secretName.test(name) && !/^(?:OLD)?PWD$/.test(name) && value.length >= 8;
 }
+
+/** `…_KEY`, and what people put behind such a word: `SECRET_KEY_BASE`, `TOKEN_V2`, `CREDENTIALS_JSON`. */
+const secretName =
+  /(?:PASSWORD|PASSWD|PASSPHRASE|(?:^|_)(?:PASS|PWD|SECRET|TOKEN|CREDENTIALS?|API_?KEY|KEY))(?:_(?:BASE|CURRENT|PREVIOUS|PRIMARY|SECONDARY|OLD|NEW|JSON|PEM|BASE64|B64|V?\d+))*$/i;
 
 /**
  * The passwords of a URL, as written and decoded. One that readers take apart in different ways has several:
@@ -67,8 +76,30 @@ function passwordsIn(text: string): readonly string[] {
     /:\/\/[^:@/?#]*:([^@]*)@/s,
     /:\/\/[^:@/?#]*:(.*)@/s,
     /[?&](?:password|sslpassword|oauth_client_secret)=([^&#\s]*)/,
+    // Of a DSN: quoted, or up to a blank or a semicolon.
+    /(?:^|[\s;])(?:password|pwd)\s*=\s*'((?:[^'\\]|\\.)*)'/i,
+    /(?:^|[\s;])(?:password|pwd)\s*=\s*([^\s;']+)/i,
   ].flatMap((pattern) => pattern.exec(text)?.[1] ?? []);
-  return [...new Set([...found, ...found.map(decodeLeniently)])].filter((part) => part !== "");
+  const spelled = [...found, ...found.map(decodeLeniently), ...found.map(unescape)];
+  return [...new Set([...spelled, ...found.flatMap(piecesOf)])].filter((part) => part !== "");
+}
+
+/**
+ * Where readers take a password apart, their messages call its pieces hosts, ports or databases: libpq's
+ * `could not translate host name`.
+ */
+function piecesOf(password: string): readonly string[] {
+  return password.split(/[@:/?#]/).filter((piece) => piece.length >= 4 && piece !== password);
+}
+
+/** `\'` and `\\` of a DSN. */
+function unescape(text: string): string {
+  return text.replace(/\\(.)/gs, "$1");
+}
+
+/** `postgres:/user:secret@host`, `//user:secret@host`. */
+function isBrokenUrl(value: string): boolean {
+  return !value.includes("://") && /:.*@/s.test(value);
 }
 
 function decodeLeniently(text: string): string {

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import type { Readable } from "node:stream";
 import { CannotJudge } from "../core/outcome.ts";
+import { readLines } from "./lines.ts";
 
 /** How a child process ended. */
 export type ChildEnd =
@@ -23,8 +23,6 @@ export type ChildOptions = {
   readonly signalGroup: (group: number, signal: NodeJS.Signals) => void;
 };
 
-/** What is kept of one line of output; the rest of the line is dropped. */
-const mostOfLine = 64 * 1024;
 /** Between SIGTERM and SIGKILL. */
 const grace = 5_000;
 
@@ -122,22 +120,4 @@ function withoutRuntimeSwitches(env: ChildOptions["env"]): NodeJS.ProcessEnv {
       ([name]) => name !== "BUN_BE_BUN" && !/^BUN_(OPTIONS|INSPECT)/.test(name),
     ),
   );
-}
-
-async function readLines(stream: Readable, onLine: (line: string) => void): Promise<void> {
-  let line = "";
-  stream.setEncoding("utf8");
-  for await (const chunk of stream) {
-    const [rest = "", ...lines] = String(chunk).split("\n").reverse();
-    for (const part of lines.reverse()) {
-      onLine(keep(line, part).replace(/\r$/, ""));
-      line = "";
-    }
-    line = keep(line, rest);
-  }
-  if (line !== "") onLine(line);
-}
-
-function keep(line: string, more: string): string {
-  return line.length >= mostOfLine ? line : (line + more).slice(0, mostOfLine);
 }

@@ -81,8 +81,9 @@ describe("passwords of addresses, known or not", () => {
 describe("many secrets", () => {
   test("the longer goes whole, and nothing is left of overlapping ones", () => {
     expect(makeRedactor(["pass", "password"])("password pass")).toBe("*** ***");
-    expect(makeRedactor(["abc", "bcdefgh"])("xabcdefghx")).toBe("x***x");
-    expect(makeRedactor(["bcdefgh", "abc"])("xabcdefghx")).toBe("x***x");
+    expect(makeRedactor(["abcd", "bcdefgh"])("xabcdefghx")).toBe("x***x");
+    expect(makeRedactor(["bcdefgh", "abcd"])("xabcdefghx")).toBe("x***x");
+    expect(makeRedactor(["abcd", "efgh"])("abcdefgh")).toBe("***");
     expect(makeRedactor(["abab"])("ababab")).toBe("***");
   });
 
@@ -101,7 +102,7 @@ describe("many secrets", () => {
 
   test("no secret survives, wherever it stands and however it is escaped", () => {
     const secrets = fc.array(
-      fc.string({ unit: "grapheme", minLength: 1 }).filter((text) => !/[*%]/.test(text)),
+      fc.string({ unit: "grapheme", minLength: 4 }).filter((text) => !/[*%]/.test(text)),
       { minLength: 1, maxLength: 4 },
     );
     const spelling = fc.constantFrom<(text: string) => string>(
