@@ -72,16 +72,20 @@ const secretName =
  * up to the first `@` and up to the last.
  */
 function passwordsIn(text: string): readonly string[] {
-  const found = [
-    /:\/\/[^:@/?#]*:([^@]*)@/s,
-    /:\/\/[^:@/?#]*:(.*)@/s,
+  // What follows the last @ is no password, and would be tried from every `://` on.
+  const upToAt = text.slice(0, text.lastIndexOf("@") + 1);
+  const inUrl = [/:\/\/[^:@/?#]*:([^@]*)@/s, /:\/\/[^:@/?#]*:(.*)@/s].flatMap(
+    (pattern) => pattern.exec(upToAt)?.[1] ?? [],
+  );
+  const inParameters = [
     /[?&](?:password|sslpassword|oauth_client_secret)=([^&#\s]*)/,
     // Of a DSN: quoted, or up to a blank or a semicolon.
     /(?:^|[\s;])(?:password|pwd)\s*=\s*'((?:[^'\\]|\\.)*)'/i,
     /(?:^|[\s;])(?:password|pwd)\s*=\s*([^\s;']+)/i,
   ].flatMap((pattern) => pattern.exec(text)?.[1] ?? []);
+  const found = [...inUrl, ...inParameters];
   const spelled = [...found, ...found.map(decodeLeniently), ...found.map(unescape)];
-  return [...new Set([...spelled, ...found.flatMap(piecesOf)])].filter((part) => part !== "");
+  return [...new Set([...spelled, ...inUrl.flatMap(piecesOf)])].filter((part) => part !== "");
 }
 
 /**
