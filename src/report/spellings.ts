@@ -23,8 +23,8 @@ export function spellings(secret: string): readonly string[] {
 /** As bytes in hexadecimal digits, in either case, and with what dumps put between two bytes. */
 export function inHex(secret: string): string {
   return [...new TextEncoder().encode(secret)]
-    .map((byte) => String.raw`(?:\\x|0x|, ?0x|[%\s:-])?${inAnyCase(hex(byte, 2))}`)
-    .join("");
+    .map((byte) => inAnyCase(hex(byte, 2)))
+    .join(String.raw`(?:\\x|, ?0x|0x|[%\s:-])?`);
 }
 
 /**
