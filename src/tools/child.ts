@@ -1,6 +1,6 @@
-import { type ChildProcess, spawn } from "node:child_process";
-import { CannotJudge } from "../core/outcome.ts";
+import type { ChildProcess } from "node:child_process";
 import { readLines } from "./lines.ts";
+import { cannotStart, isForeign, startProgram } from "./start.ts";
 
 /** How a child process ended. */
 export type ChildEnd =
@@ -32,12 +32,8 @@ const grace = 5_000;
  */
 export async function runChild(argv: readonly string[], options: ChildOptions): Promise<ChildEnd> {
   const [program = "", ...args] = argv;
-  const child = spawn(program, args, {
-    cwd: options.cwd,
-    env: withoutRuntimeSwitches(options.env),
-    stdio: ["ignore", "pipe", "pipe"],
-    detached: true,
-  });
+  const where = { cwd: options.cwd, env: withoutRuntimeSwitches(options.env) };
+  const child = startProgram(program, args, where);
   // A pipe that breaks ends the output and nothing else: how the child ended is said by its exit.
   const outputs = [child.stdout, child.stderr].map((stream) =>
     readLines(stream, options.onLine).catch(() => {}),
@@ -45,6 +41,12 @@ export async function runChild(argv: readonly string[], options: ChildOptions): 
   const stopped = stopWhenAsked(child, options);
   try {
     const end = await ended(child, program, options.env);
+    if (end.kind === "exited" && end.code !== 0 && isForeign(program, where))
+      throw cannotStart(
+        { name: "", message: "", code: "ENOEXEC" },
+        program,
+        where.env["PATH"] ?? "",
+      );
     await Promise.race([Promise.all(outputs), closed(child)]);
     return stopped.by === null ? end : { kind: "stopped", by: stopped.by };
   } finally {
@@ -61,23 +63,6 @@ function ended(child: ChildProcess, program: string, env: ChildOptions["env"]): 
       resolve(signal === null ? { kind: "exited", code: code ?? 0 } : { kind: "killed", signal });
     });
   });
-}
-
-function cannotStart(error: NodeJS.ErrnoException, program: string, path: string): CannotJudge {
-  switch (error.code) {
-    case "ENOENT":
-      return new CannotJudge("missing-input", `there is no program ${program} on PATH (${path})`, [
-        `install ${program} in the image, or put its directory on PATH`,
-        "or name another command: --upgrade-command",
-      ]);
-    case "EACCES":
-    case "ENOEXEC":
-      return new CannotJudge("missing-input", `${program} cannot be executed (${error.code})`, [
-        "check its mode, its architecture and its first line (#!)",
-      ]);
-    default:
-      return new CannotJudge("internal", `${program} could not be started: ${error.code}`);
-  }
 }
 
 /** A grandchild may hold the pipes open after the child is gone; its last words get a second. */

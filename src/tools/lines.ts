@@ -4,7 +4,7 @@ import type { Readable } from "node:stream";
  * What is kept of one line, in UTF-16 units; the rest of it is dropped. It is twice what the report shows of a text, so
  * that a secret which stands where the report cuts is seen whole, and found.
  */
-export const mostOfLine = 128 * 1024;
+const mostOfLine = 128 * 1024;
 
 /** Each line of a stream without its line end, to the stream's end; bytes that are no UTF-8 come as U+FFFD. */
 export async function readLines(stream: Readable, onLine: (line: string) => void): Promise<void> {
