@@ -140,6 +140,5 @@ function show(text: string, spans: readonly Span[]): string {
     done = end;
   }
   if (text.length <= mostShown) return result + text.slice(done);
-  const shown = Math.max(done, mostShown);
-  return `${result}${text.slice(done, shown)}… (cut: the text is longer than ${mostShown / 1024} KiB)`;
+  return `${result}${text.slice(done, mostShown)}… (cut: the text is longer than ${mostShown / 1024} KiB)`;
 }

@@ -97,7 +97,7 @@ function interpolate(
   references: { left: number },
 ): string {
   if (depth === 0) throw new BadReference("its references go round in circles");
-  return raw.replace(/%(?:(%)|\(([^)]+)\)s)?/g, (_all, percent?: string, name?: string) => {
+  return raw.replace(/%(?:(%)|\(([^)]{1,1000})\)s)?/g, (_all, percent?: string, name?: string) => {
     if (percent !== undefined) return "%";
     if (name === undefined) throw new BadReference("a single '%' must be written '%%'");
     const value = lookUp(name.toLowerCase());
