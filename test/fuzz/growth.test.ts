@@ -17,9 +17,7 @@ describe("no input takes more than its size is worth, and none overflows the sta
 });
 
 /** In a process of its own: what hangs can be ended, and what overflows takes nobody along. */
-async function run(
-  argv: readonly string[],
-): Promise<{
+async function run(argv: readonly string[]): Promise<{
   readonly code: number | null;
   readonly signal: string | null;
   readonly said: string;

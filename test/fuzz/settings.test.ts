@@ -127,29 +127,39 @@ describe("no fault of the settings repeats a value, whatever it is", () => {
     maxKeys: 8,
   });
 
+  type World = [string[], Record<string, string>, string, boolean];
+
+  const checkWorld = ([argv, env, file, isThere]: World): void => {
+    const readFile = (): string => {
+      if (isThere) return file;
+      throw Object.assign(new Error(`no ${marker}`), { code: "ENOENT" });
+    };
+    const read = readSettings(argv, env, readFile, "somebody");
+    expect(readSettings(argv, env, readFile, "somebody")).toEqual(read);
+    if (read.kind === "faults") {
+      expect(["usage", "config"]).toContain(read.outcome);
+      expect(read.faults.length).toBeGreaterThan(0);
+      // The names of flags and parameters are told.
+      const said = read.faults.filter(
+        (fault) => !/does not know: \w+$|^unknown flag --?[\w-]+/.test(fault),
+      );
+      expect(said.join("\n")).not.toContain(marker);
+    }
+    if (read.kind === "settings") {
+      expect(read.settings.warnings.join("\n")).not.toContain(marker);
+      for (const { password } of read.settings.database?.hosts ?? [])
+        if (password !== null && password.trim() !== "")
+          expect(read.settings.secrets).toContain(password);
+    }
+  };
+
   test("of flags and variables", async () => {
+    for (const { bytes } of corpus("settings"))
+      checkWorld(JSON.parse(bytes.toString("utf8")) as World);
     await search(
       "settings",
       fc.tuple(fc.array(word, { maxLength: 6 }), environment, value, fc.boolean()),
-      ([argv, env, file, isThere]) => {
-        const readFile = (): string => {
-          if (isThere) return file;
-          throw Object.assign(new Error(`no ${marker}`), { code: "ENOENT" });
-        };
-        const read = readSettings(argv, env, readFile, "somebody");
-        expect(readSettings(argv, env, readFile, "somebody")).toEqual(read);
-        if (read.kind === "faults") {
-          expect(["usage", "config"]).toContain(read.outcome);
-          expect(read.faults.length).toBeGreaterThan(0);
-          expect(read.faults.join("\n")).not.toContain(marker);
-        }
-        if (read.kind === "settings") {
-          expect(read.settings.warnings.join("\n")).not.toContain(marker);
-          for (const { password } of read.settings.database?.hosts ?? [])
-            if (password !== null && password.trim() !== "")
-              expect(read.settings.secrets).toContain(password);
-        }
-      },
+      checkWorld,
     );
   });
 
