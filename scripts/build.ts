@@ -32,6 +32,7 @@ build(
   "--outfile=dist/preflight",
 );
 rmSync(parserBinary);
+forgetSwitches(path.join(root, "dist/preflight"));
 for (const file of ["dist/preflight", "dist/preflight.mjs"])
   process.stdout.write(`${file}  ${(statSync(path.join(root, file)).size / 1e6).toFixed(1)} MB\n`);
 
@@ -56,4 +57,18 @@ function addShebang(file: string): void {
   const text = readFileSync(file, "utf8").replace(/^#!.*\n/, "");
   writeFileSync(file, `#!/usr/bin/env node\n${text}`);
   chmodSync(file, 0o755);
+}
+
+/**
+ * The runtime inside the binary has switches of its own in the environment: with BUN_BE_BUN=1, `preflight run` is `bun run`,
+ * which judges nothing and ends with 0, and BUN_OPTIONS loads other code first. In small letters nobody sets them.
+ */
+function forgetSwitches(file: string): void {
+  const bytes = readFileSync(file);
+  for (const name of ["BUN_BE_BUN", "BUN_OPTIONS"]) {
+    const at = bytes.indexOf(`\0${name}\0`);
+    if (at === -1) throw new Error(`${name} is not where this version of Bun had it`);
+    bytes.write(name.toLowerCase(), at + 1);
+  }
+  writeFileSync(file, bytes);
 }

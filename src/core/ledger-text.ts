@@ -79,7 +79,7 @@ export function decodeLedger(text: string): LedgerText {
   if (root["v"] !== formatVersion)
     return {
       kind: "other-format",
-      why: `its format is version ${json(root["v"])}, this program reads version ${formatVersion}`,
+      why: `its format is version ${show(root["v"])}, this program reads version ${formatVersion}`,
     };
   try {
     return { kind: "ledger", ledger: decode(root) };
@@ -94,8 +94,9 @@ class Malformed extends Error {}
 function decode(root: Record<string, unknown>): Ledger {
   const facts: Fact[] = [];
   const positions = new Map<string, number>();
-  const atPlace = new Map<string, number[]>();
   const states: State[] = [];
+  /** By state: what it puts at each place. */
+  const placed: ReadonlyMap<string, number>[] = [];
   const indexes = new Map<string, number>();
 
   for (const entry of list(root["states"], "states")) {
@@ -109,12 +110,13 @@ function decode(root: Record<string, unknown>): Ledger {
       const [kind, object, name, definition] = texts(row, 4);
       return intern({ kind, object, name, definition } as Fact);
     });
+    placed.push(new Map(added.map((fact) => [placeKey(facts[fact]!), fact])));
     indexes.set(headsKey(heads), states.length);
     states.push({ heads, from, added, dropped, retired: entry["retired"] === true });
   }
   return {
-    tool: text(root["tool"], "tool") as Ledger["tool"],
-    server: Number(root["server"]),
+    tool: toolOf(root["tool"]),
+    server: serverOf(root["server"]),
     given: strings(root["given"] ?? [], "given"),
     facts,
     states,
@@ -130,36 +132,42 @@ function decode(root: Record<string, unknown>): Ledger {
     const known = positions.get(key);
     if (known !== undefined) return known;
     const position = facts.push(fact) - 1;
-    const place = placeKey(fact);
     positions.set(key, position);
-    atPlace.set(place, [...(atPlace.get(place) ?? []), position]);
     return position;
   }
 
   /** The fact that stands at a place in a state: the last one put there on the way to it. */
   function factAt(place: string, index: number | null): number {
-    const candidates = atPlace.get(place) ?? [];
     for (let at = index; at !== null; at = states[at]!.from) {
-      const { added } = states[at]!;
-      const found = candidates.find((candidate) => added.includes(candidate));
+      const found = placed[at]!.get(place);
       if (found !== undefined) return found;
     }
-    throw new Malformed(`a state drops ${place.replaceAll("\0", " ")}, which is not there`);
+    throw new Malformed(`a state drops ${show(place.replaceAll("\0", " "))}, which is not there`);
   }
 
   function indexOf(heads: readonly string[]): number {
     const index = indexes.get(headsKey(heads));
     if (index === undefined)
-      throw new Malformed(`a state builds on ${json(heads)}, which is missing`);
+      throw new Malformed(`a state builds on ${show(heads.join(", "))}, which is missing`);
     return index;
   }
+}
+
+function toolOf(value: unknown): Ledger["tool"] {
+  if (value === "alembic" || value === "sql" || value === "supabase") return value;
+  throw new Malformed(`it names the tool ${show(value)}`);
+}
+
+function serverOf(value: unknown): number {
+  if (Number.isSafeInteger(value) && Number(value) > 0) return Number(value);
+  throw new Malformed(`it names PostgreSQL ${show(value)}`);
 }
 
 function decodeRevision(entry: Record<string, unknown>): [string, LedgerRevision] {
   const id = text(entry["id"], "id");
   const data = text(entry["data"], "data");
   if (data !== "none" && data !== "reads" && data !== "writes" && data !== "unknown")
-    throw new Malformed(`revision ${id} has data ${json(data)}`);
+    throw new Malformed(`revision ${show(id)} has data ${show(data)}`);
   return [
     id,
     {
@@ -218,4 +226,11 @@ function separated(items: readonly string[]): readonly string[] {
 
 function json(value: unknown): string {
   return JSON.stringify(value);
+}
+
+/** As much of a value as a message needs: it may be of any size, and nested beyond what can be written. */
+function show(value: unknown): string {
+  if (typeof value === "object" && value !== null) return Array.isArray(value) ? "[…]" : "{…}";
+  const text = json(value) ?? "";
+  return text.length <= 100 ? text : `${text.slice(0, 100)}…`;
 }

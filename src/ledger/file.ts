@@ -1,8 +1,8 @@
 import { randomUUID } from "node:crypto";
-import { readFile, rename, rm, writeFile } from "node:fs/promises";
+import { readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import type { History } from "../core/history.ts";
 import type { Ledger } from "../core/ledger.ts";
-import { decodeLedger, encodeLedger } from "../core/ledger-text.ts";
+import { decodeLedger, encodeLedger, type LedgerText } from "../core/ledger-text.ts";
 import { CannotJudge } from "../core/outcome.ts";
 
 export type LedgerReading =
@@ -16,14 +16,18 @@ export async function readLedger(
   path: string,
   { required }: { readonly required: boolean },
 ): Promise<LedgerReading> {
-  let text: string;
+  let bytes: Buffer;
   try {
-    text = await readFile(path, "utf8");
+    const found = await stat(path);
+    // A pipe would never end, and a device neither.
+    if (!found.isFile()) return { kind: "unusable", fault: cannotRead(path, "it is no file") };
+    if (found.size > mostBytes) return { kind: "unusable", fault: cannotRead(path, "too large") };
+    bytes = await readFile(path);
   } catch (error) {
     if (codeOf(error) === "ENOENT" && !required) return { kind: "absent" };
     return { kind: "unusable", fault: cannotRead(path, codeOf(error)) };
   }
-  const decoded = decodeLedger(text);
+  const decoded = decode(bytes);
   switch (decoded.kind) {
     case "ledger":
       return decoded;
@@ -38,6 +42,19 @@ export async function readLedger(
         "or name the right file: --ledger",
       ]);
   }
+}
+
+/** Of the largest histories that are known, a thousandth. */
+const mostBytes = 500_000_000;
+
+function decode(bytes: Buffer): LedgerText {
+  let text: string;
+  try {
+    text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    return { kind: "truncated", why: "it is not UTF-8" };
+  }
+  return decodeLedger(text);
 }
 
 /** @throws CannotJudge when a ledger shares no revision with the history beside it */

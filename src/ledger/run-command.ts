@@ -28,8 +28,8 @@ export async function runCommand(
     env,
     timeout: null,
     abort: signal,
-    onLine: (text) => {
-      const line = text.slice(0, longestLine);
+    // Not cut short: half a secret would not be known for one.
+    onLine: (line) => {
       log("child", { line });
       lastLines.push(line);
       if (lastLines.length > linesKept) lastLines.shift();
@@ -40,7 +40,6 @@ export async function runCommand(
 }
 
 const linesKept = 20;
-const longestLine = 1_000;
 
 export function describeEnd({ end }: ChildReport): string {
   switch (end.kind) {

@@ -1,26 +1,30 @@
+import { findPasswords } from "./passwords.ts";
+import { findSpans, mergeSpans, type Span } from "./spans.ts";
+import { eitherAlphabet, inBase64, inHex, spellings } from "./spellings.ts";
+
 /**
  * The one choke point before anything is printed: our own lines, the verdict and the child's output.
  * Each secret is found raw, percent-encoded in any flavour (JavaScript, Python's `quote` and `quote_plus`,
- * SQLAlchemy), with `%` doubled for ConfigParser, escaped as in JSON or Python's `repr`, and as base64 at any
- * offset; and so is the password of any `scheme://user:password@`, known or not. Overlaps go as one.
+ * SQLAlchemy, twice), with `%` doubled for ConfigParser, escaped as in JSON, Python's `repr`, a DSN, a shell or HTML, in
+ * hexadecimal digits and as base64 at any offset; and so is the password of any `scheme://user:password@`, known or not.
+ * Overlaps go as one. Of a very long text only the beginning is shown.
  */
 export function makeRedactor(secrets: readonly string[]): (text: string) => string {
-  const searches = [...new Set(secrets)]
-    .filter((secret) => secret !== "")
-    .flatMap((secret) => [
-      searchFor(secret, () => spellings(secret)),
-      ...inBase64(secret).map((digits) => searchFor(digits, () => [eitherAlphabet(digits)])),
-    ]);
+  const parts = [...new Set(secrets.flatMap(partsOf))];
+  const searches = parts.flatMap(searchesFor);
   return (text) => {
-    const spans = searches.flatMap((search) => search(text));
-    return replaceSpans(text, [
-      ...spans,
-      ...findSpans(userinfo, text),
-      ...findSpans(sqlPassword, text),
-      ...findSpans(parameter, text),
-    ]);
+    const spans = [
+      ...searches.flatMap((search) => search(text)),
+      ...findHalves(parts, text),
+      ...findPasswords(text),
+    ];
+    if (spans.length === 0 && text.length <= mostShown) return text;
+    return show(text, mergeSpans(spans));
   };
 }
+
+/** In UTF-16 units. Whoever cuts a text before must leave far more. */
+export const mostShown = 64 * 1024;
 
 /** The same for every string in a JSON-like value; keys, numbers and the rest stay as they are. */
 export function redactDeep<T>(redact: (text: string) => string, value: T): T {
@@ -36,148 +40,105 @@ function redactValue(redact: (text: string) => string, value: unknown): unknown 
   );
 }
 
-/** The password of any URL: it ends at the last `@` before a slash, quote or space, as a careless one may hold more. */
-const userinfo = /(?<=:\/\/[^\s/?#:@"'<>]*:)[^\s/"'<>]+(?=@)/g;
+/** `a` or `v1` as a password would blot out every text: a shorter one is looked for as a word of its own. */
+const shortest = 4;
+const longestPart = 256;
 
-/** `PASSWORD 'secret'`, as CREATE ROLE and its like have it. */
-const sqlPassword = /(?<=\bpassword\s+E?')(?:[^']|'')+/gi;
+/**
+ * What is a secret by itself: a child's output comes line by line, so each line of a secret is; and a very long one is
+ * looked for piece by piece, since it may be shown in part.
+ */
+function partsOf(secret: string): readonly string[] {
+  const lines = secret.split(/[\r\n]+/).map((line) => line.trim());
+  const telling = lines.length === 1 ? [] : lines.filter((line) => line.length >= shortest);
+  return [secret, ...telling].filter((part) => part !== "").flatMap(cutToPieces);
+}
 
-/** `password=secret` of a connection string, also inside of a literal. */
-const parameter = /(?<=\b(?:password|passwd|pwd)\s?=\s?["']*)[^\s"',;&]+/gi;
+function cutToPieces(text: string): readonly string[] {
+  const characters = Array.from(text);
+  if (characters.length <= longestPart) return [text];
+  const starts = Array.from(
+    { length: Math.ceil(characters.length / longestPart) },
+    (_, index) => index * longestPart,
+  );
+  // The last piece is as long as the others: a short one might be an innocent word.
+  return starts.map((start) => {
+    const from = Math.min(start, characters.length - longestPart);
+    return characters.slice(from, from + longestPart).join("");
+  });
+}
+
+type Search = (text: string) => readonly Span[];
+
+function searchesFor(part: string): readonly Search[] {
+  if (part.length < shortest)
+    return [
+      searchFor(part, () => spellings(part).map((source) => `${wordStart}${source}${wordEnd}`)),
+    ];
+  return [
+    searchFor(part, () => spellings(part)),
+    searchFor("", () => [inHex(part)]),
+    ...inBase64(part).map((digits) => searchFor(digits, () => [eitherAlphabet(digits)])),
+  ];
+}
+
+/** Behind no letter or digit, unless that ends an escape: `\n`, `\x3a`, `%3A`, a colour of a terminal. */
+const wordStart = String.raw`(?:(?<![A-Za-z0-9])|(?<=\\(?:[a-z]|x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4})|%[0-9A-Fa-f]{2}|\u001b\[[0-9;]*[A-Za-z]))`;
+const wordEnd = "(?![A-Za-z0-9])";
 
 /**
  * Letters, digits and `_.-` are the same in every spelling, so a text without the longest run of them holds none:
  * nearly every line is done without a pattern, and nearly every run without compiling one.
  */
-function searchFor(written: string, sources: () => readonly string[]) {
+function searchFor(written: string, sources: () => readonly string[]): Search {
   const runs = written.split(/[^\w.-]+/);
   const longest = runs.reduce((a, b) => (b.length > a.length ? b : a), "");
   let patterns: readonly RegExp[] | null = null;
-  return (text: string): readonly Span[] => {
+  return (text) => {
     if (!text.includes(longest)) return [];
-    patterns ??= [...new Set(sources())].map((source) => new RegExp(source, "g"));
+    patterns ??= sources().map((source) => new RegExp(source, "g"));
     return patterns.flatMap((pattern) => findSpans(pattern, text));
   };
 }
 
-/** Regular expressions that together match every way in which a secret may be written. */
-function spellings(secret: string): readonly string[] {
-  const characters = Array.from(secret);
-  const whole = (spell: (character: string) => string) => characters.map(spell).join("");
-  return ["%", "%%"].flatMap((percent) => [
-    whole((character) => either(literal(character, percent), ...encoded(character, percent))),
-    whole((character) => either(escaped(character, percent), ...encoded(character, percent))),
-  ]);
-}
-
-function literal(character: string, percent: string): string {
-  return character === "%" ? percent : quoteForRegExp(character);
-}
-
-/**
- * Percent-encoded, in either case of hexadecimal digits; a space may be a plus. No encoder touches letters, digits
- * and `_.-`.
- */
-function encoded(character: string, percent: string): readonly string[] {
-  if (/[\w.-]/.test(character)) return [];
-  const bytes = [...new TextEncoder().encode(character)];
-  const code = bytes.map((byte) => percent + inAnyCase(hex(byte, 2))).join("");
-  return character === " " ? [code, String.raw`\+`] : [code];
-}
-
-/** As in a JSON string or in Python's repr of a str or of bytes; what they leave alone stays. */
-function escaped(character: string, percent: string): string {
-  const backslash = String.raw`\\`;
-  if (character === "\\") return backslash + backslash;
-  if (`"'/`.includes(character)) return `(?:${backslash})?${quoteForRegExp(character)}`;
-  const code = character.codePointAt(0) ?? 0;
-  if (code >= 0x20 && code < 0x7f) return literal(character, percent);
-  const short = { 8: "b", 9: "t", 10: "n", 12: "f", 13: "r" }[code];
-  const units = character.split("").map((unit) => unit.charCodeAt(0));
-  const bytes = [...new TextEncoder().encode(character)];
-  const write = (prefix: string, value: number, width: number) =>
-    backslash + prefix + inAnyCase(hex(value, width));
-  return either(
-    quoteForRegExp(character),
-    ...(short === undefined ? [] : [backslash + short]),
-    units.map((unit) => write("u", unit, 4)).join(""),
-    write("U", code, 8),
-    ...(code < 0x100 ? [write("x", code, 2)] : []),
-    bytes.map((byte) => write("x", byte, 2)).join(""),
+/** Texts are cut in many places, ours and others', with three dots: what stands there of a secret is half of it. */
+function findHalves(parts: readonly string[], text: string): readonly Span[] {
+  if (!/\.\.\.|…/.test(text)) return [];
+  const dots = [...text.matchAll(/(?:\.{3}|…)[.…]*/g)];
+  return parts.flatMap((part) =>
+    dots.flatMap(({ index, 0: { length } }): readonly Span[] => {
+      const end = index + length;
+      const before = longestOf(
+        part,
+        (size) => part[size - 1] === text[index - 1] && text.endsWith(part.slice(0, size), index),
+      );
+      const after = longestOf(
+        part,
+        (size) => part.at(-size) === text[end] && text.startsWith(part.slice(-size), end),
+      );
+      return [
+        ...(before === 0 ? [] : [[index - before, index] as const]),
+        ...(after === 0 ? [] : [[end, end + after] as const]),
+      ];
+    }),
   );
 }
 
-/**
- * The base64 digits that the secret alone decides, for each place where it can begin in a group of three bytes.
- * Under six digits are not looked for: they would be found in innocent words.
- */
-function inBase64(secret: string): readonly string[] {
-  const bytes = Buffer.from(secret);
-  return [0, 1, 2].flatMap((offset) => {
-    const digits = Buffer.concat([Buffer.alloc(offset), bytes]).toString("base64");
-    const own = digits.slice(
-      Math.ceil((offset * 8) / 6),
-      Math.floor(((offset + bytes.length) * 8) / 6),
-    );
-    return own.length < 6 ? [] : [own];
-  });
+/** How much of a part stands there; 0: less than would tell anything. */
+function longestOf(part: string, stands: (size: number) => boolean): number {
+  for (let size = part.length - 1; size >= shortest; size -= 1) if (stands(size)) return size;
+  return 0;
 }
 
-/** base64url writes the last two digits in another way. */
-function eitherAlphabet(digits: string): string {
-  return digits.replaceAll("+", "[+-]").replaceAll("/", "[/_]");
-}
-
-type Span = readonly [start: number, end: number];
-
-/**
- * Overlapping matches of one pattern count too: a secret may repeat its own beginning. The patterns have no `u` flag,
- * with which a search from inside a surrogate pair would step back to its start for ever.
- */
-function findSpans(pattern: RegExp, text: string): readonly Span[] {
-  const spans: Span[] = [];
-  pattern.lastIndex = 0;
-  for (let match = pattern.exec(text); match !== null; match = pattern.exec(text)) {
-    spans.push([match.index, match.index + match[0].length]);
-    pattern.lastIndex = match.index + 1;
-  }
-  return spans;
-}
-
-function replaceSpans(text: string, spans: readonly Span[]): string {
+/** A secret that stands where the text is cut is shown as one. */
+function show(text: string, spans: readonly Span[]): string {
   let result = "";
   let done = 0;
-  for (const [start, end] of mergeSpans(spans)) {
+  for (const [start, end] of spans) {
+    if (start >= mostShown) break;
     result += `${text.slice(done, start)}***`;
     done = end;
   }
-  return result + text.slice(done);
-}
-
-/** What is left of a longer secret beside a shorter one would still tell: overlapping spans go as one. */
-function mergeSpans(spans: readonly Span[]): readonly Span[] {
-  const merged: Span[] = [];
-  for (const [start, end] of spans.toSorted((a, b) => a[0] - b[0])) {
-    const last = merged.at(-1);
-    if (last === undefined || start >= last[1]) merged.push([start, end]);
-    else merged[merged.length - 1] = [last[0], Math.max(last[1], end)];
-  }
-  return merged;
-}
-
-function either(...spelled: readonly string[]): string {
-  const [only = "", ...more] = new Set(spelled);
-  return more.length === 0 ? only : `(?:${[only, ...more].join("|")})`;
-}
-
-function hex(value: number, width: number): string {
-  return value.toString(16).padStart(width, "0");
-}
-
-function inAnyCase(digits: string): string {
-  return digits.replace(/[a-f]/g, (digit) => `[${digit}${digit.toUpperCase()}]`);
-}
-
-function quoteForRegExp(character: string): string {
-  return character.replace(/[\\^$.*+?()[\]{}|/]/u, String.raw`\$&`);
+  if (text.length <= mostShown) return result + text.slice(done);
+  return `${result}${text.slice(done, mostShown)}… (cut: the text is longer than ${mostShown / 1024} KiB)`;
 }

@@ -71,7 +71,6 @@ export function formatVerdictLine(line: VerdictLine): string {
 
 function shorten(line: VerdictLine, most: number): VerdictLine {
   if (most === Infinity) return line;
-  const length = most * 100;
   return {
     ...line,
     recorded: line.recorded && few(line.recorded),
@@ -89,17 +88,29 @@ function shorten(line: VerdictLine, most: number): VerdictLine {
           return action;
       }
     }),
-    reason: line.reason && clip(line.reason),
-    next: few(line.next).map(clip),
+    reason: line.reason && clip(line.reason, most * 100),
+    next: few(line.next, most * 100),
   };
 
-  function few(items: readonly string[]): string[] {
-    return items.length <= most
-      ? [...items]
-      : [...items.slice(0, most), `… ${items.length - most} more`];
+  function few(items: readonly string[], longest = Math.max(200, most * 20)): string[] {
+    const shown = items.slice(0, most).map((item) => clip(item, longest));
+    return items.length <= most ? shown : [...shown, `… ${items.length - most} more`];
   }
+}
 
-  function clip(text: string): string {
-    return text.length <= length ? text : `${text.slice(0, length)}…`;
+/** To so many bytes of JSON: a control character takes six. */
+function clip(text: string, most: number): string {
+  if (bytesOf(text) <= most) return text;
+  let clipped = "";
+  let bytes = 0;
+  for (const character of text) {
+    bytes += bytesOf(character);
+    if (bytes > most) break;
+    clipped += character;
   }
+  return `${clipped}…`;
+}
+
+function bytesOf(text: string): number {
+  return Buffer.byteLength(JSON.stringify(text)) - 2;
 }

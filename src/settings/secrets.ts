@@ -15,12 +15,17 @@ export function collectSecrets(
     ...Object.values(env).filter((value) => value !== undefined),
     ...(scratchFlag === null ? [] : [scratchFlag]),
   ].filter((text) => passwordsIn(text).length > 0);
+  // Too broken to be taken apart, so nobody can say what in it is the password.
+  const broken = Object.entries(env)
+    .filter(([name, value = ""]) => /(?:URL|URI|DSN)$/i.test(name) && isBrokenUrl(value))
+    .flatMap(([, value = ""]) => value);
   const named = Object.entries(env)
     .filter(([name, value = ""]) => isSecretByName(name, value))
     .flatMap(([, value = ""]) => value);
   const secrets = [
     ...urls,
     ...urls.flatMap(passwordsIn),
+    ...broken,
     ...named,
     ...passwordVariables.flatMap((name) => readFileOf(name, env, readFile)),
     ...connections.flatMap((connection) => (connection === null ? [] : secretsOf(connection))),
@@ -59,20 +64,52 @@ function readFileOf(
 /** Short values of other programs' variables (`API_TOKEN=none`) would only blot out words in our output. */
 function isSecretByName(name: string, value: string): boolean {
   if (passwordVariables.some((known) => known === name)) return true;
-  return /(PASSWORD|PASSWD|PASSPHRASE|_PASS|_SECRET|_TOKEN|_KEY)$/i.test(name) && value.length >= 8;
+  return secretName.test(name) && !/^(?:OLD)?PWD$/.test(name) && value.length >= 8;
 }
+
+/** `…_KEY`, and what people put behind such a word: `SECRET_KEY_BASE`, `TOKEN_V2`, `CREDENTIALS_JSON`. */
+const secretName =
+  /(?:PASSWORD|PASSWD|PASSPHRASE|(?:^|_)(?:PASS|PWD|SECRET|TOKEN|CREDENTIALS?|API_?KEY|KEY))(?:_(?:BASE|CURRENT|PREVIOUS|PRIMARY|SECONDARY|OLD|NEW|JSON|PEM|BASE64|B64|V?\d+))*$/i;
 
 /**
  * The passwords of a URL, as written and decoded. One that readers take apart in different ways has several:
  * up to the first `@` and up to the last.
  */
 function passwordsIn(text: string): readonly string[] {
-  const found = [
-    /:\/\/[^:@/?#]*:([^@]*)@/gs,
-    /:\/\/[^:@/?#]*:(.*)@/gs,
+  // What follows the last @ is no password, and would be tried from every `://` on.
+  const upToAt = text.slice(0, text.lastIndexOf("@") + 1);
+  const inUrl = allOf(upToAt, [/:\/\/[^:@/?#]*:([^@]*)@/gs, /:\/\/[^:@/?#]*:(.*)@/gs]);
+  const inParameters = allOf(text, [
     /[?&](?:password|sslpassword|oauth_client_secret|scram_client_key|scram_server_key)=([^&#\s]*)/g,
-  ].flatMap((pattern) => [...text.matchAll(pattern)].map(([, part = ""]) => part));
-  return [...new Set([...found, ...found.map(decodeLeniently)])].filter((part) => part !== "");
+    // Of a DSN: quoted, or up to a blank or a semicolon.
+    /(?:^|[\s;])(?:password|pwd)\s*=\s*'((?:[^'\\]|\\.)*)'/gi,
+    /(?:^|[\s;])(?:password|pwd)\s*=\s*([^\s;']+)/gi,
+  ]);
+  const found = [...inUrl, ...inParameters];
+  const spelled = [...found, ...found.map(decodeLeniently), ...found.map(unescape)];
+  return [...new Set([...spelled, ...inUrl.flatMap(piecesOf)])].filter((part) => part !== "");
+}
+
+function allOf(text: string, patterns: readonly RegExp[]): readonly string[] {
+  return patterns.flatMap((pattern) => [...text.matchAll(pattern)].map(([, part = ""]) => part));
+}
+
+/**
+ * Where readers take a password apart, their messages call its pieces hosts, ports or databases: libpq's
+ * `could not translate host name`.
+ */
+function piecesOf(password: string): readonly string[] {
+  return password.split(/[@:/?#]/).filter((piece) => piece.length >= 4 && piece !== password);
+}
+
+/** `\'` and `\\` of a DSN. */
+function unescape(text: string): string {
+  return text.replace(/\\(.)/gs, "$1");
+}
+
+/** `postgres:/user:secret@host`, `//user:secret@host`. */
+function isBrokenUrl(value: string): boolean {
+  return !value.includes("://") && /:.*@/s.test(value);
 }
 
 function decodeLeniently(text: string): string {

@@ -68,7 +68,8 @@ export const tableName = z.string().transform((text, context) => {
 /** A command line, split into words as a shell would; what only a shell could do is refused. */
 export const words = z.string().transform((text, context) => {
   const beyond = whatNeedsAShell(text.trim());
-  const split = parse(text.trim(), () => ({ op: "variable" }));
+  // It throws at some of what only a shell could do.
+  const split = beyond === null ? parse(text.trim(), () => ({ op: "variable" })) : [];
   const plain = split.filter((word) => typeof word === "string");
   if (beyond !== null) context.addIssue(beyond);
   else if (plain.length < split.length) {

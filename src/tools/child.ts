@@ -1,6 +1,7 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import type { Readable } from "node:stream";
-import { CannotJudge } from "../core/outcome.ts";
+import { readLines } from "./lines.ts";
+import { cannotStart, isForeign, startProgram } from "./start.ts";
 
 /** How a child process ended. */
 export type ChildEnd =
@@ -29,8 +30,6 @@ export type ChildOptions = {
   readonly setting?: string;
 };
 
-/** What is kept of one line of output; the rest of the line is dropped. */
-const mostOfLine = 64 * 1024;
 /** Milliseconds between SIGTERM and SIGKILL; container engines kill us after ten seconds. */
 const usualGrace = 4_000;
 /** Milliseconds that `onStop` may hold up the signal. */
@@ -42,12 +41,8 @@ const longestNotice = 1_000;
  */
 export async function runChild(argv: readonly string[], options: ChildOptions): Promise<ChildEnd> {
   const [program = "", ...args] = argv;
-  const child = spawn(program, args, {
-    cwd: options.cwd,
-    env: withoutRuntimeSwitches(options.env),
-    stdio: ["ignore", "pipe", "pipe"],
-    detached: true,
-  });
+  const start = { ...options, env: withoutRuntimeSwitches(options.env) };
+  const child = startProgram(program, args, start);
   // A pipe that breaks ends the output and nothing else: how the child ended is said by its exit.
   const { onLine, onStdout } = options;
   const outputs = [
@@ -60,6 +55,8 @@ export async function runChild(argv: readonly string[], options: ChildOptions): 
     // A program that did not end by itself leaves nobody of its group behind.
     if (child.pid !== undefined && (stopped.by !== null || end.kind === "killed"))
       options.signalGroup(child.pid, "SIGKILL");
+    if (end.kind === "exited" && end.code !== 0 && isForeign(program, start))
+      throw cannotStart({ code: "ENOEXEC" }, program, start);
     await Promise.race([Promise.all(outputs), closed(child)]);
     return stopped.by === null ? end : { kind: "stopped", by: stopped.by };
   } finally {
@@ -76,29 +73,6 @@ function ended(child: ChildProcess, program: string, options: ChildOptions): Pro
       resolve(signal === null ? { kind: "exited", code: code ?? 0 } : { kind: "killed", signal });
     });
   });
-}
-
-function cannotStart(
-  error: NodeJS.ErrnoException,
-  program: string,
-  { env, setting = "--upgrade-command" }: ChildOptions,
-): CannotJudge {
-  switch (error.code) {
-    case "ENOENT": {
-      const path = env["PATH"] ?? "";
-      return new CannotJudge("missing-input", `there is no program ${program} on PATH (${path})`, [
-        `install ${program} in the image, or put its directory on PATH`,
-        `or name another command: ${setting}`,
-      ]);
-    }
-    case "EACCES":
-    case "ENOEXEC":
-      return new CannotJudge("missing-input", `${program} cannot be executed (${error.code})`, [
-        "check its mode, its architecture and its first line (#!)",
-      ]);
-    default:
-      return new CannotJudge("internal", `${program} could not be started: ${error.code}`);
-  }
 }
 
 /** A grandchild may hold the pipes open after the child is gone; its last words get a second. */
@@ -152,22 +126,4 @@ function withoutRuntimeSwitches(env: ChildOptions["env"]): NodeJS.ProcessEnv {
 
 async function readBytes(stream: Readable, onBytes: (bytes: Buffer) => void): Promise<void> {
   for await (const chunk of stream) onBytes(chunk as Buffer);
-}
-
-async function readLines(stream: Readable, onLine: (line: string) => void): Promise<void> {
-  let line = "";
-  stream.setEncoding("utf8");
-  for await (const chunk of stream) {
-    const [rest = "", ...lines] = String(chunk).split("\n").reverse();
-    for (const part of lines.reverse()) {
-      onLine(keep(line, part).replace(/\r$/, ""));
-      line = "";
-    }
-    line = keep(line, rest);
-  }
-  if (line !== "") onLine(line);
-}
-
-function keep(line: string, more: string): string {
-  return line.length >= mostOfLine ? line : (line + more).slice(0, mostOfLine);
 }

@@ -1,6 +1,8 @@
+import { Readable } from "node:stream";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { makeRedactor, redactDeep } from "../../src/report/redact.ts";
+import { makeRedactor, mostShown, redactDeep } from "../../src/report/redact.ts";
+import { readLines } from "../../src/tools/lines.ts";
 
 const secret = String.raw`p@ss/w"or'd\ %é+1`;
 const redact = makeRedactor([secret]);
@@ -22,6 +24,27 @@ describe("every spelling of a secret", () => {
     ["Python ascii()", String.raw`p@ss/w"or\'d\\ %\xe9+1`],
     ["Python repr of bytes", String.raw`p@ss/w"or\'d\\ %\xc3\xa9+1`],
     ["repr of the doubled one", String.raw`p@ss/w"or\'d\\ %%é+1`],
+    ["encoded twice", encodeURIComponent(encodeURIComponent(secret))],
+    ["the repr in a JSON log", JSON.stringify(String.raw`p@ss/w"or\'d\\ %é+1`).slice(1, -1)],
+    ["JSON in JSON", JSON.stringify(JSON.stringify(secret)).slice(3, -3)],
+    ["a DSN's quotes", String.raw`p@ss/w"or\'d\\ %é+1`],
+    ["a shell's single quotes", secret.replaceAll("'", String.raw`'\''`)],
+    ["Python's shlex.quote", secret.replaceAll("'", `'"'"'`)],
+    ["SQL's quotes", secret.replaceAll("'", "''")],
+    ["bash's printf %q", String.raw`p@ss/w\"or\'d\\\ %é+1`],
+    ["octal, as C and bash have it", String.raw`p@ss/w"or\'d\\ %\303\251+1`],
+    ["html.escape", "p@ss/w&quot;or&#x27;d\\ %é+1"],
+    ["numbered entities", "p&#64;ss&#x2F;w&#34;or&#039;d&#92;&#32;&#37;&#233;&#43;1"],
+    ["hexadecimal", Buffer.from(secret).toString("hex")],
+    ["HEXADECIMAL", Buffer.from(secret).toString("hex").toUpperCase()],
+    [
+      "a dump of bytes",
+      [...Buffer.from(secret)].map((byte) => byte.toString(16).padStart(2, "0")).join(" "),
+    ],
+    [
+      "every byte percent-encoded",
+      Buffer.from(secret).toString("hex").replaceAll(/../g, "%$&").slice(1),
+    ],
   ])("%s", (_, spelled) => {
     expect(redact(`before ${spelled} after`)).toBe("before *** after");
   });
@@ -81,8 +104,9 @@ describe("passwords of addresses, known or not", () => {
 describe("many secrets", () => {
   test("the longer goes whole, and nothing is left of overlapping ones", () => {
     expect(makeRedactor(["pass", "password"])("password pass")).toBe("*** ***");
-    expect(makeRedactor(["abc", "bcdefgh"])("xabcdefghx")).toBe("x***x");
-    expect(makeRedactor(["bcdefgh", "abc"])("xabcdefghx")).toBe("x***x");
+    expect(makeRedactor(["abcd", "bcdefgh"])("xabcdefghx")).toBe("x***x");
+    expect(makeRedactor(["bcdefgh", "abcd"])("xabcdefghx")).toBe("x***x");
+    expect(makeRedactor(["abcd", "efgh"])("abcdefgh")).toBe("***");
     expect(makeRedactor(["abab"])("ababab")).toBe("***");
   });
 
@@ -101,7 +125,7 @@ describe("many secrets", () => {
 
   test("no secret survives, wherever it stands and however it is escaped", () => {
     const secrets = fc.array(
-      fc.string({ unit: "grapheme", minLength: 1 }).filter((text) => !/[*%]/.test(text)),
+      fc.string({ unit: "grapheme", minLength: 4 }).filter((text) => !/[*%]/.test(text)),
       { minLength: 1, maxLength: 4 },
     );
     const spelling = fc.constantFrom<(text: string) => string>(
@@ -119,7 +143,7 @@ describe("many secrets", () => {
         }
       }),
     );
-  });
+  }, 60_000);
 
   test("signs that a naive pattern would try in every combination take no time", () => {
     const hard = makeRedactor([`${"%".repeat(60)}x`, `${"\\".repeat(60)}x`, `${"' ".repeat(40)}x`]);
@@ -129,6 +153,120 @@ describe("many secrets", () => {
     expect(performance.now() - start).toBeLessThan(2000);
   });
 });
+
+describe("a secret that is not shown whole", () => {
+  const hide = makeRedactor(["correct-horse-battery"]);
+
+  test("half of it, before or behind the dots of whoever cut it", () => {
+    expect(hide("near 'correct-horse-b...'")).toBe("near '***...'");
+    expect(hide("… (9 characters truncated) ...horse-battery")).toBe(
+      "… (9 characters truncated) ...***",
+    );
+    expect(hide("postgres://u:correct-hors… and so on")).toBe("postgres://u:***… and so on");
+    expect(makeRedactor([])("postgresql://u:not-known-befo...")).toBe("postgresql://u:***...");
+    expect(hide("correct ... battery")).toBe("correct ... battery");
+  });
+
+  test("a text is cut where it is too long to show, and never within a secret", () => {
+    for (const before of [
+      mostShown - 25,
+      mostShown - 12,
+      mostShown - 1,
+      mostShown,
+      mostShown + 1,
+    ]) {
+      const shown = hide(`${"x".repeat(before)}correct-horse-battery${"y".repeat(mostShown)}`);
+      expect(shown.length).toBeLessThan(mostShown + 100);
+      expect(shown).not.toMatch(/correct|battery|orse/);
+      expect(shown).toMatch(/ \(cut: the text is longer than 64 KiB\)$/);
+    }
+    expect(hide("x".repeat(mostShown))).toBe("x".repeat(mostShown));
+  });
+
+  test("each line of one with line breaks, and each part of a very long one", () => {
+    const key = "-----BEGIN KEY-----\nMIIEvQIBADANBgkq\r\nhkiG9w0BAQEFAASC\n}\n";
+    const lines = makeRedactor([key]);
+    expect(lines("MIIEvQIBADANBgkq")).toBe("***");
+    expect(lines("  hkiG9w0BAQEFAASC.")).toBe("  ***.");
+    expect(lines("} else {")).toBe("} else {");
+    expect(lines(JSON.stringify(key))).toBe('"***"');
+    const token = Array.from({ length: 3000 }, (_, index) => (index * 7919).toString(36)).join("");
+    const long = makeRedactor([token]);
+    expect(long(`a ${token} b`)).toBe("a *** b");
+    expect(long(token.slice(0, 1024))).toBe("***");
+    expect(long(JSON.stringify(encodeURIComponent(token)))).toBe('"***"');
+  });
+});
+
+describe("a secret that is a short word", () => {
+  const hide = makeRedactor(["a", "v1", "1"]);
+
+  test.each([
+    ["a table and 11 rows", "*** table and 11 rows"],
+    ["password: v1, v12", "password: ***, v12"],
+    ["postgres://u:a@h", "postgres://u:***@h"],
+    [String.raw`"user\na\n"`, String.raw`"user\n***\n"`],
+    ["postgres%3A%2F%2Fu%3Av1%40h", "postgres%3A%2F%2Fu%3A***%40h"],
+    ["\u001b[31mv1\u001b[0m", "\u001b[31m***\u001b[0m"],
+  ])("goes where it stands for itself: %s", (text, expected) => {
+    expect(hide(text)).toBe(expected);
+  });
+});
+
+test("no secret survives a child's output, however it is spelled and wherever its writes are cut", async () => {
+  const spelled: readonly ((text: string) => string)[] = [
+    (text) => text,
+    encodeURIComponent,
+    (text) => encodeURIComponent(text).replaceAll("%", "%%"),
+    (text) => JSON.stringify(text).slice(1, -1),
+    (text) => JSON.stringify(JSON.stringify(text)).slice(3, -3),
+    (text) => text.replaceAll("'", String.raw`'\''`),
+    (text) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll("'", "&#x27;"),
+    (text) => Buffer.from(text).toString("hex"),
+    (text) => Buffer.from(`u:${text}`).toString("base64"),
+    (text) => Buffer.from(`:${text}@`).toString("base64url"),
+  ];
+  const secrets = fc
+    .string({ unit: "grapheme", minLength: 6, maxLength: 40 })
+    .filter((text) => !/[*\r\n]/.test(text) && text.trim().length >= 6);
+  const padding = fc.oneof(
+    fc.constant(0),
+    fc.nat({ max: 100 }),
+    fc.integer({ min: 65_400, max: 65_600 }),
+  );
+  await fc.assert(
+    fc.asyncProperty(
+      secrets,
+      fc.constantFrom(...spelled),
+      padding,
+      fc.array(fc.nat({ max: 300 }), { minLength: 1, maxLength: 5 }),
+      async (secret, spell, before, cuts) => {
+        const line = `${"\u00b7".repeat(before)} ${spell(secret)} \n`;
+        const redacted = makeRedactor([secret]);
+        const shown: string[] = [];
+        const bytes = Buffer.from(line);
+        await readLines(Readable.from(chunks(bytes, before * 2, cuts)), (text) => {
+          shown.push(redacted(text));
+        });
+        expect(shown).toHaveLength(1);
+        // What base64 shares with its neighbours are at most a digit on either side.
+        const kept = (shown[0] ?? "").replaceAll("\u00b7", "").replace(/… \(cut.*$/, "");
+        expect(kept).toMatch(/^\s*[\w+/=-]{0,4}\*{3}[\w+/=-]{0,4}\s*$|^\s*$/);
+      },
+    ),
+  );
+}, 60_000);
+
+function* chunks(bytes: Buffer, start: number, sizes: readonly number[]): Generator<Buffer> {
+  let [at, next] = [start, 0];
+  yield bytes.subarray(0, start);
+  while (at < bytes.length) {
+    const size = 1 + (sizes[next % sizes.length] ?? 0);
+    yield bytes.subarray(at, at + size);
+    at += size;
+    next += 1;
+  }
+}
 
 test("redactDeep changes strings, and no key, number, boolean or null", () => {
   const hide = makeRedactor(["word"]);

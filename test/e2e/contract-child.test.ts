@@ -1,4 +1,5 @@
-import { mkdtempSync, readdirSync, readFileSync, symlinkSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { mkdtempSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import postgres from "postgres";
@@ -7,7 +8,14 @@ import { lockKey } from "../../src/database/lock.ts";
 import { advisoryLocksIn, eventually, rowsOf, sessionsIn, tablesOf } from "../support/databases.ts";
 import { execute, writeHistory, type Written } from "../support/histories.ts";
 import { startServer } from "../support/postgres.ts";
-import { expectLine, logOf, type Place, runProgram, startProgram } from "../support/process.ts";
+import {
+  expectLine,
+  logOf,
+  type Place,
+  programs,
+  runProgram,
+  startProgram,
+} from "../support/process.ts";
 import { pythonEnvironment } from "../support/python.ts";
 import { alembic, dump, environment, makeDatabase, makeImage, type Shop } from "../support/shop.ts";
 
@@ -40,17 +48,20 @@ async function expectNoTrace(url: string): Promise<void> {
   );
 }
 
-/** The command line of every process. */
-function commandsRunning(): readonly string[] {
+/** The processes that run with exactly this command line. */
+function pidsOf(command: string): readonly number[] {
   return readdirSync("/proc")
     .filter((name) => /^\d+$/.test(name))
-    .map((pid) => {
-      try {
-        return readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ").trim();
-      } catch {
-        return "";
-      }
-    });
+    .map(Number)
+    .filter((pid) => commandOf(pid) === command);
+}
+
+function commandOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ").trim();
+  } catch {
+    return "";
+  }
 }
 
 const table = (name: string) => execute(`CREATE TABLE ${name} (id int PRIMARY KEY)`);
@@ -217,7 +228,7 @@ describe("a migration that hangs", () => {
     const ended = await runProgram("binary", args, at(image, url));
     expect(expectLine(ended)).toMatchObject({ exit: 25, outcome: "migration-failed" });
     expect(ended.ms).toBeLessThan(45_000);
-    expect(commandsRunning(), "the grandchild is gone too").not.toContain(`sleep ${seconds}`);
+    expect(pidsOf(`sleep ${seconds}`), "the grandchild is gone too").toEqual([]);
     await expectNoTrace(url);
   });
 });
@@ -302,6 +313,137 @@ describe("the lock of another session", () => {
       expect(ended.ms).toBeLessThan(60_000);
       expect(await tablesOf(shop.server, url)).toEqual([]);
       await expectNoTrace(url);
+    },
+  );
+});
+
+describe("output without end (fault 41)", () => {
+  const megabytes = 1024;
+  /** Prints so much, in this way, and then migrates. */
+  const flood = (how: "lines" | "one line" | "both streams" | "binary"): string => {
+    const piece = {
+      lines: "(b'x' * 999 + b'\\n') * 1024",
+      "one line": "b'x' * (1000 * 1024)",
+      "both streams": "(b'x' * 999 + b'\\n') * 1024",
+      binary: "(bytes(range(11, 256)) * 40 + b'\\n') * 100",
+    }[how];
+    const script = path.join(mkdtempSync(path.join(tmpdir(), "preflight-flood-")), "flood.py");
+    writeFileSync(
+      script,
+      `import os, subprocess, sys
+def write(to, rest):
+    while rest:
+        rest = rest[os.write(to, rest):]
+piece = ${piece}
+for index in range(${megabytes * 1024 * 1024} // len(piece)):
+    write(${how === "both streams" ? "1 + index % 2" : "1"}, piece)
+write(1, b"\\nthe flood is over\\n")
+sys.exit(subprocess.run(["alembic", "upgrade", "heads"]).returncode)
+`,
+    );
+    return `python3 ${script}`;
+  };
+
+  it.each([
+    ["binary", "lines"],
+    ["binary", "one line"],
+    ["binary", "both streams"],
+    ["binary", "binary"],
+    ["module", "lines"],
+    ["module", "one line"],
+  ] as const)(
+    "%s: 1 GB as %s costs bounded memory, and the upgrade goes on (fault 41)",
+    async (program, how) => {
+      const url = await makeDatabase(shop, { at: "create_orders" });
+      const args = ["run", "--upgrade-command", flood(how)];
+      const { exit, peak, last, bytes } = await runMeasured(program, args, at(image, url));
+      expect(last).toContain('"outcome":"ready"');
+      expect(exit).toBe(0);
+      if (process.env["PREFLIGHT_SHOW_PEAKS"] !== undefined)
+        process.stdout.write(`${program}, ${how}: peak ${peak} MB, ${bytes} bytes shown\n`);
+      expect(peak, "the peak of its memory in MB").toBeLessThan(400);
+      if (how === "one line")
+        expect(bytes, "of one line the beginning is shown").toBeLessThan(1_000_000);
+    },
+    900_000,
+  );
+});
+
+/** Runs the program, lets go of what it prints, and remembers its peak of memory as the kernel has it. */
+async function runMeasured(
+  program: "binary" | "module",
+  args: readonly string[],
+  place: Place,
+): Promise<{
+  readonly exit: number | null;
+  readonly peak: number;
+  readonly last: string;
+  readonly bytes: number;
+}> {
+  const [file = "", ...before] = programs[program];
+  const child = spawn(file, [...before, ...args], {
+    cwd: place.cwd,
+    env: place.env,
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  let [last, bytes, peak] = ["", 0, 0];
+  child.stdout.setEncoding("utf8").on("data", (text: string) => (last += text));
+  child.stderr.on("data", (chunk: Buffer) => (bytes += chunk.length));
+  const timer = setInterval(() => {
+    const [, kilobytes] = /VmHWM:\s+(\d+) kB/.exec(statusOf(child.pid)) ?? [];
+    peak = Math.max(peak, Number(kilobytes ?? 0) / 1024);
+  }, 20);
+  const exit = await new Promise<number | null>((resolve) => {
+    child.once("close", (code) => resolve(code));
+  });
+  clearInterval(timer);
+  return { exit, peak: Math.round(peak), last, bytes };
+}
+
+function statusOf(pid: number | undefined): string {
+  try {
+    return readFileSync(`/proc/${pid}/status`, "utf8");
+  } catch {
+    return "";
+  }
+}
+
+describe("odd ends of the output", () => {
+  it.each(["binary", "module"] as const)(
+    "%s: a grandchild that keeps the pipe open is not waited for",
+    async (program) => {
+      const url = await makeDatabase(shop, { at: "create_orders" });
+      const seconds = 200_000 + process.pid;
+      const script = `import subprocess, sys; subprocess.Popen(['sleep', '${seconds}'], start_new_session=True); print('it stays', flush=True); sys.exit(subprocess.run(['alembic', 'upgrade', 'heads']).returncode)`;
+      const args = ["run", "--upgrade-command", `python3 -c "${script}"`];
+      const ended = await runProgram(program, args, at(image, url));
+      expect(expectLine(ended)).toMatchObject({ exit: 0, outcome: "ready" });
+      expect(logOf(ended)).toContain("it stays");
+      for (const pid of pidsOf(`sleep ${seconds}`)) process.kill(pid, "SIGKILL");
+    },
+  );
+
+  it.each(["binary", "module"] as const)(
+    "%s: a child that closes its output goes on, and its end is seen",
+    async (program) => {
+      const url = await makeDatabase(shop, { at: "create_orders" });
+      const script = `import os, subprocess, sys; print('last words', flush=True); os.close(1); os.close(2); sys.exit(subprocess.run(['alembic', 'upgrade', 'heads'], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode)`;
+      const args = ["run", "--upgrade-command", `python3 -c "${script}"`];
+      const ended = await runProgram(program, args, at(image, url));
+      expect(expectLine(ended)).toMatchObject({ exit: 0, outcome: "ready" });
+      expect(logOf(ended)).toContain("last words");
+    },
+  );
+
+  it.each(["binary", "module"] as const)(
+    "%s: bytes that are no text are shown as what JSON can hold",
+    async (program) => {
+      const url = await makeDatabase(shop, { at: "create_orders" });
+      const script = `import os, sys; os.write(1, bytes([97, 0, 255, 254, 13, 27, 237, 160, 128, 98, 10])); os.write(2, bytes([240, 159])); sys.exit(3)`;
+      const args = ["run", "--upgrade-command", `python3 -c "${script}"`];
+      const ended = await runProgram(program, args, at(image, url));
+      expect(expectLine(ended)).toMatchObject({ exit: 25, outcome: "migration-failed" });
+      expect(logOf(ended)).toContain("a\0\ufffd\ufffd\r\u001b\ufffd");
     },
   );
 });

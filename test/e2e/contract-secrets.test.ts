@@ -41,7 +41,7 @@ async function owned(password: string): Promise<string> {
 const forms: readonly Program[] = ["binary", "module"];
 
 const telltale = String.raw`
-import base64, json, logging, urllib.parse, subprocess
+import base64, configparser, html, json, logging, shlex, urllib.parse, subprocess, sqlalchemy
 url = os.environ["DATABASE_URL"]
 raw = urllib.parse.unquote(url.split("://", 1)[1].rsplit("@", 1)[0].split(":", 1)[1])
 print("url", url)
@@ -53,6 +53,19 @@ print("lower", urllib.parse.quote(raw, safe="").lower() if raw.isascii() else ""
 print("ini", urllib.parse.quote(raw, safe="").replace("%", "%%"))
 print("base64", base64.b64encode(raw.encode()).decode(), base64.urlsafe_b64encode(("user:" + raw).encode()).decode())
 print("dsn", "host=db user=me password='" + raw.replace("\\", "\\\\").replace("'", "\\'") + "'", file=sys.stderr)
+print("hex", raw.encode().hex(), raw.encode().hex(" "))
+print("html", html.escape(raw), "".join("&#%d;" % ord(c) for c in raw))
+print("shell", shlex.quote(raw), subprocess.run(["bash", "-c", 'printf %q "$1"', "-", raw], capture_output=True, text=True).stdout)
+print("sql", "'" + raw.replace("'", "''") + "'")
+print("twice", urllib.parse.quote(url, safe=""), json.dumps(json.dumps(raw)))
+print("dict", {"password": raw, "nested": [repr(raw)]})
+print("cut", raw[:8] + "...", "..." + raw[-8:])
+try: configparser.ConfigParser().read_dict({"a": {"url": url}}); c = configparser.ConfigParser(); c.add_section("a"); c.set("a", "url", url + "%")
+except ValueError as error: print("configparser", error)
+try: sqlalchemy.engine.make_url(url.replace("://", ":/"))
+except Exception as error: print("sqlalchemy", url.replace("://", ":/") if "@" not in str(error) else error)
+print("straddles " + "x" * (65536 - 15) + raw + "y" * 1000)
+print("straddles " + "x" * (131072 - 15) + raw + "y" * 1000)
 logging.getLogger("alembic").info("connecting to %s", url)
 subprocess.run(["sh", "-c", "echo from a shell: $DATABASE_URL"])
 sys.stdout.write("in two " + raw[:3]); sys.stdout.flush(); time.sleep(0.2); sys.stdout.write(raw[3:] + " parts\n")
@@ -70,7 +83,8 @@ describe.each(forms)("%s: no secret is printed", (program) => {
     const line = expectLine(ended);
     expect(line).toMatchObject({ exit: 25, outcome: "migration-failed" });
     const lines = logOf(ended).split("\n");
-    for (const word of ["url", "raw", "repr", "json", "quoted", "ini", "base64", "dsn", "in two"])
+    const words = "url raw repr json quoted ini base64 dsn hex html shell sql twice dict cut";
+    for (const word of [...words.split(" "), "configparser", "sqlalchemy", "in two"])
       expect(
         lines.find((one) => one.startsWith(word)),
         `${word} is shown, redacted`,
@@ -85,6 +99,15 @@ describe.each(forms)("%s: no secret is printed", (program) => {
       JSON.stringify(password).slice(1, -1),
       JSON.stringify(JSON.stringify(password).slice(1, -1)).slice(1, -1),
       Buffer.from(password).toString("base64").replace(/=+$/, "").slice(0, -2),
+      Buffer.from(password).toString("hex"),
+      Buffer.from(password)
+        .toString("hex")
+        .replaceAll(/..(?!$)/g, "$& "),
+      password.replaceAll("'", "''"),
+      password.replaceAll("'", `'"'"'`),
+      password.replaceAll("&", "&amp;").replaceAll("'", "&#x27;").replaceAll('"', "&quot;"),
+      password.slice(0, 8),
+      password.slice(-8),
     ])
       expect(everything, spelling).not.toContain(spelling);
   });
@@ -120,6 +143,35 @@ describe.each(forms)("%s: no secret is printed", (program) => {
       expect(second).toMatchObject({ verdict: "current", outcome: "ready", ledger: "absent" });
     },
   );
+});
+
+describe.each(forms)("%s: a secret in the image itself", (program) => {
+  it("is hidden where a file's name or its first fault would show it", async () => {
+    const secret = "named-like-a-password";
+    const history = writeHistory(chainOf("one"));
+    writeFileSync(
+      path.join(history, `alembic/versions/${secret}.py`),
+      `revision = connect("postgresql://user:${secret}-and-more-of-it@host/database")\ndown_revision = None\n`,
+    );
+    const url = await owned("first-password");
+    const ended = await runProgram(program, ["run"], at(history, url, { API_TOKEN: secret }));
+    expect(expectLine(ended)).toMatchObject({ exit: 24, outcome: "broken-history" });
+    expect(logOf(ended)).toContain("versions/***.py:1");
+    for (const shown of [secret, "and-more-of-it", "named-like"])
+      expect(ended.stdout + ended.stderr).not.toContain(shown);
+  });
+
+  it("with line breaks is hidden line by line", async () => {
+    const key = "-----BEGIN KEY-----\nMIIEvQIBADANBgkq\nhkiG9w0BAQEFAASC\n-----END KEY-----\n";
+    const history = writeHistory([
+      { id: "teller", upgrade: `print(os.environ["SIGNING_KEY"])\nraise RuntimeError("as asked")` },
+    ]);
+    const url = await owned("first-password");
+    const ended = await runProgram(program, ["run"], at(history, url, { SIGNING_KEY: key }));
+    expect(expectLine(ended)).toMatchObject({ exit: 25 });
+    for (const line of ["MIIEvQIBADANBgkq", "hkiG9w0BAQEFAASC"])
+      expect(ended.stdout + ended.stderr).not.toContain(line);
+  });
 });
 
 describe("a hostile current directory", () => {

@@ -79,23 +79,23 @@ function iniList(
   if (value === null || value === "") return null;
   const spelling = spellings.find((name) => iniValue(ini, path, name) !== null);
   if (spelling === undefined) return value.split(otherwise);
-  const separator = separators[iniValue(ini, path, spelling) ?? ""];
+  const separator = separators.get(iniValue(ini, path, spelling) ?? "");
   if (separator === undefined)
-    throw faulty(path, `'${spelling}' must be one of: ${Object.keys(separators).join(", ")}`);
+    throw faulty(path, `'${spelling}' must be one of: ${[...separators.keys()].join(", ")}`);
   return value
     .split(separator)
     .filter((part) => part !== "")
     .map((part) => part.trim());
 }
 
-const separators: Readonly<Record<string, string>> = {
-  space: " ",
-  newline: "\n",
+const separators: ReadonlyMap<string, string> = new Map([
+  ["space", " "],
+  ["newline", "\n"],
   // An image is Linux: `os.pathsep` is a colon.
-  os: ":",
-  ":": ":",
-  ";": ";",
-};
+  ["os", ":"],
+  [":", ":"],
+  [";", ";"],
+]);
 
 // pyproject.toml
 

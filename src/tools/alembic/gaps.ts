@@ -10,10 +10,11 @@ import type { Node } from "./syntax-tree.ts";
 export function respell(script: Node, text: string): string {
   const edits: Edit[] = [];
   collect(script, text, edits);
-  return edits.reduce(
-    (spelled, { at, write }) => spelled.slice(0, at) + write + spelled.slice(at + write.length),
-    text,
-  );
+  if (edits.length === 0) return text;
+  const units = text.split("");
+  for (const { at, write } of edits)
+    for (let index = 0; index < write.length; index += 1) units[at + index] = write.charAt(index);
+  return units.slice(0, text.length).join("");
 }
 
 type Edit = { readonly at: number; readonly write: string };

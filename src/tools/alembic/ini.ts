@@ -45,12 +45,12 @@ export function parseIni(text: string): IniFile {
       continue;
     }
     if (section === null) return fault(index + 1, "a line stands before the first section");
-    const option = /^(.*?)\s*[=:]\s*(.*)$/.exec(value);
-    if (option?.[1] === undefined || option[1] === "")
+    const delimiter = value.search(/[=:]/);
+    if (delimiter < 1)
       return fault(index + 1, "a line is neither a section nor a key with a value");
-    key = option[1].toLowerCase();
+    key = value.slice(0, delimiter).trimEnd().toLowerCase();
     if (section.has(key)) return fault(index + 1, `'${key}' stands there twice`);
-    section.set(key, option[2] ?? "");
+    section.set(key, value.slice(delimiter + 1).trimStart());
   }
   return { kind: "ini", ini: sections };
 }
@@ -68,11 +68,16 @@ export function readIni(
   given: Readonly<Record<string, string>>,
 ): IniValue {
   const lookUp = (name: string): string | undefined =>
-    ini.get(section)?.get(name) ?? ini.get(defaults)?.get(name) ?? given[name];
+    ini.get(section)?.get(name) ??
+    ini.get(defaults)?.get(name) ??
+    (Object.hasOwn(given, name) ? given[name] : undefined);
   const raw = ini.has(section) ? lookUp(key) : undefined;
   if (raw === undefined) return { kind: "absent" };
   try {
-    return { kind: "value", value: interpolate(raw.trimEnd(), lookUp, 10) };
+    return {
+      kind: "value",
+      value: interpolate(raw.trimEnd(), lookUp, 10, { left: mostReferences }),
+    };
   } catch (error) {
     if (error instanceof BadReference) return { kind: "fault", why: error.message };
     throw error;
@@ -81,18 +86,24 @@ export function readIni(
 
 class BadReference extends Error {}
 
+/** Ten levels that each refer ten times are ten thousand million values, and Python would compute them all. */
+const mostReferences = 1_000;
+
 /** Never quotes the value: it may hold a password. */
 function interpolate(
   raw: string,
   lookUp: (name: string) => string | undefined,
   depth: number,
+  references: { left: number },
 ): string {
   if (depth === 0) throw new BadReference("its references go round in circles");
-  return raw.replace(/%(?:(%)|\(([^)]+)\)s)?/g, (_all, percent?: string, name?: string) => {
+  return raw.replace(/%(?:(%)|\(([^)]{1,1000})\)s)?/g, (_all, percent?: string, name?: string) => {
     if (percent !== undefined) return "%";
     if (name === undefined) throw new BadReference("a single '%' must be written '%%'");
     const value = lookUp(name.toLowerCase());
     if (value === undefined) throw new BadReference(`'%(${name})s' is not defined`);
-    return interpolate(value.trimEnd(), lookUp, depth - 1);
+    references.left -= 1;
+    if (references.left < 0) throw new BadReference("it refers to more values than anybody needs");
+    return interpolate(value.trimEnd(), lookUp, depth - 1, references);
   });
 }

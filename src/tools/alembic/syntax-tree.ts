@@ -30,14 +30,18 @@ export function parsePython(source: string): Parsed {
 }
 
 function parse(text: string): Node {
-  for (let spelled = text; ;) {
+  let spelled = text;
+  for (let round = 1; ; round += 1) {
     const tree = parser.parse(spelled);
     const script = toNode(tree.cursor(), spelled);
-    const respelled = respell(script, spelled);
+    const respelled = round < mostRounds ? respell(script, spelled) : spelled;
     if (respelled === spelled) return spelled === text ? script : toNode(tree.cursor(), text);
     spelled = respelled;
   }
 }
+
+/** Each takes 200 operators off a chain; Python gives up one of some thousands. */
+const mostRounds = 50;
 
 type Cursor = ReturnType<ReturnType<typeof parser.parse>["cursor"]>;
 
@@ -45,7 +49,7 @@ const none: readonly Node[] = [];
 
 function toNode(cursor: Cursor, text: string): Node {
   let line = 1;
-  let counted = 0;
+  let lineEnd = text.indexOf("\n");
   return read();
 
   function read(): Node {
@@ -64,10 +68,9 @@ function toNode(cursor: Cursor, text: string): Node {
   }
 
   function countLines(to: number): void {
-    for (let end = text.indexOf("\n", counted); end !== -1 && end < to;) {
+    while (lineEnd !== -1 && lineEnd < to) {
       line += 1;
-      counted = end + 1;
-      end = text.indexOf("\n", counted);
+      lineEnd = text.indexOf("\n", lineEnd + 1);
     }
   }
 }
@@ -145,7 +148,12 @@ function syntaxError(error: Node, text: string): Fault {
   const [rest = ""] = text.slice(error.at).split("\n", 1);
   const near = rest.trim() === "" ? before.slice(before.lastIndexOf("\n") + 1) : rest;
   const line = rest.trim() === "" ? before.split("\n").length : error.line;
-  return { line, why: `syntax error near '${near.trim().slice(0, 40)}'` };
+  const start = near.trim();
+  // With dots: redaction knows by them that a word may be cut in half.
+  return {
+    line,
+    why: `syntax error near '${start.length > 40 ? `${start.slice(0, 40)}...` : start}'`,
+  };
 }
 
 /** A tab goes to the next multiple of 8 columns; Python refuses indentation whose order depends on that width. */

@@ -92,16 +92,24 @@ function findFaults(
 ): readonly Fault[] {
   if (statements.length === 0)
     return allowsEmpty ? [] : [{ place: null, why: "it holds no statement" }];
-  const faults = statements.flatMap((statement): readonly Fault[] => {
-    const why = whyRefused(statement);
-    return why === null ? [] : [{ place: placeAt(text, statement.offset), why }];
+  const refused = statements.flatMap(({ offset, ...statement }) => {
+    const why = whyRefused({ offset, ...statement });
+    return why === null ? [] : [{ offset, why }];
   });
+  const faults: Fault[] = refused
+    .slice(0, mostFaults)
+    .map(({ offset, why }) => ({ place: placeAt(text, offset), why }));
+  if (refused.length > mostFaults)
+    faults.push({ place: null, why: `${refused.length - mostFaults} more statements are refused` });
   const down = findDownPart(text, statements);
   if (down === null) return faults;
   const why =
     "from here on it undoes what it did: preflight runs whole files. Move this part into a file of its own, NAME.down.sql";
   return [...faults, { place: placeAt(text, down), why }];
 }
+
+/** Nobody reads more of one file. */
+const mostFaults = 20;
 
 /** At the first byte that is not what it would be if the text were written again. */
 function notUtf8(bytes: Buffer): Fault {

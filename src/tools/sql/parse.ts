@@ -79,19 +79,12 @@ function cut(
   });
 }
 
-/**
- * PostgreSQL counts what stands before the semicolon to the statement, comments and all. A mark starts the last comment
- * if the text before it is whole: cut within a string or a comment it would never end.
- */
+/** PostgreSQL counts what stands before the semicolon to the statement, comments and all. */
 function withoutTail(statement: string, parser: Parser): string {
   const text = statement.slice(0, endOfText(statement));
-  const isBlock = text.endsWith("*/");
-  const [mark, from] = isBlock ? ["/*", 0] : ["--", text.length - lastLineOf(text).length];
-  for (let at = text.lastIndexOf(mark); at >= from; at = text.lastIndexOf(mark, at - 1)) {
-    const before = text.slice(0, at);
-    if (parser.parse(before).kind === "tree") return withoutTail(before, parser);
-  }
-  return text;
+  if (!text.endsWith("*/") && !lastLineOf(text).includes("--")) return text;
+  const last = parser.scan(text).findLast(({ isComment }) => !isComment);
+  return Buffer.from(text).toString("utf8", 0, last?.end ?? 0);
 }
 
 /** What PostgreSQL takes for white space is less than what JavaScript does. */

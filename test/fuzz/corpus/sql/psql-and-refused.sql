@@ -1,0 +1,4 @@
+SET client_encoding = 'latin1';
+COMMIT;
+COMMIT;
+\i other.sql
