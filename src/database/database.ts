@@ -176,6 +176,7 @@ async function askFirst(query: Database["query"]): Promise<readonly Row[]> {
   try {
     return await query(readSession);
   } catch (error) {
+    if (!(error instanceof postgres.PostgresError)) throw error;
     const [other] = await query<{ version: string }>(readVersion).catch(() => []);
     if (other !== undefined) refuseOtherServers(other.version);
     throw error;

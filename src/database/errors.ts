@@ -123,7 +123,7 @@ const ownCodes = {
   TOO_LONG: { kind: "protocol", says: "the server's answer is longer than any that is right" },
   WRONG_SESSION: {
     kind: "unavailable",
-    says: "no server of the kind that target_session_attrs asks for",
+    says: "no server of the kind that is wanted",
   },
   TLS_NOT_SUPPORTED: { kind: "protocol", says: "the server does not support TLS" },
   TLS_REFUSED: {

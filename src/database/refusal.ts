@@ -95,7 +95,9 @@ function adviceOn({
     POOLER_PARAMETER: pooled,
     POOLER_STATEMENTS: [directUrl],
     WRONG_SESSION: [
-      `check which servers ${source} names, or ask for another kind than ${targetSession} (target_session_attrs)`,
+      targetSession === "read-write"
+        ? `name a server in ${source} that can be written to: the primary, or several hosts of which one is it`
+        : `check which servers ${source} names, or ask for another kind than ${targetSession} (target_session_attrs)`,
     ],
     TEMPORARY_SERVER: [
       "wait until it has restarted, or connect over TCP, where it does not listen",
