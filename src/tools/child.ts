@@ -84,10 +84,12 @@ async function closed(child: ChildProcess): Promise<void> {
 }
 
 function stopWhenAsked(child: ChildProcess, options: ChildOptions) {
+  let killer: NodeJS.Timeout | undefined;
   const state: { by: "timeout" | "abort" | null; release: () => void } = {
     by: null,
     release: () => {
       clearTimeout(timer);
+      clearTimeout(killer);
       options.abort.removeEventListener("abort", onAbort);
     },
   };
@@ -105,7 +107,7 @@ function stopWhenAsked(child: ChildProcess, options: ChildOptions) {
     if (child.pid === undefined) return;
     options.signalGroup(child.pid, "SIGTERM");
     const grace = options.grace ?? usualGrace;
-    setTimeout(options.signalGroup, grace, child.pid, "SIGKILL").unref();
+    killer = setTimeout(options.signalGroup, grace, child.pid, "SIGKILL");
   }
 }
 

@@ -433,5 +433,9 @@ async function databasesLeft(): Promise<readonly unknown[]> {
 }
 
 function signalGroup(group: number, signal: NodeJS.Signals): void {
-  process.kill(-group, signal);
+  try {
+    process.kill(-group, signal);
+  } catch {
+    // It is gone already.
+  }
 }

@@ -25,7 +25,7 @@ describe("a server of our own", () => {
     const before = await ourDirectories();
     const scratch = await openTestScratch({ on: null });
     const { env, name } = await scratch.createDatabase();
-    const sql = postgres(env["DATABASE_URL"]!, { max: 1, onnotice: () => {} });
+    const sql = postgres(env["DATABASE_URL"]!, { max: 1, onnotice: () => {}, fetch_types: false });
     const [row] = await sql`
       SELECT current_database() AS name, current_setting('fsync') AS fsync, inet_server_addr()::text AS address,
              current_setting('server_version_num')::int AS version`;
@@ -106,7 +106,12 @@ describe("a given server", () => {
     const scratch = await openTestScratch({ on: connectionTo(given) });
     const { env, name } = await scratch.createDatabase();
     expect(name).toMatch(/^preflight_bake_[0-9a-f]{16}$/);
-    const sql = postgres(env["DATABASE_URL"]!, { max: 1, onnotice: () => {}, onclose: () => {} });
+    const sql = postgres(env["DATABASE_URL"]!, {
+      max: 1,
+      onnotice: () => {},
+      onclose: () => {},
+      fetch_types: false,
+    });
     await sql`SELECT 1`;
     await scratch.close();
     await sql.end({ timeout: 0 });
@@ -196,6 +201,7 @@ describe("the child's environment", () => {
 
 async function login(env: Readonly<Record<string, string>>): Promise<void> {
   const sql = postgres({
+    fetch_types: false,
     host: env["PGHOST"]!,
     port: Number(env["PGPORT"]),
     user: env["PGUSER"]!,
