@@ -187,3 +187,25 @@ it("the upgrade's own command can be another one, by argv", async () => {
   expect(line).toMatchObject({ exit: 0, recordedAfter: ["index_placed_at"] });
   expect(await tablesOf(shop.server, url)).toContain("orders");
 });
+
+it("a version table in another schema is named, and nothing is stamped beside it (fault 45)", async () => {
+  const history = writeHistory(chainOf("one", "two"));
+  const url = await fresh();
+  await alembic(shop, history, url, "upgrade", "head");
+  await shop.server.sql(
+    url,
+    "CREATE SCHEMA elsewhere; ALTER TABLE alembic_version SET SCHEMA elsewhere",
+  );
+  for (const command of ["check", "run"]) {
+    const line = expectLine(await runProgram("binary", [command], at(history, url)));
+    expect(line).toMatchObject({ exit: 78, outcome: "config", actions: [] });
+    expect(line.reason).toContain("elsewhere.alembic_version holds revisions of this history");
+    expect(line.next.join()).toContain("--version-table elsewhere.alembic_version");
+  }
+  expect(await tablesOf(shop.server, url)).toEqual(["alembic_version", "t_0", "t_1"]);
+  const named = ["run", "--version-table", "elsewhere.alembic_version"];
+  expect(expectLine(await runProgram("binary", named, at(history, url)))).toMatchObject({
+    exit: 0,
+    verdict: "current",
+  });
+});
