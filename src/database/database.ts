@@ -2,7 +2,7 @@ import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import postgres from "postgres";
 import { codeOf, ConnectionFault } from "./errors.ts";
-import { openGate } from "./gate.ts";
+import { type Gate, openGate } from "./gate.ts";
 import type { LastWords } from "./last-words.ts";
 import { prepare } from "./password.ts";
 import { readSession, readVersion } from "./connect.sql.ts";
@@ -89,7 +89,7 @@ export async function openDatabase(
     return gate.stream.destroyed ? await new Promise<never>(() => {}) : prepared;
   };
   const sql = postgres(
-    driverOptions(handOver(gate.stream), login, {
+    driverOptions(handOver(gate), login, {
       pass,
       onclose: () => reportLoss(),
       onnotice: ({ severity, message }) => hear(`${severity}: ${message}`),
@@ -202,10 +202,12 @@ function readAnswer([row]: readonly Row[]): Answer {
  * Gives the socket away once: when the driver wants to connect again, the connection was lost,
  * and with it every lock and setting of the session.
  */
-function handOver(stream: Duplex): () => Duplex {
+function handOver({ stream, fault }: Gate): () => Duplex {
   let given = false;
   return () => {
-    if (given || stream.destroyed) throw new ConnectionFault(given ? "LOST" : "CLOSED_EARLY");
+    if (given) throw new ConnectionFault("LOST");
+    // It may have broken before the driver has asked for it.
+    if (stream.destroyed) throw fault() ?? new ConnectionFault("CLOSED_EARLY");
     given = true;
     return stream;
   };

@@ -11,6 +11,8 @@ export type Gate = {
   readonly stream: Duplex;
   /** Whether the server has asked for SCRAM. */
   readonly isScram: () => boolean;
+  /** Why the stream was destroyed; null: it was not, or without a reason. */
+  readonly fault: () => Error | null;
   /** null until an error was the last that the server said. */
   readonly lastWords: () => LastWords | null;
 };
@@ -27,6 +29,7 @@ export function openGate(socket: Socket, hasPassword: boolean, onBytes: () => vo
   let rest: Buffer[] = [];
   let restLength = 0;
   let wanted = 1;
+  let fault: Error | null = null;
   let lastWords: LastWords | null = null;
 
   const stream = new Duplex({
@@ -45,6 +48,7 @@ export function openGate(socket: Socket, hasPassword: boolean, onBytes: () => vo
       socket.end(() => done());
     },
     destroy: (error, done) => {
+      fault = error;
       socket.destroy();
       done(error);
     },
@@ -78,21 +82,21 @@ export function openGate(socket: Socket, hasPassword: boolean, onBytes: () => vo
     }
     const all = rest.length === 1 ? bytes : Buffer.concat(rest, restLength);
     const good: Buffer[] = [];
-    let fault: Error | null = null;
+    let found: Error | null = null;
     let at = 0;
     try {
       at = readAll(all, good);
     } catch (error) {
-      fault = describe(error, all);
+      found = describe(error, all);
     }
     rest = at === all.length ? [] : [all.subarray(at)];
     restLength = all.length - at;
     for (const part of good) if (!stream.push(part)) socket.pause();
-    if (fault === null) return;
+    if (found === null) return;
     // What came before it may be the server's own explanation. Not at once: the driver may be about to answer it,
     // and does not look whether it still has a socket.
     socket.off("data", receive);
-    setImmediate(() => stream.destroy(fault));
+    setImmediate(() => stream.destroy(found));
   }
 
   /** @returns where the first message begins that is not whole */
@@ -120,7 +124,12 @@ export function openGate(socket: Socket, hasPassword: boolean, onBytes: () => vo
     }
   }
 
-  return { stream, isScram: () => talk.sasl !== null, lastWords: () => lastWords };
+  return {
+    stream,
+    isScram: () => talk.sasl !== null,
+    fault: () => fault,
+    lastWords: () => lastWords,
+  };
 }
 
 /** NOTICE, NOTIFY and settings come unasked, and bring an answer no nearer. */

@@ -135,6 +135,7 @@ export function row(...values: readonly string[]): Buffer {
 
 const bool = 16;
 const int4 = 23;
+const text = 25;
 
 const firstAnswer = {
   description: description(
@@ -142,8 +143,9 @@ const firstAnswer = {
     ["inRecovery", bool],
     ["readOnly", bool],
     ["isTemporary", bool],
+    ["version", text],
   ),
-  row: row("4711", "f", "f", "f"),
+  row: row("4711", "f", "f", "f", "PostgreSQL 16.4 on somewhere"),
 };
 const secondAnswer = { description: description(["one", int4]), row: row("1") };
 
