@@ -4,6 +4,7 @@ import type { Observation } from "../core/observation.ts";
 import { CannotJudge } from "../core/outcome.ts";
 import { cancelBackends, endBackends } from "../database/backends.ts";
 import { forgetBegun, noteBegun } from "../database/begun.ts";
+import { upgradePrefix } from "../database/fence.sql.ts";
 import { lookRows } from "../database/look.ts";
 import type { Settings } from "../settings/settings.ts";
 import { type ChildEnd, runChild } from "../tools/child.ts";
@@ -156,7 +157,7 @@ function describeFailure(
 
 /** By this name the server processes of an upgrade are found when it must be stopped. */
 function upgradeName({ runId }: World): string {
-  return `preflight-upgrade/${runId}`;
+  return `${upgradePrefix}${runId}`;
 }
 
 function describeEnd(end: ChildEnd, settings: Settings): string {

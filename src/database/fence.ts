@@ -1,7 +1,7 @@
 import { CannotJudge } from "../core/outcome.ts";
 import type { Database } from "./database.ts";
 import { cannotGoOn } from "./errors.ts";
-import { readOthersAtWork } from "./fence.sql.ts";
+import { readOthersAtWork, upgradePrefix } from "./fence.sql.ts";
 import type { Waiting } from "./waiting.ts";
 
 type Other = {
@@ -58,7 +58,7 @@ export async function waitForOthersAtWork(
 /** Whether an upgrade is at work: one whose run was killed holds no lock any more. Throws CannotJudge. */
 export async function isUpgradeAtWork(db: Database): Promise<boolean> {
   const others = await readOthers(db);
-  return others.some(({ applicationName }) => applicationName?.startsWith("preflight-upgrade/"));
+  return others.some(({ applicationName }) => applicationName?.startsWith(upgradePrefix));
 }
 
 async function readOthers(db: Database): Promise<readonly Other[]> {
