@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { CannotJudge } from "../core/outcome.ts";
 import type { Database } from "./database.ts";
 import { cannotGoOn } from "./errors.ts";
+import { inTime } from "./in-time.ts";
 import {
   askForRoom,
   beat,
@@ -25,6 +26,8 @@ export type Lock = {
    * what was done under it is not to be trusted. Never rejects; the connection stays open.
    */
   readonly release: () => Promise<boolean>;
+  /** For whoever closes the connection next, which frees it too: asks and reports nothing any more. */
+  readonly abandon: () => void;
 };
 
 export type AcquireOptions = Waiting & {
@@ -178,7 +181,7 @@ function holdLock(db: Database, { key, sleep, log }: AcquireOptions): Lock {
     stopped.abort();
     await beating;
     if (lost.signal.aborted) return false;
-    const last = await beatInTime(db, key, sleep);
+    const last = await beatInTime(db, key);
     if (last !== "held") {
       lose(last);
       return false;
@@ -191,6 +194,7 @@ function holdLock(db: Database, { key, sleep, log }: AcquireOptions): Lock {
     lost: lost.signal,
     askForRoom: async () => void (await db.query(askForRoom(key)).catch(() => {})),
     release,
+    abandon: () => stopped.abort(),
   };
 }
 
@@ -204,22 +208,16 @@ async function keepBeating(
   while (!stopped.aborted) {
     await sleep(beatInterval, stopped).catch(() => {});
     if (stopped.aborted) return;
-    const result = await beatInTime(db, key, sleep);
-    if (result !== "held") lose(result);
+    const result = await beatInTime(db, key);
+    if (result !== "held" && !stopped.aborted) lose(result);
   }
 }
 
 /** A connection whose other end is gone without a word would leave a question open for minutes. */
-async function beatInTime(db: Database, key: bigint, sleep: Waiting["sleep"]): Promise<string> {
-  const answered = new AbortController();
-  const late = "its connection does not answer";
-  const tooLate = sleep(answerDeadline, answered.signal).then(
-    () => late,
-    () => late,
+async function beatInTime(db: Database, key: bigint): Promise<string> {
+  return await inTime(readBeat(db, key), answerDeadline).catch(
+    () => "its connection does not answer",
   );
-  const result = await Promise.race([readBeat(db, key), tooLate]);
-  answered.abort();
-  return result;
 }
 
 /**
