@@ -45,15 +45,16 @@ export async function act(
   async function actUnder(lock: Lock): Promise<Ending> {
     let ending: Ending;
     try {
+      const { askForRoom } = lock;
       const signal = AbortSignal.any([world.signal, lock.lost]);
-      ending = await workThrough(
-        first,
+      const underLock = { ...world, signal };
+      ending = await workThrough(first, {
         image,
         settings,
-        { ...world, signal },
+        world: underLock,
         deadline,
-        lock.askForRoom,
-      );
+        askForRoom,
+      });
     } catch (error) {
       // Nobody waits for a server that may say nothing any more.
       lock.abandon();

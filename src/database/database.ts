@@ -1,5 +1,6 @@
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
+import { setTimeout as pause } from "node:timers/promises";
 import postgres from "postgres";
 import { codeOf, ConnectionFault } from "./errors.ts";
 import { openGate } from "./gate.ts";
@@ -258,10 +259,4 @@ type Result = readonly Row[] & { readonly columns?: unknown };
 
 function isListOfResults(result: unknown): boolean {
   return Array.isArray(result) && !("command" in result);
-}
-
-function pause(milliseconds: number): Promise<void> {
-  return new Promise((resolve) => {
-    setTimeout(resolve, milliseconds);
-  });
 }

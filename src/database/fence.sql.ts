@@ -1,7 +1,5 @@
 import { ownNames } from "./own-names.sql.ts";
-
-/** What the names of an upgrade's sessions begin with; the run follows. */
-export const upgradePrefix = "preflight-upgrade/";
+import { upgradePrefix } from "./upgrade-name.ts";
 
 /**
  * Who else changes this database: sessions of an upgrade, by the name that ours have, and whoever holds a lock that

@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
 import { CannotJudge } from "../core/outcome.ts";
 import type { Database } from "./database.ts";
-import { cannotGoOn } from "./errors.ts";
+import { describeSession } from "./describe-session.ts";
+import { cannotGoOn, classify } from "./errors.ts";
 import { inTime } from "./in-time.ts";
 import {
   askForRoom,
@@ -11,8 +12,7 @@ import {
   readIsHeld,
   tryToLock,
 } from "./lock.sql.ts";
-import { formatDuration } from "./waiting.ts";
-import type { Waiting } from "./waiting.ts";
+import { formatDuration, type Waiting } from "./waiting.ts";
 
 /** Held by an open, idle transaction on a connection of its own, until `release` or the end of that connection. */
 export type Lock = {
@@ -230,8 +230,8 @@ async function readBeat(db: Database, key: bigint): Promise<string> {
     if (row?.["held"] === true && Number(row["free"]) < fewSessions)
       await db.query(askForRoom(key));
     return row?.["held"] === true ? "held" : "the server process that answers does not hold it";
-  } catch {
-    return "its connection was closed";
+  } catch (error) {
+    return classify(error, "session").says;
   }
 }
 
@@ -254,14 +254,8 @@ function lockLost(why: string): CannotJudge {
   ]);
 }
 
-function describe(holder: Holder): string {
-  const { pid, applicationName, clientAddress, state, since, connectedSince } = holder;
+function describe({ pid, state, since, connectedSince, ...session }: Holder): string {
   if (pid === null) return "a session that is gone by now";
-  const details = [
-    applicationName ? `application ${applicationName}` : "",
-    clientAddress ? `from ${clientAddress}` : "",
-    state ?? "",
-    since ? `since ${since}` : connectedSince ? `connected since ${connectedSince}` : "",
-  ].filter((detail) => detail !== "");
-  return `process ${pid}${details.length > 0 ? ` (${details.join(", ")})` : ""}`;
+  const connected = connectedSince && `connected since ${connectedSince}`;
+  return describeSession({ pid, ...session }, [state, since ? `since ${since}` : connected]);
 }

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { cancelBackends } from "../../src/database/backends.ts";
 import { isUpgradeAtWork } from "../../src/database/fence.ts";
-import { upgradePrefix } from "../../src/database/fence.sql.ts";
+import { upgradeName } from "../../src/database/upgrade-name.ts";
 import {
   acquireLock,
   isLockHeld,
@@ -396,14 +396,14 @@ test("what a role's search path puts before PostgreSQL's own says nothing of loc
   const [holder, asker, working] = await Promise.all([
     open(trapped),
     open(connectionTo(trapped, { options })),
-    open(connectionTo(trapped), { applicationName: `${upgradePrefix}trapped` }),
+    open(connectionTo(trapped), { applicationName: upgradeName("trapped") }),
   ]);
   await working.query("BEGIN; LOCK TABLE public.goods");
   const lock = await acquire(holder);
   expect(await isLockHeld(asker, key)).toBe(true);
   expect(await tryLock(asker, key)).toMatchObject({ pid: holder.backendPid });
   expect(await isUpgradeAtWork(asker)).toBe(true);
-  expect(await cancelBackends(asker, `${upgradePrefix}trapped`)).toBe(1);
+  expect(await cancelBackends(asker, upgradeName("trapped"))).toBe(1);
   expect(await asker.query("SHOW search_path")).toEqual([
     { search_path: "trap,pg_catalog,public" },
   ]);
