@@ -103,6 +103,8 @@ export async function openDatabase(
   ): Promise<readonly (readonly Row[])[]> => {
     // The driver would try to connect again, and never answer.
     if (state === "lost") throw new ConnectionFault("LOST");
+    // It has never had this one, and would not answer either.
+    if (gate.stream.destroyed) throw gate.stream.errored ?? new ConnectionFault("LOST");
     const giveUp = (): void => void gate.stream.destroy(new ConnectionFault("STALLED"));
     const watch = silence === null ? null : setTimeout(giveUp, silence);
     if (watch !== null) watches.add(watch);
