@@ -1,6 +1,7 @@
 import { claimsAll } from "../core/claim.ts";
 import { Busy } from "../core/outcome.ts";
 import type { Database } from "../database/database.ts";
+import { unlessAborted } from "../database/in-time.ts";
 import { acquireLock, type Lock, lockKey } from "../database/lock.ts";
 import { lookRows, lookStart } from "../database/look.ts";
 import type { Settings } from "../settings/settings.ts";
@@ -44,18 +45,19 @@ export async function act(
   async function actUnder(lock: Lock): Promise<Ending> {
     let ending: Ending;
     try {
+      const { askForRoom } = lock;
       const signal = AbortSignal.any([world.signal, lock.lost]);
-      ending = await workThrough(
-        first,
+      const underLock = { ...world, signal };
+      ending = await workThrough(first, {
         image,
         settings,
-        { ...world, signal },
+        world: underLock,
         deadline,
-        lock.askForRoom,
-      );
+        askForRoom,
+      });
     } catch (error) {
-      // The end of the connection frees it, and that does not wait for a server that says nothing any more.
-      void lock.release();
+      // Nobody waits for a server that may say nothing any more.
+      lock.abandon();
       // What was broken off because it was lost says nothing itself.
       throw lock.lost.aborted ? lock.lost.reason : error;
     }
@@ -97,7 +99,8 @@ export async function act(
    * holder may be of a newer image.
    */
   async function isDone(): Promise<boolean> {
-    const { versionTable } = await lookRows(connection, { versionTable: image.versionTable });
+    const looking = lookRows(connection, { versionTable: image.versionTable });
+    const { versionTable } = await unlessAborted(looking, world.signal);
     const rows = (versionTable?.rows ?? []).filter((row) => row !== null);
     const { history } = image.knowledge;
     const before = first.observation.versionTable?.rows ?? [];

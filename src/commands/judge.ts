@@ -8,6 +8,7 @@ import { type Plan, planFor } from "../core/plan.ts";
 import type { Verdict } from "../core/verdict.ts";
 import type { Database } from "../database/database.ts";
 import { isUpgradeAtWork } from "../database/fence.ts";
+import { unlessAborted } from "../database/in-time.ts";
 import { isLockHeld, lockKey } from "../database/lock.ts";
 import { look } from "../database/look.ts";
 import type { Settings } from "../settings/settings.ts";
@@ -83,7 +84,8 @@ export async function judge(
     versionTable: image.versionTable,
     scope: scopeOf(knowledge),
   });
-  const observation = await unlessStopped(looking, signal);
+  // It can hang behind a lock for longer than a container may take to stop.
+  const observation = await unlessAborted(looking, signal);
   sayNewerServer(observation, log);
   refuseUnreadable(observation, image);
   refuseMisplaced(observation, knowledge, settings);
@@ -104,21 +106,6 @@ function sayNewerServer({ server }: Observation, log: World["log"]): void {
     event: "server.newer",
     msg: `the server is PostgreSQL ${major}; this version was tested with ${newestTested} and older ones`,
   });
-}
-
-/** A look can hang behind a lock for longer than a container may take to stop. */
-async function unlessStopped<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  let stop = (): void => {};
-  const stopped = new Promise<never>((_, reject) => {
-    stop = () => reject(signal.reason);
-  });
-  if (signal.aborted) stop();
-  signal.addEventListener("abort", stop, { once: true });
-  try {
-    return await Promise.race([work, stopped]);
-  } finally {
-    signal.removeEventListener("abort", stop);
-  }
 }
 
 /** Schemas that the history never touches are somebody else's. Without a ledger nobody knows which. */

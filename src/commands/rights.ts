@@ -2,6 +2,7 @@ import { commitInParts } from "../core/begun.ts";
 import { recordsEveryRevision } from "../core/claim.ts";
 import { type Fact, type FactKind, schemaOf } from "../core/facts.ts";
 import { changeOf } from "../core/ledger.ts";
+import { progressTable } from "../core/migration.ts";
 import type { Observation } from "../core/observation.ts";
 import { CannotJudge } from "../core/outcome.ts";
 import { type Step, widthFor } from "../core/plan.ts";
@@ -112,8 +113,8 @@ function lackingForUpgrade(
     if (canWriteProgress === null) lacks.push(...lackingToCreate(home, observation));
     if (canWriteProgress === false)
       lacks.push({
-        what: `may not write ${home}.preflight_progress`,
-        grant: grants.grantWrite({ schema: home, name: "preflight_progress" }, role.name),
+        what: `may not write ${home}.${progressTable}`,
+        grant: grants.grantWrite({ schema: home, name: progressTable }, role.name),
       });
   }
   const changes = pending.map((id) =>

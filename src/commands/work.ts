@@ -20,19 +20,21 @@ const mostRounds = 3;
 /** Those that wait hear of it within a second. */
 const longestWaitForRoom = 3000;
 
-/**
- * What happens under the lock: look → decide again → stamp / upgrade → look. The last look is the answer.
- * @param world whose signal also says that the lock was lost
- * @param deadline on the world's clock, for waiting for others
- * @param askForRoom those that wait for the lock give their sessions back
- */
+export type WorkOptions = {
+  readonly image: Image;
+  readonly settings: Settings;
+  /** Its signal says that we are told to stop, or have lost the lock. */
+  readonly world: World;
+  /** On the world's clock, for waiting for others. */
+  readonly deadline: number;
+  /** Those that wait for the lock give their sessions back. */
+  readonly askForRoom: () => Promise<void>;
+};
+
+/** What happens under the lock: look → decide again → stamp / upgrade → look. The last look is the answer. */
 export async function workThrough(
   first: Judgement,
-  image: Image,
-  settings: Settings,
-  world: World,
-  deadline: number,
-  askForRoom: () => Promise<void>,
+  { image, settings, world, deadline, askForRoom }: WorkOptions,
 ): Promise<Ending> {
   const { now, sleep, log, signal } = world;
   const onWaiting = (): void => void askForRoom();

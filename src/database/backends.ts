@@ -1,7 +1,11 @@
 import type { Database } from "./database.ts";
-import { cannotGoOn, ConnectionFault } from "./errors.ts";
+import { cannotGoOn } from "./errors.ts";
+import { inTime } from "./in-time.ts";
 import { signalBackends } from "./lock.sql.ts";
 import type { Waiting } from "./waiting.ts";
+
+const longestEnding = 2000;
+const longestAnswer = 3000;
 
 /**
  * Ends a run's sessions and sees them gone, at most 2 s: a server process looks for its client only between statements.
@@ -12,17 +16,14 @@ export async function endBackends(
   applicationName: string,
   sleep: Waiting["sleep"],
 ): Promise<void> {
-  const late = new AbortController();
-  const timer = setTimeout(() => late.abort(), 2_000);
-  const asking = (async () => {
+  const over = new AbortController();
+  await inTime(untilGone(), longestEnding).catch(() => {});
+  over.abort();
+
+  async function untilGone(): Promise<void> {
     while ((await cancelBackends(db, applicationName, "terminate")) > 0)
-      await sleep(50, late.signal);
-  })();
-  const tooLate = new Promise((resolve) => {
-    late.signal.addEventListener("abort", resolve, { once: true });
-  });
-  await Promise.race([asking.catch(() => {}), tooLate]);
-  clearTimeout(timer);
+      await sleep(50, over.signal);
+  }
 }
 
 /**
@@ -36,25 +37,10 @@ export async function cancelBackends(
   how: "cancel" | "terminate" = "cancel",
 ): Promise<number> {
   try {
-    const rows = await inTime(
-      db.query<{ signalled: boolean }>(signalBackends(how, applicationName)),
-    );
+    const asked = db.query<{ signalled: boolean }>(signalBackends(how, applicationName));
+    const rows = await inTime(asked, longestAnswer);
     return rows.filter(({ signalled }) => signalled).length;
   } catch (error) {
     throw cannotGoOn(error, "stopping the upgrade's server processes");
-  }
-}
-
-const answerDeadline = 3000;
-
-async function inTime<T>(work: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new ConnectionFault("TIMED_OUT")), answerDeadline);
-  });
-  try {
-    return await Promise.race([work, late]);
-  } finally {
-    clearTimeout(timer);
   }
 }

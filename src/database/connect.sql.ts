@@ -1,3 +1,5 @@
+import { ownNames } from "./own-names.sql.ts";
+
 /**
  * The first query of every connection. One that waits while a migration runs must not be closed as idle
  * (PostgreSQL 14 or newer), whatever the role's settings say.
@@ -19,3 +21,9 @@ export const readVersion = "SELECT version() AS version";
 
 /** Behind a pooler the answer changes. */
 export const readPid = `SELECT pg_catalog.pg_backend_pid() AS pid`;
+
+/** A row where somebody has set it; none where the server as a whole is read-only. */
+export const readReadOnlyForRole = `${ownNames}
+SELECT FROM pg_settings s
+WHERE s.name = 'default_transaction_read_only' AND s.setting = 'on'
+  AND s.source IN ('database', 'user', 'database user', 'client', 'session')`;

@@ -3,6 +3,7 @@ import { openDatabase } from "./database.ts";
 import type { Database, Session } from "./database.ts";
 import { classify, ConnectionFault } from "./errors.ts";
 import type { Fault } from "./errors.ts";
+import { inTime, unlessAborted } from "./in-time.ts";
 import { isWaitedFor } from "./retry.ts";
 import { destroyOnAbort, openSocket, resolveTargets } from "./socket.ts";
 import type { Encryption, Target } from "./socket.ts";
@@ -54,7 +55,10 @@ async function tryHost(
 ): Promise<Connected> {
   let targets: readonly Target[];
   try {
-    targets = await inTime(resolveTargets(host), options);
+    targets = await unlessAborted(
+      inTime(resolveTargets(host), options.attemptTimeout(), "resolving the name"),
+      options.signal,
+    );
   } catch (error) {
     options.signal.throwIfAborted();
     return {
@@ -191,25 +195,4 @@ function fits(session: Session, wanted: WantedSession): boolean {
 
 function describeSession({ inRecovery, readOnly }: Session): string {
   return inRecovery ? "a standby" : readOnly ? "a read-only primary" : "a primary";
-}
-
-/** The resolver cannot be interrupted, only left. */
-async function inTime<T>(work: Promise<T>, { signal, attemptTimeout }: ConnectOptions): Promise<T> {
-  let give: (error: unknown) => void = () => {};
-  const stopped = new Promise<never>((_resolve, reject) => {
-    give = reject;
-  });
-  const timer = setTimeout(
-    () => give(new ConnectionFault("TIMED_OUT", "resolving the name")),
-    attemptTimeout(),
-  );
-  const abort = (): void => give(signal.reason);
-  if (signal.aborted) abort();
-  signal.addEventListener("abort", abort, { once: true });
-  try {
-    return await Promise.race([work, stopped]);
-  } finally {
-    clearTimeout(timer);
-    signal.removeEventListener("abort", abort);
-  }
 }

@@ -1,5 +1,6 @@
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
+import { setTimeout as pause } from "node:timers/promises";
 import postgres from "postgres";
 import { codeOf, ConnectionFault } from "./errors.ts";
 import { type Gate, openGate } from "./gate.ts";
@@ -102,6 +103,8 @@ export async function openDatabase(
   ): Promise<readonly (readonly Row[])[]> => {
     // The driver would try to connect again, and never answer.
     if (state === "lost") throw new ConnectionFault("LOST");
+    // It has never had this one, and would not answer either.
+    if (gate.stream.destroyed) throw gate.stream.errored ?? new ConnectionFault("LOST");
     const giveUp = (): void => void gate.stream.destroy(new ConnectionFault("STALLED"));
     const watch = silence === null ? null : setTimeout(giveUp, silence);
     if (watch !== null) watches.add(watch);
@@ -261,10 +264,4 @@ type Result = readonly Row[] & { readonly columns?: unknown };
 
 function isListOfResults(result: unknown): boolean {
   return Array.isArray(result) && !("command" in result);
-}
-
-function pause(milliseconds: number): Promise<void> {
-  return new Promise((resolve) => {
-    setTimeout(resolve, milliseconds);
-  });
 }

@@ -1,7 +1,9 @@
 import { CannotJudge } from "../core/outcome.ts";
 import type { Database } from "./database.ts";
+import { describeSession } from "./describe-session.ts";
 import { cannotGoOn } from "./errors.ts";
 import { readOthersAtWork } from "./fence.sql.ts";
+import { upgradePrefix } from "./upgrade-name.ts";
 import type { Waiting } from "./waiting.ts";
 
 type Other = {
@@ -58,7 +60,7 @@ export async function waitForOthersAtWork(
 /** Whether an upgrade is at work: one whose run was killed holds no lock any more. Throws CannotJudge. */
 export async function isUpgradeAtWork(db: Database): Promise<boolean> {
   const others = await readOthers(db);
-  return others.some(({ applicationName }) => applicationName?.startsWith("preflight-upgrade/"));
+  return others.some(({ applicationName }) => applicationName?.startsWith(upgradePrefix));
 }
 
 async function readOthers(db: Database): Promise<readonly Other[]> {
@@ -86,12 +88,9 @@ function stillAtWork(others: readonly Other[]): CannotJudge {
   );
 }
 
-function describe({ pid, applicationName, clientAddress, since, mode, relation }: Other): string {
-  const details = [
-    applicationName ? `application ${applicationName}` : "",
-    clientAddress ? `from ${clientAddress}` : "",
-    since ? `since ${since}` : "",
-    mode === null ? "" : `holds ${mode} on ${relation}`,
-  ].filter((detail) => detail !== "");
-  return `process ${pid}${details.length > 0 ? ` (${details.join(", ")})` : ""}`;
+function describe({ since, mode, relation, ...session }: Other): string {
+  return describeSession(session, [
+    since && `since ${since}`,
+    mode && `holds ${mode} on ${relation}`,
+  ]);
 }

@@ -60,6 +60,8 @@ export function openGate(socket: Socket, hasPassword: boolean, onBytes: () => vo
   socket.once("close", () =>
     stream.destroy(new ConnectionFault(talk.phase === "ready" ? "LOST" : "CLOSED_EARLY")),
   );
+  // Whoever is late hears of neither.
+  if (socket.destroyed) stream.destroy(socket.errored ?? new ConnectionFault("CLOSED_EARLY"));
   socket.setKeepAlive(true, 10_000);
 
   /** Our own messages, of which the driver writes only whole ones; the first has no type. */

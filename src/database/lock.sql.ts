@@ -1,3 +1,4 @@
+import { ownNames } from "./own-names.sql.ts";
 import { quoteLiteral } from "./quote.ts";
 
 /**
@@ -8,7 +9,7 @@ import { quoteLiteral } from "./quote.ts";
 export function tryToLock(key: bigint): string {
   return `
 BEGIN TRANSACTION ISOLATION LEVEL READ COMMITTED READ ONLY;
-SET LOCAL search_path = pg_catalog, pg_temp;
+${ownNames}
 SET LOCAL idle_in_transaction_session_timeout = 0;
 SET LOCAL statement_timeout = 0;
 SET LOCAL lock_timeout = 0;
@@ -31,27 +32,30 @@ function isTheLock(key: bigint): string {
   const unsigned = BigInt.asUintN(64, key);
   return `l.locktype = 'advisory' AND l.objsubid = 1 AND l.granted
     AND l.classid = ${unsigned >> 32n}::oid AND l.objid = ${unsigned & 0xffff_ffffn}::oid
-    AND l.database = (SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database())`;
+    AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())`;
 }
 
 /** Sessions that the server would still give to this role in this database; limits that are not set are NULL. */
-export const readFreeSessions = `
+const freeSessions = `
 SELECT least(
-  pg_catalog.current_setting('max_connections')::int4 - pg_catalog.current_setting('superuser_reserved_connections')::int4
-    - coalesce(pg_catalog.current_setting('reserved_connections', true)::int4, 0)
-    - (SELECT pg_catalog.sum(s.numbackends) FROM pg_catalog.pg_stat_database s),
+  current_setting('max_connections')::int4 - current_setting('superuser_reserved_connections')::int4
+    - coalesce(current_setting('reserved_connections', true)::int4, 0)
+    - (SELECT sum(s.numbackends) FROM pg_stat_database s),
   (SELECT d.datconnlimit - s.numbackends
-   FROM pg_catalog.pg_database d JOIN pg_catalog.pg_stat_database s ON s.datid = d.oid
-   WHERE d.datname = pg_catalog.current_database() AND d.datconnlimit >= 0),
-  (SELECT r.rolconnlimit - (SELECT pg_catalog.count(*) FROM pg_catalog.pg_stat_activity a WHERE a.usesysid = r.oid)
-   FROM pg_catalog.pg_roles r WHERE r.rolname = session_user AND r.rolconnlimit >= 0)
+   FROM pg_database d JOIN pg_stat_database s ON s.datid = d.oid
+   WHERE d.datname = current_database() AND d.datconnlimit >= 0),
+  (SELECT r.rolconnlimit - (SELECT count(*) FROM pg_stat_activity a WHERE a.usesysid = r.oid)
+   FROM pg_roles r WHERE r.rolname = session_user AND r.rolconnlimit >= 0)
 )::int4 AS free`;
 
-/** A transaction keeps the numbers of sessions that it has seen first. */
+/** Outside of a transaction. */
+export const readFreeSessions = `${ownNames}${freeSessions}`;
+
+/** Inside of the lock's transaction, which keeps the numbers of sessions that it has seen first. */
 export function beat(key: bigint): string {
   return `
-SELECT pg_catalog.pg_stat_clear_snapshot();
-SELECT pg_backend_pid() AS pid, (${readFreeSessions}) AS free,
+SELECT pg_stat_clear_snapshot();
+SELECT pg_backend_pid() AS pid, (${freeSessions}) AS free,
        EXISTS (SELECT FROM pg_locks l WHERE l.pid = pg_backend_pid() AND ${isTheLock(key)}) AS held`;
 }
 
@@ -65,7 +69,8 @@ function roomKey(key: bigint): bigint {
 }
 
 export function readIsHeld(key: bigint): string {
-  return `SELECT EXISTS (SELECT FROM pg_catalog.pg_locks l WHERE ${isTheLock(key)}) AS held`;
+  return `${ownNames}
+SELECT EXISTS (SELECT FROM pg_locks l WHERE ${isTheLock(key)}) AS held`;
 }
 
 /**
@@ -73,25 +78,24 @@ export function readIsHeld(key: bigint): string {
  * transaction: then nothing says since when.
  */
 export function readHolder(key: bigint): string {
-  return `
-SELECT l.pid, a.application_name AS "applicationName", pg_catalog.host(a.client_addr) AS "clientAddress", a.state,
-       pg_catalog.to_char(a.xact_start AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS since,
-       pg_catalog.to_char(a.backend_start AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS "connectedSince",
-       EXISTS (SELECT FROM pg_catalog.pg_locks l WHERE ${isTheLock(roomKey(key))}) AS "wantsRoom"
-FROM pg_catalog.pg_locks l LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid
+  return `${ownNames}
+SELECT l.pid, a.application_name AS "applicationName", host(a.client_addr) AS "clientAddress", a.state,
+       to_char(a.xact_start AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS since,
+       to_char(a.backend_start AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS "connectedSince",
+       EXISTS (SELECT FROM pg_locks l WHERE ${isTheLock(roomKey(key))}) AS "wantsRoom"
+FROM pg_locks l LEFT JOIN pg_stat_activity a ON a.pid = l.pid
 WHERE ${isTheLock(key)}`;
 }
 
 /**
  * Backends of one application in this database, without the one that asks. By name, and never by a number learnt
- * before: behind a pooler that process serves somebody else by now. Others' are left alone without an error, which
- * would end the transaction of the lock.
+ * before: behind a pooler that process serves somebody else by now. Others', to signal which would be an error, are left alone.
  */
 export function signalBackends(how: "cancel" | "terminate", applicationName: string): string {
-  return `
-SELECT a.pid, pg_catalog.pg_${how}_backend(a.pid) AS signalled
-FROM pg_catalog.pg_stat_activity a
-WHERE a.application_name = ${quoteLiteral(applicationName)} AND a.datname = pg_catalog.current_database()
-  AND a.pid <> pg_catalog.pg_backend_pid()
-  AND pg_catalog.pg_has_role(a.usesysid, 'USAGE')`;
+  return `${ownNames}
+SELECT a.pid, pg_${how}_backend(a.pid) AS signalled
+FROM pg_stat_activity a
+WHERE a.application_name = ${quoteLiteral(applicationName)} AND a.datname = current_database()
+  AND a.pid <> pg_backend_pid()
+  AND pg_has_role(a.usesysid, 'USAGE')`;
 }

@@ -1,7 +1,9 @@
 import { createHash } from "node:crypto";
 import { CannotJudge } from "../core/outcome.ts";
 import type { Database } from "./database.ts";
-import { cannotGoOn } from "./errors.ts";
+import { describeSession } from "./describe-session.ts";
+import { cannotGoOn, classify } from "./errors.ts";
+import { inTime } from "./in-time.ts";
 import {
   askForRoom,
   beat,
@@ -10,8 +12,7 @@ import {
   readIsHeld,
   tryToLock,
 } from "./lock.sql.ts";
-import { formatDuration } from "./waiting.ts";
-import type { Waiting } from "./waiting.ts";
+import { formatDuration, type Waiting } from "./waiting.ts";
 
 /** Held by an open, idle transaction on a connection of its own, until `release` or the end of that connection. */
 export type Lock = {
@@ -25,6 +26,8 @@ export type Lock = {
    * what was done under it is not to be trusted. Never rejects; the connection stays open.
    */
   readonly release: () => Promise<boolean>;
+  /** For whoever closes the connection next, which frees it too: asks and reports nothing any more. */
+  readonly abandon: () => void;
 };
 
 export type AcquireOptions = Waiting & {
@@ -178,7 +181,7 @@ function holdLock(db: Database, { key, sleep, log }: AcquireOptions): Lock {
     stopped.abort();
     await beating;
     if (lost.signal.aborted) return false;
-    const last = await beatInTime(db, key, sleep);
+    const last = await beatInTime(db, key);
     if (last !== "held") {
       lose(last);
       return false;
@@ -191,6 +194,7 @@ function holdLock(db: Database, { key, sleep, log }: AcquireOptions): Lock {
     lost: lost.signal,
     askForRoom: async () => void (await db.query(askForRoom(key)).catch(() => {})),
     release,
+    abandon: () => stopped.abort(),
   };
 }
 
@@ -204,22 +208,16 @@ async function keepBeating(
   while (!stopped.aborted) {
     await sleep(beatInterval, stopped).catch(() => {});
     if (stopped.aborted) return;
-    const result = await beatInTime(db, key, sleep);
-    if (result !== "held") lose(result);
+    const result = await beatInTime(db, key);
+    if (result !== "held" && !stopped.aborted) lose(result);
   }
 }
 
 /** A connection whose other end is gone without a word would leave a question open for minutes. */
-async function beatInTime(db: Database, key: bigint, sleep: Waiting["sleep"]): Promise<string> {
-  const answered = new AbortController();
-  const late = "its connection does not answer";
-  const tooLate = sleep(answerDeadline, answered.signal).then(
-    () => late,
-    () => late,
+async function beatInTime(db: Database, key: bigint): Promise<string> {
+  return await inTime(readBeat(db, key), answerDeadline).catch(
+    () => "its connection does not answer",
   );
-  const result = await Promise.race([readBeat(db, key), tooLate]);
-  answered.abort();
-  return result;
 }
 
 /**
@@ -232,8 +230,8 @@ async function readBeat(db: Database, key: bigint): Promise<string> {
     if (row?.["held"] === true && Number(row["free"]) < fewSessions)
       await db.query(askForRoom(key));
     return row?.["held"] === true ? "held" : "the server process that answers does not hold it";
-  } catch {
-    return "its connection was closed";
+  } catch (error) {
+    return classify(error, "session").says;
   }
 }
 
@@ -256,14 +254,8 @@ function lockLost(why: string): CannotJudge {
   ]);
 }
 
-function describe(holder: Holder): string {
-  const { pid, applicationName, clientAddress, state, since, connectedSince } = holder;
+function describe({ pid, state, since, connectedSince, ...session }: Holder): string {
   if (pid === null) return "a session that is gone by now";
-  const details = [
-    applicationName ? `application ${applicationName}` : "",
-    clientAddress ? `from ${clientAddress}` : "",
-    state ?? "",
-    since ? `since ${since}` : connectedSince ? `connected since ${connectedSince}` : "",
-  ].filter((detail) => detail !== "");
-  return `process ${pid}${details.length > 0 ? ` (${details.join(", ")})` : ""}`;
+  const connected = connectedSince && `connected since ${connectedSince}`;
+  return describeSession({ pid, ...session }, [state, since ? `since ${since}` : connected]);
 }

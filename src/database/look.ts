@@ -1,3 +1,4 @@
+import { setTimeout as pause } from "node:timers/promises";
 import type { Fact } from "../core/facts.ts";
 import type { Progress } from "../core/migration.ts";
 import type { Observation, Role, Server, VersionTable } from "../core/observation.ts";
@@ -299,10 +300,4 @@ function readTools(
 function readFact(row: Row): Fact {
   const { k, o, n, d } = row as { k: Fact["kind"]; o: string; n: string; d: string };
   return { kind: k, object: o, name: n, definition: d };
-}
-
-function pause(milliseconds: number): Promise<void> {
-  return new Promise((resolve) => {
-    setTimeout(resolve, milliseconds);
-  });
 }

@@ -18,7 +18,7 @@ export type Talk = {
   readonly columns: number | null;
   /** Bytes of what is kept until the answer is complete, with something for each message. */
   readonly kept: number;
-  /** The same of settings, which are kept for ever. */
+  /** The same of settings. They are kept by name: what comes with every answer of a long session is no more each time. */
   readonly settings: number;
 };
 
@@ -97,7 +97,7 @@ function hearLogin(talk: Talk, type: string, body: Buffer): Talk {
     case "Z":
       if (talk.phase !== "starting") break;
       checkReady(body);
-      return { ...heard, phase: "ready", kept: 0 };
+      return { ...heard, phase: "ready", kept: 0, settings: 0 };
     default:
   }
   throw bad(`${name(type)} while logging in`);
@@ -193,7 +193,7 @@ function hearAnswer(talk: Talk, type: string, body: Buffer): Talk {
       return { ...talk, kept };
     case "Z":
       checkReady(body);
-      return { ...talk, asked: talk.asked - 1, kept: 0, columns: null };
+      return { ...talk, asked: talk.asked - 1, kept: 0, settings: 0, columns: null };
     default:
       throw bad(`${name(type)} in an answer`);
   }

@@ -1,4 +1,5 @@
 import type { Database } from "./database.ts";
+import { describeSession } from "./describe-session.ts";
 import { readOldestTransaction } from "./migrate.sql.ts";
 import { runOwn } from "./migrate-work.ts";
 
@@ -13,11 +14,7 @@ type Oldest = {
 export async function findOldest(db: Database): Promise<string | null> {
   const [oldest] = await runOwn<Oldest>(db, readOldestTransaction);
   if (oldest === undefined) return null;
-  const { pid, applicationName, state, seconds } = oldest;
-  const details = [
-    ...(applicationName ? [`application ${applicationName}`] : []),
-    ...(state === null ? [] : [state]),
-    ...(seconds === null ? [] : [`for ${seconds}s`]),
-  ];
-  return `the oldest transaction of others, of process ${pid}${details.length === 0 ? "" : ` (${details.join(", ")})`}`;
+  const { state, seconds } = oldest;
+  const lasts = seconds === null ? null : `for ${seconds}s`;
+  return `the oldest transaction of others, of ${describeSession(oldest, [state, lasts])}`;
 }

@@ -3,7 +3,15 @@ import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { cancelBackends } from "../../src/database/backends.ts";
-import { acquireLock, isShortOfSessions, lockKey, tryLock } from "../../src/database/lock.ts";
+import { isUpgradeAtWork } from "../../src/database/fence.ts";
+import { upgradeName } from "../../src/database/upgrade-name.ts";
+import {
+  acquireLock,
+  isLockHeld,
+  isShortOfSessions,
+  lockKey,
+  tryLock,
+} from "../../src/database/lock.ts";
 import type { AcquireOptions, Lock } from "../../src/database/lock.ts";
 import type { Database } from "../../src/database/database.ts";
 import type { LogEvent } from "../../src/database/waiting.ts";
@@ -370,6 +378,37 @@ describe("the lock", () => {
       await db.close();
     }
   });
+});
+
+test("what a role's search path puts before PostgreSQL's own says nothing of locks, sessions and work", async () => {
+  const trapped = await server.createDatabase();
+  await server.sql(
+    trapped,
+    `CREATE SCHEMA trap;
+     CREATE FUNCTION trap.lie(name, name) RETURNS bool LANGUAGE sql AS 'SELECT false';
+     CREATE FUNCTION trap.lie(text, text) RETURNS bool LANGUAGE sql AS 'SELECT false';
+     CREATE OPERATOR trap.!~ (FUNCTION = trap.lie, LEFTARG = name, RIGHTARG = name);
+     CREATE OPERATOR trap.= (FUNCTION = trap.lie, LEFTARG = name, RIGHTARG = name);
+     CREATE OPERATOR trap.= (FUNCTION = trap.lie, LEFTARG = text, RIGHTARG = text);
+     CREATE TABLE public.goods (id int)`,
+  );
+  const options = "-c search_path=trap,pg_catalog,public";
+  const [holder, asker, working] = await Promise.all([
+    open(trapped),
+    open(connectionTo(trapped, { options })),
+    open(connectionTo(trapped), { applicationName: upgradeName("trapped") }),
+  ]);
+  await working.query("BEGIN; LOCK TABLE public.goods");
+  const lock = await acquire(holder);
+  expect(await isLockHeld(asker, key)).toBe(true);
+  expect(await tryLock(asker, key)).toMatchObject({ pid: holder.backendPid });
+  expect(await isUpgradeAtWork(asker)).toBe(true);
+  expect(await cancelBackends(asker, upgradeName("trapped"))).toBe(1);
+  expect(await asker.query("SHOW search_path")).toEqual([
+    { search_path: "trap,pg_catalog,public" },
+  ]);
+  await lock.release();
+  await Promise.all([holder, asker, working].map(async (db) => await db.close()));
 });
 
 test("a run's other server processes can be cancelled, and no others", async () => {

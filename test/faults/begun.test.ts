@@ -1,10 +1,12 @@
 import { writeFileSync } from "node:fs";
 import path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import postgres from "postgres";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { createRole, withUrl } from "../support/databases.ts";
+import { createRole, eventually, withUrl } from "../support/databases.ts";
 import { execute, writeHistory, writeRevision } from "../support/histories.ts";
 import { startServer } from "../support/postgres.ts";
-import { expectLine, runProgram } from "../support/process.ts";
+import { expectLine, logOf, runProgram, startProgram } from "../support/process.ts";
 import { pythonEnvironment } from "../support/python.ts";
 import { alembic, dump, environment } from "../support/shop.ts";
 import type { Ground } from "./support/kinds.ts";
@@ -74,6 +76,32 @@ describe("a revision that writes rows outside of a transaction", () => {
     expect(expectLine(await runProgram("binary", args, at(url)))).toMatchObject({ exit: 66 });
     expect(await noted(url)).toEqual([]);
     expect(expectLine(await runProgram("binary", ["run"], at(url)))).toMatchObject({ exit: 0 });
+  });
+
+  it("does not begin where the run is told to stop while it notes it, and leaves no note", async () => {
+    const url = await database();
+    const none = ["run", "--upgrade-command", "/no/such/program"];
+    expect(expectLine(await runProgram("binary", none, at(url)))).toMatchObject({ exit: 66 });
+    await ground.server.sql(
+      url,
+      `CREATE FUNCTION app.wait() RETURNS trigger LANGUAGE plpgsql AS
+         'BEGIN PERFORM pg_catalog.pg_advisory_xact_lock(4711); RETURN NEW; END';
+       CREATE TRIGGER wait BEFORE INSERT ON preflight_progress FOR EACH ROW EXECUTE FUNCTION app.wait()`,
+    );
+    const gate = postgres(url, { max: 1 });
+    await gate`SELECT pg_advisory_lock(4711)`;
+    const run = startProgram("binary", ["run"], at(url));
+    await eventually(
+      async () => (await gate`SELECT FROM pg_locks WHERE objid = 4711 AND NOT granted`).length > 0,
+      "the note waits",
+    );
+    run.child.kill("SIGTERM");
+    await sleep(200);
+    await gate.end();
+    const ended = await run.ended;
+    expect(expectLine(ended)).toMatchObject({ exit: 143, outcome: "signal" });
+    expect(logOf(ended)).not.toContain("running ");
+    expect(await noted(url)).toEqual([]);
   });
 
   it("is partial for check and run once it failed, and --resume runs it from its beginning", async () => {

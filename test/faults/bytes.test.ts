@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { afterEach, describe, expect, test } from "vitest";
 import { CannotJudge } from "../../src/core/outcome.ts";
 import { cannotGoOn } from "../../src/database/errors.ts";
-import { hear, startTalk, type Talk } from "../../src/database/messages.ts";
+import { hear, say, startTalk, type Talk } from "../../src/database/messages.ts";
 import { connectionTo, open } from "../database/support.ts";
 import { faults } from "./server-faults.ts";
 import { eventually } from "../support/databases.ts";
@@ -204,6 +204,16 @@ test("an answer may have half a gigabyte of rows, and no more", () => {
     for (let count = 0; count < 20; count += 1) talk = hear(talk, "D", megabyte);
   };
   expect(more).toThrow("longer than any that is right");
+});
+
+test("whoever polls for hours is told of the same settings again and again", () => {
+  const setting = message("S", "search_path\0pg_catalog, pg_temp\0").subarray(5);
+  let talk: Talk = { ...startTalk(true), phase: "ready" };
+  for (let poll = 0; poll < 10_000; poll += 1) {
+    talk = hear(say(talk, "Q", Buffer.alloc(0)), "C", Buffer.from("SET\0"));
+    talk = hear(hear(talk, "S", setting), "Z", Buffer.from("I"));
+  }
+  expect(talk.asked).toBe(0);
 });
 
 /** Changes to the bytes of a right conversation, wherever they fall. */

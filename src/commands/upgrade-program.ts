@@ -1,0 +1,81 @@
+import { cancelBackends, endBackends } from "../database/backends.ts";
+import { upgradeName } from "../database/upgrade-name.ts";
+import { formatDuration } from "../database/waiting.ts";
+import type { Settings } from "../settings/settings.ts";
+import { type ChildEnd, runChild } from "../tools/child.ts";
+import { type DriverError, followDriverError } from "../tools/driver-errors.ts";
+import type { Ending } from "./draft.ts";
+import type { StepTools } from "./step.ts";
+
+/**
+ * Runs the image's own program: by argv, without a shell, in its own process group.
+ * Throws CannotJudge, or the signal's reason, only where it never began.
+ * @returns how it failed; null: done
+ */
+export async function upgradeByProgram(
+  argv: readonly string[],
+  cwd: string,
+  tools: StepTools,
+): Promise<Ending | null> {
+  const { database, settings, world } = tools;
+  const applicationName = upgradeName(world.runId);
+  let lastLine: string | null = null;
+  let serverSaid: DriverError | null = null;
+  world.signal.throwIfAborted();
+  world.log({ level: "info", event: "upgrade.run", msg: `running ${argv.join(" ")}` });
+  const end = await runChild(argv, {
+    cwd,
+    env: { ...world.env, PGAPPNAME: applicationName },
+    timeout: settings.upgradeTimeout,
+    abort: world.signal,
+    signalGroup: world.signalGroup,
+    onLine: (line) => {
+      world.log({ level: "info", event: "upgrade.output", msg: line });
+      if (line.trim() !== "") lastLine = line;
+      serverSaid = followDriverError(serverSaid, line);
+    },
+    onStop: async () => void (await cancelBackends(database, applicationName)),
+  });
+  if (end.kind === "exited" && end.code === 0) return null;
+  // A killed client does not end its statement, and a statement may outlive the program that sent it.
+  await endBackends(database, applicationName, world.sleep);
+  return describeFailure(argv, describeEnd(end, settings), lastLine, serverSaid);
+}
+
+function describeFailure(
+  argv: readonly string[],
+  how: string,
+  lastLine: string | null,
+  serverSaid: DriverError | null,
+): Ending {
+  const nothingStamped = "nothing was stamped because of this failure, and nothing will be";
+  const reason = `${argv.join(" ")} ${how}${lastLine === null ? "" : `; its last line: ${lastLine}`}`;
+  if (serverSaid?.passes === true)
+    return {
+      outcome: "temporary",
+      reason: `${reason}; the server's error was ${serverSaid.name}, which passes`,
+      next: [
+        "run it again when the server has room, or what was in the way has ended",
+        nothingStamped,
+      ],
+    };
+  return {
+    outcome: "migration-failed",
+    reason,
+    next: [
+      "the lines above are the migration's own; mend its cause and start again",
+      nothingStamped,
+    ],
+  };
+}
+
+function describeEnd(end: ChildEnd, settings: Settings): string {
+  switch (end.kind) {
+    case "exited":
+      return `exited with ${end.code}`;
+    case "killed":
+      return `was killed by ${end.signal}`;
+    case "stopped":
+      return `did not end within ${formatDuration(settings.upgradeTimeout ?? 0)} (--upgrade-timeout) and was stopped`;
+  }
+}
