@@ -1,5 +1,13 @@
 import { execFileSync, spawn } from "node:child_process";
-import { closeSync, constants, existsSync, mkdtempSync, openSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  constants,
+  existsSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  writeSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -38,6 +46,7 @@ function readLog(): Reader {
   const cat = spawn("cat", [fifo], { stdio: ["ignore", "ignore", "ignore"] });
   const stop = (): void => {
     kill(cat.pid ?? 0, "SIGSTOP");
+    while (!isStopped(cat.pid ?? 0));
     const pipe = openSync(fifo, constants.O_WRONLY | constants.O_NONBLOCK);
     try {
       for (const size of [4096, 1]) fill(pipe, Buffer.alloc(size, "\n"));
@@ -46,6 +55,11 @@ function readLog(): Reader {
     }
   };
   return { fifo, stop, goOn: () => kill(cat.pid ?? 0, "SIGCONT") };
+}
+
+/** A signal takes a moment: whoever still reads makes room in the pipe. */
+function isStopped(pid: number): boolean {
+  return /\) [Tt] /.test(readFileSync(`/proc/${pid}/stat`, "utf8"));
 }
 
 /** Until not one more byte goes in. */
