@@ -87,7 +87,7 @@ export async function act(
 
   async function comeAgain(): Promise<Database> {
     await connection.close();
-    await world.sleep(awayFor + Math.random() * awayFor, world.signal);
+    await world.sleep(awayFor * (1 + world.random()), world.signal);
     const timeout = Math.max(0, deadline - world.now());
     connection = await openDatabase(settings, world, { toWrite: true, timeout });
     refuseAnotherServer(connection, first.observation.server, await lookStart(connection));
