@@ -17,8 +17,8 @@ import type { World } from "./world.ts";
 /** A plan that comes again, or goes on changing, will not end. */
 const mostRounds = 3;
 
-/** Those that wait hear of it within a second. */
-const longestWaitForRoom = 3000;
+/** Milliseconds. Those that wait hear of it within a second, unless their machine is busy. */
+const longestWaitForRoom = 30_000;
 
 export type WorkOptions = {
   readonly image: Image;
