@@ -11,7 +11,14 @@ export default defineConfig({
       { test: { name: "database", include: ["test/database/**/*.test.ts"], ...slow } },
       { test: { name: "ledger", include: ["test/ledger/**/*.test.ts"], ...slow } },
       { test: { name: "e2e", include: ["test/e2e/**/*.test.ts"], ...slow } },
-      { test: { name: "faults", include: ["test/faults/**/*.test.ts"], ...slow } },
+      {
+        test: {
+          name: "faults",
+          include: ["test/faults/**/*.test.ts"],
+          ...slow,
+          testTimeout: 300_000,
+        },
+      },
       { test: { name: "fuzz", include: ["test/fuzz/**/*.test.ts"], testTimeout: 3_600_000 } },
     ],
   },
