@@ -21,11 +21,13 @@ export async function resolveResource(location: string, search: Search): Promise
     const found = join(directory, ...name.split("."));
     if (await isDirectory(found)) return join(found, ...below);
   }
-  throw new CannotJudge(
-    "config",
-    `The package '${name}' of '${location}' was not found; looked in ${directories.join(", ")}.`,
-    ["Name the directory that holds the revision files: --migrations DIRECTORY."],
-  );
+  // A damaged file may have anything here, an address with its password too.
+  const what = /^[\w.]+(?::[\w./-]*)+$/.test(location)
+    ? `The package '${name}' of '${location}'`
+    : "A location that is neither a path nor package:directory";
+  throw new CannotJudge("config", `${what} was not found; looked in ${directories.join(", ")}.`, [
+    "Name the directory that holds the revision files: --migrations DIRECTORY.",
+  ]);
 }
 
 /** Where Python would look, in its order, as far as that can be known without asking it. */
