@@ -32,7 +32,7 @@ export class ConnectionFault extends Error {
   readonly code: keyof typeof ownCodes;
 
   constructor(code: keyof typeof ownCodes, detail = "") {
-    super(detail === "" ? ownCodes[code].says : `${ownCodes[code].says}: ${detail}`);
+    super(detail === "" ? ownCodes[code].says : `${ownCodes[code].says}: ${printable(detail)}`);
     this.code = code;
   }
 }

@@ -239,6 +239,8 @@ const corpus: readonly [Login, readonly Edit[]][] = [
   // The kind of the first authentication request.
   ["scram", [{ at: 9, kind: "replace", bytes: [11] }]],
   ["md5", [{ at: 2, kind: "delete", bytes: [0] }]],
+  // A sign of the server's version that no log should see.
+  ["md5", [{ at: 254, kind: "replace", bytes: [0] }]],
   // A message from before its time.
   ["trust", [{ at: 1, kind: "insert", bytes: [0x5a, 0, 0, 0, 5, 0x49] }]],
 ];
