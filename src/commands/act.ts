@@ -1,5 +1,6 @@
 import { claimsAll } from "../core/claim.ts";
 import { Busy } from "../core/outcome.ts";
+import { lackOfActing } from "../core/rights-to-act.ts";
 import type { Database } from "../database/database.ts";
 import { unlessAborted } from "../database/in-time.ts";
 import { acquireLock, type Lock, lockKey } from "../database/lock.ts";
@@ -10,8 +11,7 @@ import type { Ending } from "./draft.ts";
 import type { Image } from "./image.ts";
 import { type Judgement, judge } from "./judge.ts";
 import { openDatabase } from "./open.ts";
-import { refuseWithoutRights } from "./rights.ts";
-import { versionTableOf } from "./version-table.ts";
+import { versionTableOf } from "../core/version-table.ts";
 import { refuseAnotherServer, workThrough } from "./work.ts";
 import type { World } from "./world.ts";
 
@@ -30,7 +30,7 @@ export async function act(
   settings: Settings,
   world: World,
 ): Promise<Ending> {
-  refuseWithoutRights(first, image);
+  refuseWithoutRights();
   const deadline = world.now() + settings.lockTimeout;
   let connection = opened;
   let lastSeen = first;
@@ -40,6 +40,14 @@ export async function act(
     return await actUnder(lock);
   } finally {
     await connection.close();
+  }
+
+  function refuseWithoutRights(): void {
+    const { observation, plan } = first;
+    const { knowledge, versionTable } = image;
+    const steps = plan.kind === "act" ? plan.steps : [];
+    const lack = lackOfActing({ observation, knowledge, versionTable, steps });
+    if (lack !== null) throw lack;
   }
 
   async function actUnder(lock: Lock): Promise<Ending> {
@@ -71,11 +79,12 @@ export async function act(
     const started = world.now();
     try {
       return await acquireLock(connection, {
-        key: lockKey(versionTableOf(first.observation, image)),
+        key: lockKey(versionTableOf(first.observation, image.versionTable)),
         timeout: settings.lockTimeout,
         signal: world.signal,
         clock: world.now,
         sleep: world.sleep,
+        random: world.random,
         log: world.log,
         betweenPolls: async () => ((await isDone().catch(unlessBusy)) ? "leave" : "stay"),
         comeAgain,

@@ -78,6 +78,7 @@ function scratchRunner(
           signal: world.signal,
           clock: world.now,
           sleep: world.sleep,
+          random: world.random,
           log: world.log,
         });
       const session = await openSession();

@@ -61,7 +61,7 @@ async function replayAndWrite(image: Image, settings: Settings, world: World): P
       scratch,
       history,
       upgrade: scratchUpgrade(image, settings, world),
-      versionTable,
+      versionTable: { schema: versionTable.schema ?? "public", name: versionTable.name },
       factsQuery: factsQuery({
         scope: null,
         ignoreSchemas: [bakeSchema],

@@ -4,7 +4,7 @@ import { combine, type Knowledge } from "../core/knowledge.ts";
 import type { Ledger } from "../core/ledger.ts";
 import { CannotJudge } from "../core/outcome.ts";
 import type { ToolName } from "../core/revision.ts";
-import type { VersionTableName } from "../database/look.sql.ts";
+import type { WantedTable } from "../database/look.sql.ts";
 import { readLedger, refuseOtherHistory } from "../ledger/file.ts";
 import type { Settings } from "../settings/settings.ts";
 import { findHistory, type FoundHistory, type Vouched } from "../tools/tool.ts";
@@ -15,7 +15,7 @@ export type Image = {
   readonly found: FoundHistory;
   readonly knowledge: Knowledge;
   readonly ledgerPath: string;
-  readonly versionTable: VersionTableName;
+  readonly versionTable: WantedTable;
 };
 
 export type ImageReading =

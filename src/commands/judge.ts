@@ -1,10 +1,10 @@
 import { checkAssumption } from "../core/assume.ts";
 import { diagnose } from "../core/diagnose.ts";
-import { schemaOf } from "../core/facts.ts";
-import type { Knowledge } from "../core/knowledge.ts";
+import { type Knowledge, scopeOf } from "../core/knowledge.ts";
 import type { Observation } from "../core/observation.ts";
 import { Busy, CannotJudge } from "../core/outcome.ts";
 import { type Plan, planFor } from "../core/plan.ts";
+import { lackOfReading } from "../core/rights-to-read.ts";
 import type { Verdict } from "../core/verdict.ts";
 import type { Database } from "../database/database.ts";
 import { isUpgradeAtWork } from "../database/fence.ts";
@@ -12,9 +12,8 @@ import { unlessAborted } from "../database/in-time.ts";
 import { isLockHeld, lockKey } from "../database/lock.ts";
 import { look } from "../database/look.ts";
 import type { Settings } from "../settings/settings.ts";
-import * as grants from "./grants.ts";
 import type { Image } from "./image.ts";
-import { versionTableOf } from "./version-table.ts";
+import { versionTableOf } from "../core/version-table.ts";
 import type { World } from "./world.ts";
 
 /** One look, and what follows from it. */
@@ -41,7 +40,7 @@ export async function judgeFirst(
   for (;;) {
     const judgement = await judgeWhenFree(database, image, settings, world, deadline);
     if (judgement.plan.kind !== "refuse" || world.now() >= deadline) return judgement;
-    const key = lockKey(versionTableOf(judgement.observation, image));
+    const key = lockKey(versionTableOf(judgement.observation, image.versionTable));
     const isFree = !(await isLockHeld(database, key)) && !(await isUpgradeAtWork(database));
     // A refusal counts where nobody was at work before the look, nor after it.
     if (isFree && wasFree) return judgement;
@@ -87,7 +86,8 @@ export async function judge(
   // It can hang behind a lock for longer than a container may take to stop.
   const observation = await unlessAborted(looking, signal);
   sayNewerServer(observation, log);
-  refuseUnreadable(observation, image);
+  const lack = lackOfReading(observation, image.versionTable.name);
+  if (lack !== null) throw lack;
   refuseMisplaced(observation, knowledge, settings);
   const verdict = diagnose(knowledge, observation);
   const { assume } = settings.policy;
@@ -106,39 +106,6 @@ function sayNewerServer({ server }: Observation, log: World["log"]): void {
     event: "server.newer",
     msg: `the server is PostgreSQL ${major}; this version was tested with ${newestTested} and older ones`,
   });
-}
-
-/** Schemas that the history never touches are somebody else's. Without a ledger nobody knows which. */
-export function scopeOf({ ledger, status }: Knowledge): readonly string[] | null {
-  if (ledger === null || status !== "verified") return null;
-  const homes = new Set(ledger.facts.map(schemaOf));
-  const made = ledger.facts.filter(({ kind }) => kind === "schema").map(schemaOf);
-  const given = ["public", ...ledger.given].filter((schema) => homes.has(schema));
-  return [...given, ...made.filter((schema) => schema !== null)];
-}
-
-function refuseUnreadable(observation: Observation, { versionTable }: Image): void {
-  const { otherVersionTables, role, server } = observation;
-  // A schema without USAGE is not on the effective search path: where none is left, its table looks like another's.
-  const table =
-    observation.versionTable ??
-    (server.searchPath.length === 0
-      ? otherVersionTables.find(({ name }) => name === versionTable.name)
-      : undefined);
-  if (table?.unreadable !== "permission") return;
-  const name = `${table.schema}.${table.name}`;
-  // Rows were there to be read, and left out.
-  if (table.canRead)
-    throw new CannotJudge(
-      "permission",
-      `row security may hide rows of the version table ${name} from role ${role.name}`,
-      [grants.letThroughRowSecurity(table, role.name, "reads")],
-    );
-  const canUse = role.schemas[table.schema]?.canUse ?? false;
-  throw new CannotJudge("permission", `role ${role.name} may not read the version table ${name}`, [
-    ...(canUse ? [] : [grants.grantUse(table, role.name)]),
-    grants.grantRead(table, role.name),
-  ]);
 }
 
 /** A version table elsewhere that holds this history's rows: the classic false "unversioned". */

@@ -6,7 +6,7 @@ import { forgetBegun, noteBegun } from "../database/begun.ts";
 import { lookRows } from "../database/look.ts";
 import type { Ending } from "./draft.ts";
 import type { StepTools } from "./step.ts";
-import { versionTableOf } from "./version-table.ts";
+import { versionTableOf } from "../core/version-table.ts";
 
 /** A row stands while a revision that commits in parts may be at work: after a crash, the next look finds it. */
 export async function notingBegun(
@@ -15,7 +15,7 @@ export async function notingBegun(
   { database, image, world }: StepTools,
   work: () => Promise<Ending | null>,
 ): Promise<Ending | null> {
-  const table = versionTableOf(observation, image);
+  const table = versionTableOf(observation, image.versionTable);
   const { history } = image.knowledge;
   const doubtful = commitInParts(image.knowledge, revisions);
   const before = observation.progress.map(({ version }) => version);

@@ -47,6 +47,7 @@ export async function openDatabase(
         signal: world.signal,
         clock: world.now,
         sleep: world.sleep,
+        random: world.random,
         log: world.log,
       },
     );

@@ -10,7 +10,7 @@ import type { Image } from "./image.ts";
 import { rowOf } from "./migrate.ts";
 import { describeStep } from "./say.ts";
 import { upgrade } from "./upgrade.ts";
-import { versionTableOf } from "./version-table.ts";
+import { versionTableOf } from "../core/version-table.ts";
 import type { World } from "./world.ts";
 
 export type StepTools = {
@@ -35,7 +35,7 @@ export async function takeStep(
   const rows = step.kind === "stamp" ? rowsFor(history, step.to, present) : present;
   await stamp(database, {
     tool: history.tool,
-    table: versionTableOf(observation, image),
+    table: versionTableOf(observation, image.versionTable),
     exists: observation.versionTable !== null,
     basis,
     rows,

@@ -9,7 +9,7 @@ import { notingBegun } from "./noting-begun.ts";
 import { openDatabase } from "./open.ts";
 import type { StepTools } from "./step.ts";
 import { upgradeByProgram } from "./upgrade-program.ts";
-import { versionTableOf } from "./version-table.ts";
+import { versionTableOf } from "../core/version-table.ts";
 
 /** Brings pending revisions in. @returns how it failed; null: done */
 export async function upgrade(
@@ -44,7 +44,7 @@ async function upgradeNatively(
     return await applyFiles(await load(revisions), {
       session,
       tool,
-      table: versionTableOf(observation, image),
+      table: versionTableOf(observation, image.versionTable),
       progress: observation.progress,
       ddlLockTimeout,
       timeout: settings.upgradeTimeout,

@@ -1,3 +1,4 @@
+import { schemaOf } from "./facts.ts";
 import type { History } from "./history.ts";
 import { type Ledger, openLedger, type OpenLedger } from "./ledger.ts";
 
@@ -66,4 +67,13 @@ function retireWithoutFile(ledger: Ledger, history: History): Ledger {
       retired: !state.heads.every((head) => history.revisions.has(head)),
     })),
   };
+}
+
+/** Schemas that the history never touches are somebody else's. Without a ledger nobody knows which. */
+export function scopeOf({ ledger, status }: Knowledge): readonly string[] | null {
+  if (ledger === null || status !== "verified") return null;
+  const homes = new Set(ledger.facts.map(schemaOf));
+  const made = ledger.facts.filter(({ kind }) => kind === "schema").map(schemaOf);
+  const given = ["public", ...ledger.given].filter((schema) => homes.has(schema));
+  return [...given, ...made.filter((schema) => schema !== null)];
 }

@@ -1,5 +1,5 @@
 import { knownVersionTables } from "./known-tables.ts";
-import { quoteTextArray } from "./quote.ts";
+import { quoteTextArray } from "../core/quote.ts";
 
 export type FactsOptions = {
   /** Schemas to read; null: every schema that is not the system's or an extension's. */

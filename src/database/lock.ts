@@ -31,6 +31,8 @@ export type Lock = {
 };
 
 export type AcquireOptions = Waiting & {
+  /** At least 0, below 1: those that wait shall not ask together. */
+  readonly random: () => number;
   readonly key: bigint;
   /** Milliseconds; 0 tries once. */
   readonly timeout: number;
@@ -60,7 +62,7 @@ export function lockKey(table: { readonly schema: string; readonly name: string 
  * The connection belongs to the lock alone.
  */
 export async function acquireLock(first: Database, options: AcquireOptions): Promise<Lock | null> {
-  const { clock, sleep, signal, log, timeout, betweenPolls, comeAgain } = options;
+  const { clock, sleep, random, signal, log, timeout, betweenPolls, comeAgain } = options;
   const started = clock();
   let logged: { readonly pid: number | null; readonly at: number } | null = null;
   let db = first;
@@ -91,7 +93,7 @@ export async function acquireLock(first: Database, options: AcquireOptions): Pro
       });
     }
     if (holder.wantsRoom && comeAgain !== undefined) db = await comeAgain();
-    else await sleep(shortestPause + Math.random() * (longestPause - shortestPause), signal);
+    else await sleep(shortestPause + random() * (longestPause - shortestPause), signal);
   }
 }
 

@@ -2,26 +2,20 @@ import { factsQuery, pinSettings } from "./facts.sql.ts";
 import type { FactsOptions } from "./facts.sql.ts";
 import type { ToolName } from "../core/revision.ts";
 import { knownVersionTables } from "./known-tables.ts";
-import { quoteLiteral, quoteTextArray } from "./quote.ts";
+import { quoteLiteral, quoteTextArray } from "../core/quote.ts";
 import { progressTable } from "../core/migration.ts";
+import type { VersionTableName } from "../core/version-table.ts";
 import { neighbourTables, versionLayouts } from "./version-layouts.ts";
 
-export type VersionTableName = {
-  readonly tool: ToolName;
-  readonly schema: string | null;
-  readonly name: string;
-};
+/** The version table to look for, and whose it would be. */
+export type WantedTable = VersionTableName & { readonly tool: ToolName };
 
 /**
  * One message, one round trip, no write. The version tables and what is unfinished are read before and after the facts:
  * a migration that committed in between shows as a difference. REPEATABLE READ would not do, because the server's
  * own spelling functions do not follow the snapshot.
  */
-export function lookMessage(
-  table: VersionTableName,
-  facts: FactsOptions,
-  patience: number,
-): string {
+export function lookMessage(table: WantedTable, facts: FactsOptions, patience: number): string {
   return [
     begin(patience),
     readServer,
@@ -39,7 +33,7 @@ export function lookMessage(
 }
 
 /** The cheap part of a look. */
-export function lookRowsMessage(table: VersionTableName, patience: number): string {
+export function lookRowsMessage(table: WantedTable, patience: number): string {
   return [begin(patience), readServer, pinSettings, readVersionTables(table), "COMMIT"].join("\n");
 }
 
@@ -82,7 +76,7 @@ SELECT pg_catalog.current_setting('server_version_num')::pg_catalog.int4 AS vers
  * hexadecimal digits come out of the XML as they went in (this part of XML needs no libxml).
  * has_column_privilege is NULL for a missing column. A privilege list such as 'INSERT, UPDATE' means "any of".
  */
-function readVersionTables({ tool, name }: VersionTableName): string {
+function readVersionTables({ tool, name }: WantedTable): string {
   const { version, columns, digest, isAlsoOurs } = versionLayouts[tool];
   const alsoOurs =
     isAlsoOurs === null ? "" : `OR strpos(k.relname::text, ${quoteLiteral(isAlsoOurs)}) > 0`;
@@ -120,7 +114,7 @@ ORDER BY c.schema COLLATE "C", c.name COLLATE "C";`;
 }
 
 /** Tables of other tools that number their files too. Only where they can be evidence. */
-function readNeighbours({ tool, name }: VersionTableName): string {
+function readNeighbours({ tool, name }: WantedTable): string {
   if (tool !== "sql") return "SELECT FROM pg_class WHERE false;";
   return `
 SELECT c.schema, c.name,

@@ -6,14 +6,14 @@ import { Busy, CannotJudge } from "../core/outcome.ts";
 import type { Database, Row } from "./database.ts";
 import { cannotGoOn, codeOf } from "./errors.ts";
 import type { FactsOptions } from "./facts.sql.ts";
-import { quoteIdentifier, quoteQualified } from "./quote.ts";
+import { quoteIdentifier, quoteQualified } from "../core/quote.ts";
 import { lookMessage, lookRowsMessage, readStart } from "./look.sql.ts";
-import type { VersionTableName } from "./look.sql.ts";
+import type { WantedTable } from "./look.sql.ts";
 import { progressTable } from "../core/migration.ts";
 
 export type LookOptions = {
   /** Schema null: the first schema of the role's search path that has such a table. */
-  readonly versionTable: VersionTableName;
+  readonly versionTable: WantedTable;
   /** Schemas whose facts count; null: every user schema. */
   readonly scope: readonly string[] | null;
   /** Relations that are no facts, besides the version table and every known tool's. */
@@ -278,7 +278,7 @@ function canWriteProgress(
 
 function chooseTable(
   tables: readonly VersionTable[],
-  wanted: VersionTableName,
+  wanted: WantedTable,
   searchPath: readonly string[],
 ): VersionTable | null {
   const schemas = wanted.schema === null ? searchPath : [wanted.schema];

@@ -1,4 +1,4 @@
-import { quoteLiteral } from "./quote.ts";
+import { quoteLiteral } from "../core/quote.ts";
 
 /**
  * The start of a transaction for a file's own statements, whatever role and settings earlier ones have left.

@@ -1,5 +1,5 @@
 import type { ToolName } from "../core/revision.ts";
-import { quoteIdentifier, quoteLiteral, quoteQualified, quoteTextArray } from "./quote.ts";
+import { quoteIdentifier, quoteLiteral, quoteQualified, quoteTextArray } from "../core/quote.ts";
 import { versionLayouts } from "./version-layouts.ts";
 
 export type QualifiedTable = { readonly schema: string; readonly name: string };

@@ -1,6 +1,6 @@
 import type { Progress, VersionRow } from "../core/migration.ts";
 import type { FileTool } from "../core/revision.ts";
-import { quoteIdentifier, quoteLiteral, quoteQualified, quoteTextArray } from "./quote.ts";
+import { quoteIdentifier, quoteLiteral, quoteQualified, quoteTextArray } from "../core/quote.ts";
 import type { QualifiedTable } from "./stamp.sql.ts";
 import { progressTable } from "../core/migration.ts";
 

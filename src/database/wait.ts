@@ -10,6 +10,8 @@ import { formatDuration } from "./waiting.ts";
 import type { Waiting } from "./waiting.ts";
 
 export type WaitOptions = Waiting & {
+  /** At least 0, below 1: those that wait shall not try together. */
+  readonly random: () => number;
   readonly applicationName: string;
   /** Milliseconds; 0 tries once. */
   readonly timeout: number;
@@ -38,7 +40,8 @@ export async function connectAndWait(
   readConnection: () => Promise<Connection>,
   options: WaitOptions,
 ): Promise<Database> {
-  const { clock, sleep, signal, log, timeout, applicationName, silence, onWaiting } = options;
+  const { clock, sleep, random, signal, log, timeout, applicationName, silence, onWaiting } =
+    options;
   const started = clock();
   const deadline = started + timeout;
   let delay = firstDelay;
@@ -89,7 +92,7 @@ export async function connectAndWait(
         waitedMs: Math.round(now - started),
       });
     }
-    const pause = retry.kind === "again" ? retry.pause : delay * (0.5 + Math.random() / 2);
+    const pause = retry.kind === "again" ? retry.pause : delay * (0.5 + random() / 2);
     await sleep(Math.min(pause, deadline - now), signal);
     if (retry.kind === "wait") delay = Math.min(delay * 2, longestDelay);
 

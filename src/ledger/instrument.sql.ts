@@ -1,7 +1,8 @@
 import { aliasesSql } from "./aliases.sql.ts";
 import { eventTriggersSql, scansSql, watchGivenTablesSql, writesSql } from "./data-access.sql.ts";
 import { movementsSql } from "./movements.sql.ts";
-import { quoteName, quoteText, quoteVersionTable, type VersionTableName } from "./quote.ts";
+import { quoteIdentifier, quoteLiteral, quoteQualified } from "../core/quote.ts";
+import type { TableName } from "../core/version-table.ts";
 import { rolesSql } from "./roles.sql.ts";
 import { snapshotsSql } from "./snapshots.sql.ts";
 
@@ -29,7 +30,7 @@ export type VersionRows =
  * @param options.revisions ids in the history's order, for the progress
  */
 export function instrumentSql(options: {
-  readonly versionTable: VersionTableName;
+  readonly versionTable: TableName;
   readonly versionRows: VersionRows;
   readonly factsQuery: string;
   readonly revisions: readonly string[];
@@ -58,7 +59,7 @@ export function instrumentSql(options: {
 }
 
 function tablesSql(revisions: readonly string[]): string {
-  const rows = revisions.map((id, index) => `(${quoteText(id)}, ${index + 1})`);
+  const rows = revisions.map((id, index) => `(${quoteLiteral(id)}, ${index + 1})`);
   return `
 CREATE SCHEMA __preflight_bake;
 CREATE TABLE __preflight_bake.revision (id text, position bigint);
@@ -78,19 +79,19 @@ CREATE SEQUENCE __preflight_bake.reached MINVALUE 0 START 0`;
 }
 
 /** The tool's own tables: nobody's data. */
-function ownTablesSql({ schema, name }: VersionTableName, versionRows: VersionRows): string {
+function ownTablesSql({ schema, name }: TableName, versionRows: VersionRows): string {
   const names = versionRows.kind === "heads" ? [name] : [name, versionRows.progressTable];
-  const rows = names.map((each) => `(${quoteText(schema ?? "public")}, ${quoteText(each)})`);
+  const rows = names.map((each) => `(${quoteLiteral(schema)}, ${quoteLiteral(each)})`);
   return `
 CREATE TABLE __preflight_bake.own_table (schema name, name name);
 INSERT INTO __preflight_bake.own_table VALUES ${rows.join(", ")}`;
 }
 
 /** As Alembic makes it. */
-function alembicTableSql(table: VersionTableName, width: number): string {
+function alembicTableSql(table: TableName, width: number): string {
   return `
-CREATE SCHEMA IF NOT EXISTS ${quoteName(table.schema ?? "public")};
-CREATE TABLE ${quoteVersionTable(table)} (
+CREATE SCHEMA IF NOT EXISTS ${quoteIdentifier(table.schema)};
+CREATE TABLE ${quoteQualified(table)} (
   version_num varchar(${Math.max(32, width)}) NOT NULL,
-  CONSTRAINT ${quoteName(`${table.name}_pkc`)} PRIMARY KEY (version_num))`;
+  CONSTRAINT ${quoteIdentifier(`${table.name}_pkc`)} PRIMARY KEY (version_num))`;
 }

@@ -1,12 +1,13 @@
 import type { VersionRows } from "./instrument.sql.ts";
-import { quoteVersionTable, type VersionTableName } from "./quote.ts";
+import { quoteQualified } from "../core/quote.ts";
+import type { TableName } from "../core/version-table.ts";
 
 /**
  * At each movement of the version rows: the facts, and what was written and read since the last one.
  * Rows that vanish are half-steps of a merge, not states.
  */
-export function movementsSql(versionTable: VersionTableName, rows: VersionRows["kind"]): string {
-  const table = quoteVersionTable(versionTable);
+export function movementsSql(versionTable: TableName, rows: VersionRows["kind"]): string {
+  const table = quoteQualified(versionTable);
   const { column, events, heads } = rowsOf(rows, table);
   return `
 CREATE FUNCTION __preflight_bake.note_movement() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER

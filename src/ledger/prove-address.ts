@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { CannotJudge } from "../core/outcome.ts";
 import { bakeSchema } from "./instrument.sql.ts";
-import { quoteVersionTable, type VersionTableName } from "./quote.ts";
+import { quoteQualified } from "../core/quote.ts";
+import type { TableName } from "../core/version-table.ts";
 import { describeEnd, runCommand } from "./run-command.ts";
 import type { ScratchDatabase } from "./scratch.ts";
 import type { CommandUpgrade, UpgradeContext } from "./upgrade.ts";
@@ -32,7 +33,7 @@ export async function proveAddress(
   if (!heard)
     throw new CannotJudge(
       "config",
-      `The scratch database never heard from \`${command}\`: env.py takes its address from elsewhere, or uses another version table than ${quoteVersionTable(versionTable)}. Nothing was replayed.${lines}`,
+      `The scratch database never heard from \`${command}\`: env.py takes its address from elsewhere, or uses another version table than ${quoteQualified(versionTable)}. Nothing was replayed.${lines}`,
       [
         "let env.py take its address from DATABASE_URL, POSTGRES_* or PG*",
         "name the version table with --version-table if it is another one",
@@ -43,7 +44,7 @@ export async function proveAddress(
 /** A backend hands its counts over when it ends, a little after its client. */
 async function hears(
   database: ScratchDatabase,
-  versionTable: VersionTableName,
+  versionTable: TableName,
   before: number,
   signal: AbortSignal,
 ): Promise<boolean> {
@@ -55,14 +56,11 @@ async function hears(
 }
 
 /** Our own connection counts too (building the primary key's index was a scan), so it hands over first. */
-async function timesRead(
-  { sql }: ScratchDatabase,
-  versionTable: VersionTableName,
-): Promise<number> {
+async function timesRead({ sql }: ScratchDatabase, versionTable: TableName): Promise<number> {
   await sql`SELECT pg_catalog.pg_stat_force_next_flush()`;
   const [row] = await sql<{ scans: number }[]>`
     SELECT (coalesce(seq_scan, 0) + coalesce(idx_scan, 0))::int AS scans
     FROM pg_catalog.pg_stat_user_tables
-    WHERE relid = ${quoteVersionTable(versionTable)}::text::regclass AND schemaname <> ${bakeSchema}`;
+    WHERE relid = ${quoteQualified(versionTable)}::text::regclass AND schemaname <> ${bakeSchema}`;
   return row?.scans ?? 0;
 }

@@ -118,7 +118,7 @@ async function collect({ sql }: ScratchDatabase, { versionTable }: ReplayPlan): 
     FROM __preflight_bake.movement ORDER BY ordinal`;
   const schemas = await sql<{ name: string }[]>`
     SELECT f.o AS name FROM __preflight_bake.given g JOIN __preflight_bake.fact f ON f.id = g.fact
-    WHERE f.k = 'schema' AND f.o NOT IN ('public', ${versionTable.schema ?? "public"})`;
+    WHERE f.k = 'schema' AND f.o NOT IN ('public', ${versionTable.schema})`;
   return {
     aliases,
     movements: movements.map((row) => ({

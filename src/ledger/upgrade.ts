@@ -2,7 +2,7 @@ import type { History } from "../core/history.ts";
 import { CannotJudge } from "../core/outcome.ts";
 import { childEnvironment, type DatabaseAddress } from "./child-environment.ts";
 import { proveAddress } from "./prove-address.ts";
-import type { VersionTableName } from "./quote.ts";
+import type { TableName } from "../core/version-table.ts";
 import { describeEnd, type RunChild, runCommand } from "./run-command.ts";
 import type { Log, ScratchDatabase } from "./scratch.ts";
 
@@ -33,7 +33,7 @@ export type NativeUpgrade = {
 /** What an upgrade knows of the bake that it is part of. */
 export type UpgradeContext = {
   readonly history: History;
-  readonly versionTable: VersionTableName;
+  readonly versionTable: TableName;
   readonly log: Log;
   readonly signal: AbortSignal;
 };

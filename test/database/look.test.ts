@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Observation } from "../../src/core/observation.ts";
 import { look, lookRows } from "../../src/database/look.ts";
 import { factsQuery } from "../../src/database/facts.sql.ts";
-import { quoteIdentifier, quoteLiteral } from "../../src/database/quote.ts";
+import { quoteIdentifier, quoteLiteral } from "../../src/core/quote.ts";
 import { startServer } from "../support/postgres.ts";
 import type { TestServer } from "../support/postgres.ts";
 import { connectionTo, open, refusalOf } from "./support.ts";

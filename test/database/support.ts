@@ -44,10 +44,11 @@ export function connectionTo(url: string, changes: Changes = {}): Connection {
   };
 }
 
-export function realTime(events: LogEvent[] = []): Waiting {
+export function realTime(events: LogEvent[] = []): Waiting & { readonly random: () => number } {
   return {
     clock: () => performance.now(),
     sleep: (milliseconds, signal) => sleep(milliseconds, undefined, { signal }),
+    random: Math.random,
     signal: new AbortController().signal,
     log: (event) => events.push(event),
   };

@@ -44,6 +44,7 @@ function ownTime(meanwhile: (sleeps: number) => Promise<unknown> = async () => {
       pauses.push(milliseconds);
       await meanwhile(pauses.length);
     },
+    random: Math.random,
     signal: new AbortController().signal,
     log: (event) => events.push(event),
     events,

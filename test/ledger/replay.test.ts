@@ -406,7 +406,7 @@ function planOf(
         DATABASE_URL: "postgresql://nowhere/",
       },
     },
-    versionTable: { schema: null, name: "alembic_version" },
+    versionTable: { schema: "public", name: "alembic_version" },
     factsQuery: facts,
     log: () => {},
     signal: new AbortController().signal,

@@ -1,43 +1,59 @@
-import { commitInParts } from "../core/begun.ts";
-import { recordsEveryRevision } from "../core/claim.ts";
-import { type Fact, type FactKind, schemaOf } from "../core/facts.ts";
-import { changeOf } from "../core/ledger.ts";
-import { progressTable } from "../core/migration.ts";
-import type { Observation } from "../core/observation.ts";
-import { CannotJudge } from "../core/outcome.ts";
-import { type Step, widthFor } from "../core/plan.ts";
+import { commitInParts } from "./begun.ts";
+import { recordsEveryRevision } from "./claim.ts";
+import { type Fact, type FactKind, schemaOf } from "./facts.ts";
 import * as grants from "./grants.ts";
-import type { Image } from "./image.ts";
-import { type Judgement, scopeOf } from "./judge.ts";
-import { versionTableOf } from "./version-table.ts";
+import { type Knowledge, scopeOf } from "./knowledge.ts";
+import { changeOf } from "./ledger.ts";
+import { progressTable } from "./migration.ts";
+import type { Observation } from "./observation.ts";
+import { CannotJudge } from "./outcome.ts";
+import { type Step, widthFor } from "./plan.ts";
+import { type VersionTableName, versionTableOf } from "./version-table.ts";
 
 /** A right that a step needs and the role has not, with the SQL that gives it. */
 type Lack = { readonly what: string; readonly grant: string };
 
+/** What is to be done, where, with what the image knows. */
+export type Task = {
+  readonly observation: Observation;
+  readonly knowledge: Knowledge;
+  readonly versionTable: VersionTableName;
+  readonly steps: readonly Step[];
+};
+
+/** With the schema of the version table, now or when it is made. */
+type TaskAt = Task & { readonly home: string };
+
 /**
- * What the steps will need and the role has not, found before anything is done, without side effects.
+ * What the steps will need and the role has not, all of it, as far as it is seen without side effects.
  * Who owns the tables that a migration alters is not looked at: that is known to the migration alone.
- * @throws CannotJudge `permission`, naming all of it; `config` where no schema is there to work in, or only a temporary
- * one; `unavailable` for a role that may only read
+ * @returns `permission`; `config` where no schema is there to work in, or only a temporary one; `unavailable` for a
+ * role that may only read; null: nothing is lacking
  */
-export function refuseWithoutRights({ observation, plan }: Judgement, image: Image): void {
-  const { server, role } = observation;
+export function lackOfActing(task: Task): CannotJudge | null {
+  const { server, role } = task.observation;
   if (server.readOnly)
-    throw new CannotJudge(
+    return new CannotJudge(
       "unavailable",
       `the database must be changed, and transactions of role ${role.name} are read-only here`,
       [
         "connect as another role, or without default_transaction_read_only (ALTER ROLE … or ALTER DATABASE … has set it)",
       ],
     );
-  refuseTemporaryHome(observation);
-  const steps = plan.kind === "act" ? plan.steps : [];
+  if (isHomeTemporary(task.observation))
+    return new CannotJudge(
+      "config",
+      `pg_temp comes first in the search_path of role ${role.name} (${role.searchPath.join(", ")}): what a migration creates would be temporary`,
+      ["put the schema of the tables first (ALTER ROLE … SET search_path = public)"],
+    );
+  const home = homeOf(task);
+  if (home === null) return nowhereToCreate(task.observation);
   const lacks = [
-    ...lackingForVersionTable(observation, image, steps),
-    ...lackingForUpgrade(observation, image, steps),
+    ...lackingForVersionTable({ ...task, home }),
+    ...lackingForUpgrade({ ...task, home }),
   ];
-  if (lacks.length === 0) return;
-  throw new CannotJudge(
+  if (lacks.length === 0) return null;
+  return new CannotJudge(
     "permission",
     `role ${role.name} ${[...new Set(lacks.map(({ what }) => what))].join("; it ")}`,
     [
@@ -48,25 +64,16 @@ export function refuseWithoutRights({ observation, plan }: Judgement, image: Ima
 }
 
 /** Everything would seem to be done, and be gone with the session that did it. */
-function refuseTemporaryHome({ role }: Observation): void {
+function isHomeTemporary({ role }: Observation): boolean {
   const home = role.searchPath.find(
     (schema) => schema === "pg_temp" || role.schemas[schema] !== undefined,
   );
-  if (home !== "pg_temp") return;
-  throw new CannotJudge(
-    "config",
-    `pg_temp comes first in the search_path of role ${role.name} (${role.searchPath.join(", ")}): what a migration creates would be temporary`,
-    ["put the schema of the tables first (ALTER ROLE … SET search_path = public)"],
-  );
+  return home === "pg_temp";
 }
 
-function lackingForVersionTable(
-  observation: Observation,
-  image: Image,
-  steps: readonly Step[],
-): readonly Lack[] {
+function lackingForVersionTable({ observation, knowledge, steps, home }: TaskAt): readonly Lack[] {
   const { role, versionTable } = observation;
-  if (versionTable === null) return lackingToCreate(homeOf(observation, image), observation);
+  if (versionTable === null) return lackingToCreate(home, observation);
   const name = `${versionTable.schema}.${versionTable.name}`;
   const lacks: Lack[] = [];
   if (!versionTable.canWrite)
@@ -79,7 +86,7 @@ function lackingForVersionTable(
       what: `may not write every row of the version table ${name}: row security is at work there`,
       grant: grants.letThroughRowSecurity(versionTable, role.name, "everything"),
     });
-  const width = neededWidth(image, steps);
+  const width = neededWidth(knowledge, steps);
   if (!versionTable.owned && versionTable.width !== null && versionTable.width < width)
     lacks.push({
       what: `does not own the version table ${name}, whose column is too narrow (${versionTable.width} characters) and must be altered`,
@@ -89,26 +96,21 @@ function lackingForVersionTable(
 }
 
 /** Characters that a step will make of Alembic's column; 0: none touches it. */
-function neededWidth({ knowledge }: Image, steps: readonly Step[]): number {
-  if (knowledge.history.tool !== "alembic") return 0;
+function neededWidth({ history }: Knowledge, steps: readonly Step[]): number {
+  if (history.tool !== "alembic") return 0;
   const isStamped = steps.some(({ kind }) => kind === "stamp" || kind === "widen");
-  return isStamped ? widthFor(knowledge.history) : 0;
+  return isStamped ? widthFor(history) : 0;
 }
 
-function lackingForUpgrade(
-  observation: Observation,
-  image: Image,
-  steps: readonly Step[],
-): readonly Lack[] {
+function lackingForUpgrade({ observation, knowledge, steps, home }: TaskAt): readonly Lack[] {
   const pending = steps.flatMap((step) => (step.kind === "upgrade" ? step.revisions : []));
   if (pending.length === 0) return [];
-  const home = homeOf(observation, image);
   const { role, canWriteProgress } = observation;
-  const { history, ledger, status } = image.knowledge;
+  const { history, ledger, status } = knowledge;
   const lacks: Lack[] = [];
   const noted = recordsEveryRevision(history.tool)
     ? pending.filter((id) => history.revisions.get(id)?.isAtomic === false)
-    : commitInParts(image.knowledge, pending);
+    : commitInParts(knowledge, pending);
   if (noted.length > 0) {
     if (canWriteProgress === null) lacks.push(...lackingToCreate(home, observation));
     if (canWriteProgress === false)
@@ -122,7 +124,7 @@ function lackingForUpgrade(
   );
   if (ledger === null || changes.includes(null)) {
     // A history may work in other schemas than its version table's. Without a ledger, the usual is assumed.
-    const isAllAtHome = scopeOf(image.knowledge)?.every((schema) => schema === home) ?? true;
+    const isAllAtHome = scopeOf(knowledge)?.every((schema) => schema === home) ?? true;
     return isAllAtHome ? [...lacks, ...lackingToCreate(home, observation)] : lacks;
   }
   const added = changes.flatMap((change) =>
@@ -192,19 +194,18 @@ function lackOfDatabase({ role, server }: Observation): Lack {
   };
 }
 
-/**
- * The schema of the version table.
- * @throws CannotJudge `config`: it is left to the search path, and of that nothing exists
- */
-function homeOf(observation: Observation, image: Image): string {
-  const { server, role, versionTable } = observation;
-  const isNamed = versionTable !== null || image.versionTable.schema !== null;
+/** null: it is left to the search path, and of that nothing exists. */
+function homeOf({ observation, versionTable }: Task): string | null {
+  const { server, role } = observation;
+  const isNamed = observation.versionTable !== null || versionTable.schema !== null;
   const isTemporary = role.searchPath.includes("pg_temp");
   if (isNamed || (server.searchPath.length > 0 && !isTemporary))
-    return versionTableOf(observation, image).schema;
-  const closed = role.searchPath.find((schema) => role.schemas[schema] !== undefined);
-  if (closed !== undefined) return closed;
-  throw new CannotJudge(
+    return versionTableOf(observation, versionTable).schema;
+  return role.searchPath.find((schema) => role.schemas[schema] !== undefined) ?? null;
+}
+
+function nowhereToCreate({ server, role }: Observation): CannotJudge {
+  return new CannotJudge(
     "config",
     `the search_path of role ${role.name} is ${role.searchPath.length === 0 ? "empty" : role.searchPath.join(", ")}, and database ${server.database} has no such schema: nothing can be created there`,
     [

@@ -1,4 +1,4 @@
-import { quoteIdentifier } from "../database/quote.ts";
+import { quoteIdentifier } from "./quote.ts";
 
 type Table = { readonly schema: string; readonly name: string };
 
