@@ -4,6 +4,8 @@ const slow = { testTimeout: 120_000, hookTimeout: 180_000 };
 
 export default defineConfig({
   test: {
+    // Most of them wait for other processes; more at a time would run into each other's deadlines.
+    maxWorkers: 2,
     globalSetup: "test/support/temporary-files.ts",
     projects: [
       { test: { name: "core", include: ["test/core/**/*.test.ts"], testTimeout: 60_000 } },

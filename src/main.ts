@@ -42,8 +42,15 @@ try {
   });
   process.exit(result.kind === "exit" ? result.code : await start(result.command));
 } catch (error) {
-  write(2, `preflight: a bug: ${error instanceof Error ? error.stack : String(error)}\n`);
+  write(2, `preflight: a bug; please report it with these lines: ${placeOf(error)}\n`);
   process.exit(70);
+}
+
+/** Without the message: here nobody knows yet what is secret. */
+function placeOf(error: unknown): string {
+  if (!(error instanceof Error)) return typeof error;
+  const frames = (error.stack ?? "").split("\n").filter((line) => /^\s*at /.test(line));
+  return [error.name, ...frames].join("\n");
 }
 
 async function start(command: readonly string[]): Promise<number> {

@@ -3,6 +3,7 @@ import { defineConfig } from "vitest/config";
 /** The tests that ask something of the server; `npm run test:servers` runs them on every major. */
 export default defineConfig({
   test: {
+    maxWorkers: 2,
     globalSetup: "test/support/temporary-files.ts",
     testTimeout: 120_000,
     hookTimeout: 180_000,
