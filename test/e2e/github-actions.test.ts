@@ -14,6 +14,7 @@ import { parse } from "yaml";
 import { createRole, withUrl } from "../support/databases.ts";
 import { startServer } from "../support/postgres.ts";
 import { type Ended, programs, start } from "../support/process.ts";
+import { needProgram } from "../support/programs.ts";
 import { pythonEnvironment } from "../support/python.ts";
 import { bakeExample, environment, makeDatabase, type Shop } from "../support/shop.ts";
 
@@ -44,6 +45,8 @@ let shop: Shop;
 const baked: Record<string, string> = {};
 
 beforeAll(async () => {
+  await needProgram("git");
+  await needProgram("jq");
   const python = await pythonEnvironment();
   shop = { server: await startServer(), python, ledger: "" };
   for (const example of ["tickets", "shop"] as const)
@@ -229,23 +232,28 @@ describe("a pull request", () => {
     expect(ran[1]?.ended.exit).toBe(0);
   });
 
-  it("cannot give the runner commands through the name of a file or of a table", async () => {
+  it("cannot give the runner commands through the name of a file or of a column", async () => {
+    const column = '"x\n::warning::forged%0A"';
     const { ran } = await runJob(
       workflow.jobs["pull-request"],
       {
         example: "tickets",
-        before: nothing,
+        before: async (root) =>
+          writeFileSync(
+            path.join(root, "migrations/007_more.sql"),
+            `CREATE TABLE more (${column} int, id int);\n`,
+          ),
         change: async (root) => {
-          const text =
-            'CREATE TABLE "x\n::warning::forged%0A" (id int);\nDROP TABLE "x\n::warning::forged%0A";\n';
-          writeFileSync(path.join(root, "migrations/007_a,b.sql"), text);
+          const text = `ALTER TABLE more DROP COLUMN ${column};\n`;
+          writeFileSync(path.join(root, "migrations/008_a,b.sql"), text);
           await bake(root);
         },
       },
       await empty(),
     );
     const { stdout = "" } = ran[1]?.ended ?? {};
-    expect(stdout).toContain("file=migrations/007_a%2Cb.sql");
+    expect(stdout).toContain("file=migrations/008_a%2Cb.sql");
+    expect(stdout).toContain("x%0A::warning::forged%250A");
     expect(stdout).not.toMatch(/^::warning::forged/m);
   });
 

@@ -8,6 +8,8 @@ import {
   symlinkSync,
   writeFileSync,
 } from "node:fs";
+import { once } from "node:events";
+import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -24,6 +26,7 @@ import {
   start,
   startProgram,
 } from "../support/process.ts";
+import { needProgram } from "../support/programs.ts";
 import { promtool, startNodeExporter, startPushgateway } from "../support/prometheus.ts";
 import { pythonEnvironment } from "../support/python.ts";
 import { bakeExample, environment, makeDatabase, type Shop } from "../support/shop.ts";
@@ -239,14 +242,20 @@ describe.each(forms)("%s --metrics-file", (program) => {
     expect(readdirSync(readOnly)).toEqual([]);
   });
 
-  it("is a fault where it names a directory or a device, which stays what it is", async () => {
+  it("is a fault where it names a directory, or what is no file, which stays what it is", async () => {
     const directory = emptyDirectory();
-    for (const file of [directory, "/dev/null", "nowhere/"]) {
+    // In the place of a device: a mistake of ours must not cost this machine its /dev/null.
+    const socket = path.join(directory, "socket");
+    const listening = createServer().listen(socket);
+    await once(listening, "listening");
+    for (const file of [directory, socket, "nowhere/"]) {
       const args = ["check", "--metrics-file", file];
       const line = expectLine(await runProgram(program, args, at(await closedUrl())));
       expect(line).toMatchObject({ exit: 78, outcome: "config" });
     }
-    expect(lstatSync("/dev/null").isCharacterDevice()).toBe(true);
+    expect(lstatSync(socket).isSocket()).toBe(true);
+    listening.close();
+    await once(listening, "close");
     expect(readdirSync(directory)).toEqual([]);
   });
 
@@ -336,6 +345,7 @@ describe("the programs that collect it", () => {
   });
 
   it("a Pushgateway takes it as docs/observability.md sends it, and keeps the last success", async () => {
+    await needProgram("curl");
     const directory = emptyDirectory();
     const gateway = await startPushgateway();
     const script = pushScript().replace("http://pushgateway:9091", gateway.url);
