@@ -5,6 +5,7 @@ import process from "node:process";
 import { z } from "zod";
 import { auditReport } from "../src/report/audit-report.ts";
 import { exitCodesMarkdown, settingsMarkdown } from "../src/report/help.ts";
+import { metricsMarkdown } from "../src/report/metrics.ts";
 import { verdictLine } from "../src/report/verdict-line.ts";
 import { addressTable, settingsTable } from "../src/settings/settings-table.ts";
 
@@ -28,6 +29,7 @@ export function generateDocs(): readonly {
 }[] {
   const tables = { settings: settingsTable, addresses: addressTable };
   const readme = read("README.md");
+  const observability = read("docs/observability.md");
   return [
     {
       file: "README.md",
@@ -37,6 +39,11 @@ export function generateDocs(): readonly {
         "exit-codes",
         exitCodesMarkdown(),
       ),
+    },
+    {
+      file: "docs/observability.md",
+      text: observability,
+      wanted: replaceBlock(observability, "metrics", metricsMarkdown()),
     },
     schemaFile("docs/verdict.schema.json", verdictLine),
     schemaFile("docs/audit.schema.json", auditReport),
@@ -57,7 +64,7 @@ function replaceBlock(text: string, name: string, content: string): string {
   const [before = "", rest, ...more] = text.split(begin);
   const [, after, ...others] = (rest ?? "").split(end);
   if (after === undefined || more.length + others.length > 0)
-    throw new Error(`README.md needs ${begin} and ${end}, each once and in this order`);
+    throw new Error(`the file needs ${begin} and ${end}, each once and in this order`);
   return `${before}${begin}\n${content}\n${end}${after}`;
 }
 

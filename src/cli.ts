@@ -7,14 +7,16 @@ import { newMigration } from "./commands/new.ts";
 import { run } from "./commands/run.ts";
 import { sayRefusal } from "./commands/say.ts";
 import type { World } from "./commands/world.ts";
-import { CannotJudge, type Outcome, outcomes } from "./core/outcome.ts";
+import { CannotJudge, outcomes } from "./core/outcome.ts";
+import { parseTraceparent } from "./core/trace-context.ts";
 import { help } from "./report/help.ts";
 import { type Log, openLog } from "./report/log.ts";
+import { applicationOf, writeMetrics } from "./report/metrics-file.ts";
 import { makeRedactor, redactDeep } from "./report/redact.ts";
 import { formatVerdictLine, type VerdictLine } from "./report/verdict-line.ts";
 import { readSettings } from "./settings/read-settings.ts";
 import { addressTable, settingsTable } from "./settings/settings-table.ts";
-import type { CommandName, Settings } from "./settings/settings.ts";
+import type { CommandName, Settings, SettingsResult } from "./settings/settings.ts";
 import { version } from "./version.ts";
 
 /** All that the program has of the process it runs in. */
@@ -23,6 +25,8 @@ export type Process = Omit<World, "log" | "print" | "draft" | "learnSecret"> & {
   readonly stdout: (text: string) => void;
   readonly stderr: (text: string) => void;
   readonly stderrIsTerminal: boolean;
+  /** Milliseconds since 1970. */
+  readonly today: () => number;
   /** Kubernetes shows this as the reason why a container ended. */
   readonly terminationLog: (text: string) => void;
 };
@@ -42,6 +46,7 @@ const commands: Record<CommandName, (settings: Settings, world: World) => Promis
 
 /** argv + env → settings → command → verdict line → exit code. */
 export async function cli(io: Process): Promise<Result> {
+  const started = io.now();
   const read = readSettings(io.argv, io);
   switch (read.kind) {
     case "help":
@@ -51,16 +56,16 @@ export async function cli(io: Process): Promise<Result> {
       io.stdout(`preflight ${version}\n`);
       return { kind: "exit", code: 0 };
     case "faults":
-      return endWithFaults(read.outcome, read.faults, io);
+      return endWithFaults(read, io, started);
     case "settings":
-      return execute(read.settings, io);
+      return execute(read.settings, io, started);
   }
 }
 
 /** A long wait sees many tokens come and go, of which only the last ones can still be said. */
 const mostLearned = 100;
 
-async function execute(settings: Settings, io: Process): Promise<Result> {
+async function execute(settings: Settings, io: Process, started: number): Promise<Result> {
   let redactAll = makeRedactor(settings.secrets);
   const redact = (text: string): string => redactAll(text);
   let learned: readonly string[] = [];
@@ -80,6 +85,7 @@ async function execute(settings: Settings, io: Process): Promise<Result> {
   const ending = await ended(commands[settings.command](settings, world), world);
 
   const line = completeLine(redactDraft(draft, redact), redactEnding(ending), exitOf(ending, io));
+  publish(line, settings, { ...io, started, log });
   // With a command to start, stdout is the command's.
   say(line, settings.exec.length > 0 ? io.stderr : io.stdout, io);
   return ending.outcome === "ready" && settings.exec.length > 0
@@ -91,23 +97,65 @@ async function execute(settings: Settings, io: Process): Promise<Result> {
   }
 }
 
-function endWithFaults(outcome: Outcome, faults: readonly string[], io: Process): Result {
+function endWithFaults(
+  { outcome, faults, command, metricsFile }: Extract<SettingsResult, { kind: "faults" }>,
+  io: Process,
+  started: number,
+): Result {
   const log = openLogOf(io, makeRedactor([]), false);
   for (const fault of faults) log({ level: "error", event: "settings.fault", msg: fault });
   const next = outcome === "usage" ? ["preflight --help"] : [];
   const ending = { outcome, reason: faults.join("; "), next };
   const line = completeLine(emptyDraft(io.runId), ending, outcomes[outcome].exit);
+  if (command !== null) publish(line, { command, metricsFile }, { ...io, started, log });
   say(line, io.argv.includes("--") ? io.stderr : io.stdout, io);
   return { kind: "exit", code: line.exit };
 }
 
 function openLogOf(io: Process, redact: (text: string) => string, verbose: boolean): Log {
-  return openLog({
+  const traceparent = io.env["TRACEPARENT"] ?? "";
+  const trace = parseTraceparent(traceparent);
+  const log = openLog({
     verbose,
     isTerminal: io.stderrIsTerminal,
     runId: io.runId,
+    trace,
     write: io.stderr,
     redact: (value) => redactDeep(redact, value),
+  });
+  if (traceparent !== "" && trace === null)
+    log({
+      level: "debug",
+      event: "trace.ignored",
+      msg: "TRACEPARENT is not as W3C Trace Context has it, so these lines have no trace_id",
+    });
+  return log;
+}
+
+type Publishing = Pick<Process, "now" | "today"> & {
+  readonly started: number;
+  readonly log: Log;
+};
+
+/** Whether somebody watches must not decide whether an application starts. */
+function publish(
+  line: VerdictLine,
+  { command, metricsFile }: Pick<Settings, "command" | "metricsFile">,
+  { now, today, started, log }: Publishing,
+): void {
+  if (metricsFile === null) return;
+  const fault = writeMetrics(metricsFile, line, {
+    application: applicationOf(metricsFile),
+    version,
+    command,
+    endedAt: today(),
+    tookMs: Math.round(now() - started),
+  });
+  if (fault === null) return;
+  log({
+    level: "warn",
+    event: "metrics.unwritten",
+    msg: `the metrics could not be written to ${metricsFile} (${fault}), and nothing else depends on them; its directory must be there and writable`,
   });
 }
 

@@ -29,6 +29,7 @@ try {
     osHome: user?.home ?? null,
     runId: randomUUID().slice(0, 8),
     now: () => performance.now(),
+    today: () => Date.now(),
     random: Math.random,
     sleep: async (ms, signal) => await sleep(ms, undefined, signal && { signal }),
     signal: stop.signal,

@@ -1,5 +1,6 @@
 import { styleText } from "node:util";
 import pino from "pino";
+import type { TraceContext } from "../core/trace-context.ts";
 
 /** Something worth telling while a run goes on. Further fields go into the JSON line as they are. */
 export type LogEvent = {
@@ -19,10 +20,11 @@ export function openLog(options: {
   readonly verbose: boolean;
   readonly isTerminal: boolean;
   readonly runId: string;
+  readonly trace: TraceContext | null;
   readonly write: (text: string) => void;
   readonly redact: <Value>(value: Value) => Value;
 }): Log {
-  const { verbose, isTerminal, runId, write, redact } = options;
+  const { verbose, isTerminal, runId, trace, write, redact } = options;
   const level = verbose ? "debug" : "info";
   if (isTerminal) {
     let erase = "";
@@ -36,7 +38,7 @@ export function openLog(options: {
   const logger = pino(
     {
       level,
-      base: { runId },
+      base: { runId, ...(trace !== null && traceFields(trace)) },
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
     },
@@ -48,6 +50,11 @@ export function openLog(options: {
     const { msg, ...fields } = redact(rest);
     logger[severity]({ event: name, ...fields }, msg);
   };
+}
+
+/** As OpenTelemetry names them in logs. */
+function traceFields({ traceId, spanId, flags }: TraceContext) {
+  return { trace_id: traceId, span_id: spanId, trace_flags: flags };
 }
 
 const eraseLine = "\r\u001b[2K";

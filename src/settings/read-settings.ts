@@ -17,7 +17,10 @@ export function readSettings(argv: readonly string[], world: Sources): SettingsR
   if (line.kind !== "arguments") return line;
 
   // Which settings count depends on the command: without one, only argv can be judged.
-  if (line.command === null) return { kind: "faults", outcome: "usage", faults: line.faults };
+  if (line.command === null) {
+    const { faults } = line;
+    return { kind: "faults", outcome: "usage", faults, command: null, metricsFile: null };
+  }
 
   const sources = readingOnce(world);
   const { env } = sources;
@@ -30,28 +33,30 @@ export function readSettings(argv: readonly string[], world: Sources): SettingsR
   }
   const name = command === "new" ? readName(line.name, usage) : null;
   const values = readValues(command, line.flags, env, findings);
+  const metricsFile = readMetricsFile(values["metrics-file"], line.flags, sources, findings);
   const needsDatabase = command === "run" || command === "check";
   const database = needsDatabase ? readDatabase(sources, findings) : null;
   const passwordCommand = needsDatabase ? readPasswordCommand(sources, findings) : null;
+  const scratchFlag = line.flags.get("scratch-url") ?? null;
   const scratch =
-    command === "bake" && !values.check
-      ? readScratch(line.flags.get("scratch-url") ?? null, sources, findings)
-      : null;
+    command === "bake" && !values.check ? readScratch(scratchFlag, sources, findings) : null;
 
   const faults = [...new Set([...usage, ...findings.faults])];
   if (faults.length > 0) {
-    return { kind: "faults", outcome: usage.length > 0 ? "usage" : "config", faults };
+    const outcome = usage.length > 0 ? "usage" : "config";
+    return { kind: "faults", outcome, faults, command, metricsFile };
   }
   return {
     kind: "settings",
     settings: {
       ...toSettings(command, values, database, scratch),
       passwordCommand,
+      metricsFile,
       name,
       verbose: values.verbose || isDebug(env),
       exec: line.exec,
       warnings: [...findings.warnings, ...describeUnknownVariables(env)],
-      secrets: collectSecrets(sources, [database, scratch], line.flags.get("scratch-url") ?? null),
+      secrets: collectSecrets(sources, [database, scratch], scratchFlag),
     },
   };
 }
@@ -61,7 +66,10 @@ function toSettings(
   values: Values,
   database: Connection | null,
   scratch: Connection | null,
-): Omit<Settings, "passwordCommand" | "name" | "verbose" | "exec" | "warnings" | "secrets"> {
+): Omit<
+  Settings,
+  "passwordCommand" | "metricsFile" | "name" | "verbose" | "exec" | "warnings" | "secrets"
+> {
   return {
     command,
     database,
@@ -88,6 +96,19 @@ function toSettings(
     scratchInit: values["scratch-init"],
     json: values.json,
   };
+}
+
+/** What is there is replaced: a device or a directory must not be. */
+function readMetricsFile(
+  file: string | null,
+  flags: ReadonlyMap<Flag, string>,
+  { statFile }: Sources,
+  findings: Findings,
+): string | null {
+  if (file === null || (!file.endsWith("/") && statFile(file)?.isFile !== false)) return file;
+  const name = flags.has("metrics-file") ? "--metrics-file" : "PREFLIGHT_METRICS_FILE";
+  findings.faults.push(`${name} must name a file; a directory or a device is none`);
+  return null;
 }
 
 /** A file's name has 255 bytes, of which the number and the extension need some. */

@@ -203,6 +203,14 @@ export const settingsTable = {
     about: "the findings as one line of JSON on stdout, before the verdict line",
     schema: yesOrNo,
   },
+  "metrics-file": {
+    placeholder: "FILE",
+    variable: "PREFLIGHT_METRICS_FILE",
+    default: null,
+    commands: judging,
+    about: "how the run ended, as OpenMetrics, for Prometheus to collect",
+    schema: anyText,
+  },
   verbose: {
     placeholder: null,
     variable: "PREFLIGHT_VERBOSE",

@@ -14,6 +14,9 @@ export type SettingsResult =
       readonly kind: "faults";
       readonly outcome: Extract<Outcome, "usage" | "config">;
       readonly faults: readonly string[];
+      /** What is still needed to say how the run ended. */
+      readonly command: CommandName | null;
+      readonly metricsFile: string | null;
     };
 
 /** Everything a command may know, parsed and checked. Durations are milliseconds. */
@@ -50,6 +53,8 @@ export type Settings = {
   readonly scratchInit: string | null;
   /** `audit --json`: the findings on stdout too. */
   readonly json: boolean;
+  /** Where to write how the run ended, as OpenMetrics; null: nowhere. */
+  readonly metricsFile: string | null;
   /** `new NAME`, in snake case; null for every other command. */
   readonly name: string | null;
   /** What to exec when the application may start: the words after `--`; empty: nothing. */

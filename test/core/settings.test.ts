@@ -34,6 +34,7 @@ test("no command and no flag: run, with every default", () => {
     scratch: null,
     scratchInit: null,
     json: false,
+    metricsFile: null,
     name: null,
     exec: [],
     warnings: [],
@@ -222,7 +223,7 @@ describe("usage faults", () => {
     ].map((name) => [["new", name], [expect.stringMatching(/^the name of a migration must be/)]]),
   ])("%j", (argv, faults) => {
     const result = read(argv);
-    expect(result).toEqual({ kind: "faults", outcome: "usage", faults });
+    expect(result).toMatchObject({ kind: "faults", outcome: "usage", faults });
     expect(JSON.stringify(result)).not.toContain("S3kr1t");
   });
 
@@ -246,12 +247,12 @@ describe("wrong values are told by the name of the flag or variable, all at once
       "PREFLIGHT_VERBOSE must be true or false (or 1, 0, yes, no, on, off)",
       expect.stringMatching(/^PREFLIGHT_DATABASE_URL must begin with/),
     ];
-    expect(read(["--stamp", "S3kr1t"], env)).toEqual({
+    expect(read(["--stamp", "S3kr1t"], env)).toMatchObject({
       kind: "faults",
       outcome: "config",
       faults: wrong,
     });
-    expect(read(["--stamp", "S3kr1t", "--nonsense"], env)).toEqual({
+    expect(read(["--stamp", "S3kr1t", "--nonsense"], env)).toMatchObject({
       kind: "faults",
       outcome: "usage",
       faults: ["unknown flag --nonsense", ...wrong],
@@ -262,6 +263,39 @@ describe("wrong values are told by the name of the flag or variable, all at once
     expect(read(["bakery"], { PREFLIGHT_STAMP: "x" })).toMatchObject({
       outcome: "usage",
       faults: [expect.stringMatching(/^unknown command bakery/)],
+    });
+  });
+
+  test("the metrics file is known whatever else is wrong, and is never a directory or a device", () => {
+    const place = {
+      env: { DATABASE_URL },
+      readFile: () => "",
+      statFile: (path: string) =>
+        path === "/dev/null" ? { isFile: false, mode: 0o666, owner: 0 } : null,
+      osUser: "me",
+      osHome: null,
+    };
+    const readAt = (file: string, more: readonly string[] = []) =>
+      readSettings([`--metrics-file=${file}`, ...more], place);
+    expect(readAt("/m/shop.prom")).toMatchObject({ settings: { metricsFile: "/m/shop.prom" } });
+    for (const fault of ["--nonsense", "--timeout=soon"])
+      expect(readAt("/m/shop.prom", [fault])).toMatchObject({
+        kind: "faults",
+        command: "run",
+        metricsFile: "/m/shop.prom",
+      });
+    for (const file of ["/dev/null", "/m/"])
+      expect(readAt(file)).toMatchObject({
+        kind: "faults",
+        outcome: "config",
+        faults: ["--metrics-file must name a file; a directory or a device is none"],
+        metricsFile: null,
+      });
+    expect(read([], { DATABASE_URL, PREFLIGHT_METRICS_FILE: "/m/" })).toMatchObject({
+      faults: [expect.stringMatching(/^PREFLIGHT_METRICS_FILE must name a file/)],
+    });
+    expect(read(["bake", "--metrics-file=/m/shop.prom"])).toMatchObject({
+      faults: ["preflight bake does not take --metrics-file; it belongs to run, check"],
     });
   });
 

@@ -1,4 +1,4 @@
-import { mkdtempSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -79,7 +79,9 @@ describe.each(forms)("%s: no secret is printed", (program) => {
   ])("by a migration that prints its address in odd encodings: %s", async (_, password) => {
     const history = writeHistory([{ id: "teller", upgrade: telltale }]);
     const url = await owned(password);
-    const ended = await runProgram(program, ["run", "--verbose"], at(history, url));
+    const metrics = path.join(mkdtempSync(path.join(tmpdir(), "preflight-metrics-")), "shop.prom");
+    const args = ["run", "--verbose", "--metrics-file", metrics];
+    const ended = await runProgram(program, args, at(history, url));
     const line = expectLine(ended);
     expect(line).toMatchObject({ exit: 25, outcome: "migration-failed" });
     const lines = logOf(ended).split("\n");
@@ -90,7 +92,7 @@ describe.each(forms)("%s: no secret is printed", (program) => {
         `${word} is shown, redacted`,
       ).toMatch(/\*\*\*/);
     const encoded = encodeURIComponent(password);
-    const everything = `${ended.stdout}\n${ended.stderr}\n${logOf(ended)}\n${line.reason}\n${line.next.join("\n")}`;
+    const everything = `${ended.stdout}\n${ended.stderr}\n${logOf(ended)}\n${line.reason}\n${line.next.join("\n")}\n${readFileSync(metrics, "utf8")}`;
     for (const spelling of [
       password,
       encoded,
