@@ -10,7 +10,7 @@ COPY package.json package-lock.json ./
 # Not `npm ci`: the lock file holds the packages of Linux alone, which `npm ci` takes for a fault.
 RUN npm install --omit=dev --ignore-scripts --no-audit --no-fund
 COPY tsconfig.json ./
-COPY scripts/build.ts scripts/
+COPY scripts/build.ts scripts/sbom.ts scripts/
 COPY scripts/build scripts/build
 COPY src src
 ARG TARGETARCH
@@ -20,24 +20,26 @@ FROM node:24-slim AS debian
 FROM node:24-alpine AS alpine
 
 FROM build AS files
-COPY --from=alpine /usr/lib/libstdc++.so.6 /usr/lib/libgcc_s*.so.1 /out/alpine/musl/lib/preflight/
+WORKDIR /out
+COPY --from=alpine /usr/lib/libstdc++.so.6 /usr/lib/libgcc_s*.so.1 carrier/musl/lib/preflight/
 COPY --from=debian /usr/lib/*-linux-gnu/ld-linux-*.so.* \
                    /usr/lib/*-linux-gnu/libc.so.6 \
                    /usr/lib/*-linux-gnu/libdl.so.2 \
                    /usr/lib/*-linux-gnu/libm.so.6 \
-                   /usr/lib/*-linux-gnu/libpthread.so.0 /out/job/lib/
-# Two builds give the same bytes, the times of the files included.
+                   /usr/lib/*-linux-gnu/libpthread.so.0 job/lib/
 ARG TARGETARCH
 ARG SOURCE_DATE_EPOCH=0
-RUN arch=${TARGETARCH:-amd64} \
- && cd /out \
- && install -D -m 0555 /src/dist/linux-$arch/preflight preflight \
- && install -D -m 0555 /src/dist/linux-$arch-musl/preflight alpine/musl/bin/preflight \
+RUN target=linux-${TARGETARCH:-amd64} \
+ && install -D -m 0555 /src/dist/$target/preflight preflight \
+ && install -D -m 0555 /src/dist/$target-musl/preflight carrier/musl/bin/preflight \
+ && node /src/scripts/sbom.ts --target $target --target $target-musl carrier/musl/lib/preflight/* > carrier/sbom.cdx.json \
+ && node /src/scripts/sbom.ts --target $target job/lib/libc.so.6 > job/sbom.cdx.json \
+ && if [ $target = linux-amd64 ]; then mkdir job/lib64 && mv job/lib/ld-linux-x86-64.so.2 job/lib64/; fi \
  && mkdir -p job/etc job/migrations \
  && echo 'nonroot:x:65532:65532:nonroot:/:/sbin/nologin' > job/etc/passwd \
  && echo 'nonroot:x:65532:' > job/etc/group \
- && if [ $arch = amd64 ]; then mkdir job/lib64 && mv job/lib/ld-linux-x86-64.so.2 job/lib64/; fi \
- && chmod -R a=rX,u+w alpine/musl/lib job \
+ && chmod -R a=rX,u+w carrier/musl/lib job \
+ # Two builds give the same layers, the times of the files included.
  && find . -exec touch --no-dereference --date=@$SOURCE_DATE_EPOCH {} +
 
 FROM scratch AS job
@@ -68,4 +70,4 @@ LABEL org.opencontainers.image.title="preflight" \
       org.opencontainers.image.revision=$REVISION \
       org.opencontainers.image.source=$SOURCE
 COPY --from=files /out/preflight /preflight
-COPY --from=files /out/alpine/ /
+COPY --from=files /out/carrier/ /

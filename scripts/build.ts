@@ -10,7 +10,7 @@ import process from "node:process";
 import { parseArgs } from "node:util";
 import { brotliCompressSync } from "node:zlib";
 import { addRunPath, forgetSwitches } from "./build/patch-binary.ts";
-import { fetchRuntime, ownTarget, type Target, targets } from "./build/runtimes.ts";
+import { fetchRuntime, ownTarget, readTarget, type Target } from "./build/runtimes.ts";
 
 const root = path.dirname(import.meta.dirname);
 const bun = fetchRuntime(ownTarget);
@@ -25,13 +25,6 @@ if (named.length === 0) {
   buildBinary(ownTarget, "dist/preflight");
 } else for (const target of named) buildBinary(target, `dist/${target}/preflight`);
 rmSync(parserBinary);
-
-function readTarget(name: string): Target {
-  const target = targets.find((each) => each === name);
-  if (target === undefined)
-    throw new Error(`there is no target ${name}; there are ${targets.join(", ")}`);
-  return target;
-}
 
 function buildForNode(file: string): void {
   build(
@@ -53,6 +46,7 @@ function buildBinary(target: Target, file: string): void {
     "--minify",
     "--bytecode",
     "--format=esm",
+    "--metafile=dist/metafile.json",
     // Whatever lies in the directory where an application starts must not change what the program does.
     "--no-compile-autoload-dotenv",
     "--no-compile-autoload-bunfig",

@@ -13,7 +13,7 @@ export const bunVersion = "1.4.5";
  * Bun's own executables, one of which is in each binary: npm packages, and what npm says of their integrity
  * (`npm view <package>@<version> dist.integrity`). "baseline": they do without AVX2, which older and some virtual machines lack.
  */
-const runtimes = {
+export const runtimes = {
   "linux-amd64": {
     npm: "@oven/bun-linux-x64-baseline",
     integrity:
@@ -36,7 +36,13 @@ const runtimes = {
   },
 } as const;
 
-export const targets = Object.keys(runtimes) as readonly Target[];
+export function readTarget(name: string): Target {
+  const targets = Object.keys(runtimes) as readonly Target[];
+  const target = targets.find((each) => each === name);
+  if (target === undefined)
+    throw new Error(`there is no target ${name}; there are ${targets.join(", ")}`);
+  return target;
+}
 
 /** The one of this machine, where it is Linux with glibc, which is also the compiler. */
 export const ownTarget: Target = process.arch === "arm64" ? "linux-arm64" : "linux-amd64";
