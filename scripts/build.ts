@@ -67,7 +67,9 @@ function saySize(file: string): void {
 }
 
 function build(...flags: readonly string[]): void {
-  execFileSync(bun, ["build", entry, "--conditions=built", ...flags], {
+  // Where this was built must not be in the bytes; packages that ask where they are never open what lies there.
+  const places = ['--define=__dirname="/"', '--define=__filename="/preflight"'];
+  execFileSync(bun, ["build", entry, "--conditions=built", ...places, ...flags], {
     cwd: root,
     stdio: ["ignore", "ignore", "inherit"],
   });
