@@ -1,0 +1,126 @@
+import { execFileSync } from "node:child_process";
+import { cpSync, mkdtempSync, readFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { Spec, Validation } from "@cyclonedx/cyclonedx-library";
+import { afterAll, expect, it } from "vitest";
+import { startServer } from "../support/postgres.ts";
+import { type Ended, expectLine, type Place, start } from "../support/process.ts";
+
+const root = path.join(import.meta.dirname, "../..");
+const read = (file: string): string => readFileSync(path.join(root, file), "utf8");
+const manifest = JSON.parse(read("package.json")) as {
+  version: string;
+  dependencies: Record<string, string>;
+  devDependencies: Record<string, string>;
+};
+
+const server = await startServer();
+afterAll(server.stop);
+
+it("the package holds the program and its papers, and needs nothing else", async () => {
+  const { tarball, project } = install();
+  const list = execFileSync("tar", ["-tzf", tarball], { encoding: "utf8" });
+  expect(list.trim().split("\n").toSorted()).toEqual([
+    "package/CHANGELOG.md",
+    "package/LICENSE",
+    "package/README.md",
+    "package/package.json",
+    "package/preflight.mjs",
+  ]);
+  expect(JSON.parse(read("dist/npm/package.json"))).toEqual({
+    name: "preflight",
+    version: manifest.version,
+    description: expect.any(String),
+    license: "Apache-2.0",
+    type: "module",
+    bin: { preflight: "preflight.mjs" },
+    engines: { node: ">=20" },
+  });
+  const lock = JSON.parse(readFileSync(path.join(project, "package-lock.json"), "utf8")) as {
+    packages: object;
+  };
+  expect(Object.keys(lock.packages)).toEqual(["", "node_modules/preflight"]);
+
+  const npx = ["npx", "--no-install", "preflight", "--version"];
+  const ended = await start(npx, placeIn(project)).ended;
+  expect(ended).toMatchObject({ exit: 0, stdout: `preflight ${manifest.version}\n`, stderr: "" });
+});
+
+it("installed from the package, it judges a database", async () => {
+  const { project } = install();
+  cpSync(path.join(root, "examples/tickets/migrations"), path.join(project, "migrations"), {
+    recursive: true,
+  });
+  const url = await server.createDatabase();
+  const look = await preflight(project, ["check", "--exit-code"], url);
+  expect(expectLine(look)).toMatchObject({ verdict: "fresh", outcome: "pending" });
+  const run = await preflight(project, ["run"], url);
+  expect(expectLine(run)).toMatchObject({ verdict: "fresh", outcome: "ready" });
+  expect(expectLine(await preflight(project, ["check"], url))).toMatchObject({
+    verdict: "current",
+  });
+});
+
+it("the bill of materials is CycloneDX, and names what is in the binary and nothing else", async () => {
+  const text = execFileSync(process.execPath, ["scripts/sbom.ts"], { cwd: root, encoding: "utf8" });
+  expect(await new Validation.JsonStrictValidator(Spec.Version.v1dot5).validate(text)).toBeNull();
+
+  const bom = JSON.parse(text) as {
+    components: { name: string; version: string; components?: { name: string }[] }[];
+    dependencies: { ref: string; dependsOn: string[] }[];
+  };
+  const versions = Object.fromEntries(bom.components.map(({ name, version }) => [name, version]));
+  expect(versions).toMatchObject(manifest.dependencies);
+  const tools = Object.keys(manifest.devDependencies);
+  expect(tools.filter((name) => name in versions)).toEqual([]);
+
+  const inside = bom.components.flatMap(({ components = [] }) =>
+    components.map(({ name }) => name),
+  );
+  expect(inside).toEqual(expect.arrayContaining(["libpg_query", "JavaScriptCore (WebKit)"]));
+  const [self] = bom.dependencies;
+  expect(self?.dependsOn).toContainEqual(expect.stringMatching(/^@oven\/bun-linux-.*@\d/));
+});
+
+it("the bill of materials names the system's libraries that it is given", () => {
+  const libc = execFileSync("ldd", ["dist/preflight"], { cwd: root, encoding: "utf8" });
+  const [, file = ""] = /libc\.so\.6 => (\S+)/.exec(libc) ?? [];
+  const text = execFileSync(process.execPath, ["scripts/sbom.ts", file], {
+    cwd: root,
+    encoding: "utf8",
+  });
+  const version = execFileSync("ldd", ["--version"], { encoding: "utf8" });
+  const { components } = JSON.parse(text) as { components: { name: string; version: string }[] };
+  const glibc = components.find(({ name }) => name === "glibc");
+  expect(version).toContain(`GLIBC ${glibc?.version})`);
+});
+
+it("the images' label has the version of package.json", () => {
+  const versions = read("Dockerfile").matchAll(/^ARG VERSION=(.*)$/gm);
+  expect([...new Set([...versions].map(([, version]) => version))]).toEqual([manifest.version]);
+});
+
+/** Packs the last build and installs it into an empty project, without a network. */
+function install(): { readonly tarball: string; readonly project: string } {
+  const packed = execFileSync(process.execPath, ["scripts/package.ts"], {
+    cwd: root,
+    encoding: "utf8",
+  });
+  const tarball = path.join(root, packed.trim());
+  const project = mkdtempSync(path.join(tmpdir(), "preflight-project-"));
+  execFileSync("npm", ["install", "--offline", "--no-audit", "--no-fund", tarball], {
+    cwd: project,
+    stdio: "ignore",
+  });
+  return { tarball, project };
+}
+
+async function preflight(project: string, args: readonly string[], url: string): Promise<Ended> {
+  const program = path.join(project, "node_modules/.bin/preflight");
+  return await start([program, ...args], placeIn(project, { DATABASE_URL: url })).ended;
+}
+
+function placeIn(project: string, env: Readonly<Record<string, string>> = {}): Place {
+  return { cwd: project, env: { PATH: process.env["PATH"] ?? "", HOME: project, ...env } };
+}
