@@ -4,6 +4,7 @@ import os from "node:os";
 import path from "node:path";
 import { performance } from "node:perf_hooks";
 import { isatty } from "node:tty";
+import { setFlagsFromString } from "node:v8";
 import { setImmediate as nextTurn, setTimeout as sleep } from "node:timers/promises";
 import { cli } from "./cli.ts";
 import { exec } from "./exec.ts";
@@ -15,6 +16,13 @@ import type { FileStatus } from "./settings/findings.ts";
 const stop = new AbortController();
 for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const)
   process.on(signal, () => stop.abort(signal));
+
+/**
+ * PostgreSQL's parser is one enormous function. Node would compile it anew, with all optimizations, as soon as it has run a little:
+ * that takes 600 MB and seconds, for a program that parses a few files and ends.
+ */
+if (process.versions["bun"] === undefined)
+  for (const flag of ["--no-wasm-tier-up", "--no-wasm-dynamic-tiering"]) setFlagsFromString(flag);
 
 try {
   const user = findUser(process.geteuid?.(), process.versions["bun"] !== undefined);
