@@ -17,7 +17,6 @@ import {
   ensurePreflightImages,
   mustDocker,
   type Ran,
-  root,
 } from "./support/engine.ts";
 import { type Database, startDatabase } from "./support/postgres.ts";
 
@@ -35,10 +34,6 @@ beforeAll(async () => {
   await ensurePreflightImages();
   database = await startDatabase();
   const context = await ticketsContext();
-  writeFileSync(
-    path.join(context, "preflight.mjs"),
-    readFileSync(path.join(root, "dist/preflight.mjs")),
-  );
   const files = ["WORKDIR /app", "COPY migrations migrations", "COPY preflight.ledger.json ./"];
   const debian = ["FROM debian:bookworm-slim", ...files, copyLine];
   const build = async (form: Form | "plain", lines: readonly string[]): Promise<void> => {

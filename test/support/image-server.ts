@@ -25,7 +25,9 @@ export async function startImageServer(
   const { settings = [], hba, tls, address } = options;
   const listen = address === undefined ? "127.0.0.1" : `127.0.0.1,${address}`;
   const lines = [
-    ...["max_connections = 60", "fsync = off", ...settings],
+    "max_connections = 60",
+    "fsync = off",
+    ...settings,
     `listen_addresses = '${listen}'`,
     // The first is where the image's own scripts reach it.
     `unix_socket_directories = '/var/run/postgresql, ${socketDirectory}'`,

@@ -8,17 +8,25 @@ import { buildImage, mustDocker, type Ran, root } from "./engine.ts";
 /** How an application's image takes Preflight from the carrier, where its base has glibc. */
 export const copyLine = "COPY --from=preflight /preflight /usr/local/bin/preflight";
 
-/** The example `tickets` with a ledger, in a directory for `docker build`. */
-export async function ticketsContext(): Promise<string> {
+/** The example `tickets` with a ledger, in a directory for `docker build`. @param without files of it, by their numbers */
+export async function ticketsContext(without: readonly string[] = []): Promise<string> {
   const context = mkdtempSync(path.join(tmpdir(), "preflight-context-"));
+  const kept = (file: string): boolean =>
+    !without.some((number) => path.basename(file).startsWith(number));
   cpSync(path.join(root, "examples/tickets/migrations"), path.join(context, "migrations"), {
     recursive: true,
+    filter: kept,
   });
   cpSync(path.join(root, "entrypoint.sh"), path.join(context, "entrypoint.sh"));
+  cpSync(path.join(root, "dist/preflight.mjs"), path.join(context, "preflight.mjs"));
+  await bakeIn(context);
+  return context;
+}
+
+export async function bakeIn(context: string): Promise<void> {
   const place = { cwd: context, env: { PATH: process.env["PATH"] ?? "", HOME: tmpdir() } };
   const { exit, stderr } = await runProgram("binary", ["bake"], place);
   if (exit !== 0) throw new Error(`bake ended with ${exit}: ${stderr}`);
-  return context;
 }
 
 /** Builds an application's image of these lines. @returns its name */
