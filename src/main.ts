@@ -4,16 +4,25 @@ import os from "node:os";
 import path from "node:path";
 import { performance } from "node:perf_hooks";
 import { isatty } from "node:tty";
+import { setFlagsFromString } from "node:v8";
 import { setImmediate as nextTurn, setTimeout as sleep } from "node:timers/promises";
 import { cli } from "./cli.ts";
 import { exec } from "./exec.ts";
 import { findUser } from "./find-user.ts";
+import { reapOrphans } from "./reap.ts";
 import type { FileStatus } from "./settings/findings.ts";
 
 /** The only file that touches the process. Handlers first: as PID 1 a signal without one is ignored. */
 const stop = new AbortController();
 for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const)
   process.on(signal, () => stop.abort(signal));
+
+/**
+ * PostgreSQL's parser is one enormous function. Node would compile it anew, with all optimizations, as soon as it has run a little:
+ * that takes 600 MB and seconds, for a program that parses a few files and ends.
+ */
+if (process.versions["bun"] === undefined)
+  for (const flag of ["--no-wasm-tier-up", "--no-wasm-dynamic-tiering"]) setFlagsFromString(flag);
 
 try {
   const user = findUser(process.geteuid?.(), process.versions["bun"] !== undefined);
@@ -58,6 +67,7 @@ async function start(command: readonly string[]): Promise<number> {
   // A signal that came while the last lines were written shows in the next turn of the event loop.
   await nextTurn();
   if (stop.signal.aborted) return 128 + os.constants.signals[stop.signal.reason as NodeJS.Signals];
+  if (process.pid === 1 && process.versions["bun"] !== undefined) await reapOrphans();
   return await exec(command, {
     env: process.env,
     execve: process.execve && becomeProgram,
