@@ -41,9 +41,12 @@ async function built(): Promise<readonly string[]> {
   const program = path.join(cache, "kustomize");
   if (!existsSync(program)) {
     if (!isInstalled("go"))
-      await installPackages(["golang-go", "ca-certificates"], "kubectl 1.27 or newer, kustomize 5 or Go");
+      await installPackages(
+        ["golang-go", "ca-certificates"],
+        "kubectl 1.27 or newer, kustomize 5 or Go",
+      );
     await mustRun("go", ["install", `sigs.k8s.io/kustomize/kustomize/v5@${version}`], {
-      env: { GOBIN: cache },
+      env: { GOBIN: cache, CGO_ENABLED: "0" },
     });
   }
   return [program, "build"];
