@@ -1,40 +1,76 @@
-/** Builds dist/preflight (one file, glibc x64) and dist/preflight.mjs (for images that have Node). */
+/**
+ * Builds dist/preflight, one file for this machine's kind (glibc), and dist/preflight.mjs, for images that have Node.
+ * With the names of targets: dist/<target>/preflight for each, on any machine.
+ * The bytes depend on the name of the file, so it is the same for all.
+ */
 import { execFileSync } from "node:child_process";
 import { chmodSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import path from "node:path";
+import process from "node:process";
+import { parseArgs } from "node:util";
 import { brotliCompressSync } from "node:zlib";
+import { addRunPath, forgetSwitches } from "./build/patch-binary.ts";
+import { fetchRuntime, ownTarget, type Target, targets } from "./build/runtimes.ts";
 
 const root = path.dirname(import.meta.dirname);
-const bun = path.join(root, "node_modules/.bin/bun");
+const bun = fetchRuntime(ownTarget);
 const entry = "src/main.ts";
 
+const named = parseArgs({ allowPositionals: true }).positionals.map(readTarget);
 mkdirSync(path.join(root, "dist"), { recursive: true });
 const parserBinary = path.join(root, "dist/parser-binary.js");
 writeFileSync(parserBinary, holdParserBinary());
-build(
-  "--target=node",
-  "--format=esm",
-  "--minify-syntax",
-  "--minify-whitespace",
-  "--outfile=dist/preflight.mjs",
-);
-addShebang(path.join(root, "dist/preflight.mjs"));
-build(
-  "--compile",
-  "--minify",
-  "--bytecode",
-  "--format=esm",
-  // Whatever lies in the directory where an application starts must not change what the program does.
-  "--no-compile-autoload-dotenv",
-  "--no-compile-autoload-bunfig",
-  "--no-compile-autoload-tsconfig",
-  "--no-compile-autoload-package-json",
-  "--outfile=dist/preflight",
-);
+if (named.length === 0) {
+  buildForNode("dist/preflight.mjs");
+  buildBinary(ownTarget, "dist/preflight");
+} else for (const target of named) buildBinary(target, `dist/${target}/preflight`);
 rmSync(parserBinary);
-forgetSwitches(path.join(root, "dist/preflight"));
-for (const file of ["dist/preflight", "dist/preflight.mjs"])
+
+function readTarget(name: string): Target {
+  const target = targets.find((each) => each === name);
+  if (target === undefined)
+    throw new Error(`there is no target ${name}; there are ${targets.join(", ")}`);
+  return target;
+}
+
+function buildForNode(file: string): void {
+  build(
+    "--target=node",
+    "--format=esm",
+    "--minify-syntax",
+    "--minify-whitespace",
+    `--outfile=${file}`,
+  );
+  addShebang(path.join(root, file));
+  saySize(file);
+}
+
+function buildBinary(target: Target, file: string): void {
+  build(
+    "--compile",
+    `--compile-executable-path=${fetchRuntime(target)}`,
+    `--target=bun-${target.replace("amd64", "x64")}`,
+    "--minify",
+    "--bytecode",
+    "--format=esm",
+    // Whatever lies in the directory where an application starts must not change what the program does.
+    "--no-compile-autoload-dotenv",
+    "--no-compile-autoload-bunfig",
+    "--no-compile-autoload-tsconfig",
+    "--no-compile-autoload-package-json",
+    `--outfile=${file}`,
+  );
+  const bytes = readFileSync(path.join(root, file));
+  forgetSwitches(bytes);
+  // Beside /usr/local/bin/preflight: what Alpine does not have is brought along, where no other program finds it.
+  if (target.endsWith("-musl")) addRunPath(bytes, "$ORIGIN/../lib/preflight");
+  writeFileSync(path.join(root, file), bytes);
+  saySize(file);
+}
+
+function saySize(file: string): void {
   process.stdout.write(`${file}  ${(statSync(path.join(root, file)).size / 1e6).toFixed(1)} MB\n`);
+}
 
 function build(...flags: readonly string[]): void {
   execFileSync(bun, ["build", entry, "--conditions=built", ...flags], {
@@ -57,18 +93,4 @@ function addShebang(file: string): void {
   const text = readFileSync(file, "utf8").replace(/^#!.*\n/, "");
   writeFileSync(file, `#!/usr/bin/env node\n${text}`);
   chmodSync(file, 0o755);
-}
-
-/**
- * The runtime inside the binary has switches of its own in the environment: with BUN_BE_BUN=1, `preflight run` is `bun run`,
- * which judges nothing and ends with 0, and BUN_OPTIONS loads other code first. In small letters nobody sets them.
- */
-function forgetSwitches(file: string): void {
-  const bytes = readFileSync(file);
-  for (const name of ["BUN_BE_BUN", "BUN_OPTIONS"]) {
-    const at = bytes.indexOf(`\0${name}\0`);
-    if (at === -1) throw new Error(`${name} is not where this version of Bun had it`);
-    bytes.write(name.toLowerCase(), at + 1);
-  }
-  writeFileSync(file, bytes);
 }
