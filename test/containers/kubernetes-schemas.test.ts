@@ -1,15 +1,15 @@
 import { readdirSync } from "node:fs";
 import path from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
-import { baseFile, examples, parseManifests } from "./kubernetes/manifests.ts";
+import { examples, manifestFile, parseManifests } from "./kubernetes/manifests.ts";
 import { kustomize, validate } from "./kubernetes/tools.ts";
 
 /** The first in which podFailurePolicy is stable, and the newest of which there are schemas. */
 const versions = ["1.31", "1.37"] as const;
 
-const files = readdirSync(path.join(examples, "base")).filter(
-  (name) => name !== "kustomization.yaml",
-);
+const plain = readdirSync(path.join(examples, "base"))
+  .filter((name) => name !== "kustomization.yaml")
+  .map((name) => `base/${name}`);
 
 let base: string;
 let production: string;
@@ -20,8 +20,8 @@ beforeAll(async () => {
 });
 
 describe.each(versions)("the manifests for Kubernetes %s", (version) => {
-  it.each(files)("%s is valid", async (file) => {
-    expect(await validate(version, baseFile(file))).toMatchObject({ code: 0 });
+  it.each([...plain, "sql-files/job.yaml"])("%s is valid", async (file) => {
+    expect(await validate(version, manifestFile(file))).toMatchObject({ code: 0 });
   });
 
   it("what Kustomize makes of base and overlay is valid", async () => {
@@ -30,7 +30,7 @@ describe.each(versions)("the manifests for Kubernetes %s", (version) => {
   });
 
   it("a misspelt field is noticed", async () => {
-    const text = baseFile("job.yaml").replace("podFailurePolicy:", "podFailurePolicies:");
+    const text = manifestFile("base/job.yaml").replace("podFailurePolicy:", "podFailurePolicies:");
     const { code, stdout, stderr } = await validate(version, text);
     expect(code).not.toBe(0);
     expect(`${stdout}${stderr}`).toContain("podFailurePolicies");
@@ -38,8 +38,8 @@ describe.each(versions)("the manifests for Kubernetes %s", (version) => {
 });
 
 it("Kustomize has every plain manifest, and the plain manifests need no Kustomize", () => {
-  const plain = files.flatMap((file) => parseManifests(baseFile(file)));
-  expect(inOrder(parseManifests(base))).toEqual(inOrder(plain));
+  const manifests = plain.flatMap((file) => parseManifests(manifestFile(file)));
+  expect(inOrder(parseManifests(base))).toEqual(inOrder(manifests));
 });
 
 it("the overlay changes the image everywhere, the replicas, the timeouts and the database's address", () => {

@@ -1,4 +1,4 @@
-import { cpSync, mkdtempSync } from "node:fs";
+import { cpSync, mkdtempSync, readdirSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
@@ -9,27 +9,37 @@ import {
   startDatabasePod,
 } from "./kubernetes/database.ts";
 import type { Node } from "./kubernetes/kubelet.ts";
-import { baseFile, examples, type PodTemplate, podTemplate } from "./kubernetes/manifests.ts";
+import { examples, manifestFile, type PodTemplate, podTemplate } from "./kubernetes/manifests.ts";
 import { play, removePods } from "./kubernetes/pods.ts";
 import { kustomize } from "./kubernetes/tools.ts";
 import { mustRun } from "./support/client.ts";
 import { buildImage, ensureImages, ensurePreflightImages, root } from "./support/engine.ts";
 import { copyImage, ensurePodEngine } from "./support/pods.ts";
 
-const image = "preflight-test-shop:1.4.0";
+const shopImage = "preflight-test-shop:1.4.0";
+const images = {
+  "registry.example/shop": shopImage,
+  "registry.example/preflight-job": "preflight-job",
+};
 const allVersions = ["001", "002", "003", "004", "005", "006"];
 
-const job = podTemplate(baseFile("job.yaml"), "Job");
-const drift = podTemplate(baseFile("cronjob.yaml"), "CronJob");
-const application = podTemplate(baseFile("deployment.yaml"), "Deployment");
+const job = podTemplate(manifestFile("base/job.yaml"), "Job");
+const drift = podTemplate(manifestFile("base/cronjob.yaml"), "CronJob");
+const application = podTemplate(manifestFile("base/deployment.yaml"), "Deployment");
 
 let pods: DatabasePod;
+let files: Readonly<Record<string, string>>;
 let databases = 0;
 
 beforeAll(async () => {
   await ensurePodEngine();
   await ensurePreflightImages();
-  await buildShop();
+  await copyImage("preflight-job");
+  const context = await makeContext();
+  files = readAll(path.join(context, "migrations"), path.join(context, "preflight.ledger.json"));
+  await ensureImages(["debian:bookworm-slim"]);
+  await buildImage(shopImage, context);
+  await copyImage(shopImage);
   pods = await startDatabasePod();
 });
 
@@ -38,7 +48,8 @@ afterAll(async () => {
   await pods?.stop();
 });
 
-async function buildShop(): Promise<void> {
+/** The shop's Dockerfile with the migrations of an example and their ledger. */
+async function makeContext(): Promise<string> {
   const context = mkdtempSync(path.join(tmpdir(), "preflight-shop-"));
   cpSync(path.join(import.meta.dirname, "kubernetes/shop"), context, { recursive: true });
   const migrations = path.join(root, "examples/tickets/migrations");
@@ -46,9 +57,13 @@ async function buildShop(): Promise<void> {
   const ledger = path.join(context, "preflight.ledger.json");
   const words = ["bake", "--migrations", migrations, "--ledger", ledger];
   await mustRun(path.join(root, "dist/preflight"), words);
-  await ensureImages(["debian:bookworm-slim"]);
-  await buildImage(image, context);
-  await copyImage(image);
+  return context;
+}
+
+/** As `kubectl create configmap --from-file=…` reads them. */
+function readAll(directory: string, ...more: readonly string[]): Readonly<Record<string, string>> {
+  const paths = [...readdirSync(directory).map((name) => path.join(directory, name)), ...more];
+  return Object.fromEntries(paths.map((file) => [path.basename(file), readFileSync(file, "utf8")]));
 }
 
 async function newDatabase(): Promise<{ readonly database: Database; readonly node: Node }> {
@@ -63,7 +78,7 @@ function nodeOf({ urlOf }: Database): Node {
     "shop-app": { url: urlOf("app") },
     "shop-check": { url: urlOf("check") },
   };
-  return { image, secrets };
+  return { images, secrets, configMaps: { "shop-migrations": files } };
 }
 
 async function versionsIn({ sql }: Database): Promise<readonly unknown[]> {
@@ -97,18 +112,30 @@ describe("the Job", () => {
   });
 
   it("says in time why it stopped when it is told to", async () => {
-    const { database } = await newDatabase();
-    const closed = {
-      ...nodeOf(database).secrets,
-      "shop-owner": { url: database.urlOf("owner").replace("/shop_", ":1/shop_") },
-    };
-    const pod = await play("preflight-job", job, { image, secrets: closed });
+    const { database, node } = await newDatabase();
+    const closed = new URL(database.urlOf("owner"));
+    closed.port = "1";
+    const secrets = { ...node.secrets, "shop-owner": { url: closed.href } };
+    const pod = await play("preflight-job", job, { ...node, secrets });
+    await pod.says("preflight", "waiting for the database");
     await pod.kill("preflight", "SIGTERM");
     expect(await pod.ended("preflight")).toBe(143);
     expect(pod.message("preflight")).toMatchObject({
       outcome: "signal",
       reason: "ended by SIGTERM",
     });
+  });
+});
+
+describe("the Job with SQL files from a ConfigMap", () => {
+  it("needs no image but Preflight's own", async () => {
+    const { database, node } = await newDatabase();
+    const template = podTemplate(manifestFile("sql-files/job.yaml"), "Job");
+    const pod = await play("preflight-job", template, node);
+    expect(await pod.ended("preflight"), await pod.logs("preflight")).toBe(0);
+    expect(pod.message("preflight")).toMatchObject({ verdict: "fresh", ledger: "verified" });
+    expect(await versionsIn(database)).toEqual(allVersions);
+    expect(await pod.state("preflight")).toMatchObject(confined);
   });
 });
 

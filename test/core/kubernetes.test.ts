@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import { parseAllDocuments } from "yaml";
 import { outcomes } from "../../src/core/outcome.ts";
 
-const base = path.join(import.meta.dirname, "../../examples/kubernetes/base");
+const examples = path.join(import.meta.dirname, "../../examples/kubernetes");
 
 type Rule = {
   readonly action: string;
@@ -31,15 +31,16 @@ const codes = (retry: boolean): readonly number[] =>
   failures.filter((row) => row.retry === retry).map(({ exit }) => exit);
 
 const jobs: readonly (readonly [string, (document: never) => JobSpec])[] = [
-  ["job.yaml", ({ spec }: { spec: JobSpec }) => spec],
+  ["base/job.yaml", ({ spec }: { spec: JobSpec }) => spec],
+  ["sql-files/job.yaml", ({ spec }: { spec: JobSpec }) => spec],
   [
-    "cronjob.yaml",
+    "base/cronjob.yaml",
     ({ spec }: { spec: { jobTemplate: { spec: JobSpec } } }) => spec.jobTemplate.spec,
   ],
 ];
 
-describe.each(jobs)("examples/kubernetes/base/%s", (file, jobOf) => {
-  const [document] = parseAllDocuments(readFileSync(path.join(base, file), "utf8"));
+describe.each(jobs)("examples/kubernetes/%s", (file, jobOf) => {
+  const [document] = parseAllDocuments(readFileSync(path.join(examples, file), "utf8"));
   const job = jobOf(document?.toJS() as never);
 
   test("fails at once on the exit codes that no retry cures, and counts those that pass", () => {

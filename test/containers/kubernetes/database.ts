@@ -41,7 +41,8 @@ spec:
 export async function startDatabasePod(): Promise<DatabasePod> {
   await ensureImages([image]);
   await copyImage(image);
-  const stop = async (): Promise<void> => void (await podman(["pod", "rm", "--force", pod]));
+  const stop = async (): Promise<void> =>
+    void (await podman(["pod", "rm", "--force", "--time", "0", pod]));
   await stop();
   await mustPodman(["play", "kube", "-"], { input: manifest });
   const infra = await mustPodman(["pod", "inspect", "--format", "{{.InfraContainerID}}", pod]);

@@ -14,11 +14,14 @@ import type { Container, PodTemplate, Volume } from "./manifests.ts";
 
 /** What a node has that a manifest only names. */
 export type Node = {
-  /** Stands for the application's image, whatever its tag or digest. */
-  readonly image: string;
-  /** The secrets by their names. */
-  readonly secrets: Readonly<Record<string, Readonly<Record<string, string>>>>;
+  /** The image that stands for each of the manifests', whatever its tag or digest. */
+  readonly images: Readonly<Record<string, string>>;
+  readonly secrets: Files;
+  readonly configMaps?: Files;
 };
+
+/** By name and key. */
+type Files = Readonly<Record<string, Readonly<Record<string, string>>>>;
 
 export type PlayablePod = {
   readonly yaml: string;
@@ -26,11 +29,9 @@ export type PlayablePod = {
   readonly terminationMessage: (container: string) => string;
 };
 
-const applicationImage = /^registry\.example\/shop[:@]/;
-
 /**
  * A pod of this template for `podman play kube`. What a kubelet does and Podman 4.3 does not, or not rightly, is done here as
- * the kubelet does it: secrets as files of root and of fsGroup behind a symbolic link, and a file for the termination message.
+ * the kubelet does it: secrets and ConfigMaps as files of root and of fsGroup, and a file for the termination message.
  * The restart policy is Never throughout: otherwise Podman starts an init container again also after it ended well.
  */
 export function asPod(name: string, template: PodTemplate, node: Node): PlayablePod {
@@ -55,7 +56,7 @@ export function asPod(name: string, template: PodTemplate, node: Node): Playable
       initContainers: (spec.initContainers ?? []).map((each) => onNode(each, node)),
       containers: spec.containers.map((each) => onNode(each, node)),
       volumes: [
-        ...(spec.volumes ?? []).map((volume) => mountSecret(volume, node, directory, group)),
+        ...(spec.volumes ?? []).map((volume) => onDisk(volume, node, directory, group)),
         ...names.map((each) => terminationLog(each, directory)),
       ],
     },
@@ -68,9 +69,9 @@ export function asPod(name: string, template: PodTemplate, node: Node): Playable
 }
 
 /** Podman would publish a port of the pod on this machine. */
-function onNode({ ports: _, ...container }: Container, { image }: Node): object {
-  if (!applicationImage.test(container.image))
-    throw new Error(`${container.name} has another image: ${container.image}`);
+function onNode({ ports: _, ...container }: Container, { images }: Node): object {
+  const image = images[container.image.replace(/[:@].*$/, "")];
+  if (image === undefined) throw new Error(`nothing stands for the image ${container.image}`);
   return {
     ...container,
     image,
@@ -82,23 +83,32 @@ function onNode({ ports: _, ...container }: Container, { image }: Node): object 
   };
 }
 
-function mountSecret(volume: Volume, { secrets }: Node, under: string, group: number): Volume {
-  if (volume.secret === undefined) return volume;
-  const { secretName, defaultMode = 0o644 } = volume.secret;
-  const entries = Object.entries(secrets[secretName] ?? {});
-  if (entries.length === 0) throw new Error(`no secret ${secretName} on this node`);
-  const directory = path.join(under, secretName);
+/** A directory of the node in the place of a secret or a ConfigMap. */
+function onDisk(volume: Volume, node: Node, under: string, group: number): Volume {
+  const { name, secret, configMap } = volume;
+  const path =
+    secret === undefined
+      ? writeFiles(under, configMap?.name, node.configMaps, configMap?.defaultMode, group)
+      : writeFiles(under, secret.secretName, node.secrets, secret.defaultMode, group);
+  return { name, hostPath: { path, type: "Directory" } };
+}
+
+/** Where an update can replace all files at once: behind one symbolic link. */
+function writeFiles(under: string, name = "", files: Files = {}, mode = 0o644, group = 0): string {
+  const entries = Object.entries(files[name] ?? {});
+  if (entries.length === 0) throw new Error(`this node has no ${name}`);
+  const directory = path.join(under, name);
   const version = "..2026_11_21_12_00_00.1";
   mkdirSync(path.join(directory, version), { recursive: true });
   symlinkSync(version, path.join(directory, "..data"));
-  for (const [key, value] of entries) {
+  for (const [key, text] of entries) {
     const file = path.join(directory, version, key);
-    writeFileSync(file, value);
+    writeFileSync(file, text);
     chownSync(file, 0, group);
-    chmodSync(file, defaultMode);
+    chmodSync(file, mode);
     symlinkSync(path.join("..data", key), path.join(directory, key));
   }
-  return { name: volume.name, hostPath: { path: directory, type: "Directory" } };
+  return directory;
 }
 
 function terminationLog(container: string, under: string): Volume {

@@ -18,6 +18,7 @@ export type Container = {
 export type Volume = {
   readonly name: string;
   readonly secret?: { readonly secretName: string; readonly defaultMode?: number };
+  readonly configMap?: { readonly name: string; readonly defaultMode?: number };
   readonly hostPath?: { readonly path: string; readonly type: string };
 };
 
@@ -38,8 +39,8 @@ export function parseManifests(text: string): readonly Manifest[] {
   return parseAllDocuments(text, { version: "1.1" }).map((document) => document.toJS() as Manifest);
 }
 
-export function baseFile(name: string): string {
-  return readFileSync(path.join(examples, "base", name), "utf8");
+export function manifestFile(name: string): string {
+  return readFileSync(path.join(examples, name), "utf8");
 }
 
 /** The pods of a Deployment, a Job or a CronJob: the first of its kind in the text. */

@@ -1,5 +1,5 @@
-import type { VerdictLine } from "../../../src/report/verdict-line.ts";
-import { verdictLine } from "../../../src/report/verdict-line.ts";
+import { setTimeout as sleep } from "node:timers/promises";
+import { type VerdictLine, verdictLine } from "../../../src/report/verdict-line.ts";
 import type { RunOptions } from "../support/client.ts";
 import { podman } from "../support/pods.ts";
 import { asPod, type Node } from "./kubelet.ts";
@@ -19,6 +19,8 @@ export type Pod = {
   readonly state: (container: string) => Promise<State>;
   readonly ended: (container: string) => Promise<number>;
   readonly logs: (container: string) => Promise<string>;
+  /** Waits until its log holds the text. */
+  readonly says: (container: string, text: string) => Promise<void>;
   readonly exec: (container: string, ...command: readonly string[]) => Promise<string>;
   readonly kill: (container: string, signal: string) => Promise<void>;
   /** The termination message, which must be one verdict line that the kubelet does not cut. */
@@ -27,12 +29,13 @@ export type Pod = {
 };
 
 const played: string[] = [];
+const removal = ["pod", "rm", "--force", "--time", "0"];
 
 /** Plays a pod of this template. An init container that fails is no error here: its state says it. */
 export async function play(name: string, template: PodTemplate, node: Node): Promise<Pod> {
   const { yaml, terminationMessage } = asPod(name, template, node);
   played.push(name);
-  await podman(["pod", "rm", "--force", name]);
+  await podman([...removal, name]);
   const { code, stderr } = await podman(["play", "kube", "-"], { input: yaml });
   if (code !== 0 && !/init container \w+ exited with code/.test(stderr))
     throw new Error(`podman play kube ended with ${code}: ${stderr}\n${yaml}`);
@@ -40,9 +43,13 @@ export async function play(name: string, template: PodTemplate, node: Node): Pro
   return {
     state: async (container) => await inspect(of(container)),
     ended: async (container) => Number(await mustPodman(["wait", of(container)])),
-    logs: async (container) => {
-      const { stdout, stderr } = await podman(["logs", of(container)]);
-      return `${stdout}${stderr}`;
+    logs: async (container) => await logsOf(of(container)),
+    says: async (container, text) => {
+      const deadline = Date.now() + 30_000;
+      while (!(await logsOf(of(container))).includes(text)) {
+        if (Date.now() > deadline) throw new Error(`it never said ${text}`);
+        await sleep(100);
+      }
     },
     exec: async (container, ...command) => await mustPodman(["exec", of(container), ...command]),
     kill: async (container, signal) =>
@@ -57,7 +64,7 @@ export async function play(name: string, template: PodTemplate, node: Node): Pro
 }
 
 export async function removePods(): Promise<void> {
-  for (const name of played.splice(0)) await podman(["pod", "rm", "--force", "--time", "0", name]);
+  for (const name of played.splice(0)) await podman([...removal, name]);
 }
 
 export async function mustPodman(
@@ -67,6 +74,11 @@ export async function mustPodman(
   const { code, stdout, stderr } = await podman(args, options);
   if (code !== 0) throw new Error(`podman ${args.join(" ")} ended with ${code}: ${stderr}`);
   return stdout.trim();
+}
+
+async function logsOf(container: string): Promise<string> {
+  const { stdout, stderr } = await podman(["logs", container]);
+  return `${stdout}${stderr}`;
 }
 
 async function inspect(container: string): Promise<State> {
