@@ -8,7 +8,7 @@ import { kustomize, validate } from "./kubernetes/tools.ts";
 const versions = ["1.31", "1.37"] as const;
 
 const plain = readdirSync(path.join(examples, "base"))
-  .filter((name) => name !== "kustomization.yaml")
+  .filter((name) => name.endsWith(".yaml"))
   .map((name) => `base/${name}`);
 
 let base: string;

@@ -117,7 +117,7 @@ describe("the Job", () => {
     closed.port = "1";
     const secrets = { ...node.secrets, "shop-owner": { url: closed.href } };
     const pod = await play("preflight-job", job, { ...node, secrets });
-    await pod.says("preflight", "waiting for the database");
+    await pod.says("preflight", "waiting for PostgreSQL");
     await pod.kill("preflight", "SIGTERM");
     expect(await pod.ended("preflight")).toBe(143);
     expect(pod.message("preflight")).toMatchObject({
@@ -182,7 +182,7 @@ describe("the Deployment", () => {
   it("never starts the application on a database that is refused, and says why where kubectl shows it", async () => {
     const { database, node } = await newDatabase();
     await play("preflight-before", application, node);
-    await database.sql("ALTER TABLE tickets DROP COLUMN status CASCADE");
+    await database.sql("ALTER TABLE messages DROP COLUMN body");
 
     const pod = await play("preflight-shop", application, node);
     expect(await pod.state("preflight")).toMatchObject({ exit: 20 });
@@ -190,7 +190,7 @@ describe("the Deployment", () => {
     expect(await pod.logs("shop")).toBe("");
     const line = pod.message("preflight");
     expect(line).toMatchObject({ verdict: "drifted", outcome: "drift", exit: 20, actions: [] });
-    expect(line.reason).toContain("column tickets.status is missing");
+    expect(line.reason).toContain("column messages.body is missing: revision 002 adds it");
     expect(line.next).not.toEqual([]);
     expect(pod.rawMessage("preflight")).not.toContain(passwordOf("owner"));
   });
@@ -225,6 +225,18 @@ describe("the CronJob", () => {
     const line = await check();
     expect(line).toMatchObject({ verdict: "drifted", outcome: "drift", exit: 20 });
     expect(line.drift.changed).toBe(1);
+  });
+});
+
+describe("the termination message", () => {
+  it("is the last run's alone where one container runs Preflight twice", async () => {
+    const { node } = await newDatabase();
+    const twice = "preflight run && preflight check";
+    const [container] = job.spec.containers;
+    const spec = { ...job.spec, containers: [{ ...container!, command: ["sh", "-c", twice] }] };
+    const pod = await play("preflight-job", { ...job, spec }, node);
+    expect(await pod.ended("preflight")).toBe(0);
+    expect(pod.message("preflight")).toMatchObject({ verdict: "current", outcome: "ready" });
   });
 });
 

@@ -78,3 +78,14 @@ describe.each(jobs)("examples/kubernetes/%s", (file, jobOf) => {
     });
   });
 });
+
+test("docs/kubernetes.md says of every exit code what the Job does with it", () => {
+  const text = readFileSync(path.join(examples, "../../docs/kubernetes.md"), "utf8");
+  const rows = [...text.matchAll(/^\| (\d+\S*) \| `([^`]+)` \| (\w*)/gm)];
+  const wanted = Object.entries(outcomes).map(([outcome, { exit, retry }]) => {
+    if (outcome === "ready") return ["0", outcome, ""];
+    if (outcome === "signal") return ["128+n", outcome, "Ignore"];
+    return [String(exit), outcome, retry ? "Count" : "FailJob"];
+  });
+  expect(rows.map(([, ...cells]) => cells)).toEqual(wanted);
+});

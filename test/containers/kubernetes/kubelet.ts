@@ -69,11 +69,12 @@ export function asPod(name: string, template: PodTemplate, node: Node): Playable
 }
 
 /** Podman would publish a port of the pod on this machine. */
-function onNode({ ports: _, ...container }: Container, { images }: Node): object {
+function onNode(container: Container, { images }: Node): object {
+  const { ports: _, ...rest } = container;
   const image = images[container.image.replace(/[:@].*$/, "")];
   if (image === undefined) throw new Error(`nothing stands for the image ${container.image}`);
   return {
-    ...container,
+    ...rest,
     image,
     imagePullPolicy: "Never",
     volumeMounts: [

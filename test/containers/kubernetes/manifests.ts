@@ -10,6 +10,7 @@ type Mount = { readonly name: string; readonly mountPath: string; readonly readO
 export type Container = {
   readonly name: string;
   readonly image: string;
+  readonly command?: readonly string[];
   readonly env?: readonly { readonly name: string; readonly value: string }[];
   readonly volumeMounts?: readonly Mount[];
   readonly ports?: readonly object[];

@@ -6,7 +6,7 @@ import { asPod, type Node } from "./kubelet.ts";
 import type { PodTemplate } from "./manifests.ts";
 
 /** A container as the engine has it. */
-export type State = {
+type State = {
   readonly status: string;
   readonly exit: number;
   readonly user: string;
