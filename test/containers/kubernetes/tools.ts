@@ -20,11 +20,13 @@ async function findKustomize(): Promise<readonly string[]> {
 }
 
 async function inKubectl(): Promise<readonly string[] | null> {
+  if (!isInstalled("kubectl")) return null;
   const { stdout } = await runProgram("kubectl", ["version", "--client", "--output=json"]);
   return isNewEnough(stdout) ? ["kubectl", "kustomize"] : null;
 }
 
 async function installed(program: string): Promise<readonly string[] | null> {
+  if (!isInstalled(program)) return null;
   const { stdout } = await runProgram(program, ["version"]);
   return isNewEnough(stdout) ? [program, "build"] : null;
 }
