@@ -8,6 +8,7 @@ import { setImmediate as nextTurn, setTimeout as sleep } from "node:timers/promi
 import { cli } from "./cli.ts";
 import { exec } from "./exec.ts";
 import { findUser } from "./find-user.ts";
+import { reapOrphans } from "./reap.ts";
 import type { FileStatus } from "./settings/findings.ts";
 
 /** The only file that touches the process. Handlers first: as PID 1 a signal without one is ignored. */
@@ -50,6 +51,7 @@ async function start(command: readonly string[]): Promise<number> {
   // A signal that came while the last lines were written shows in the next turn of the event loop.
   await nextTurn();
   if (stop.signal.aborted) return 128 + os.constants.signals[stop.signal.reason as NodeJS.Signals];
+  if (process.pid === 1 && process.versions["bun"] !== undefined) await reapOrphans();
   return await exec(command, {
     env: process.env,
     execve: process.execve && becomeProgram,
