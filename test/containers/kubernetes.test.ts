@@ -199,8 +199,10 @@ describe("the Deployment", () => {
 describe("the CronJob", () => {
   it("checks with a role that can only read: at head, before a migration, after a change by hand", async () => {
     const { database, node } = await newDatabase();
+    // No other secret is there to be mounted.
+    const readers = { "shop-check": { url: database.urlOf("check") } };
     const check = async () => {
-      const pod = await play("preflight-drift", drift, node);
+      const pod = await play("preflight-drift", drift, { ...node, secrets: readers });
       await pod.ended("preflight");
       expect(await pod.state("preflight")).toMatchObject(confined);
       return pod.message("preflight");

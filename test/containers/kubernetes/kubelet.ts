@@ -87,29 +87,33 @@ function onNode(container: Container, { images }: Node): object {
 /** A directory of the node in the place of a secret or a ConfigMap. */
 function onDisk(volume: Volume, node: Node, under: string, group: number): Volume {
   const { name, secret, configMap } = volume;
-  const path =
-    secret === undefined
-      ? writeFiles(under, configMap?.name, node.configMaps, configMap?.defaultMode, group)
-      : writeFiles(under, secret.secretName, node.secrets, secret.defaultMode, group);
-  return { name, hostPath: { path, type: "Directory" } };
+  const directory = path.join(under, `volume-${name}`);
+  if (secret !== undefined)
+    writeFiles(directory, node.secrets[secret.secretName], secret.defaultMode, group);
+  else if (configMap !== undefined)
+    writeFiles(directory, node.configMaps?.[configMap.name], configMap.defaultMode, group);
+  else throw new Error(`the volume ${name} is neither a secret nor a ConfigMap`);
+  return { name, hostPath: { path: directory, type: "Directory" } };
 }
 
 /** Where an update can replace all files at once: behind one symbolic link. */
-function writeFiles(under: string, name = "", files: Files = {}, mode = 0o644, group = 0): string {
-  const entries = Object.entries(files[name] ?? {});
-  if (entries.length === 0) throw new Error(`this node has no ${name}`);
-  const directory = path.join(under, name);
+function writeFiles(
+  directory: string,
+  files: Files[string] | undefined,
+  mode = 0o644,
+  group = 0,
+): void {
+  if (files === undefined) throw new Error(`this node has nothing for ${directory}`);
   const version = "..2026_11_21_12_00_00.1";
   mkdirSync(path.join(directory, version), { recursive: true });
   symlinkSync(version, path.join(directory, "..data"));
-  for (const [key, text] of entries) {
+  for (const [key, text] of Object.entries(files)) {
     const file = path.join(directory, version, key);
     writeFileSync(file, text);
     chownSync(file, 0, group);
     chmodSync(file, mode);
     symlinkSync(path.join("..data", key), path.join(directory, key));
   }
-  return directory;
 }
 
 function terminationLog(container: string, under: string): Volume {
