@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { closeSync, openSync, readFileSync, statSync, writeSync } from "node:fs";
+import { closeSync, constants, openSync, readFileSync, statSync, writeSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { performance } from "node:perf_hooks";
@@ -103,10 +103,10 @@ function becomeProgram(file: string, args: readonly string[], env: Record<string
   process.execve?.(file, args, env);
 }
 
-/** Only where Kubernetes has put it. */
+/** Only where Kubernetes has put it, and in the place of what an earlier run in the same container said. */
 function writeTerminationLog(text: string): void {
   try {
-    const file = openSync("/dev/termination-log", "r+");
+    const file = openSync("/dev/termination-log", constants.O_WRONLY | constants.O_TRUNC);
     writeSync(file, text);
     closeSync(file);
   } catch {

@@ -6,10 +6,14 @@ import { installPackages, isInstalled } from "./machine.ts";
 /** Podman's own settings, for every call of ours and for nobody else's. */
 const configuration = path.join(root, "node_modules/.cache/containers.conf");
 
-/** An engine that plays Kubernetes' YAML. Inside of a container or a micro-VM it has no systemd and few rights to raise limits. */
+/**
+ * An engine that plays Kubernetes' YAML. Inside of a container or a micro-VM it has no systemd and few rights to raise limits;
+ * and where both versions of control groups are mounted, crun refuses to start anything.
+ */
 const settings = `[containers]
 default_ulimits = ["nofile=20000:20000", "nproc=10000:10000"]
 [engine]
+runtime = "runc"
 cgroup_manager = "cgroupfs"
 events_logger = "file"
 `;
@@ -25,11 +29,11 @@ export async function ensurePodEngine(): Promise<void> {
 async function prepare(): Promise<void> {
   mkdirSync(path.dirname(configuration), { recursive: true });
   writeFileSync(configuration, settings);
-  const needed = ["podman", "crun", "catatonit"].filter((name) => !isThere(name));
+  const needed = ["podman", "runc", "catatonit"].filter((name) => !isThere(name));
   // Without aardvark-dns containers do not find each other by name.
   if (needed.length > 0)
     await installPackages(
-      ["podman", "crun", "catatonit", "netavark", "aardvark-dns", "iptables"],
+      ["podman", "runc", "catatonit", "netavark", "aardvark-dns", "iptables"],
       "Podman",
     );
   const { code, stderr } = await podman(["info"]);
