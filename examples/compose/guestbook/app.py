@@ -42,4 +42,4 @@ def write(words: Words, database: Database) -> str:
 @app.get("/health")
 def health(database: Database) -> str:
     database.scalar(select(1))
-    return "well"
+    return f"release {app.version}"

@@ -56,7 +56,7 @@ def like(entry_id: int, reader: Reader, database: Database) -> str:
 @app.get("/health")
 def health(database: Database) -> str:
     database.scalar(select(1))
-    return "well"
+    return f"release {app.version}"
 
 
 def who(reader: Reader, database: Session) -> Guest:
