@@ -30,9 +30,12 @@ first_start() {
   # shellcheck disable=SC2086 # the arguments are words
   initdb --username="$POSTGRES_USER" --pwfile=<(printf '%s\n' "$POSTGRES_PASSWORD") $POSTGRES_INITDB_ARGS
   printf '\nhost all all all %s\n' "${POSTGRES_HOST_AUTH_METHOD:-scram-sha-256}" >> "$PGDATA/pg_hba.conf"
-  printf "\nlisten_addresses = '*'\n" >> "$PGDATA/postgresql.conf"
+  printf "\nlisten_addresses = '*'\nunix_socket_directories = '/var/run/postgresql'\n" >> "$PGDATA/postgresql.conf"
 
-  pg_ctl -D "$PGDATA" -o "$(printf '%q ' "${@:2}") -c listen_addresses='' -p ${PGPORT:-5432}" -w start
+  # With the words of the final server, but reachable by its socket alone.
+  shift
+  set -- "$@" -c listen_addresses='' -p "${PGPORT:-5432}"
+  pg_ctl -D "$PGDATA" -o "$(printf '%q ' "$@")" -w start
   if [ "$POSTGRES_DB" != postgres ]; then
     as_superuser --dbname postgres --set db="$POSTGRES_DB" <<< 'CREATE DATABASE :"db";'
   fi
