@@ -14,7 +14,7 @@ let env: Record<string, string | undefined>;
 
 beforeAll(async () => {
   // await ensurePreflightImages();
-  // await ensureImages(["python:3.11-slim", "postgres:18"]);
+  await ensureImages(["python:3.11-slim", "postgres:18"]);
   directory = mkdtempSync(path.join(tmpdir(), "guestbook-"));
   cpSync(example, directory, { recursive: true });
   env = { ...process.env, PATH: await ensureCompose() };
@@ -26,9 +26,9 @@ afterAll(async () => {
 
 it("what docs/compose.md shows is what is seen", async () => {
   const played = await playSessions(readFileSync(document, "utf8"), async (command) => {
-    const { text } = await type(command, { directory, env });
-    console.log(`$ ${command}\n${text}`);
-    return text;
+    const seen = await type(command, { directory, env });
+    console.log(`$ ${command}\n${seen.text}`);
+    return seen;
   });
   await expect(played).toMatchFileSnapshot(document);
 });

@@ -1,55 +1,74 @@
+import type { Seen } from "./terminal.ts";
+
 /**
  * Plays a document's sessions, its blocks of `console`, one command after the other.
- * @param type gives what a command showed
  * @returns the document with what was really seen
  */
 export async function playSessions(
   document: string,
-  type: (command: string) => Promise<string>,
+  type: (command: string) => Promise<Seen>,
 ): Promise<string> {
   let played = "";
   let from = 0;
   for (const block of document.matchAll(/(?<=^```console\n)[^]*?(?=^```$)/gm)) {
     played += document.slice(from, block.index);
-    for (const [, command = ""] of block[0].matchAll(/^\$ (.*)$/gm))
-      played += [`$ ${command}`, ...linesOf(await type(command)), ""].join("\n");
+    for (const [, command = ""] of block[0].matchAll(/^\$ (.*)$/gm)) {
+      const seen = await type(command);
+      expectExit(command, seen);
+      played += [`$ ${command}`, ...shown(command, seen.text), ""].join("\n");
+    }
     from = block.index + block[0].length;
   }
   return played + document.slice(from);
 }
 
-/** What differs from run to run, or between the versions of compose, is not the document's. */
-function linesOf(seen: string): readonly string[] {
-  return seen
+/** What Preflight ended with is what its container, and compose, end with. */
+function expectExit(command: string, { exit, text }: Seen): void {
+  const [, told] = /^\{"v":1,.*?"exit":(\d+),/m.exec(text) ?? [];
+  const isRefused = text.split(/\r?\n/).some((line) => refusal(line) !== null);
+  if (isRefused ? exit === 0 : exit !== Number(told ?? 0))
+    throw new Error(`\`${command}\` ended with ${exit}:\n${text}`);
+}
+
+/** What is seen, without what differs from run to run, and from one version of compose to the other. */
+function shown(command: string, text: string): readonly string[] {
+  const lines = text
+    .replaceAll(/\u001B\[\d*B/g, "\n")
     .replaceAll(/\u001B\[[0-9;?]*[A-Za-z]/g, "")
-    .replaceAll("^D\b\b", "")
     .split(/[\r\n]+/)
-    .map(compose1AsCompose2)
-    .filter((line) => !isChatter(line))
-    .map((line) => shorten(line.trimEnd()));
+    .map((line) => line.trimEnd());
+  if (isOfCompose(command)) return lines.map(refusal).filter((line) => line !== null);
+  return lines.filter((line) => line !== "" && !isChatter(line)).map(shorten);
+}
+
+/** Of these commands compose alone says something; what counts is whether they were refused. */
+function isOfCompose(command: string): boolean {
+  return /^(\w+=\S+ )?docker compose (up|build|stop|down) /.test(command);
+}
+
+/** In the words of version 2; version 1 names a container by its id. */
+function refusal(line: string): string | null {
+  const [, exit] =
+    /^service "migrate" didn't complete successfully: exit (\d+)$/.exec(line) ??
+    /^ERROR: for app +Container "\w+" exited with code (\d+)\.$/.exec(line) ??
+    [];
+  return exit === undefined
+    ? null
+    : `service "migrate" didn't complete successfully: exit ${exit}`;
 }
 
 const chatter = [
-  /^\s*$/,
   // Version 2
   /^\[\+\] /,
   /^ *(✔ )?(Container|Network|Volume) /,
   // Version 1
-  /^(Creating|Recreating|Starting|Stopping|Removing|Pulling|Attaching to) /,
-  /^\S+ is up-to-date$/,
-  /^The "app" service specifies a port on the host/,
-  /^ERROR: Encountered errors while bringing up the project/,
+  /^(Creating|Starting) \S+ +\.\.\./,
+  /^Attaching to/,
+  /^ERROR: \d+$/,
 ];
 
 function isChatter(line: string): boolean {
   return chatter.some((pattern) => pattern.test(line));
-}
-
-function compose1AsCompose2(line: string): string {
-  const failed = /^ERROR: for (\S+) +Container "\w+" exited with code (\d+)\.$/.exec(line);
-  return failed === null
-    ? line
-    : `service "migrate" didn't complete successfully: exit ${failed[2]}`;
 }
 
 /** The verdict line to where it tells the exit code, and log lines without their time. */

@@ -9,7 +9,7 @@ export type Seen = { readonly exit: number; readonly text: string };
 
 /** Runs a command line as a person does who sits before a terminal; programs that ask find one. */
 export async function type(command: string, { directory, env }: Place): Promise<Seen> {
-  const child = spawn("script", ["--quiet", "--return", "--command", command, "/dev/null"], {
+  const child = spawn("script", ["--quiet", "--return", "--echo", "never", "--command", command, "/dev/null"], {
     cwd: directory,
     env: { ...env, TERM: "dumb" },
     stdio: ["ignore", "pipe", "pipe"],
