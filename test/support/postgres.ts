@@ -7,6 +7,7 @@ import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import postgres from "postgres";
 import { makeReachable } from "../../src/ledger/reachable.ts";
+import { startImageServer } from "./image-server.ts";
 import { olderServer } from "./servers.ts";
 
 export type TestServer = {
@@ -28,11 +29,11 @@ export type ServerOptions = {
   readonly settings?: readonly string[];
   /** Replaces pg_hba.conf. */
   readonly hba?: readonly string[];
-  /** Paths of the server's certificate and key. */
   /** Default: a free one. */
   readonly port?: number;
   /** One more address to listen on, beside 127.0.0.1. */
   readonly address?: string;
+  /** Paths of the server's certificate and key. */
   readonly tls?: { readonly certificate: string; readonly key: string };
   /** Default: that of PREFLIGHT_TEST_POSTGRES, else 18 where node_modules has it. */
   readonly major?: string;
@@ -41,13 +42,20 @@ export type ServerOptions = {
 /**
  * A PostgreSQL server for one test file: the one of PREFLIGHT_TEST_SERVER (a superuser's URL) or a new one
  * in a temporary directory, from node_modules or from the machine, never as root. PREFLIGHT_TEST_POSTGRES=13…17
- * takes an older major.
+ * takes an older major; PREFLIGHT_TEST_IMAGE takes the server of an image, for whoever asks for no major.
  */
 export async function startServer(options: ServerOptions = {}): Promise<TestServer> {
   const shared = process.env["PREFLIGHT_TEST_SERVER"];
   if (shared !== undefined && shared !== "" && Object.keys(options).length === 0) {
     const { hostname, port } = new URL(shared);
     return serverAt(shared, hostname, Number(port || 5432), null, async () => {});
+  }
+  const image = process.env["PREFLIGHT_TEST_IMAGE"] ?? "";
+  if (image !== "" && options.major === undefined) {
+    const port = options.port ?? (await freePort());
+    const { socketDirectory, stop } = await startImageServer(image, port, options);
+    const url = `postgres://postgres@127.0.0.1:${port}/postgres`;
+    return serverAt(url, "127.0.0.1", port, socketDirectory, stop);
   }
   const found = await findBinaries(options.major ?? process.env["PREFLIGHT_TEST_POSTGRES"] ?? "");
   const owner = serverOwner();
