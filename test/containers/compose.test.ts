@@ -26,8 +26,9 @@ afterAll(async () => {
 
 it("what docs/compose.md shows is what is seen", async () => {
   const played = await playSessions(readFileSync(document, "utf8"), async (command) => {
+    const began = Date.now();
     const seen = await type(command, { directory, env });
-    console.log(`$ ${command}\n${seen.text}`);
+    console.log(`$ ${command}\n${seen.text}`, Date.now() - began);
     return seen;
   });
   await expect(played).toMatchFileSnapshot(document);

@@ -38,7 +38,7 @@ function shown(command: string, text: string): readonly string[] {
     .split(/[\r\n]+/)
     .map((line) => line.trimEnd());
   if (isOfCompose(command)) return lines.map(refusal).filter((line) => line !== null);
-  return lines.filter((line) => line !== "" && !isChatter(line)).map(shorten);
+  return withoutTracebacks(lines.filter((line) => line !== "" && !isChatter(line))).map(shorten);
 }
 
 /** Of these commands compose alone says something; what counts is whether they were refused. */
@@ -52,9 +52,7 @@ function refusal(line: string): string | null {
     /^service "migrate" didn't complete successfully: exit (\d+)$/.exec(line) ??
     /^ERROR: for app +Container "\w+" exited with code (\d+)\.$/.exec(line) ??
     [];
-  return exit === undefined
-    ? null
-    : `service "migrate" didn't complete successfully: exit ${exit}`;
+  return exit === undefined ? null : `service "migrate" didn't complete successfully: exit ${exit}`;
 }
 
 const chatter = [
@@ -69,6 +67,13 @@ const chatter = [
 
 function isChatter(line: string): boolean {
   return chatter.some((pattern) => pattern.test(line));
+}
+
+/** A traceback of the migration's is long, and its paths are its image's. */
+function withoutTracebacks(lines: readonly string[]): readonly string[] {
+  const from = lines.findIndex((line) => line.startsWith("▸ Traceback"));
+  const to = lines.findIndex((line) => line.startsWith("✗ "));
+  return from === -1 ? lines : [...lines.slice(0, from), "  …", ...lines.slice(to)];
 }
 
 /** The verdict line to where it tells the exit code, and log lines without their time. */
