@@ -16,7 +16,7 @@ export async function type(command: string, { directory, env }: Place): Promise<
       cwd: directory,
       env: { ...env, TERM: "dumb" },
       // An end of the input would be typed, and shown, as a character.
-    stdio: ["pipe", "pipe", "pipe"],
+      stdio: ["pipe", "pipe", "pipe"],
     },
   );
   let text = "";
