@@ -25,8 +25,9 @@ export async function playSessions(
 /** What Preflight ended with is what its container, and compose, end with. */
 function expectExit(command: string, { exit, text }: Seen): void {
   const [, told] = /^\{"v":1,.*?"exit":(\d+),/m.exec(text) ?? [];
+  const isRun = command.includes("docker compose run ");
   const isRefused = text.split(/\r?\n/).some((line) => refusal(line) !== null);
-  if (isRefused ? exit === 0 : exit !== Number(told ?? 0))
+  if (isRefused ? exit === 0 : exit !== (isRun ? Number(told ?? 0) : 0))
     throw new Error(`\`${command}\` ended with ${exit}:\n${text}`);
 }
 
@@ -43,7 +44,7 @@ function shown(command: string, text: string): readonly string[] {
 
 /** Of these commands compose alone says something; what counts is whether they were refused. */
 function isOfCompose(command: string): boolean {
-  return /^(\w+=\S+ )?docker compose (up|build|stop|down) /.test(command);
+  return /^(\w+=\S+ )?docker compose (up|build|stop|restart|down) /.test(command);
 }
 
 /** In the words of version 2; version 1 names a container by its id. */
