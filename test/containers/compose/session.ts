@@ -1,3 +1,4 @@
+import { stripVTControlCharacters } from "node:util";
 import type { Seen } from "./terminal.ts";
 
 /**
@@ -33,11 +34,9 @@ function expectExit(command: string, { exit, text }: Seen): void {
 
 /** What is seen, without what differs from run to run, and from one version of compose to the other. */
 function shown(command: string, text: string): readonly string[] {
-  const lines = text
-    .replaceAll(/\u001B\[\d*B/g, "\n")
-    .replaceAll(/\u001B\[[0-9;?]*[A-Za-z]/g, "")
+  const lines = stripVTControlCharacters(text)
     .split(/[\r\n]+/)
-    .map((line) => line.trimEnd());
+    .map((line) => line.replace(version1Creates, "").trimEnd());
   if (isOfCompose(command)) return lines.map(refusal).filter((line) => line !== null);
   return withoutTracebacks(lines.filter((line) => line !== "" && !isChatter(line))).map(shorten);
 }
@@ -56,12 +55,13 @@ function refusal(line: string): string | null {
   return exit === undefined ? null : `service "migrate" didn't complete successfully: exit ${exit}`;
 }
 
+const version1Creates = /^Creating \S+ +\.\.\.( done)?/;
+
 const chatter = [
   // Version 2
   /^\[\+\] /,
   /^ *(✔ )?(Container|Network|Volume) /,
   // Version 1
-  /^(Creating|Starting) \S+ +\.\.\./,
   /^Attaching to/,
   /^ERROR: \d+$/,
 ];
