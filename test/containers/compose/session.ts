@@ -1,4 +1,3 @@
-import { stripVTControlCharacters } from "node:util";
 import type { Seen } from "./terminal.ts";
 
 /**
@@ -34,9 +33,7 @@ function expectExit(command: string, { exit, text }: Seen): void {
 
 /** What is seen, without what differs from run to run, and from one version of compose to the other. */
 function shown(command: string, text: string): readonly string[] {
-  const lines = stripVTControlCharacters(text)
-    .split(/[\r\n]+/)
-    .map((line) => line.replace(version1Creates, "").trimEnd());
+  const lines = text.split(/[\r\n]+/).map((line) => line.replace(version1Creates, "").trimEnd());
   if (isOfCompose(command)) return lines.map(refusal).filter((line) => line !== null);
   return withoutTracebacks(lines.filter((line) => line !== "" && !isChatter(line))).map(shorten);
 }
@@ -60,7 +57,7 @@ const version1Creates = /^Creating \S+ +\.\.\.( done)?/;
 const chatter = [
   // Version 2
   /^\[\+\] /,
-  /^ *(✔ )?(Container|Network|Volume) /,
+  /^ *(\S )?(Container|Network|Volume) /,
   // Version 1
   /^Attaching to/,
   /^ERROR: \d+$/,

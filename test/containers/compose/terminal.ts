@@ -1,4 +1,5 @@
 import { spawn } from "node:child_process";
+import { stripVTControlCharacters } from "node:util";
 
 export type Place = {
   readonly directory: string;
@@ -28,5 +29,5 @@ export async function type(command: string, { directory, env }: Place): Promise<
     child.once("error", reject);
     child.once("close", (code) => resolve(code ?? -1));
   });
-  return { exit, text };
+  return { exit, text: stripVTControlCharacters(text) };
 }
