@@ -52,7 +52,7 @@ function refusal(line: string): string | null {
   return exit === undefined ? null : `service "migrate" didn't complete successfully: exit ${exit}`;
 }
 
-const version1Creates = /^Creating \S+ +\.\.\.( done)?/;
+const version1Creates = /^(Creating|Recreating|Starting) \S+ +\.\.\.( done)?/;
 
 const chatter = [
   // Version 2
@@ -60,6 +60,7 @@ const chatter = [
   /^ *(\S )?(Container|Network|Volume) /,
   // Version 1
   /^Attaching to/,
+  /^\S+ is up-to-date$/,
   /^ERROR: \d+$/,
 ];
 
