@@ -3,6 +3,7 @@ import { upgradeName } from "../database/upgrade-name.ts";
 import { formatDuration } from "../database/waiting.ts";
 import type { Settings } from "../settings/settings.ts";
 import { type ChildEnd, runChild } from "../tools/child.ts";
+import { followComplaint, noComplaint } from "../tools/complaint.ts";
 import { type DriverError, followDriverError } from "../tools/driver-errors.ts";
 import type { Ending } from "./draft.ts";
 import type { StepTools } from "./step.ts";
@@ -19,7 +20,7 @@ export async function upgradeByProgram(
 ): Promise<Ending | null> {
   const { database, settings, world } = tools;
   const applicationName = upgradeName(world.runId);
-  let lastLine: string | null = null;
+  let complaint = noComplaint;
   let serverSaid: DriverError | null = null;
   world.signal.throwIfAborted();
   world.log({ level: "info", event: "upgrade.run", msg: `running ${argv.join(" ")}` });
@@ -31,7 +32,7 @@ export async function upgradeByProgram(
     signalGroup: world.signalGroup,
     onLine: (line) => {
       world.log({ level: "info", event: "upgrade.output", msg: line });
-      if (line.trim() !== "") lastLine = line;
+      complaint = followComplaint(complaint, line);
       serverSaid = followDriverError(serverSaid, line);
     },
     onStop: async () => void (await cancelBackends(database, applicationName)),
@@ -39,17 +40,17 @@ export async function upgradeByProgram(
   if (end.kind === "exited" && end.code === 0) return null;
   // A killed client does not end its statement, and a statement may outlive the program that sent it.
   await endBackends(database, applicationName, world.sleep);
-  return describeFailure(argv, describeEnd(end, settings), lastLine, serverSaid);
+  return describeFailure(argv, describeEnd(end, settings), complaint.line, serverSaid);
 }
 
 function describeFailure(
   argv: readonly string[],
   how: string,
-  lastLine: string | null,
+  complaint: string | null,
   serverSaid: DriverError | null,
 ): Ending {
   const nothingStamped = "nothing was stamped because of this failure, and nothing will be";
-  const reason = `${argv.join(" ")} ${how}${lastLine === null ? "" : `; its last line: ${lastLine}`}`;
+  const reason = `${argv.join(" ")} ${how}${complaint === null ? "" : `: ${complaint}`}`;
   if (serverSaid?.passes === true)
     return {
       outcome: "temporary",

@@ -1,0 +1,1 @@
+"""A guest book: who was here, and what they wrote."""

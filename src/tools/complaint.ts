@@ -1,0 +1,25 @@
+/** What a program's output gives as the reason of its failure, as far as it has come. */
+export type Complaint = {
+  readonly line: string | null;
+  /** Of a traceback of Python's, the frames are passed over, and nothing that follows its error counts. */
+  readonly at: "anywhere" | "frames" | "error";
+};
+
+export const noComplaint: Complaint = { line: null, at: "anywhere" };
+
+/**
+ * The complaint after one more line of output: the last traceback's error, else the last line. SQLAlchemy goes on after its
+ * errors, with the statement, its parameters and an address of its documentation.
+ */
+export function followComplaint(before: Complaint, line: string): Complaint {
+  if (line.startsWith("Traceback (most recent call last)")) return { ...before, at: "frames" };
+  const isText = line.trim() !== "";
+  switch (before.at) {
+    case "anywhere":
+      return isText ? { line, at: "anywhere" } : before;
+    case "frames":
+      return isText && !/^\s/.test(line) ? { line, at: "error" } : before;
+    case "error":
+      return before;
+  }
+}
