@@ -5,7 +5,6 @@ import { ensureEngine } from "./dockerd.ts";
 import { isStandIn, makeStandIn, standIns } from "./stand-ins.ts";
 
 export { buildImage, docker, mustDocker, type Ran, root } from "./client.ts";
-export { ensureEngine } from "./dockerd.ts";
 
 /** The images are there afterwards: as they were, pulled, or as stand-ins of ours. */
 export async function ensureImages(names: readonly string[]): Promise<void> {
