@@ -30,7 +30,7 @@ export function notAvailable(
     `PostgreSQL did not become available within ${formatDuration(timeout)}: last: ${fault.says} (${place})`,
     [
       ...(adviceOn(connection)[fault.code] ?? [
-        `check that the server runs and that ${connection.source} names its host and port`,
+        `check that the server runs, and its host and port in ${connection.source}`,
       ]),
       "give it more time with --timeout",
     ],

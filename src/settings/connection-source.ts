@@ -39,14 +39,13 @@ function readFirstSource(sources: Sources, findings: Findings): Connection | nul
       : readUrl(url, text, libpqVariables(sources, findings), sources, findings);
   }
   if (isSet(env, "POSTGRES_HOST")) return readParts(sources, findings);
-  const libpqs = libpqAddress.find((name) => isSet(env, name));
-  if (libpqs !== undefined) {
+  if (libpqAddress.some((name) => isSet(env, name))) {
     if (postgresParts.some((name) => isSet(env, name))) {
       findings.warnings.push(
         "POSTGRES_… counts only with POSTGRES_HOST: libpq's variables are used instead",
       );
     }
-    return toConnection(libpqs, libpqVariables(sources, findings), sources, findings);
+    return toConnection(nameOfLibpqs, libpqVariables(sources, findings), sources, findings);
   }
   const halves = postgresParts.filter((name) => isSet(env, name));
   findings.faults.push(
@@ -56,6 +55,10 @@ function readFirstSource(sources: Sources, findings: Findings): Connection | nul
   );
   return null;
 }
+
+/** What a person looks for who is told to check something there. */
+const nameOfParts = "POSTGRES_HOST, POSTGRES_USER, POSTGRES_PASSWORD …";
+const nameOfLibpqs = "PGHOST, PGUSER, PGPASSWORD …";
 
 const postgresParts = [
   "POSTGRES_PORT",
@@ -132,7 +135,7 @@ function readParts(sources: Sources, findings: Findings): Connection | null {
   const fill = new Map(libpqVariables(sources, findings));
   fill.delete("hostaddr");
   fill.delete("dbname");
-  return toConnection("POSTGRES_HOST", new Map([...fill, ...own]), sources, findings);
+  return toConnection(nameOfParts, new Map([...fill, ...own]), sources, findings);
 }
 
 /** What libpq would take from the environment for whatever an address leaves out. */

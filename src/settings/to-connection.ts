@@ -20,7 +20,7 @@ export function toConnection(
   const hosts = readHosts(given, findings);
   const user = given.get("user")?.value ?? sources.osUser;
   if (user === null)
-    findings.faults.push(`${source} names no user, and the system has no user name`);
+    findings.faults.push(`there is no user in ${source}, and the system has no user name`);
   const tls = readTls(given, sources, findings);
   const targetSession = readWord("target_session_attrs", targetSessions, given, findings) ?? "any";
   const password = given.get("password") ?? null;

@@ -21,8 +21,8 @@ describe("which source counts", () => {
     expect(found).toEqual([
       ["PREFLIGHT_DATABASE_URL", "preflight"],
       ["DATABASE_URL", "application"],
-      ["POSTGRES_HOST", "parts"],
-      ["PGHOST", "libpq"],
+      ["POSTGRES_HOST, POSTGRES_USER, POSTGRES_PASSWORD …", "parts"],
+      ["PGHOST, PGUSER, PGPASSWORD …", "libpq"],
     ]);
   });
 
