@@ -1,4 +1,11 @@
-import { type Fact, isHarmlessExtra, isPlainIndex, isPremise, placeKey } from "./facts.ts";
+import {
+  type Fact,
+  isHarmlessExtra,
+  isPlainIndex,
+  isPremise,
+  placeKey,
+  takenNames,
+} from "./facts.ts";
 import type { History } from "./history.ts";
 import { changeOf, type OpenLedger, revisionOfState } from "./ledger.ts";
 import type { Sighting } from "./sighting.ts";
@@ -90,7 +97,7 @@ export function differences(
       });
       continue;
     }
-    const blocked = pending.creates.get(place);
+    const blocked = pending.creates.get(place) ?? pending.namedBy(fact);
     if (blocked !== undefined)
       found.push({ kind: "in-the-way", fact, revision: blocked, tolerable: false });
     else
@@ -113,18 +120,30 @@ export function differences(
   return found.sort(byPlace);
 }
 
-/** Places that pending revisions create or drop, with the revision that does it. */
+/** Places that pending revisions create or drop, and names that they take, with the revision that does it. */
 function pendingWork(ledger: OpenLedger, history: History, applied: ReadonlySet<string>) {
   const creates = new Map<string, string>();
   const drops = new Map<string, string>();
+  const names = new Map<string, string>();
   for (const id of history.revisions.keys()) {
     if (applied.has(id)) continue;
     const change = changeOf(ledger, history, id);
     if (change === null) continue;
-    for (const position of change.added) remember(creates, position, id);
+    for (const position of change.added) {
+      remember(creates, position, id);
+      for (const name of takenNames(ledger.facts[position]!))
+        if (!names.has(name)) names.set(name, id);
+    }
     for (const position of change.dropped) remember(drops, position, id);
   }
-  return { creates, drops };
+  return { creates, drops, namedBy };
+
+  /** The revision that wants a name which the fact has taken. */
+  function namedBy(fact: Fact): string | undefined {
+    if (names.size === 0) return undefined;
+    const taken = takenNames(fact).find((name) => names.has(name));
+    return taken === undefined ? undefined : names.get(taken);
+  }
 
   function remember(places: Map<string, string>, position: number, id: string): void {
     const fact = ledger.facts[position]!;

@@ -84,6 +84,27 @@ export function placeKey(fact: Fact): string {
   return `${fact.kind}\0${fact.object}\0${fact.name}`;
 }
 
+/**
+ * The names that the fact takes from others in its schema: PostgreSQL has one space for tables, views, sequences and indexes
+ * together, and one for types, to which the rows of a table belong. Sources: pg_class and pg_type, whose unique indexes they are.
+ */
+export function takenNames(fact: Fact): readonly string[] {
+  const { kind, object, name } = fact;
+  const relation = `relation\0${object}`;
+  const type = `type\0${object}`;
+  if (isRelation(fact) || kind === "type") return [relation, type];
+  if (kind === "sequence") return [relation];
+  if (kind === "enum" || kind === "domain" || kind === "range") return [type];
+  return kind === "index" ? [`relation\0${siblingOf(object, name)}`] : [];
+}
+
+/** An index is in the schema of its table. Quoted where the server would, but for key words. */
+function siblingOf(table: string, name: string): string {
+  const [, schema = ""] = /^("(?:[^"]|"")*"|[^".]+)\./.exec(table) ?? [];
+  const quoted = /^[a-z_][a-z0-9_]*$/.test(name) ? name : `"${name.replaceAll('"', '""')}"`;
+  return `${schema}.${quoted}`;
+}
+
 /** An index that makes queries fast and forbids nothing: its absence is reported and tolerated. */
 export function isPlainIndex(fact: Fact): boolean {
   return fact.kind === "index" && fact.definition.startsWith("CREATE INDEX ");

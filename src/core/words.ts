@@ -49,7 +49,7 @@ export function describeDifference(difference: Difference): string {
     case "extra":
       return `${name} is there, and no applied revision makes it`;
     case "in-the-way":
-      return `${name} is there already: revision ${difference.revision}, which is pending, makes it and would fail`;
+      return `${name} is there already: revision ${difference.revision}, which is pending, makes one of that name and would fail`;
   }
 }
 

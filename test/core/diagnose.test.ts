@@ -575,6 +575,34 @@ describe("the words", () => {
     });
   });
 
+  // PostgreSQL has one space of names for relations and indexes, and one for types.
+  it.each<readonly [what: string, extra: Fact, isInTheWay: boolean]>([
+    ["a view of a pending table's name", fact("view", "public.orders", "", "v"), true],
+    ["a sequence of a pending table's name", fact("sequence", "public.orders"), true],
+    ["an enum of a pending table's name", fact("enum", "public.orders", "", "'a'"), true],
+    ["a table of a pending index's name", fact("table", "public.by_total", "", "r"), true],
+    [
+      "another table's index of a pending table's name",
+      fact(
+        "index",
+        "public.customers",
+        "orders",
+        "CREATE INDEX orders ON public.customers (email)",
+      ),
+      true,
+    ],
+    ["an enum of a pending index's name", fact("enum", "public.by_total", "", "'a'"), false],
+    ["a view of that name in another schema", fact("view", "other.orders", "", "v"), false],
+    ["a function of that name", fact("function", "public.orders()", "", "f"), false],
+  ])("%s: in the way or not", (_, extra, isInTheWay) => {
+    const { plan, detail } = judge({ at: "customers", plus: [extra] });
+    expect(plan).toBe(isInTheWay ? "drift" : "upgrade 3");
+    if (isInTheWay)
+      expect(detail).toMatchObject({
+        reason: expect.stringContaining("is there already: revision orders, which is pending"),
+      });
+  });
+
   it("give a command that can be copied, whatever an index is called", () => {
     const odd = fact("index", "public.orders", 'By "Day"', "CREATE INDEX x INVALID");
     expect(judge({ at: "status", plus: [odd] }).detail).toMatchObject({
