@@ -1,4 +1,6 @@
 import { cancelBackends, endBackends } from "../database/backends.ts";
+import type { Database } from "../database/database.ts";
+import { isShortOfSessions } from "../database/lock.ts";
 import { upgradeName } from "../database/upgrade-name.ts";
 import { formatDuration } from "../database/waiting.ts";
 import type { Settings } from "../settings/settings.ts";
@@ -40,21 +42,30 @@ export async function upgradeByProgram(
   if (end.kind === "exited" && end.code === 0) return null;
   // A killed client does not end its statement, and a statement may outlive the program that sent it.
   await endBackends(database, applicationName, world.sleep);
-  return describeFailure(argv, describeEnd(end, settings), complaint.line, serverSaid);
+  const why = await whyItPasses(serverSaid, database);
+  return describeFailure(argv, describeEnd(end, settings), complaint.line, why);
+}
+
+/** null: nothing says that it does. */
+async function whyItPasses(error: DriverError | null, database: Database): Promise<string | null> {
+  if (error?.kind === "passes") return `the server's error was ${error.name}, which passes`;
+  return error?.kind === "connection" && (await isShortOfSessions(database))
+    ? "it had no connection, and the server has hardly a session left to give"
+    : null;
 }
 
 function describeFailure(
   argv: readonly string[],
   how: string,
   complaint: string | null,
-  serverSaid: DriverError | null,
+  passing: string | null,
 ): Ending {
   const nothingStamped = "nothing was stamped because of this failure, and nothing will be";
   const reason = `${argv.join(" ")} ${how}${complaint === null ? "" : `: ${complaint}`}`;
-  if (serverSaid?.passes === true)
+  if (passing !== null)
     return {
       outcome: "temporary",
-      reason: `${reason}; the server's error was ${serverSaid.name}, which passes`,
+      reason: `${reason}; ${passing}`,
       next: [
         "run it again when the server has room, or what was in the way has ended",
         nothingStamped,

@@ -66,6 +66,7 @@ export async function acquireLock(first: Database, options: AcquireOptions): Pro
   const started = clock();
   let logged: { readonly pid: number | null; readonly at: number } | null = null;
   let db = first;
+  let isScarce = false;
 
   for (;;) {
     signal.throwIfAborted();
@@ -77,8 +78,12 @@ export async function acquireLock(first: Database, options: AcquireOptions): Pro
         msg: "lock obtained",
         waitedMs: Math.round(clock() - started),
       });
-      return holdLock(db, options);
+      const lock = holdLock(db, options);
+      // Those that have come back since the last holder asked would be here before whoever needs a session now.
+      if (isScarce) await lock.askForRoom();
+      return lock;
     }
+    isScarce ||= holder.wantsRoom;
     if ((await betweenPolls?.()) === "leave") return null;
     const now = clock();
     if (now - started >= timeout) throw notObtained(holder, timeout);

@@ -1,5 +1,13 @@
-/** What the server refused, as a program's output tells it, and whether the same may succeed later. */
-export type DriverError = { readonly name: string; readonly passes: boolean };
+/** What went wrong between a program and the server, as the program's output tells it. */
+export type DriverError = {
+  readonly name: string;
+  /**
+   * - `passes`: what the server refused may succeed later
+   * - `stays`: it will not
+   * - `connection`: none was made, or it was lost; the driver does not say why
+   */
+  readonly kind: "passes" | "stays" | "connection";
+};
 
 /**
  * Python's drivers name an exception class for each SQLSTATE, in English whatever language the server speaks: psycopg
@@ -8,6 +16,8 @@ export type DriverError = { readonly name: string; readonly passes: boolean };
 const classOfError =
   /\b(?:psycopg2?\.errors|asyncpg\.exceptions(?:\._base)?)\.(\w+?)(?:Error)?\b(?!\.)/;
 const fieldOfError = /'C': '(\w{5})'/;
+/** What the server refuses in a session has a class of its own; this one is left for the session itself. */
+const lostConnection = /\bpsycopg2?\.OperationalError\b/;
 
 /** By SQLSTATE, and by class without its `Error`. */
 const passing: ReadonlySet<string> = new Set(
@@ -28,5 +38,6 @@ const passing: ReadonlySet<string> = new Set(
 export function followDriverError(before: DriverError | null, line: string): DriverError | null {
   if (line.startsWith("Traceback (most recent call last)")) return null;
   const name = classOfError.exec(line)?.[1] ?? fieldOfError.exec(line)?.[1];
-  return name === undefined ? before : { name, passes: passing.has(name) };
+  if (name !== undefined) return { name, kind: passing.has(name) ? "passes" : "stays" };
+  return lostConnection.test(line) ? { name: "OperationalError", kind: "connection" } : before;
 }

@@ -5,7 +5,7 @@ import postgres from "postgres";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { eventually } from "../support/databases.ts";
 import { startServer, type TestServer } from "../support/postgres.ts";
-import { expectLine, type Started } from "../support/process.ts";
+import { expectLine, runProgram, type Started } from "../support/process.ts";
 import { type PythonEnvironment, pythonEnvironment } from "../support/python.ts";
 import { dump, transactionCounter } from "../support/shop.ts";
 import {
@@ -241,7 +241,14 @@ describe.each(tools)("fifty replicas at once, %s", (tool) => {
         const ended = await Promise.all(replicas.map((one) => one.ended));
         const survivors = ended.filter(({ signal }) => signal === null);
         expect(survivors.length).toBe(fifty - 1);
-        for (const one of survivors) expect(expectLine(one).exit, one.stderr).toBe(0);
+        // A child may find the last session taken: that passes, and whoever started the run starts it again.
+        const unlucky = survivors.filter((one) => expectLine(one).exit === 75);
+        expect(unlucky.length, unlucky[0]?.stderr).toBeLessThan(3);
+        const restarted = await Promise.all(
+          unlucky.map(() => runProgram("binary", ["run"], at(there, "new", url))),
+        );
+        for (const one of [...survivors.filter((each) => !unlucky.includes(each)), ...restarted])
+          expect(expectLine(one).exit, one.stderr).toBe(0);
         await expectNothingLeft(there, url);
         await expectAtHead(there, url);
       } finally {
