@@ -1,11 +1,10 @@
 import { cancelBackends, endBackends } from "../database/backends.ts";
-import type { Database } from "../database/database.ts";
 import { isShortOfSessions } from "../database/lock.ts";
 import { upgradeName } from "../database/upgrade-name.ts";
 import { formatDuration } from "../database/waiting.ts";
 import type { Settings } from "../settings/settings.ts";
 import { type ChildEnd, runChild } from "../tools/child.ts";
-import { followComplaint, noComplaint } from "../tools/complaint.ts";
+import { type Complaint, followComplaint, noComplaint } from "../tools/complaint.ts";
 import { type DriverError, followDriverError } from "../tools/driver-errors.ts";
 import type { Ending } from "./draft.ts";
 import type { StepTools } from "./step.ts";
@@ -22,8 +21,7 @@ export async function upgradeByProgram(
 ): Promise<Ending | null> {
   const { database, settings, world } = tools;
   const applicationName = upgradeName(world.runId);
-  let complaint = noComplaint;
-  let serverSaid: DriverError | null = null;
+  const heard: Heard = { complaint: noComplaint, error: null, isFull: Promise.resolve(false) };
   world.signal.throwIfAborted();
   world.log({ level: "info", event: "upgrade.run", msg: `running ${argv.join(" ")}` });
   const end = await runChild(argv, {
@@ -34,22 +32,34 @@ export async function upgradeByProgram(
     signalGroup: world.signalGroup,
     onLine: (line) => {
       world.log({ level: "info", event: "upgrade.output", msg: line });
-      complaint = followComplaint(complaint, line);
-      serverSaid = followDriverError(serverSaid, line);
+      heard.complaint = followComplaint(heard.complaint, line);
+      const before = heard.error;
+      heard.error = followDriverError(before, line);
+      // Asked at once: a moment later others may have left.
+      if (before?.kind !== "connection" && heard.error?.kind === "connection")
+        heard.isFull = isShortOfSessions(database);
     },
     onStop: async () => void (await cancelBackends(database, applicationName)),
   });
   if (end.kind === "exited" && end.code === 0) return null;
   // A killed client does not end its statement, and a statement may outlive the program that sent it.
   await endBackends(database, applicationName, world.sleep);
-  const why = await whyItPasses(serverSaid, database);
-  return describeFailure(argv, describeEnd(end, settings), complaint.line, why);
+  const why = whyItPasses(heard.error, await heard.isFull);
+  return describeFailure(argv, describeEnd(end, settings), heard.complaint.line, why);
 }
 
+/** What the program's output has told so far. */
+type Heard = {
+  complaint: Complaint;
+  error: DriverError | null;
+  /** Whether the server had hardly a session left when the program had no connection. */
+  isFull: Promise<boolean>;
+};
+
 /** null: nothing says that it does. */
-async function whyItPasses(error: DriverError | null, database: Database): Promise<string | null> {
+function whyItPasses(error: DriverError | null, isFull: boolean): string | null {
   if (error?.kind === "passes") return `the server's error was ${error.name}, which passes`;
-  return error?.kind === "connection" && (await isShortOfSessions(database))
+  return error?.kind === "connection" && isFull
     ? "it had no connection, and the server has hardly a session left to give"
     : null;
 }
