@@ -272,8 +272,9 @@ describe("the lock", () => {
     await lock.askForRoom();
     const next = await waiting;
     expect(three).not.toBe(null);
-    expect(await locksHeld(), "the wish ends with the lock").toBe(1);
+    expect(await locksHeld(), "whoever has seen the wish has it too, at once").toBe(2);
     expect(await next.release()).toBe(true);
+    expect(await locksHeld(), "the wish ends with the lock").toBe(0);
     await Promise.all([one, two, three as Database | null].map(async (db) => await db?.close()));
   });
 

@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { readdir } from "node:fs/promises";
+import { chmod, mkdtemp, readdir } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -16,6 +16,10 @@ import { connectionTo, openTestScratch } from "./open-scratch.ts";
 
 let given: TestServer;
 beforeAll(async () => {
+  // Other files of the tests bake at the same time, and what they leave or clear away is not of these.
+  const own = await mkdtemp(join(tmpdir(), "own-"));
+  await chmod(own, 0o1777);
+  process.env["TMPDIR"] = own;
   given = await startServer();
 });
 afterAll(() => given?.stop());
