@@ -5,8 +5,9 @@ import { quoteLiteral } from "../core/quote.ts";
  * The lock is held by this idle transaction. READ COMMITTED and nothing read or written: no snapshot stays, so neither
  * vacuum nor CREATE INDEX CONCURRENTLY waits for it. Every setting ends with the transaction: behind a pooler the
  * session is somebody else's afterwards.
+ * @param mark of this transaction alone; it ends with it
  */
-export function tryToLock(key: bigint): string {
+export function tryToLock(key: bigint, mark: string): string {
   return `
 BEGIN TRANSACTION ISOLATION LEVEL READ COMMITTED READ ONLY;
 ${ownNames}
@@ -14,6 +15,7 @@ SET LOCAL idle_in_transaction_session_timeout = 0;
 SET LOCAL statement_timeout = 0;
 SET LOCAL lock_timeout = 0;
 ${setWhereKnown};
+SET LOCAL preflight.lock = ${quoteLiteral(mark)};
 SELECT pg_try_advisory_xact_lock(${key}) AS obtained, pg_backend_pid() AS pid`;
 }
 
@@ -35,8 +37,8 @@ function isTheLock(key: bigint): string {
     AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())`;
 }
 
-/** Sessions that the server would still give to this role in this database; limits that are not set are NULL. */
-const freeSessions = `
+/** Sessions that the server would still give to this role in this database; limits that are not set are NULL. Outside of a transaction. */
+export const readFreeSessions = `${ownNames}
 SELECT least(
   current_setting('max_connections')::int4 - current_setting('superuser_reserved_connections')::int4
     - coalesce(current_setting('reserved_connections', true)::int4, 0)
@@ -48,16 +50,11 @@ SELECT least(
    FROM pg_roles r WHERE r.rolname = session_user AND r.rolconnlimit >= 0)
 )::int4 AS free`;
 
-/** Outside of a transaction. */
-export const readFreeSessions = `${ownNames}${freeSessions}`;
-
-/** Inside of the lock's transaction, which keeps the numbers of sessions that it has seen first. */
-export function beat(key: bigint): string {
-  return `
-SELECT pg_stat_clear_snapshot();
-SELECT pg_backend_pid() AS pid, (${freeSessions}) AS free,
-       EXISTS (SELECT FROM pg_locks l WHERE l.pid = pg_backend_pid() AND ${isTheLock(key)}) AS held`;
-}
+/**
+ * The mark of the transaction that holds the lock, which is held as long as the mark is there. SHOW takes no snapshot: CREATE INDEX
+ * CONCURRENTLY waits for the end of every transaction that it has once seen with one (WaitForOlderSnapshots), and this one ends last.
+ */
+export const beat = "SHOW preflight.lock";
 
 /** Beside the lock itself and in its transaction, so it ends with it. */
 export function askForRoom(key: bigint): string {

@@ -49,6 +49,8 @@ const holderLogInterval = 10_000;
 const fewSessions = 5;
 const beatInterval = 3000;
 const answerDeadline = 10_000;
+/** Where nobody has ever set it. */
+const unknownParameter = "42704";
 
 /** The published key: the first 8 bytes, signed and big-endian, of SHA-256("preflight/v1" NUL "schema.name"). */
 export function lockKey(table: { readonly schema: string; readonly name: string }): bigint {
@@ -70,7 +72,8 @@ export async function acquireLock(first: Database, options: AcquireOptions): Pro
 
   for (;;) {
     signal.throwIfAborted();
-    const holder = await tryInTime(db, started + timeout + answerDeadline - clock(), options);
+    const mark = `${options.key}/${random()}`;
+    const holder = await tryInTime(db, mark, started + timeout + answerDeadline - clock(), options);
     if (holder === null) {
       log({
         level: "debug",
@@ -78,7 +81,7 @@ export async function acquireLock(first: Database, options: AcquireOptions): Pro
         msg: "lock obtained",
         waitedMs: Math.round(clock() - started),
       });
-      const lock = holdLock(db, options);
+      const lock = holdLock(db, mark, options);
       // Those that have come back since the last holder asked would be here before whoever needs a session now.
       if (isScarce) await lock.askForRoom();
       return lock;
@@ -141,9 +144,9 @@ const unknownHolder: Holder = {
 };
 
 /** One try. null: obtained, and the transaction stays open. Otherwise who holds it; no transaction is left. */
-export async function tryLock(db: Database, key: bigint): Promise<Holder | null> {
+export async function tryLock(db: Database, key: bigint, mark = ""): Promise<Holder | null> {
   try {
-    const answers = await db.queryAll(tryToLock(key));
+    const answers = await db.queryAll(tryToLock(key, mark));
     if (answers.at(-1)?.[0]?.["obtained"] === true) return null;
     const [holder] = await db.query<Holder>(`ROLLBACK; ${readHolder(key)}`);
     return holder ?? unknownHolder;
@@ -155,6 +158,7 @@ export async function tryLock(db: Database, key: bigint): Promise<Holder | null>
 /** A pooler lets a try wait while its connections are busy; one whose other end is gone would wait for ever. */
 async function tryInTime(
   db: Database,
+  mark: string,
   milliseconds: number,
   { key, sleep, signal }: AcquireOptions,
 ): Promise<Holder | null> {
@@ -165,14 +169,14 @@ async function tryInTime(
     ]);
   });
   try {
-    return await Promise.race([tryLock(db, key), tooLate]);
+    return await Promise.race([tryLock(db, key, mark), tooLate]);
   } finally {
     answered.abort();
     tooLate.catch(() => {});
   }
 }
 
-function holdLock(db: Database, { key, sleep, log }: AcquireOptions): Lock {
+function holdLock(db: Database, mark: string, { key, sleep, log }: AcquireOptions): Lock {
   const lost = new AbortController();
   const stopped = new AbortController();
   const lose = (why: string): void => {
@@ -182,13 +186,13 @@ function holdLock(db: Database, { key, sleep, log }: AcquireOptions): Lock {
     stopped.abort();
   };
   void db.lost.then(() => (stopped.signal.aborted ? null : lose("its connection was closed")));
-  const beating = keepBeating(db, key, sleep, stopped.signal, lose);
+  const beating = keepBeating(db, mark, sleep, stopped.signal, lose);
 
   const release = async (): Promise<boolean> => {
     stopped.abort();
     await beating;
     if (lost.signal.aborted) return false;
-    const last = await beatInTime(db, key);
+    const last = await beatInTime(db, mark);
     if (last !== "held") {
       lose(last);
       return false;
@@ -207,7 +211,7 @@ function holdLock(db: Database, { key, sleep, log }: AcquireOptions): Lock {
 
 async function keepBeating(
   db: Database,
-  key: bigint,
+  mark: string,
   sleep: Waiting["sleep"],
   stopped: AbortSignal,
   lose: (why: string) => void,
@@ -215,14 +219,14 @@ async function keepBeating(
   while (!stopped.aborted) {
     await sleep(beatInterval, stopped).catch(() => {});
     if (stopped.aborted) return;
-    const result = await beatInTime(db, key);
+    const result = await beatInTime(db, mark);
     if (result !== "held" && !stopped.aborted) lose(result);
   }
 }
 
 /** A connection whose other end is gone without a word would leave a question open for minutes. */
-async function beatInTime(db: Database, key: bigint): Promise<string> {
-  return await inTime(readBeat(db, key), answerDeadline).catch(
+async function beatInTime(db: Database, mark: string): Promise<string> {
+  return await inTime(readBeat(db, mark), answerDeadline).catch(
     () => "its connection does not answer",
   );
 }
@@ -231,14 +235,14 @@ async function beatInTime(db: Database, key: bigint): Promise<string> {
  * "held", or what is wrong. The process that answers must itself hold it: behind a pooler it may be another one.
  * Each beat also keeps poolers and load balancers from taking the connection for idle.
  */
-async function readBeat(db: Database, key: bigint): Promise<string> {
+async function readBeat(db: Database, mark: string): Promise<string> {
+  const other = "the server process that answers does not hold it";
   try {
-    const row = (await db.queryAll(beat(key))).at(-1)?.[0];
-    if (row?.["held"] === true && Number(row["free"]) < fewSessions)
-      await db.query(askForRoom(key));
-    return row?.["held"] === true ? "held" : "the server process that answers does not hold it";
+    const [row] = await db.query(beat);
+    return row?.["preflight.lock"] === mark ? "held" : other;
   } catch (error) {
-    return classify(error, "session").says;
+    const { code, says } = classify(error, "session");
+    return code === unknownParameter ? other : says;
   }
 }
 

@@ -12,6 +12,7 @@ import {
   lockKey,
   tryLock,
 } from "../../src/database/lock.ts";
+import { beat } from "../../src/database/lock.sql.ts";
 import type { AcquireOptions, Lock } from "../../src/database/lock.ts";
 import type { Database } from "../../src/database/database.ts";
 import type { LogEvent } from "../../src/database/waiting.ts";
@@ -276,6 +277,25 @@ describe("the lock", () => {
     expect(await next.release()).toBe(true);
     expect(await locksHeld(), "the wish ends with the lock").toBe(0);
     await Promise.all([one, two, three as Database | null].map(async (db) => await db?.close()));
+  });
+
+  // CREATE INDEX CONCURRENTLY waits for the end of a transaction that it has seen with a snapshot, and the lock's ends last.
+  test("its heartbeat never stands in the way of an index that is built concurrently", async () => {
+    const db = await open(url);
+    const lock = await acquire(db);
+    await server.sql(url, "CREATE TABLE beaten (n int); INSERT INTO beaten VALUES (1)");
+    let isBuilding = true;
+    const beating = (async () => {
+      while (isBuilding) await db.query(beat);
+    })();
+    for (let round = 0; round < 20; round++) {
+      await server.sql(url, "CREATE INDEX CONCURRENTLY beaten_n ON beaten (n)");
+      await server.sql(url, "DROP INDEX CONCURRENTLY beaten_n");
+    }
+    isBuilding = false;
+    await beating;
+    expect(await lock.release()).toBe(true);
+    await db.close();
   });
 
   test("a role's and a database's own limit say that sessions are short", async () => {
