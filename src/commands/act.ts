@@ -1,6 +1,7 @@
 import { claimsAll } from "../core/claim.ts";
 import { Busy } from "../core/outcome.ts";
 import { lackOfActing } from "../core/rights-to-act.ts";
+import { versionTableOf } from "../core/version-table.ts";
 import type { Database } from "../database/database.ts";
 import { unlessAborted } from "../database/in-time.ts";
 import { acquireLock, type Lock, lockKey } from "../database/lock.ts";
@@ -11,7 +12,6 @@ import type { Ending } from "./draft.ts";
 import type { Image } from "./image.ts";
 import { type Judgement, judge } from "./judge.ts";
 import { openDatabase } from "./open.ts";
-import { versionTableOf } from "../core/version-table.ts";
 import { refuseAnotherServer, workThrough } from "./work.ts";
 import type { World } from "./world.ts";
 

@@ -6,6 +6,7 @@ import { Busy, CannotJudge } from "../core/outcome.ts";
 import { type Plan, planFor } from "../core/plan.ts";
 import { lackOfReading } from "../core/rights-to-read.ts";
 import type { Verdict } from "../core/verdict.ts";
+import { versionTableOf } from "../core/version-table.ts";
 import type { Database } from "../database/database.ts";
 import { isUpgradeAtWork } from "../database/fence.ts";
 import { unlessAborted } from "../database/in-time.ts";
@@ -13,7 +14,6 @@ import { isLockHeld, lockKey } from "../database/lock.ts";
 import { look } from "../database/look.ts";
 import type { Settings } from "../settings/settings.ts";
 import type { Image } from "./image.ts";
-import { versionTableOf } from "../core/version-table.ts";
 import type { World } from "./world.ts";
 
 /** One look, and what follows from it. */

@@ -2,11 +2,11 @@ import { commitInParts } from "../core/begun.ts";
 import { claimOf } from "../core/claim.ts";
 import type { Observation } from "../core/observation.ts";
 import { CannotJudge } from "../core/outcome.ts";
+import { versionTableOf } from "../core/version-table.ts";
 import { forgetBegun, noteBegun } from "../database/begun.ts";
 import { lookRows } from "../database/look.ts";
 import type { Ending } from "./draft.ts";
 import type { StepTools } from "./step.ts";
-import { versionTableOf } from "../core/version-table.ts";
 
 /** A row stands while a revision that commits in parts may be at work: after a crash, the next look finds it. */
 export async function notingBegun(

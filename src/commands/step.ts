@@ -2,6 +2,7 @@ import { rowsFor } from "../core/claim.ts";
 import type { VersionRow } from "../core/migration.ts";
 import type { Observation } from "../core/observation.ts";
 import { type Step, widthFor } from "../core/plan.ts";
+import { versionTableOf } from "../core/version-table.ts";
 import type { Database } from "../database/database.ts";
 import { stamp } from "../database/stamp.ts";
 import type { Settings } from "../settings/settings.ts";
@@ -10,7 +11,6 @@ import type { Image } from "./image.ts";
 import { rowOf } from "./migrate.ts";
 import { describeStep } from "./say.ts";
 import { upgrade } from "./upgrade.ts";
-import { versionTableOf } from "../core/version-table.ts";
 import type { World } from "./world.ts";
 
 export type StepTools = {

@@ -1,5 +1,6 @@
 import { recordedOf } from "../core/claim.ts";
 import type { Observation } from "../core/observation.ts";
+import { versionTableOf } from "../core/version-table.ts";
 import { cancelBackends } from "../database/backends.ts";
 import { upgradeName } from "../database/upgrade-name.ts";
 import type { Upgrade } from "../tools/tool.ts";
@@ -9,7 +10,6 @@ import { notingBegun } from "./noting-begun.ts";
 import { openDatabase } from "./open.ts";
 import type { StepTools } from "./step.ts";
 import { upgradeByProgram } from "./upgrade-program.ts";
-import { versionTableOf } from "../core/version-table.ts";
 
 /** Brings pending revisions in. @returns how it failed; null: done */
 export async function upgrade(

@@ -1,14 +1,13 @@
 import { quoteIdentifier } from "./quote.ts";
-
-type Table = { readonly schema: string; readonly name: string };
+import type { TableName } from "./version-table.ts";
 
 // What a person can paste, as the owner of the thing or a superuser; each may be said again without harm.
 
-export function grantUse({ schema }: Pick<Table, "schema">, role: string): string {
+export function grantUse({ schema }: Pick<TableName, "schema">, role: string): string {
   return `GRANT USAGE ON SCHEMA ${spell(schema)} TO ${spell(role)}`;
 }
 
-export function grantCreate({ schema }: Pick<Table, "schema">, role: string): string {
+export function grantCreate({ schema }: Pick<TableName, "schema">, role: string): string {
   return `GRANT USAGE, CREATE ON SCHEMA ${spell(schema)} TO ${spell(role)}`;
 }
 
@@ -16,16 +15,16 @@ export function grantCreateSchema(database: string, role: string): string {
   return `GRANT CREATE ON DATABASE ${spell(database)} TO ${spell(role)}`;
 }
 
-export function grantRead(table: Table, role: string): string {
+export function grantRead(table: TableName, role: string): string {
   return `GRANT SELECT ON ${nameOf(table)} TO ${spell(role)}`;
 }
 
-export function grantWrite(table: Table, role: string): string {
+export function grantWrite(table: TableName, role: string): string {
   return `GRANT SELECT, INSERT, UPDATE, DELETE ON ${nameOf(table)} TO ${spell(role)}`;
 }
 
 export function letThroughRowSecurity(
-  table: Table,
+  table: TableName,
   role: string,
   what: "reads" | "everything",
 ): string {
@@ -34,11 +33,11 @@ export function letThroughRowSecurity(
   return `CREATE POLICY ${name} ON ${nameOf(table)} ${command}TO ${spell(role)} USING (true)`;
 }
 
-export function widen(table: Table, width: number): string {
+export function widen(table: TableName, width: number): string {
   return `ALTER TABLE ${nameOf(table)} ALTER COLUMN version_num TYPE VARCHAR(${width})`;
 }
 
-function nameOf({ schema, name }: Table): string {
+function nameOf({ schema, name }: TableName): string {
   return `${spell(schema)}.${spell(name)}`;
 }
 
