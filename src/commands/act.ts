@@ -43,8 +43,8 @@ export async function act(
   }
 
   function refuseWithoutRights(): void {
-    const { observation, plan } = first;
-    const { knowledge, versionTable } = image;
+    const { observation, plan, knowledge } = first;
+    const { versionTable } = image;
     const steps = plan.kind === "act" ? plan.steps : [];
     const lack = lackOfActing({ observation, knowledge, versionTable, steps });
     if (lack !== null) throw lack;
@@ -108,7 +108,8 @@ export async function act(
    * holder may be of a newer image.
    */
   async function isDone(): Promise<boolean> {
-    const looking = lookRows(connection, { versionTable: image.versionTable });
+    const { home } = first.observation;
+    const looking = lookRows(connection, { versionTable: image.versionTable, home: home.schema });
     const { versionTable } = await unlessAborted(looking, world.signal);
     const rows = (versionTable?.rows ?? []).filter((row) => row !== null);
     const { history } = image.knowledge;

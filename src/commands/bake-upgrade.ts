@@ -60,16 +60,15 @@ export async function scratchPreludes(
 
 function scratchRunner(
   { tool, load }: Extract<ToolsUpgrade, { readonly kind: "native" }>,
-  { knowledge, versionTable }: Image,
+  { knowledge }: Image,
   { ddlLockTimeout }: Settings,
   world: World,
 ): Upgrade {
-  const table = { schema: versionTable.schema ?? "public", name: versionTable.name };
   return {
     kind: "native",
-    createVersionTable: createVersionTable(tool, table),
+    createVersionTable: (table) => createVersionTable(tool, table),
     progressTable,
-    apply: async (address) => {
+    apply: async (address, table) => {
       const applicationName = `preflight-bake/${world.runId}`;
       const openSession = async (): Promise<Database> =>
         await connectAndWait(async () => connectionTo(address), {

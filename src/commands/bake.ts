@@ -61,7 +61,8 @@ async function replayAndWrite(image: Image, settings: Settings, world: World): P
       scratch,
       history,
       upgrade: scratchUpgrade(image, settings, world),
-      versionTable: { schema: versionTable.schema ?? "public", name: versionTable.name },
+      versionTable: { schema: versionTable.schema, name: versionTable.name },
+      namesHome: found.namesHome,
       factsQuery: factsQuery({
         scope: null,
         ignoreSchemas: [bakeSchema],
@@ -70,7 +71,7 @@ async function replayAndWrite(image: Image, settings: Settings, world: World): P
       log,
       signal: world.signal,
     });
-    const ledger = writeLedger(history, toReplay(replay), knowledge.ledger, deleted);
+    const ledger = writeLedger(history, toReplay(replay), image.ledger, deleted);
     const { bytes } = await saveLedger(ledgerPath, ledger);
     world.draft.ledger = "verified";
     world.draft.actedMs = Math.round(world.now() - started);
@@ -93,6 +94,8 @@ async function replayAndWrite(image: Image, settings: Settings, world: World): P
 function toReplay(replay: Awaited<ReturnType<typeof replayHistory>>) {
   return {
     serverVersion: replay.serverVersion,
+    home: replay.home,
+    versionTable: replay.versionTable,
     snapshots: replay.snapshots,
     given: replay.givenSchemas,
     spellings: replay.aliases,

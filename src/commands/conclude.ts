@@ -1,3 +1,4 @@
+import { enumerate } from "../core/words.ts";
 import { type Ending, ready } from "./draft.ts";
 import type { Judgement } from "./judge.ts";
 import { refuse, sayRefusal, sayStart } from "./say.ts";
@@ -16,15 +17,23 @@ export function conclude(
       ? refuse(plan, world)
       : verifyFailed(`${verdict.kind}: ${plan.reason}`, plan.next, world);
   sayStart(judgement, world);
-  world.log({
-    level: "info",
-    event: "proved",
-    msg:
-      done === "nothing"
-        ? "somebody else has done it: the database is at head"
-        : "done and proved: the database is at head",
-  });
-  return ready;
+  if (done === "nothing") {
+    const msg = "somebody else has done it: the database is at head";
+    world.log({ level: "info", event: "proved", msg });
+    return ready;
+  }
+  const { status, lacking } = judgement.knowledge;
+  if (verdict.kind !== "broken-history" && verdict.verified) {
+    world.log({ level: "info", event: "proved", msg: "done and proved: the database is at head" });
+    return ready;
+  }
+  const why =
+    status === "stale"
+      ? `${lacking.length === 1 ? "one revision is" : `${lacking.length} revisions are`} not in the ledger: ${enumerate(lacking)}`
+      : "there is no ledger for this database";
+  const reason = `done, not verified: ${why}`;
+  world.log({ level: "warn", event: "done.unverified", msg: reason });
+  return { ...ready, reason, next: ["run `preflight bake` when the image is built"] };
 }
 
 /** Somebody else may have done the work meanwhile: a loser's failure is not a broken state. */

@@ -1,6 +1,6 @@
 import path from "node:path";
 import type { History, HistoryFault } from "../core/history.ts";
-import { combine, type Knowledge } from "../core/knowledge.ts";
+import { combine, type HomeName, type Knowledge } from "../core/knowledge.ts";
 import type { Ledger } from "../core/ledger.ts";
 import { CannotJudge } from "../core/outcome.ts";
 import type { ToolName } from "../core/revision.ts";
@@ -13,7 +13,11 @@ import type { World } from "./world.ts";
 /** What the image holds: migration files, and the ledger baked beside them. */
 export type Image = {
   readonly found: FoundHistory;
+  /** As it is in the file, relative to the home. */
+  readonly ledger: Ledger | null;
   readonly knowledge: Knowledge;
+  /** What the image knows of a database whose history lives there. */
+  readonly knowledgeAt: (home: HomeName) => Knowledge;
   readonly ledgerPath: string;
   readonly versionTable: WantedTable;
 };
@@ -46,11 +50,25 @@ export async function readImage(settings: Settings, world: World): Promise<Image
   if (ledger !== null) refuseOtherHistory(ledgerPath, ledger, history);
   refuseUnknownWord(settings.policy.assume, history);
 
-  const knowledge = combine(history, ledger, found);
+  const knowledgeAt = lastOf((home: HomeName) => combine(history, ledger, found, home));
+  const knowledge = knowledgeAt({ schema: "public", spelled: "public" });
   world.draft.ledger = knowledge.status;
   sayHistory(knowledge, world);
-  const versionTable = { tool: found.tool, ...(settings.versionTable ?? found.versionTable) };
-  return { kind: "image", image: { found, knowledge, ledgerPath, versionTable } };
+  // What a bake was told needs not be told again.
+  const baked = isWritten ? null : (ledger?.versionTable ?? null);
+  const named = settings.versionTable ?? baked ?? found.versionTable;
+  const versionTable = { tool: found.tool, ...named };
+  const image = { found, ledger, knowledge, knowledgeAt, ledgerPath, versionTable };
+  return { kind: "image", image };
+}
+
+/** Every look of a run finds the same home, as a rule: a ledger is opened for it once. */
+function lastOf(make: (home: HomeName) => Knowledge): (home: HomeName) => Knowledge {
+  let last: { readonly spelled: string; readonly knowledge: Knowledge } | null = null;
+  return (home) => {
+    if (last?.spelled !== home.spelled) last = { spelled: home.spelled, knowledge: make(home) };
+    return last.knowledge;
+  };
 }
 
 function refuseCommand(command: Settings["upgradeCommand"], tool: ToolName): void {

@@ -1,23 +1,30 @@
 import { checkAssumption } from "../core/assume.ts";
 import { diagnose } from "../core/diagnose.ts";
+import { tableNames } from "../core/elsewhere.ts";
+import { restsOnAbsence } from "../core/evidence.ts";
 import { type Knowledge, scopeOf } from "../core/knowledge.ts";
 import type { Observation } from "../core/observation.ts";
-import { Busy, CannotJudge } from "../core/outcome.ts";
+import { Busy, type CannotJudge } from "../core/outcome.ts";
 import { type Plan, planFor } from "../core/plan.ts";
 import { lackOfReading } from "../core/rights-to-read.ts";
 import type { Verdict } from "../core/verdict.ts";
 import { versionTableOf } from "../core/version-table.ts";
+import { missingFiles } from "../core/missing-files.ts";
+import { faultOfHome, namedHome } from "../core/which-home.ts";
+import { faultOfVersionTable } from "../core/which-version-table.ts";
 import type { Database } from "../database/database.ts";
 import { isUpgradeAtWork } from "../database/fence.ts";
 import { unlessAborted } from "../database/in-time.ts";
 import { isLockHeld, lockKey } from "../database/lock.ts";
-import { look } from "../database/look.ts";
+import { look, lookElsewhere } from "../database/look.ts";
 import type { Settings } from "../settings/settings.ts";
 import type { Image } from "./image.ts";
 import type { World } from "./world.ts";
 
 /** One look, and what follows from it. */
 export type Judgement = {
+  /** As it reads for this database's home. */
+  readonly knowledge: Knowledge;
   readonly observation: Observation;
   readonly verdict: Verdict;
   readonly plan: Plan;
@@ -71,29 +78,46 @@ export async function judgeWhenFree(
   }
 }
 
-/** look → diagnose → plan. Reads in one round trip, decides on plain values, writes nothing. */
+/**
+ * look → diagnose → plan. Reads in one round trip, and asks again where the verdict would rest on something being absent;
+ * decides on plain values, writes nothing.
+ */
 export async function judge(
   database: Database,
   image: Image,
   settings: Settings,
   { signal, log }: Pick<World, "signal" | "log">,
 ): Promise<Judgement> {
-  const { knowledge } = image;
+  const { ledger, versionTable } = image;
+  const request = { schema: settings.schema, options: settings.database?.options ?? null, ledger };
   const looking = look(database, {
-    versionTable: image.versionTable,
-    scope: scopeOf(knowledge),
+    versionTable,
+    home: namedHome(request),
+    scope: scopeOf(ledger),
   });
   // It can hang behind a lock for longer than a container may take to stop.
-  const observation = await unlessAborted(looking, signal);
-  sayNewerServer(observation, log);
-  const lack = lackOfReading(observation, image.versionTable.name);
-  if (lack !== null) throw lack;
-  refuseMisplaced(observation, knowledge, settings);
+  const seen = await unlessAborted(looking, signal);
+  sayNewerServer(seen, log);
+  throwIf(lackOfReading(seen, versionTable.name) ?? faultOfHome(request, seen));
+  const knowledge = image.knowledgeAt(seen.home);
+  throwIf(missingFiles(knowledge, seen));
+
+  const observation = restsOnAbsence(diagnose(knowledge, seen))
+    ? { ...seen, elsewhere: await lookElsewhere(database, tableNames(knowledge)) }
+    : seen;
+  if (observation.elsewhere !== null)
+    throwIf(
+      faultOfVersionTable(knowledge, observation, versionTable, settings.versionTable !== null),
+    );
   const verdict = diagnose(knowledge, observation);
   const { assume } = settings.policy;
   const assumption = assume === null ? null : checkAssumption(assume, knowledge, observation);
-  const situation = { history: knowledge.history, observation, assumption };
-  return { observation, verdict, plan: planFor(verdict, settings.policy, situation) };
+  const situation = { knowledge, observation, assumption };
+  return { knowledge, observation, verdict, plan: planFor(verdict, settings.policy, situation) };
+}
+
+function throwIf(fault: CannotJudge | null): void {
+  if (fault !== null) throw fault;
 }
 
 const newestTested = 18;
@@ -106,27 +130,4 @@ function sayNewerServer({ server }: Observation, log: World["log"]): void {
     event: "server.newer",
     msg: `the server is PostgreSQL ${major}; this version was tested with ${newestTested} and older ones`,
   });
-}
-
-/** A version table elsewhere that holds this history's rows: the classic false "unversioned". */
-function refuseMisplaced(
-  observation: Observation,
-  { history, digests }: Knowledge,
-  settings: Settings,
-): void {
-  if (settings.versionTable !== null || (observation.versionTable?.rows ?? []).length > 0) return;
-  // Numbers are everybody's: of numbered files the text must be the same as well.
-  const elsewhere = observation.otherVersionTables.find((table) =>
-    table.rows?.some(
-      (row) =>
-        row !== null && history.revisions.has(row) && table.digests.get(row) === digests.get(row),
-    ),
-  );
-  if (elsewhere === undefined) return;
-  const name = `${elsewhere.schema}.${elsewhere.name}`;
-  throw new CannotJudge(
-    "config",
-    `${name} holds revisions of this history, but it is not the version table on the search path (${observation.server.searchPath.join(", ")})`,
-    [`say which table counts: --version-table ${name}`],
-  );
 }

@@ -41,7 +41,10 @@ export async function notingBegun(
 
   /** A row that stays, because we were kept from it, is in nobody's way once its revision is recorded. */
   async function forgetRecorded(): Promise<void> {
-    const { versionTable } = await lookRows(database, { versionTable: image.versionTable });
+    const { versionTable } = await lookRows(database, {
+      versionTable: image.versionTable,
+      home: observation.home.schema,
+    });
     const rows = (versionTable?.rows ?? []).filter((row) => row !== null);
     const { applied } = claimOf(history, rows);
     const done = [...doubtful, ...before].filter((id) => applied.has(id));

@@ -8,7 +8,7 @@ import type { Refusal, Step } from "../core/plan.ts";
 import { brokenHistory } from "../core/refusal.ts";
 import type { Verdict } from "../core/verdict.ts";
 import type { Migration } from "../core/migration.ts";
-import { describeDifference, nameHeads } from "../core/words.ts";
+import { describeDifference, enumerate, nameHeads } from "../core/words.ts";
 import type { Log, LogEvent } from "../report/log.ts";
 import type { VerdictLine } from "../report/verdict-line.ts";
 import type { Ending } from "./draft.ts";
@@ -17,11 +17,8 @@ import type { Judgement } from "./judge.ts";
 import type { World } from "./world.ts";
 
 /** The first diagnosis goes into the verdict line, and its evidence into the log. */
-export function learn(
-  { verdict, observation }: Judgement,
-  { knowledge }: Image,
-  world: World,
-): void {
+export function learn(judgement: Judgement, image: Image, world: World): void {
+  const { verdict, observation, knowledge } = judgement;
   const { draft, log } = world;
   const { version } = observation.server;
   draft.server = `${Math.floor(version / 10_000)}.${version % 10_000}`;
@@ -50,9 +47,31 @@ export function learn(
       msg: describeDifference(difference),
       tolerated: difference.tolerable,
     });
-  if (knowledge.status === "absent") log(unverified("there is no ledger"));
-  if (knowledge.status === "stale")
-    log(unverified(`the ledger lacks ${knowledge.lacking.join(", ")}; run \`preflight bake\``));
+  draft.ledger = knowledge.status;
+  sayWhatIsUnknown(judgement, image, log);
+}
+
+function sayWhatIsUnknown(
+  { verdict, observation, knowledge }: Judgement,
+  { ledger }: Image,
+  log: Log,
+): void {
+  const { schema } = observation.home;
+  if (ledger === null) log(unverified("there is no ledger"));
+  else if (knowledge.ledger === null)
+    log(
+      unverified(
+        `the ledger was baked by the first release, in public, and this database's schema is ${schema}; run \`preflight bake\``,
+      ),
+    );
+  if (knowledge.status !== "stale") return;
+  const lacks = `the ledger lacks ${enumerate(knowledge.lacking)}; run \`preflight bake\``;
+  const isCompared = verdict.kind !== "broken-history" && verdict.verified;
+  log(
+    isCompared
+      ? { level: "warn", event: "ledger.stale", msg: `${lacks}. What they make cannot be verified` }
+      : unverified(lacks),
+  );
 }
 
 /** By hand, statements commit one by one: of a file that also changes rows the schema shows a part. */
@@ -68,7 +87,16 @@ function warnOfRows(verdict: Verdict, { history, ledger }: Knowledge, log: Log):
     });
 }
 
-export function sayStart({ verdict }: Judgement, { log }: World): void {
+export function sayStart(
+  { verdict, observation: { home, server } }: Judgement,
+  { log }: World,
+): void {
+  if (home.by === "table")
+    log({
+      level: "warn",
+      event: "home.split",
+      msg: `the version table and its tables are in schema ${home.schema}, and the search_path (${server.searchPath.join(", ")}) puts ${home.createsIn} first: the next migration would create its objects there and is going to be refused; put ${home.schema} first`,
+    });
   if (verdict.kind === "ahead")
     log({
       level: "warn",

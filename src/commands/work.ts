@@ -1,6 +1,9 @@
+import { ancestors } from "../core/history.ts";
+import type { Knowledge } from "../core/knowledge.ts";
 import type { Server } from "../core/observation.ts";
 import { CannotJudge } from "../core/outcome.ts";
 import type { Step } from "../core/plan.ts";
+import { nameHeads } from "../core/words.ts";
 import type { Database } from "../database/database.ts";
 import { waitForOthersAtWork } from "../database/fence.ts";
 import { isShortOfSessions } from "../database/lock.ts";
@@ -54,11 +57,21 @@ export async function workThrough(
    */
   async function rounds(): Promise<Ending> {
     let last: readonly Step[] = [];
+    let hasUpgraded = false;
     for (let round = 1; ; round++) {
       const judgement = await lookAgain();
       const { plan } = judgement;
       if (plan.kind !== "act")
         return conclude(judgement, last.length > 0 ? "something" : "nothing", world);
+      // Whatever made the schema look older, it was not the upgrade that has just ended well.
+      if (hasUpgraded && goesBack(judgement.knowledge, plan.steps))
+        return verifyFailed(
+          `after the upgrade the rows say ${judgement.verdict.kind === "broken-history" ? "nothing" : nameHeads(judgement.verdict.recorded)}, and the schema that was looked at (${judgement.observation.home.schema}) is an earlier one; the rows stay as they are`,
+          [
+            "does the upgrade work in another schema or another database? See its search_path and address (Alembic: env.py)",
+          ],
+          world,
+        );
       if (round > mostRounds || JSON.stringify(plan.steps) === JSON.stringify(last))
         return verifyFailed(
           `${plan.steps.map(describeStep).join("; ")} is still to be done`,
@@ -70,6 +83,7 @@ export async function workThrough(
       const failure = await takeSteps(judgement, plan.steps);
       if (failure !== null) return concludeFailure(failure, await lookAgain(), world);
       last = plan.steps;
+      hasUpgraded ||= plan.steps.some(({ kind }) => kind === "upgrade");
     }
   }
 
@@ -87,15 +101,16 @@ export async function workThrough(
   }
 
   async function takeSteps(
-    { observation }: Judgement,
+    { observation, knowledge }: Judgement,
     steps: readonly Step[],
   ): Promise<Ending | null> {
     const started = now();
+    const tools = { database, image: { ...image, knowledge }, settings, world };
     try {
       for (const step of steps) {
         signal.throwIfAborted();
         log({ level: "info", event: `${step.kind}.start`, msg: describeStep(step) });
-        const failure = await takeStep(step, observation, { database, image, settings, world });
+        const failure = await takeStep(step, observation, tools);
         signal.throwIfAborted();
         if (failure !== null) return failure;
         world.draft.actions.push(...planActions([step]));
@@ -112,6 +127,15 @@ export async function workThrough(
     noteRows(judgement, world);
     return judgement;
   }
+}
+
+/** Whether a stamp would take back what the rows say. */
+function goesBack({ history }: Knowledge, steps: readonly Step[]): boolean {
+  return steps.some((step) => {
+    if (step.kind !== "stamp") return false;
+    const kept = ancestors(history, step.to);
+    return [...ancestors(history, step.from)].some((id) => !kept.has(id));
+  });
 }
 
 /** The lock holds on one server only. */

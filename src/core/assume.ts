@@ -29,7 +29,7 @@ export function checkAssumption(
   function neededTables(): ReadonlyMap<string, ReadonlySet<string>> {
     const { ledger } = knowledge;
     const facts = isBakedAsItIs(history) && ledger && factsOfHeads(ledger, history, [revision]);
-    if (!facts) return sketchOf(history, [revision], observation.server.searchPath[0] ?? "public");
+    if (!facts) return sketchOf(history, [revision], observation.home.schema);
     return tablesOf([...facts].map((position) => ledger.facts[position]!));
   }
 

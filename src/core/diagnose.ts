@@ -1,10 +1,11 @@
 import { claimOf, factsOfClaim, recordedOf, recordsEveryRevision } from "./claim.ts";
 import { type Difference, differences } from "./difference.ts";
+import { placesOf, unclaimed } from "./elsewhere.ts";
 import { type Fact, isInvalidIndex, isPremise, isSoft, schemaOf } from "./facts.ts";
 import { editedFiles, editedRevisions } from "./edited.ts";
 import { findHalfDone } from "./half-done.ts";
 import { ancestors, maximal } from "./history.ts";
-import { identify } from "./identify.ts";
+import { type Identification, identify } from "./identify.ts";
 import type { Knowledge } from "./knowledge.ts";
 import { factsOfHeads, type OpenLedger } from "./ledger.ts";
 import { progressTable } from "./migration.ts";
@@ -14,6 +15,7 @@ import { dataPassedOver, nothingPassedOver } from "./passed-over.ts";
 import { recognise, type Sighting } from "./sighting.ts";
 import { nearestSketch, sketchOf, tablesOf } from "./sketch.ts";
 import type { Finding, Verdict } from "./verdict.ts";
+import { namePlaces } from "./words.ts";
 
 /** A verdict for every history, ledger and observation. Total, and never throws. */
 export function diagnose(knowledge: Knowledge, observation: Observation): Verdict {
@@ -22,8 +24,10 @@ export function diagnose(knowledge: Knowledge, observation: Observation): Verdic
   const rows = (table?.rows ?? []).map((row) => row ?? "NULL");
   const claim = claimOf(history, rows);
   const { heads, strangers, skipped } = claim;
-  const verified = knowledge.status === "verified";
-  const ledger = verified ? knowledge.ledger : null;
+  const { ledger } = knowledge;
+  const expected = ledger && factsOfClaim(ledger, history, claim);
+  const verified = expected !== null;
+  const places = placesOf(knowledge, observation);
   const live =
     ledger &&
     recognise(ledger, observation.facts, observation.server.version, knowledge.platformSchemas);
@@ -36,7 +40,7 @@ export function diagnose(knowledge: Knowledge, observation: Observation): Verdic
 
   if (table?.unreadable === "shape") {
     const why = `${table.schema}.${table.name} has not the columns of this tool's version table`;
-    return { ...seen, kind: "unknown", strangers, why };
+    return { ...seen, kind: "unknown", strangers, why, elsewhere: [] };
   }
   const interrupted = interruption();
   if (interrupted !== null) return interrupted;
@@ -47,10 +51,8 @@ export function diagnose(knowledge: Knowledge, observation: Observation): Verdic
   return diagnoseRows();
 
   function diagnoseRows(): Verdict {
-    const expected = ledger && factsOfClaim(ledger, history, claim);
-    if (ledger === null || live === null || expected === null) {
-      return { ...asRecorded(editedFiles(knowledge, edited, null)), verified: false };
-    }
+    if (ledger === null || live === null || expected === null)
+      return asRecorded(editedFiles(knowledge, edited, null));
     if (equals(ledger, expected, live)) return asRecorded(editedFiles(knowledge, edited, []));
 
     const found = differences(ledger, history, claim.applied, expected, live);
@@ -61,9 +63,10 @@ export function diagnose(knowledge: Knowledge, observation: Observation): Verdic
     if (isOwnState && isTolerable)
       return asRecorded([...found, ...editedFiles(knowledge, edited, found)]);
 
-    const identified = identify(ledger, history, live);
-    const isElsewhere =
+    const identified = known(identify(ledger, history, live));
+    const isAnotherState =
       identified.kind !== "nearest" &&
+      identified.kind !== "sketched" &&
       !(identified.kind === "proven" && identified.heads.length === 0 && hasForeignObjects());
     const passed =
       identified.kind === "proven"
@@ -75,19 +78,18 @@ export function diagnose(knowledge: Knowledge, observation: Observation): Verdic
       claimed: heads,
       skipped,
       identified,
+      elsewhere: backwards(identified) ? unclaimed(places, observation) : [],
       ...passed,
     };
-    if (isElsewhere && identified.kind === "proven" && passed.dataMigrations.length === 0)
+    if (isAnotherState && identified.kind === "proven" && passed.dataMigrations.length === 0)
       return mismatch;
     if (isTolerable) return asRecorded([...found, ...editedFiles(knowledge, edited, found)]);
-    if (isElsewhere) return mismatch;
+    if (isAnotherState) return mismatch;
     const left = findHalfDone(ledger, history, claim.applied, live);
     if (left !== null) return { ...seen, kind: "partial", left };
     return drifted([...found, ...editedFiles(knowledge, edited, found)]);
 
-    function asRecorded(
-      differences: readonly Difference[],
-    ): Exclude<Verdict, { kind: "broken-history" }> {
+    function asRecorded(differences: readonly Difference[]): Verdict {
       if (differences.some(({ tolerable }) => !tolerable)) return drifted(differences);
       const redundant = withoutOnce(recorded, heads);
       if (redundant.length > 0) return { ...seen, kind: "overlapping", heads, redundant, pending };
@@ -109,7 +111,7 @@ export function diagnose(knowledge: Knowledge, observation: Observation): Verdic
     const left = {
       kind: "interrupted",
       progress,
-      table: `${table?.schema ?? observation.server.searchPath[0] ?? "public"}.${progressTable}`,
+      table: `${table?.schema ?? observation.home.schema}.${progressTable}`,
       file: revision?.file ?? null,
       isEdited: revision?.hash !== progress.checksum,
       indexes: leftoverIndexes(),
@@ -137,10 +139,10 @@ export function diagnose(knowledge: Knowledge, observation: Observation): Verdic
   }
 
   function diagnoseWithoutRows(): Verdict {
-    if (!hasUserFacts()) return { ...seen, kind: "fresh", pending: pendingAfter([]) };
+    if (!hasUserFacts()) return elsewhereOrFresh();
     if (!hasObjectsOfThisHistory()) {
-      const why = `none of this history's tables is here, but others are${neighbours()}`;
-      return { ...seen, kind: "unknown", strangers: [], why };
+      const why = `none of this history's tables is in ${observation.home.schema}, but others are${neighbours()}`;
+      return { ...seen, kind: "unknown", strangers: [], why, elsewhere: places };
     }
     const invalid = invalidIndexes();
     if (invalid !== null) return invalid;
@@ -161,17 +163,42 @@ export function diagnose(knowledge: Knowledge, observation: Observation): Verdic
     return { ...seen, kind: "unversioned", identified, denied };
   }
 
+  /** What is not here may be elsewhere, unless a person said that this is the place. */
+  function elsewhereOrFresh(): Verdict {
+    const { home } = observation;
+    const elsewhere = home.by === "setting" ? [] : unclaimed(places, observation);
+    if (elsewhere.length === 0) return { ...seen, kind: "fresh", pending: pendingAfter([]) };
+    const why = `nothing of this history is in ${home.schema}, where its search_path leads, but ${namePlaces(elsewhere)}`;
+    return { ...seen, kind: "unknown", strangers: [], why, elsewhere };
+  }
+
+  /** Whether the state lacks something that the rows claim. */
+  function backwards(identified: Finding): boolean {
+    if (identified.kind !== "proven") return true;
+    const state = ancestors(history, identified.heads);
+    return strangers.length > 0 || [...claim.applied].some((id) => !state.has(id));
+  }
+
+  /** A revision that is not in the ledger may have run and left no trace: then nobody knows at which of them this is. */
+  function known(identified: Identification): Finding {
+    if (identified.kind !== "proven" || ledger === null || ledger.lacking.size === 0)
+      return identified;
+    const state = ancestors(history, identified.heads);
+    const mayHaveRun = [...ledger.lacking].some((id) =>
+      [...ancestors(history, [id])].every((each) => ledger.lacking.has(each) || state.has(each)),
+    );
+    return mayHaveRun
+      ? { kind: "sketched", why: "stale", probably: identified.heads[0] ?? null, absent: [] }
+      : identified;
+  }
+
   function diagnoseStrangers(): Verdict {
     const gone = strangers.filter((id) => knowledge.ledger?.revisions.has(id));
     if (gone.length === strangers.length) return missingFile(gone, find());
-    if (ledger === null || live === null) {
-      const why = `no file of this image has ${strangers.join(", ")}, and ${
-        knowledge.status === "stale" ? "the ledger is stale" : "there is no ledger"
-      }, so the schema cannot say more`;
-      return { ...seen, kind: "unknown", strangers, why };
-    }
     const identified = find();
     if (
+      ledger !== null &&
+      live !== null &&
       identified.kind === "proven" &&
       identified.heads.length > 0 &&
       live.foreign.length === 0 &&
@@ -179,7 +206,13 @@ export function diagnose(knowledge: Knowledge, observation: Observation): Verdic
       (isGraph || identified.heads[0] === heads[0])
     )
       return missingFile(strangers, identified);
-    const needed = factsOfHeads(ledger, history, history.heads) ?? new Set<number>();
+    const needed = ledger && factsOfHeads(ledger, history, history.heads);
+    if (ledger === null || live === null || needed === null) {
+      const why = `no file of this image has ${strangers.join(", ")}, and ${
+        ledger === null ? "there is no ledger" : "the ledger is stale"
+      }, so the schema cannot say more`;
+      return { ...seen, kind: "unknown", strangers, why, elsewhere: places };
+    }
     const all = new Set(history.revisions.keys());
     const lacking = differences(ledger, history, all, needed, live).filter(
       ({ kind }) => kind === "missing" || kind === "changed",
@@ -190,7 +223,7 @@ export function diagnose(knowledge: Knowledge, observation: Observation): Verdic
     if (hardNeeded > 0 && lacking.length * 2 <= hardNeeded)
       return { ...seen, kind: "ahead", strangers, lacking, notRun: isGraph ? [] : pending };
     const why = `no file and no ledger entry of this image has ${strangers.join(", ")}, and less than half of what it needs is here${neighbours()}`;
-    return { ...seen, kind: "unknown", strangers, why };
+    return { ...seen, kind: "unknown", strangers, why, elsewhere: places };
   }
 
   /** Where every file has a row, the rows that have files still say which data migrations ran. */
@@ -200,13 +233,14 @@ export function diagnose(knowledge: Knowledge, observation: Observation): Verdic
       isClaimed && ledger !== null && identified.kind === "proven"
         ? dataPassedOver(ledger, history, claim, edited, identified.heads)
         : nothingPassedOver;
-    return { ...seen, kind: "missing-file", gone, identified, ...passed };
+    const elsewhere = unclaimed(places, observation);
+    return { ...seen, kind: "missing-file", gone, identified, elsewhere, ...passed };
   }
 
   function find(): Finding {
     if (ledger !== null && live !== null)
-      return identify(ledger, history, live, headsOfNeighbour(history, neighbour));
-    const schema = observation.server.searchPath[0] ?? "public";
+      return known(identify(ledger, history, live, headsOfNeighbour(history, neighbour)));
+    const schema = observation.home.schema;
     const nearest = nearestSketch(history, tablesOf(observation.facts), schema);
     return {
       kind: "sketched",
@@ -234,16 +268,27 @@ export function diagnose(knowledge: Knowledge, observation: Observation): Verdic
     return (
       hasKnownFacts() ||
       observation.facts.some(
-        (fact) =>
-          !isSoft(fact) && !isPremise(fact) && !knowledge.platformSchemas.has(schemaOf(fact) ?? ""),
+        (fact) => !isSoft(fact) && !isPremise(fact) && isOurBusiness(schemaOf(fact) ?? ""),
       )
+    );
+  }
+
+  /** Without a ledger the look went everywhere, and other schemas are others' business. */
+  function isOurBusiness(schema: string): boolean {
+    if (knowledge.platformSchemas.has(schema)) return false;
+    return ledger !== null || schema === observation.home.schema || isNamedInFiles(schema);
+  }
+
+  function isNamedInFiles(schema: string): boolean {
+    return [...history.revisions.values()].some(({ sketch }) =>
+      sketch.some(({ table: named }) => named.schema === schema),
     );
   }
 
   function hasObjectsOfThisHistory(): boolean {
     if (ledger !== null) return hasKnownFacts();
     const tables = tablesOf(observation.facts);
-    const schema = observation.server.searchPath[0] ?? "public";
+    const schema = observation.home.schema;
     return [...history.revisions.keys()].some((id) =>
       [...sketchOf(history, [id], schema).keys()].some((table) => tables.has(table)),
     );

@@ -42,3 +42,19 @@ export function differencesOf(verdict: Verdict): readonly Difference[] {
       return [];
   }
 }
+
+/**
+ * Whether something was concluded from its not being there, or nothing could be concluded at all: it may be in another
+ * schema. Rows that are the heads, with the facts that belong to them, need no such question.
+ */
+export function restsOnAbsence(verdict: Verdict): boolean {
+  switch (verdict.kind) {
+    case "current":
+    case "overlapping":
+      return false;
+    case "drifted":
+      return verdict.differences.some(({ tolerable }) => !tolerable);
+    default:
+      return true;
+  }
+}

@@ -9,34 +9,37 @@ export type Fact = {
 };
 
 /** The first 25 say what a schema consists of; the last two (soft) only help to tell revisions apart. */
-export type FactKind =
-  | "schema"
-  | "extension"
-  | "table"
-  | "partition"
-  | "ftable"
-  | "view"
-  | "matview"
-  | "viewdef"
-  | "rule"
-  | "column"
-  | "constraint"
-  | "index"
-  | "invalid"
-  | "trigger"
-  | "policy"
-  | "sequence"
-  | "enum"
-  | "domain"
-  | "range"
-  | "type"
-  | "function"
-  | "procedure"
-  | "aggregate"
-  | "statistics"
-  | "eventtrigger"
-  | "comment"
-  | "colorder";
+export type FactKind = (typeof factKinds)[number];
+
+export const factKinds = [
+  "schema",
+  "extension",
+  "table",
+  "partition",
+  "ftable",
+  "view",
+  "matview",
+  "viewdef",
+  "rule",
+  "column",
+  "constraint",
+  "index",
+  "invalid",
+  "trigger",
+  "policy",
+  "sequence",
+  "enum",
+  "domain",
+  "range",
+  "type",
+  "function",
+  "procedure",
+  "aggregate",
+  "statistics",
+  "eventtrigger",
+  "comment",
+  "colorder",
+] as const;
 
 /** Soft facts are never drift. */
 export function isSoft(fact: Fact): boolean {

@@ -1,7 +1,14 @@
 import { differences, type SchemaDifference } from "./difference.ts";
 import { holdsRows, isHarmlessExtra, isPremise } from "./facts.ts";
 import { ancestors, type History, maximal } from "./history.ts";
-import { changeOf, factsOfHeads, factsOfState, headsKey, type OpenLedger } from "./ledger.ts";
+import {
+  changeOf,
+  factsOfHeads,
+  factsOfState,
+  headsKey,
+  isBeyond,
+  type OpenLedger,
+} from "./ledger.ts";
 import type { Sighting } from "./sighting.ts";
 
 /** What the facts alone say about where a database stands. */
@@ -44,7 +51,7 @@ export function identify(
   recorded: readonly string[] | null = null,
 ): Identification {
   const distances = distancesToStates(ledger, live);
-  const candidates = matchingStates(distances);
+  const candidates = matchingStates(distances).filter(isAsBaked);
   const present = candidates.filter((index) => !ledger.states[index]!.retired);
   if (present.length > 0) {
     const extras = differencesTo(present[0]!);
@@ -53,12 +60,17 @@ export function identify(
     const heads = candidates.map((index) => ledger.states[index]!.heads);
     return { kind: "retired", heads: [...new Set(heads.flat())].sort() };
   }
-  const nearest = nearestState(ledger, distances);
+  const nearest = nearestState(ledger, distances, isAsBaked);
   return {
     kind: "nearest",
     heads: nearest === null ? [] : ledger.states[nearest]!.heads,
     differences: nearest === null ? [] : differencesTo(nearest),
   };
+
+  /** What an edited revision makes now, the ledger does not know. */
+  function isAsBaked(index: number): boolean {
+    return !isBeyond(ledger, ledger.states[index]!.heads);
+  }
 
   function differencesTo(index: number): readonly SchemaDifference[] {
     const applied = ancestors(history, ledger.states[index]!.heads);
@@ -180,10 +192,14 @@ function matchingStates(distances: readonly Distance[]): readonly number[] {
 }
 
 /** A diagnosis, never proof. Ties go to the later state, whose differences read better. */
-function nearestState(ledger: OpenLedger, distances: readonly Distance[]): number | null {
+function nearestState(
+  ledger: OpenLedger,
+  distances: readonly Distance[],
+  isAsBaked: (index: number) => boolean,
+): number | null {
   let nearest: number | null = null;
   for (const [index, distance] of distances.entries()) {
-    if (ledger.states[index]!.retired) continue;
+    if (ledger.states[index]!.retired || !isAsBaked(index)) continue;
     if (nearest === null || total(distance) <= total(distances[nearest]!)) nearest = index;
   }
   return nearest;

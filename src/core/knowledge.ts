@@ -1,15 +1,18 @@
 import { schemaOf } from "./facts.ts";
 import type { History } from "./history.ts";
+import { isInHome, type LedgerHome } from "./home.ts";
 import { type Ledger, openLedger, type OpenLedger } from "./ledger.ts";
 
 /** What the image knows: its files, and what they were seen to produce. */
 export type Knowledge = {
   readonly history: History;
   readonly ledger: OpenLedger | null;
-  /** `stale`: some revision is not in the ledger, or not as it was baked. Its facts then prove nothing. */
+  /** `stale`: some revision is not in the ledger, or not as it was baked. Of the others it still knows what they make. */
   readonly status: LedgerStatus;
   /** Revisions that the ledger lacks, or has with other contents. */
   readonly lacking: readonly string[];
+  /** Revisions that the ledger calls live, and that no file has. */
+  readonly unfiled: readonly string[];
   /** By id: what a version table would keep of the file's text; empty where the tool's keeps nothing. */
   readonly digests: ReadonlyMap<string, string>;
   /** Schemas that a platform fills: what the ledger does not know there is nobody's drift. */
@@ -26,26 +29,42 @@ const none: Particulars = { digests: new Map(), platformSchemas: [] };
 
 type LedgerStatus = "verified" | "absent" | "stale";
 
+/** A schema, and its name as PostgreSQL prints it in a definition. */
+export type HomeName = { readonly schema: string; readonly spelled: string };
+
+const inPublic: HomeName = { schema: "public", spelled: "public" };
+
+/** @param home where the database's history lives: a ledger reads differently for each */
 export function combine(
   history: History,
   ledger: Ledger | null,
   { digests, platformSchemas }: Particulars = none,
+  home: HomeName = inPublic,
 ): Knowledge {
   const tool = {
     digests,
     platformSchemas: new Set([...platformSchemas, ...(ledger?.given ?? [])]),
   };
-  if (ledger === null) return { history, ledger: null, status: "absent", lacking: [], ...tool };
+  if (ledger === null || !isGoodFor(ledger.home, home))
+    return { history, ledger: null, status: "absent", lacking: [], unfiled: [], ...tool };
   const lacking = [...history.revisions.values()]
     .filter(({ id, hash }) => ledger.revisions.get(id)?.hash !== hash)
     .map(({ id }) => id);
   return {
     history,
-    ledger: openLedger(retireWithoutFile(ledger, history)),
+    ledger: openLedger(retireWithoutFile(ledger, history), home.spelled, { history, lacking }),
     status: lacking.length === 0 ? "verified" : "stale",
     lacking,
+    unfiled: [...ledger.revisions.values()]
+      .filter(({ id, retired }) => !retired && !history.revisions.has(id))
+      .map(({ id }) => id),
     ...tool,
   };
+}
+
+/** A ledger of the first release does not know which of its names move with the home. */
+function isGoodFor({ kind }: LedgerHome, { schema }: Pick<HomeName, "schema">): boolean {
+  return kind !== "unknown" || schema === "public";
 }
 
 /** Files may be deleted after the bake: what the ledger still knows of them is then retired knowledge. */
@@ -69,11 +88,17 @@ function retireWithoutFile(ledger: Ledger, history: History): Ledger {
   };
 }
 
-/** Schemas that the history never touches are somebody else's. Without a ledger nobody knows which. */
-export function scopeOf({ ledger, status }: Knowledge): readonly string[] | null {
-  if (ledger === null || status !== "verified") return null;
-  const homes = new Set(ledger.facts.map(schemaOf));
+/** The schemas whose facts are the history's business. */
+export type Scope = { readonly home: boolean; readonly named: readonly string[] };
+
+/** The home as far as the history makes anything there, and the schemas that it names. Null: without a ledger nobody knows which. */
+export function scopeOf(ledger: Ledger | null): Scope | null {
+  if (ledger === null) return null;
+  const named = ledger.facts.filter((fact) => !isInHome(fact)).map(schemaOf);
   const made = ledger.facts.filter(({ kind }) => kind === "schema").map(schemaOf);
-  const given = ["public", ...ledger.given].filter((schema) => homes.has(schema));
-  return [...given, ...made.filter((schema) => schema !== null)];
+  const given = ["public", ...ledger.given].filter((schema) => named.includes(schema));
+  return {
+    home: ledger.facts.some(isInHome),
+    named: [...given, ...made.filter((schema) => schema !== null)],
+  };
 }

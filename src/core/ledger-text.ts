@@ -1,8 +1,12 @@
-import { type Fact, factKey, placeKey } from "./facts.ts";
+import { type Fact, factKey, type FactKind, factKinds, placeKey } from "./facts.ts";
+import { escapeFact, type LedgerHome } from "./home.ts";
 import { headsKey, type Ledger, type LedgerRevision, type State } from "./ledger.ts";
 
 /** Raised when a change to the format would make an older program misread it. */
-const formatVersion = 1;
+const formatVersion = 2;
+
+/** It knew no home: what it says counts where that is `public`. Raised to the present version by the next bake. */
+const firstRelease = 1;
 
 export type LedgerText =
   | { readonly kind: "ledger"; readonly ledger: Ledger }
@@ -17,6 +21,8 @@ export function encodeLedger(ledger: Ledger): string {
   const lines = [
     "{",
     `"preflight":"ledger","v":${formatVersion},"tool":${json(ledger.tool)},"server":${ledger.server},${given(ledger)}`,
+    `"home":${json(encodeHome(ledger.home))},"versionTable":${json(ledger.versionTable)},`,
+    `"kinds":${json(ledger.kinds)},`,
     `"revisions":[`,
     ...separated([...ledger.revisions.values()].map(encodeRevision)),
     `],"states":[`,
@@ -34,6 +40,10 @@ export function encodeLedger(ledger: Ledger): string {
 
 function given({ given }: Ledger): string {
   return given.length === 0 ? "" : `"given":${json(given)},`;
+}
+
+function encodeHome(home: LedgerHome): unknown {
+  return home.kind === "program" ? { schema: home.schema, fixed: home.isFixed } : home.kind;
 }
 
 function encodeRevision(revision: LedgerRevision): string {
@@ -76,10 +86,10 @@ export function decodeLedger(text: string): LedgerText {
   }
   if (!isObject(root) || root["preflight"] !== "ledger")
     return { kind: "other-format", why: `it does not begin with "preflight":"ledger"` };
-  if (root["v"] !== formatVersion)
+  if (root["v"] !== formatVersion && root["v"] !== firstRelease)
     return {
       kind: "other-format",
-      why: `its format is version ${show(root["v"])}, this program reads version ${formatVersion}`,
+      why: `its format is version ${show(root["v"])}, this program reads versions ${firstRelease} and ${formatVersion}`,
     };
   try {
     return { kind: "ledger", ledger: decode(root) };
@@ -92,6 +102,7 @@ export function decodeLedger(text: string): LedgerText {
 class Malformed extends Error {}
 
 function decode(root: Record<string, unknown>): Ledger {
+  const isFirst = root["v"] === firstRelease;
   const facts: Fact[] = [];
   const positions = new Map<string, number>();
   const states: State[] = [];
@@ -117,8 +128,11 @@ function decode(root: Record<string, unknown>): Ledger {
   return {
     tool: toolOf(root["tool"]),
     server: serverOf(root["server"]),
+    home: isFirst ? { kind: "unknown" } : homeOf(root["home"]),
+    versionTable: isFirst ? null : versionTableOf(root["versionTable"]),
+    kinds: isFirst ? kindsOfFirstRelease : (strings(root["kinds"], "kinds") as FactKind[]),
     given: strings(root["given"] ?? [], "given"),
-    facts,
+    facts: isFirst ? facts.map(escapeFact) : facts,
     states,
     revisions: new Map(list(root["revisions"], "revisions").map(decodeRevision)),
     spellings: list(root["spellings"], "spellings").map((row) => {
@@ -151,6 +165,30 @@ function decode(root: Record<string, unknown>): Ledger {
       throw new Malformed(`a state builds on ${show(heads.join(", "))}, which is missing`);
     return index;
   }
+}
+
+/** None has been added since. */
+const kindsOfFirstRelease: readonly FactKind[] = factKinds;
+
+function homeOf(value: unknown): LedgerHome {
+  if (value === "relative" || value === "bound" || value === "unknown") return { kind: value };
+  if (isObject(value))
+    return {
+      kind: "program",
+      schema: text(value["schema"], "home"),
+      isFixed: value["fixed"] === true,
+    };
+  throw new Malformed(`it names the home ${show(value)}`);
+}
+
+function versionTableOf(value: unknown): Ledger["versionTable"] {
+  if (value === null) return null;
+  if (!isObject(value)) throw new Malformed(`it names the version table ${show(value)}`);
+  const { schema } = value;
+  return {
+    schema: schema === null ? null : text(schema, "versionTable"),
+    name: text(value["name"], "versionTable"),
+  };
 }
 
 function toolOf(value: unknown): Ledger["tool"] {

@@ -1,15 +1,22 @@
-import { type Fact, factKey, isSoft } from "./facts.ts";
+import { type Fact, factKey, type FactKind, isSoft } from "./facts.ts";
 import { ancestors, type History, maximal } from "./history.ts";
+import { factAtHome, isInHome, type LedgerHome, textAtHome } from "./home.ts";
 import type { ToolName } from "./revision.ts";
+import type { VersionTableName } from "./version-table.ts";
 
 /** What every revision ever released is known to produce, recorded when the image was built. */
 export type Ledger = {
   readonly tool: ToolName;
   /** Major version of the PostgreSQL that replayed the history. */
   readonly server: number;
+  readonly home: LedgerHome;
+  /** Where the bake found it; schema null: in the home. Null: a ledger that does not say. */
+  readonly versionTable: VersionTableName | null;
+  /** Kinds of facts that were looked for. Of others it proves nothing. */
+  readonly kinds: readonly FactKind[];
   /** Schemas that stood in the database before its first migration: a platform's; sorted. */
   readonly given: readonly string[];
-  /** Every fact that any state has; states refer to them by position. */
+  /** Every fact that any state has, relative to the home; states refer to them by position. */
   readonly facts: readonly Fact[];
   /** Each state stands after the one that it is described from. */
   readonly states: readonly State[];
@@ -52,31 +59,59 @@ export type State = {
   readonly retired: boolean;
 };
 
-/** A ledger with the look-ups that a diagnosis needs, each computed once. */
+/** A ledger as it reads for a database with a certain home, with the look-ups that a diagnosis needs, each computed once. */
 export type OpenLedger = Ledger & {
   readonly positions: ReadonlyMap<string, number>;
   readonly stateByHeads: ReadonlyMap<string, number>;
   readonly soft: readonly boolean[];
+  /** Facts that are in the home, and would be in another schema were that the home. */
+  readonly inHome: readonly boolean[];
+  /** Revisions of the image that the ledger does not know, or not as they are now. */
+  readonly lacking: ReadonlySet<string>;
+  /** These, and all that stand on them: what they make together is not known. */
+  readonly beyond: ReadonlySet<string>;
 };
 
-export function openLedger(ledger: Ledger): OpenLedger {
-  const positions = new Map(ledger.facts.map((fact, position) => [factKey(fact), position]));
-  const same = ledger.facts.map((_, position) => position);
-  for (const { fact, definition } of ledger.spellings) {
-    const key = factKey({ ...ledger.facts[fact]!, definition });
-    const other = positions.get(key);
-    if (other === undefined) positions.set(key, fact);
-    else same[first(other)] = first(fact);
-  }
+/**
+ * @param home the home's name as PostgreSQL prints it in a definition
+ * @param image the image's history, and its revisions that the ledger does not know, or not as they are now
+ */
+export function openLedger(
+  ledger: Ledger,
+  home = "public",
+  image: { readonly history: History; readonly lacking: readonly string[] } | null = null,
+): OpenLedger {
+  const facts = ledger.facts.map((fact) => factAtHome(fact, home));
+  const positions = new Map<string, number>();
+  const same = facts.map((_, position) => position);
+  // What a history names and what it leaves to the search_path can come to the same.
+  for (const [position, fact] of facts.entries()) alsoAt(factKey(fact), position);
+  const spellings = ledger.spellings.map(({ fact, definition }) => ({
+    fact,
+    definition: textAtHome(definition, home),
+  }));
+  for (const { fact, definition } of spellings)
+    alsoAt(factKey({ ...facts[fact]!, definition }), fact);
   for (const [key, position] of positions) positions.set(key, first(position));
   const states = ledger.states.map(mergeSpellings);
   return {
     ...ledger,
+    facts,
+    spellings,
     states,
     positions,
     stateByHeads: new Map(states.map((state, index) => [headsKey(state.heads), index])),
-    soft: ledger.facts.map(isSoft),
+    soft: facts.map(isSoft),
+    inHome: ledger.facts.map((fact) => isInHome(fact) || isAtFixedHome(ledger.home, fact)),
+    lacking: new Set(image?.lacking),
+    beyond: beyondOf(image),
   };
+
+  function alsoAt(key: string, position: number): void {
+    const other = positions.get(key);
+    if (other === undefined) positions.set(key, position);
+    else same[first(other)] = first(position);
+  }
 
   function first(position: number): number {
     const other = same[position]!;
@@ -92,6 +127,11 @@ export function openLedger(ledger: Ledger): OpenLedger {
       dropped: dropped.filter((position) => !added.includes(position)),
     };
   }
+}
+
+/** Without a replay in another home nobody knows what would move: all of it may. */
+function isAtFixedHome(home: LedgerHome, { object }: Fact): boolean {
+  return (home.kind === "bound" || home.kind === "unknown") && object.startsWith("public.");
 }
 
 export function headsKey(heads: readonly string[]): string {
@@ -122,6 +162,7 @@ export function factsOfHeads(
   history: History,
   heads: readonly string[],
 ): Set<number> | null {
+  if (isBeyond(ledger, heads)) return null;
   const recorded = ledger.stateByHeads.get(headsKey(heads));
   if (recorded !== undefined) return factsOfState(ledger, recorded);
   if (heads.length === 0) return new Set();
@@ -136,12 +177,27 @@ export function factsOfHeads(
   return facts;
 }
 
+/** Whether these heads include a revision of which the ledger does not know what it makes. */
+export function isBeyond({ beyond }: OpenLedger, heads: readonly string[]): boolean {
+  return beyond.size > 0 && heads.some((head) => beyond.has(head));
+}
+
+function beyondOf(image: Parameters<typeof openLedger>[2]): ReadonlySet<string> {
+  const beyond = new Set(image?.lacking);
+  if (image === null || image === undefined || beyond.size === 0) return beyond;
+  const { revisions, needs } = image.history;
+  for (const id of revisions.keys())
+    if (needs.get(id)?.some((need) => beyond.has(need)) === true) beyond.add(id);
+  return beyond;
+}
+
 /** What one revision alone does to the schema. Null: not in the ledger. */
 export function changeOf(
   ledger: OpenLedger,
   history: History,
   id: string,
 ): { readonly added: readonly number[]; readonly dropped: readonly number[] } | null {
+  if (ledger.lacking.has(id)) return null;
   const after = ledger.stateByHeads.get(headsKey([id]));
   if (after === undefined) return stepOf(ledger, id);
   const state = ledger.states[after]!;

@@ -6,7 +6,7 @@ import type { Denial } from "./verdict.ts";
 
 /** The table of another tool that numbered these very files: the only one beside where ours is or would be. */
 export function neighbourOf(history: History, observation: Observation): NeighbourTable | null {
-  const home = observation.versionTable?.schema ?? observation.server.searchPath[0];
+  const home = observation.versionTable?.schema ?? observation.home.schema;
   const [only, other] = observation.neighbours.filter(({ schema }) => schema === home);
   const isOfTheseFiles =
     only !== undefined &&

@@ -5,6 +5,9 @@ import type { Progress } from "./migration.ts";
 export type Observation = {
   readonly server: Server;
   readonly role: Role;
+  readonly home: Home;
+  /** What was asked besides because something is absent; null: not asked. */
+  readonly elsewhere: Elsewhere | null;
   /** The version table that belongs to this history, or null where there is none. */
   readonly versionTable: VersionTable | null;
   /** Tables of the same name in other schemas, and other tables that look like Alembic's. */
@@ -21,6 +24,32 @@ export type Observation = {
   readonly facts: readonly Fact[];
   /** Invalid indexes whose build is still in progress, as qualified index names: not facts of a stopped migration. */
   readonly buildingIndexes: readonly string[];
+};
+
+/** The schema that the history lives in. */
+export type Home = {
+  readonly schema: string;
+  /** As PostgreSQL prints it in a definition. */
+  readonly spelled: string;
+  /**
+   * `setting`: somebody named it, or the tool's own program goes there. `table`: the version table is there, although
+   * CREATE would go to an earlier schema of the path.
+   */
+  readonly by: "setting" | "path" | "table";
+  /** The first schema of the path that is there: where CREATE goes; null: none is. */
+  readonly createsIn: string | null;
+};
+
+/** Where else in the database this history's objects may be. */
+export type Elsewhere = {
+  /** `pg_settings.source` of the session's search_path. */
+  readonly pathSource: string;
+  /** Tables, in any schema of users, that have the name of one of the history's; the home's own included. */
+  readonly tables: readonly {
+    readonly schema: string;
+    readonly name: string;
+    readonly columns: readonly string[];
+  }[];
 };
 
 export type Server = {
@@ -41,8 +70,10 @@ export type Role = {
   readonly canCreate: boolean;
   /** May create schemas in this database. */
   readonly canCreateSchema: boolean;
-  /** The schemas of `search_path`, with those that are not there or not open to the role. */
+  /** The schemas of `search_path`, with those that are not there or not open to the role; `"$user"` is the role's name. */
   readonly searchPath: readonly string[];
+  /** `"$user"` is one of them. */
+  readonly hasUserInPath: boolean;
   /** By name: every schema of the database. */
   readonly schemas: Readonly<Record<string, SchemaRights>>;
 };

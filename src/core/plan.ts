@@ -1,6 +1,8 @@
 import type { Assumption } from "./assume.ts";
 import { recordsEveryRevision } from "./claim.ts";
+import { placesOf } from "./elsewhere.ts";
 import { ancestors, type History } from "./history.ts";
+import type { Knowledge } from "./knowledge.ts";
 import type { Observation } from "./observation.ts";
 import type { Outcome } from "./outcome.ts";
 import * as refusal from "./refusal.ts";
@@ -49,7 +51,7 @@ export type Policy = {
 };
 
 export type Situation = {
-  readonly history: History;
+  readonly knowledge: Knowledge;
   readonly observation: Observation;
   /** `policy.assume`, checked. */
   readonly assumption: Assumption | null;
@@ -59,7 +61,20 @@ export type Situation = {
 const defaultWidth = 32;
 
 export function planFor(verdict: Verdict, policy: Policy, situation: Situation): Plan {
-  const { history } = situation;
+  const { observation, knowledge } = situation;
+  const plan = planByVerdict(verdict, policy, situation);
+  switch (plan.kind) {
+    case "start":
+      return plan;
+    case "act":
+      return refusal.ofHome(knowledge, observation, plan.steps) ?? plan;
+    case "refuse":
+      return refusal.withOtherHomes(plan, placesOf(knowledge, observation));
+  }
+}
+
+function planByVerdict(verdict: Verdict, policy: Policy, situation: Situation): Plan {
+  const { history } = situation.knowledge;
   const { tool } = history;
   switch (verdict.kind) {
     case "current":
@@ -76,6 +91,8 @@ export function planFor(verdict: Verdict, policy: Policy, situation: Situation):
         : planForFinding(verdict.identified);
     case "missing-file":
     case "mismatched":
+      if (verdict.identified.kind === "proven" && verdict.elsewhere.length > 0)
+        return orAsAssumed(refusal.elsewhere(verdict, situation.observation));
       return verdict.dataMigrations.length > 0
         ? orAsAssumed(refusal.dataMigrationBetween(verdict, tool))
         : planForFinding(verdict.identified);

@@ -2,7 +2,7 @@ import { commitInParts } from "./begun.ts";
 import { recordsEveryRevision } from "./claim.ts";
 import { type Fact, type FactKind, schemaOf } from "./facts.ts";
 import * as grants from "./grants.ts";
-import { type Knowledge, scopeOf } from "./knowledge.ts";
+import type { Knowledge } from "./knowledge.ts";
 import { changeOf } from "./ledger.ts";
 import { progressTable } from "./migration.ts";
 import type { Observation } from "./observation.ts";
@@ -64,11 +64,12 @@ export function lackOfActing(task: Task): CannotJudge | null {
 }
 
 /** Everything would seem to be done, and be gone with the session that did it. */
-function isHomeTemporary({ role }: Observation): boolean {
-  const home = role.searchPath.find(
+function isHomeTemporary({ role, home }: Observation): boolean {
+  if (home.by !== "path") return false;
+  const first = role.searchPath.find(
     (schema) => schema === "pg_temp" || role.schemas[schema] !== undefined,
   );
-  return home === "pg_temp";
+  return first === "pg_temp";
 }
 
 function lackingForVersionTable({ observation, knowledge, steps, home }: TaskAt): readonly Lack[] {
@@ -106,7 +107,7 @@ function lackingForUpgrade({ observation, knowledge, steps, home }: TaskAt): rea
   const pending = steps.flatMap((step) => (step.kind === "upgrade" ? step.revisions : []));
   if (pending.length === 0) return [];
   const { role, canWriteProgress } = observation;
-  const { history, ledger, status } = knowledge;
+  const { history, ledger } = knowledge;
   const lacks: Lack[] = [];
   const noted = recordsEveryRevision(history.tool)
     ? pending.filter((id) => history.revisions.get(id)?.isAtomic === false)
@@ -119,14 +120,10 @@ function lackingForUpgrade({ observation, knowledge, steps, home }: TaskAt): rea
         grant: grants.grantWrite({ schema: home, name: progressTable }, role.name),
       });
   }
-  const changes = pending.map((id) =>
-    ledger === null || status !== "verified" ? null : changeOf(ledger, history, id),
-  );
-  if (ledger === null || changes.includes(null)) {
-    // A history may work in other schemas than its version table's. Without a ledger, the usual is assumed.
-    const isAllAtHome = scopeOf(knowledge)?.every((schema) => schema === home) ?? true;
-    return isAllAtHome ? [...lacks, ...lackingToCreate(home, observation)] : lacks;
-  }
+  const changes = pending.map((id) => ledger && changeOf(ledger, history, id));
+  // What the ledger does not know is assumed to be as usual.
+  if (ledger === null || changes.includes(null))
+    return [...lacks, ...lackingToCreate(home, observation)];
   const added = changes.flatMap((change) =>
     (change?.added ?? []).map((position) => ledger.facts[position]!),
   );
@@ -196,10 +193,9 @@ function lackOfDatabase({ role, server }: Observation): Lack {
 
 /** null: it is left to the search path, and of that nothing exists. */
 function homeOf({ observation, versionTable }: Task): string | null {
-  const { server, role } = observation;
+  const { role, home } = observation;
   const isNamed = observation.versionTable !== null || versionTable.schema !== null;
-  const isTemporary = role.searchPath.includes("pg_temp");
-  if (isNamed || (server.searchPath.length > 0 && !isTemporary))
+  if (isNamed || home.by !== "path" || role.schemas[home.schema] !== undefined)
     return versionTableOf(observation, versionTable).schema;
   return role.searchPath.find((schema) => role.schemas[schema] !== undefined) ?? null;
 }

@@ -30,8 +30,10 @@ export function recognise(
   const ours = new Set(ledger.facts.filter(isRelation).map(({ object }) => object));
   const known = new Set<number>();
   const foreign: Fact[] = [];
+  const kinds = new Set(ledger.kinds);
   for (const fact of facts) {
-    if (isGiven(fact) || (fact.kind === "viewdef" && !comparesViews)) continue;
+    if (isGiven(fact) || !kinds.has(fact.kind)) continue;
+    if (fact.kind === "viewdef" && !comparesViews) continue;
     const position =
       ledger.positions.get(factKey(fact)) ??
       ledger.positions.get(factKey(renamed(fact, renames))) ??

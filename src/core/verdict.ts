@@ -1,4 +1,5 @@
 import type { Difference } from "./difference.ts";
+import type { Place } from "./elsewhere.ts";
 import type { Fact } from "./facts.ts";
 import type { HistoryFault } from "./history.ts";
 import type { Identification } from "./identify.ts";
@@ -29,12 +30,16 @@ export type Verdict =
       /** Older than that, and not claimed. */
       readonly skipped: readonly string[];
       readonly identified: Finding;
+      /** Where what the rows promise may be instead. */
+      readonly elsewhere: readonly Place[];
     } & PassedOver)
   | (Seen & {
       readonly kind: "missing-file";
       /** Recorded revisions that have no file. */
       readonly gone: readonly string[];
       readonly identified: Finding;
+      /** Where what the rows promise may be instead. */
+      readonly elsewhere: readonly Place[];
     } & PassedOver)
   | (Seen & {
       readonly kind: "overlapping";
@@ -63,6 +68,8 @@ export type Verdict =
       readonly kind: "unknown";
       readonly strangers: readonly string[];
       readonly why: string;
+      /** Nothing of this history is at home, and here some of it is. */
+      readonly elsewhere: readonly Place[];
     })
   | { readonly kind: "broken-history"; readonly faults: readonly HistoryFault[] };
 

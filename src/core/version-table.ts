@@ -4,15 +4,15 @@ export type TableName = { readonly schema: string; readonly name: string };
 
 /** What the tool and the settings call the version table. */
 export type VersionTableName = {
-  /** null: the first schema of the search path that the role may use. */
+  /** null: the home. */
   readonly schema: string | null;
   readonly name: string;
 };
 
 /** Where the version table is, or would be made. */
 export function versionTableOf(
-  { versionTable, server }: Observation,
+  { versionTable, home }: Observation,
   { schema, name }: VersionTableName,
 ): TableName {
-  return versionTable ?? { schema: schema ?? server.searchPath[0] ?? "public", name };
+  return versionTable ?? { schema: schema ?? home.schema, name };
 }

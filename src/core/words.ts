@@ -1,4 +1,5 @@
 import type { Difference } from "./difference.ts";
+import type { Place } from "./elsewhere.ts";
 import type { Fact } from "./facts.ts";
 import type { HistoryFault } from "./history.ts";
 import type { Change } from "./verdict.ts";
@@ -85,6 +86,17 @@ export function enumerate(items: readonly string[], most = 5): string {
 /** Version rows or heads, in a sentence. */
 export function nameHeads(heads: readonly string[]): string {
   return heads.length === 0 ? "base (nothing applied)" : heads.join(", ");
+}
+
+/** `schema app has 3 of its tables (customers, orders, payments)` */
+export function namePlaces(places: readonly Place[]): string {
+  return enumerate(
+    places.map(
+      ({ schema, tables }) =>
+        `schema ${schema} has ${tables.length === 1 ? "one" : tables.length} of its tables (${tables.slice(0, 3).join(", ")}${tables.length > 3 ? ", …" : ""})`,
+    ),
+    3,
+  );
 }
 
 function quote(fact: Fact): string {

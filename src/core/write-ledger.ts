@@ -1,15 +1,20 @@
-import { type Fact, factKey, isSoft } from "./facts.ts";
+import { type Fact, factKey, factKinds, isSoft } from "./facts.ts";
 import { ancestors, type History, maximal } from "./history.ts";
+import { escapeFact, factAtHome, type LedgerHome } from "./home.ts";
 import { factsOfState, headsKey, type Ledger, type LedgerRevision, type State } from "./ledger.ts";
 import { isGiven } from "./sighting.ts";
+import type { VersionTableName } from "./version-table.ts";
 
 /** What replaying a history on a scratch server showed. */
 export type Replay = {
   /** `server_version_num`. */
   readonly serverVersion: number;
+  readonly home: LedgerHome;
+  /** Schema null: it stood in the home. */
+  readonly versionTable: VersionTableName;
   /** Schemas that stood in the database before the first migration; sorted. Their own facts are in no snapshot. */
   readonly given: readonly string[];
-  /** One for every head set that was passed; `heads` sorted. */
+  /** One for every head set that was passed, facts relative to the home; `heads` sorted. */
   readonly snapshots: readonly {
     readonly heads: readonly string[];
     readonly facts: readonly Fact[];
@@ -39,15 +44,21 @@ export function writeLedger(
 
   for (const snapshot of inOrder(history, replay.snapshots))
     append(snapshot.heads, snapshot.facts, false, closestBelow(snapshot.heads));
+  const inTheseWords = sameWords(facts, previous?.home ?? null, replay.home);
   for (const [index, state] of (previous?.states ?? []).entries())
     if (state.heads.length > 0 && !isPresent(state.heads)) {
-      const known = [...factsOfState(previous!, index)].map((fact) => previous!.facts[fact]!);
+      const known = [...factsOfState(previous!, index)].map((fact) =>
+        inTheseWords(previous!.facts[fact]!),
+      );
       append(state.heads, known, true, nearest(new Set(known.map(intern))));
     }
 
   return {
     tool: history.tool,
     server: Math.floor(replay.serverVersion / 10_000),
+    home: replay.home,
+    versionTable: replay.versionTable,
+    kinds: factKinds,
     given: replay.given,
     facts,
     states,
@@ -184,7 +195,7 @@ export function writeLedger(
         all.set(`${factKey(fact)}\0${definition}`, { fact: position, definition });
     };
     for (const { fact, definition } of previous?.spellings ?? []) {
-      const known = previous!.facts[fact]!;
+      const known = inTheseWords(previous!.facts[fact]!);
       add(known, definition);
     }
     for (const { fact, definition } of replay.spellings) add(fact, definition);
@@ -192,6 +203,23 @@ export function writeLedger(
       .sort(([one], [other]) => (one < other ? -1 : 1))
       .map(([, spelling]) => spelling);
   }
+}
+
+/**
+ * What an earlier ledger says, as this one says it: a project that was bound to its home may move by now, or the other way
+ * round. In `public` both read the same.
+ */
+function sameWords(
+  facts: readonly Fact[],
+  before: LedgerHome | null,
+  now: LedgerHome,
+): (fact: Fact) => Fact {
+  if (before === null || before.kind === now.kind) return (fact) => fact;
+  const known = new Map(facts.map((fact) => [factKey(factAtHome(fact, "public")), fact]));
+  return (fact) => {
+    const there = factAtHome(fact, "public");
+    return known.get(factKey(there)) ?? escapeFact(there);
+  };
 }
 
 function byKey(one: Fact, other: Fact): number {

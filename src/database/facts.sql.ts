@@ -1,9 +1,10 @@
+import type { Scope } from "../core/knowledge.ts";
 import { knownVersionTables } from "./known-tables.ts";
 import { quoteTextArray } from "../core/quote.ts";
 
 export type FactsOptions = {
-  /** Schemas to read; null: every schema that is not the system's or an extension's. */
-  readonly scope: readonly string[] | null;
+  /** Schemas to read, the home as `preflight.home` names it; null: every schema that is not the system's or an extension's. */
+  readonly scope: Scope | null;
   /** Schemas left out, together with triggers and event triggers whose function lives in one of them. */
   readonly ignoreSchemas?: readonly string[];
   /** Relations left out besides every known tool's version tables; schema null: in any schema. */
@@ -237,8 +238,10 @@ facts(k, o, n, d) AS (
 )`;
 }
 
-function inScope(scope: readonly string[] | null): string {
-  return scope === null ? "" : `AND n.nspname::text = ANY (${quoteTextArray(scope)})`;
+function inScope(scope: Scope | null): string {
+  if (scope === null) return "";
+  const home = scope.home ? "n.nspname::text = current_setting('preflight.home') OR " : "";
+  return `AND (${home}n.nspname::text = ANY (${quoteTextArray(scope.named)}))`;
 }
 
 /**

@@ -15,11 +15,16 @@ export type WantedTable = VersionTableName & { readonly tool: ToolName };
  * a migration that committed in between shows as a difference. REPEATABLE READ would not do, because the server's
  * own spelling functions do not follow the snapshot.
  */
-export function lookMessage(table: WantedTable, facts: FactsOptions, patience: number): string {
+export function lookMessage(
+  table: WantedTable,
+  home: string | null,
+  facts: FactsOptions,
+  patience: number,
+): string {
   return [
     begin(patience),
-    readServer,
     pinSettings,
+    readServer(home),
     readVersionTables(table),
     readNeighbours(table),
     readProgress,
@@ -34,13 +39,19 @@ export function lookMessage(table: WantedTable, facts: FactsOptions, patience: n
 
 /** The cheap part of a look. */
 export function lookRowsMessage(table: WantedTable, patience: number): string {
-  return [begin(patience), readServer, pinSettings, readVersionTables(table), "COMMIT"].join("\n");
+  return [begin(patience), pinSettings, readServer(null), readVersionTables(table), "COMMIT"].join(
+    "\n",
+  );
 }
 
-/** `patience`: milliseconds to wait for a lock that another session holds. */
+/**
+ * The search path is kept before it is pinned: it is one of the answers.
+ * @param patience milliseconds to wait for a lock that another session holds
+ */
 function begin(patience: number): string {
   return `
 BEGIN TRANSACTION ISOLATION LEVEL READ COMMITTED READ ONLY;
+SELECT pg_catalog.set_config('preflight.search_path', pg_catalog.current_setting('search_path'), true) AS path;
 SET LOCAL row_security = on;
 SET LOCAL lock_timeout = ${Math.max(1, Math.round(patience))};
 SET LOCAL statement_timeout = ${Math.round(patience) + 60_000};`;
@@ -53,22 +64,36 @@ const startedAt = `pg_catalog.to_char(pg_catalog.pg_postmaster_start_time() AT T
 export const readStart = `SELECT ${startedAt} AS "startedAt"`;
 
 /**
- * Before the search path is pinned: it is one of the answers. current_schemas() would give it, and would make a temporary
- * schema where pg_temp comes first: a write.
+ * The home goes into a setting of this transaction, for the facts. It is the first schema of the search path that is there
+ * and open to the role. current_schemas() would give it, and would make a temporary schema where pg_temp comes first: a write.
+ * @param home the schema that somebody named; null: the search path decides
  */
-const readServer = `
-SELECT pg_catalog.current_setting('server_version_num')::pg_catalog.int4 AS version,
-       pg_catalog.current_database()::pg_catalog.text AS database,
-       pg_catalog.pg_is_in_recovery() AS "inRecovery",
-       pg_catalog.current_setting('default_transaction_read_only')::pg_catalog.bool AS "readOnly",
+function readServer(home: string | null): string {
+  return `
+SELECT current_setting('server_version_num')::int4 AS version,
+       current_database()::text AS database,
+       pg_is_in_recovery() AS "inRecovery",
+       current_setting('default_transaction_read_only')::bool AS "readOnly",
        ${startedAt} AS "startedAt",
-       current_user::pg_catalog.text AS role,
-       pg_catalog.has_database_privilege(pg_catalog.current_database()::pg_catalog.text, 'CREATE') AS "canCreateSchema",
-       pg_catalog.current_setting('search_path') AS "wantedPath",
-       (SELECT pg_catalog.json_object_agg(n.nspname, pg_catalog.json_build_object(
-                 'canUse', pg_catalog.has_schema_privilege(n.oid, 'USAGE'),
-                 'canCreate', pg_catalog.has_schema_privilege(n.oid, 'CREATE')))
-        FROM pg_catalog.pg_namespace n WHERE n.nspname OPERATOR(pg_catalog.!~) '^pg_(toast|temp_)') AS schemas;`;
+       current_user::text AS role,
+       has_database_privilege(current_database()::text, 'CREATE') AS "canCreateSchema",
+       current_setting('preflight.search_path') AS "wantedPath",
+       first.schema AS "createsIn",
+       set_config('preflight.home', coalesce(${home === null ? "NULL" : quoteLiteral(home)}, first.schema, ''), true) AS home,
+       quote_ident(coalesce(${home === null ? "NULL" : quoteLiteral(home)}, first.schema, 'public')) AS spelled,
+       (SELECT json_object_agg(n.nspname, json_build_object(
+                 'canUse', has_schema_privilege(n.oid, 'USAGE'),
+                 'canCreate', has_schema_privilege(n.oid, 'CREATE')))
+        FROM pg_namespace n WHERE n.nspname !~ '^pg_(toast|temp_)') AS schemas
+FROM (SELECT (
+  SELECT n.nspname::text
+  FROM regexp_matches(current_setting('preflight.search_path'), '"(?:[^"]|"")*"|[^",[:space:]]+', 'g') WITH ORDINALITY AS w (word, place),
+       LATERAL (SELECT CASE WHEN word[1] ~ '^"' THEN replace(substr(word[1], 2, length(word[1]) - 2), '""', '"')
+                            ELSE lower(word[1] COLLATE "C") END) AS named (name)
+  JOIN pg_namespace n ON n.nspname::text = CASE named.name WHEN '$user' THEN current_user::text ELSE named.name END
+  WHERE has_schema_privilege(n.oid, 'USAGE') AND n.nspname <> 'pg_catalog'
+  ORDER BY w.place LIMIT 1) AS schema) AS first;`;
+}
 
 /**
  * Everything that is named like the version table or looks like the tool's. The rows of a table that may not exist,
@@ -206,3 +231,30 @@ WHERE NOT i.indisvalid AND EXISTS (
               SELECT FROM pg_locks l WHERE l.pid = p.pid AND l.relation = i.indrelid AND l.granted
                                        AND l.mode = 'ShareUpdateExclusiveLock')))
 ORDER BY 1;`;
+
+/**
+ * Tables that have the name of one of the history's, wherever they are. Asked only where a conclusion would rest on
+ * something being absent, in the session's own search_path.
+ */
+export function elsewhereMessage(names: readonly string[], patience: number): string {
+  return [
+    `
+BEGIN TRANSACTION ISOLATION LEVEL READ COMMITTED READ ONLY;
+SET LOCAL lock_timeout = ${Math.max(1, Math.round(patience))};
+SELECT s.source FROM pg_catalog.pg_settings s WHERE s.name OPERATOR(pg_catalog.=) 'search_path';`,
+    pinSettings,
+    `
+SELECT n.nspname::text AS schema, c.relname::text AS name,
+       array_to_json(ARRAY(SELECT a.attname::text FROM pg_attribute a
+                           WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped)) AS columns
+FROM pg_class c
+JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relname::text = ANY (${quoteTextArray(names)}) AND c.relkind IN ('r', 'p', 'f')
+  AND ${isUserSchema}
+  AND NOT EXISTS (SELECT FROM pg_depend d
+                  WHERE d.deptype = 'e' AND (d.classid = 'pg_class'::regclass AND d.objid = c.oid
+                                             OR d.classid = 'pg_namespace'::regclass AND d.objid = n.oid))
+ORDER BY n.nspname COLLATE "C", c.relname COLLATE "C";
+COMMIT`,
+  ].join("\n");
+}

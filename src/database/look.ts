@@ -1,21 +1,31 @@
 import { setTimeout as pause } from "node:timers/promises";
 import type { Fact } from "../core/facts.ts";
 import type { Progress } from "../core/migration.ts";
-import type { Observation, Role, Server, VersionTable } from "../core/observation.ts";
+import type {
+  Elsewhere,
+  Home,
+  Observation,
+  Role,
+  Server,
+  VersionTable,
+} from "../core/observation.ts";
 import { Busy, CannotJudge } from "../core/outcome.ts";
 import type { Database, Row } from "./database.ts";
 import { cannotGoOn, codeOf } from "./errors.ts";
 import type { FactsOptions } from "./facts.sql.ts";
 import { quoteIdentifier, quoteQualified } from "../core/quote.ts";
-import { lookMessage, lookRowsMessage, readStart } from "./look.sql.ts";
+import { elsewhereMessage, lookMessage, lookRowsMessage, readStart } from "./look.sql.ts";
 import type { WantedTable } from "./look.sql.ts";
 import { progressTable } from "../core/migration.ts";
+import { schemasOfPath } from "../core/search-path.ts";
 
 export type LookOptions = {
-  /** Schema null: the first schema of the role's search path that has such a table. */
+  /** Schema null: in the home, or where the role's search path finds it first. */
   readonly versionTable: WantedTable;
+  /** The schema that the history lives in; null: the search path decides. */
+  readonly home?: string | null;
   /** Schemas whose facts count; null: every user schema. */
-  readonly scope: readonly string[] | null;
+  readonly scope: FactsOptions["scope"];
   /** Relations that are no facts, besides the version table and every known tool's. */
   readonly ignoreRelations?: FactsOptions["ignoreRelations"];
   /** Milliseconds to wait for a lock on a version table or an object that another session holds. */
@@ -33,28 +43,41 @@ const attempts = 3;
  * longer than `patience` or keep changing the schema, `permission`, or what else kept it from seeing.
  */
 export async function look(db: Database, options: LookOptions): Promise<Observation> {
+  const seen = await lookAt(db, options);
+  const { home, versionTable } = seen;
+  const isLeftToPath = (options.home ?? null) === null && options.versionTable.schema === null;
+  if (!isLeftToPath || versionTable === null || versionTable.schema === home.schema) return seen;
+  // The table is found in a later schema of the path than the one where CREATE goes: its own is where the history lives.
+  const there = await lookAt(db, { ...options, home: versionTable.schema });
+  return { ...there, home: { ...there.home, by: "table" } };
+}
+
+async function lookAt(db: Database, options: LookOptions): Promise<Observation> {
   const { versionTable, scope, ignoreRelations = [], patience = defaultPatience } = options;
+  const named = options.home ?? null;
   const facts = { scope, ignoreRelations: [...ignoreRelations, versionTable] };
-  const message = lookMessage(versionTable, facts, patience);
+  const message = lookMessage(versionTable, named, facts, patience);
   return untilSteady(db, message, (answers) => {
-    const [servers, tables, neighbours, progress, tools, building, found, ...after] = answers;
+    const [, servers, tables, neighbours, progress, tools, building, found, ...after] = answers;
     if (JSON.stringify([tables, progress]) !== JSON.stringify(after)) return null;
     if (found === undefined || found.some(({ d }) => d === null)) return null;
-    const { server, role } = readServer(servers);
+    const { server, role, home: at } = readServer(servers);
     const candidates = readTables(tables);
-    const chosen = chooseTable(candidates, versionTable, server.searchPath);
-    const home = chosen?.schema ?? versionTable.schema ?? server.searchPath[0];
+    const chosen = chooseTable(candidates, versionTable, named, server.searchPath);
+    const home = chosen?.schema ?? versionTable.schema ?? at.schema;
     return {
       server,
       role: {
         ...role,
         // A schema that is not there yet is made with the table.
-        canCreate: home !== undefined && (role.schemas[home]?.canCreate ?? role.canCreateSchema),
+        canCreate: role.schemas[home]?.canCreate ?? role.canCreateSchema,
       },
+      home: { ...at, by: named === null ? "path" : "setting" },
+      elsewhere: null,
       versionTable: chosen,
       otherVersionTables: candidates.filter((one) => one !== chosen),
       neighbours: readNeighbours(neighbours),
-      progress: readProgress(progress, { schema: home ?? "", name: versionTable.name }, role.name),
+      progress: readProgress(progress, { schema: home, name: versionTable.name }, role.name),
       canWriteProgress: canWriteProgress(progress, home),
       otherTools: readTools(tools, chosen),
       facts: found.map(readFact),
@@ -66,13 +89,29 @@ export async function look(db: Database, options: LookOptions): Promise<Observat
 /** The version rows alone: cheap enough to poll. Throws like `look`. */
 export async function lookRows(
   db: Database,
-  { versionTable, patience = defaultPatience }: Pick<LookOptions, "versionTable" | "patience">,
+  options: Pick<LookOptions, "versionTable" | "home" | "patience">,
 ): Promise<RowsSeen> {
-  return untilSteady(db, lookRowsMessage(versionTable, patience), ([servers, tables]) => {
+  const { versionTable, home = null, patience = defaultPatience } = options;
+  return untilSteady(db, lookRowsMessage(versionTable, patience), ([, servers, tables]) => {
     const { server } = readServer(servers);
     return {
       server,
-      versionTable: chooseTable(readTables(tables), versionTable, server.searchPath),
+      versionTable: chooseTable(readTables(tables), versionTable, home, server.searchPath),
+    };
+  });
+}
+
+/** Where tables of these names are, in any schema of users. Throws like `look`. */
+export async function lookElsewhere(
+  db: Database,
+  names: readonly string[],
+  patience: number = defaultPatience,
+): Promise<Elsewhere> {
+  return untilSteady(db, elsewhereMessage(names, patience), ([paths, tables]) => {
+    const [path] = (paths ?? []) as readonly { readonly source: string }[];
+    return {
+      pathSource: path?.source ?? "default",
+      tables: (tables ?? []) as unknown as Elsewhere["tables"],
     };
   });
 }
@@ -138,33 +177,34 @@ const vanished: ReadonlySet<string> = new Set([
 ]);
 
 type ServerRow = Omit<Server, "searchPath"> &
-  Pick<Role, "canCreateSchema" | "schemas"> & {
+  Pick<Role, "canCreateSchema" | "schemas"> &
+  Pick<Home, "createsIn" | "spelled"> & {
     readonly role: string;
     readonly wantedPath: string;
+    readonly home: string;
   };
 
 function readServer(rows: readonly Row[] | undefined): {
   readonly server: Server;
   readonly role: Omit<Role, "canCreate">;
+  readonly home: Omit<Home, "by">;
 } {
   const row = (rows?.[0] ?? {}) as ServerRow;
-  const { role, canCreateSchema, wantedPath, schemas, ...server } = row;
-  const path = schemasOfPath(wantedPath, role);
+  const { role, canCreateSchema, wantedPath, schemas, home, spelled, createsIn, ...server } = row;
+  const names = schemasOfPath(wantedPath);
+  const path = [...new Set(names.map((name) => (name === "$user" ? role : name)))];
   return {
     server: { ...server, searchPath: path.filter((schema) => schemas[schema]?.canUse) },
-    role: { name: role, canCreateSchema, searchPath: path, schemas },
+    role: {
+      name: role,
+      canCreateSchema,
+      searchPath: path,
+      hasUserInPath: names.includes("$user"),
+      schemas,
+    },
+    // Where nothing of the path is there, what is said of it names its first one.
+    home: { schema: home === "" ? (path[0] ?? "public") : home, spelled, createsIn },
   };
-}
-
-/** As the server reads the setting: what is not in quotes has small letters, and a name counts once. */
-function schemasOfPath(setting: string, role: string): readonly string[] {
-  const names = setting.match(/"(?:[^"]|"")*"|[^",\s]+/g) ?? [];
-  const plain = names.map((name) =>
-    name.startsWith('"')
-      ? name.slice(1, -1).replaceAll('""', '"')
-      : name.replaceAll(/[A-Z]/g, (letter) => letter.toLowerCase()),
-  );
-  return [...new Set(plain.map((name) => (name === "$user" ? role : name)))];
 }
 
 type TableRow = {
@@ -279,9 +319,11 @@ function canWriteProgress(
 function chooseTable(
   tables: readonly VersionTable[],
   wanted: WantedTable,
+  home: string | null,
   searchPath: readonly string[],
 ): VersionTable | null {
-  const schemas = wanted.schema === null ? searchPath : [wanted.schema];
+  const only = wanted.schema ?? home;
+  const schemas = only === null ? searchPath : [only];
   const named = tables.filter(({ name }) => name === wanted.name);
   const schema = schemas.find((one) => named.some((table) => table.schema === one));
   return named.find((table) => table.schema === schema) ?? null;

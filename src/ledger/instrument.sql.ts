@@ -73,6 +73,7 @@ CREATE TABLE __preflight_bake.movement (                 -- one row per revision
   facts int[],                                           -- null: a known state
   writes text[], reads text[]);
 CREATE TABLE __preflight_bake.written (relation text, operation text);
+CREATE TABLE __preflight_bake.home (schema text);          -- where CREATE goes in the program's session; one row
 -- Sequences, because they show through a transaction that is still open, and outlive its rollback.
 CREATE SEQUENCE __preflight_bake.applied MINVALUE 0 START 0;
 CREATE SEQUENCE __preflight_bake.reached MINVALUE 0 START 0`;

@@ -37,8 +37,23 @@ CREATE TRIGGER __preflight_bake AFTER ${events} ON ${table}
   FOR EACH ROW EXECUTE FUNCTION __preflight_bake.note_movement();
 CREATE TRIGGER __preflight_bake_roles AFTER ${events} ON ${table}
   FOR EACH STATEMENT EXECUTE FUNCTION __preflight_bake.note_roles();
+${rows === "heads" ? noteHome(table) : ""}
 ALTER TABLE ${table} ENABLE ALWAYS TRIGGER __preflight_bake;
 ALTER TABLE ${table} ENABLE ALWAYS TRIGGER __preflight_bake_roles`;
+}
+
+/** Where CREATE goes for the program's own session: its search_path is not pinned here. Our runner's sessions are known. */
+function noteHome(table: string): string {
+  return `
+CREATE FUNCTION __preflight_bake.note_home() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN
+  INSERT INTO __preflight_bake.home
+  SELECT (pg_catalog.current_schemas(false))[1] WHERE NOT EXISTS (SELECT FROM __preflight_bake.home);
+  RETURN NULL;
+END $$;
+CREATE TRIGGER __preflight_bake_home AFTER INSERT OR UPDATE ON ${table}
+  FOR EACH STATEMENT EXECUTE FUNCTION __preflight_bake.note_home();
+ALTER TABLE ${table} ENABLE ALWAYS TRIGGER __preflight_bake_home;`;
 }
 
 function rowsOf(kind: VersionRows["kind"], table: string) {

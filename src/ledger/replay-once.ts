@@ -1,12 +1,16 @@
 import { type Fact, factKey, type FactKind } from "../core/facts.ts";
 import { headsKey } from "../core/ledger.ts";
 import { CannotJudge } from "../core/outcome.ts";
+import { quoteIdentifier } from "../core/quote.ts";
+import type { TableName } from "../core/version-table.ts";
 import { instrumentSql, type VersionRows } from "./instrument.sql.ts";
 import type { Scratch, ScratchDatabase } from "./scratch.ts";
 import { type Ended, type Upgrade, type UpgradeContext, upgradeScratch } from "./upgrade.ts";
 
 /** What a replay needs to know, the same for every replay of one bake. */
 export type ReplayPlan = UpgradeContext & {
+  /** The schema that comes first in the search_path, made for it; null: as the scratch server has it, `public`. */
+  readonly home: string | null;
   readonly scratch: Scratch;
   readonly upgrade: Upgrade;
   /** A `WITH … facts(k, o, n, d) AS (…)` head that leaves out the version table and all that is ours. */
@@ -30,6 +34,8 @@ export type Replay = {
   readonly aliases: ReadonlyMap<string, { readonly fact: Fact; readonly definition: string }>;
   /** Schemas that were there before the first migration, besides `public` and the version table's; sorted. */
   readonly givenSchemas: readonly string[];
+  /** The schema that the program's session had first in its search_path; null: no program, or nothing was applied. */
+  readonly programsHome: string | null;
 };
 
 /**
@@ -65,11 +71,12 @@ export async function replayOnce(
 
 async function prepare(
   { sql }: ScratchDatabase,
-  { history, upgrade, versionTable, factsQuery }: ReplayPlan,
+  { history, home, upgrade, versionTable, factsQuery }: ReplayPlan,
   known: Iterable<readonly string[]>,
 ): Promise<void> {
   const revisions = [...history.revisions.keys()];
-  const versionRows = rowsOf(upgrade, revisions);
+  const versionRows = rowsOf(upgrade, revisions, versionTable);
+  if (home !== null) await sql.unsafe(putHomeFirst(home));
   await sql.unsafe(instrumentSql({ versionTable, versionRows, factsQuery, revisions }));
   const heads = JSON.stringify([...known]);
   await sql`
@@ -77,20 +84,37 @@ async function prepare(
     SELECT ARRAY(SELECT jsonb_array_elements_text(value)) FROM jsonb_array_elements(${heads}::text::jsonb)`;
 }
 
-function rowsOf(upgrade: Upgrade, revisions: readonly string[]): VersionRows {
+/** For sessions to come, over whatever the server, the database or the role has set. */
+function putHomeFirst(home: string): string {
+  return `
+CREATE SCHEMA ${quoteIdentifier(home)};
+DO $$ BEGIN
+  EXECUTE format('ALTER ROLE %I IN DATABASE %I SET search_path = ${quoteIdentifier(home)}, %s',
+                 current_user, current_database(), current_setting('search_path'));
+END $$`;
+}
+
+function rowsOf(
+  upgrade: Upgrade,
+  revisions: readonly string[],
+  versionTable: TableName,
+): VersionRows {
   switch (upgrade.kind) {
     case "command":
       return { kind: "heads", width: Math.max(0, ...revisions.map((id) => Array.from(id).length)) };
     case "native":
       return {
         kind: "applied",
-        create: upgrade.createVersionTable,
+        create: upgrade.createVersionTable(versionTable),
         progressTable: upgrade.progressTable,
       };
   }
 }
 
-async function collect({ sql }: ScratchDatabase, { versionTable }: ReplayPlan): Promise<Replay> {
+async function collect(
+  { sql }: ScratchDatabase,
+  { versionTable, home }: ReplayPlan,
+): Promise<Replay> {
   await sql`
     SELECT __preflight_bake.find_aliases(m.facts) FROM __preflight_bake.movement m
     WHERE m.facts IS NOT NULL ORDER BY m.ordinal DESC LIMIT 1`;
@@ -118,7 +142,8 @@ async function collect({ sql }: ScratchDatabase, { versionTable }: ReplayPlan): 
     FROM __preflight_bake.movement ORDER BY ordinal`;
   const schemas = await sql<{ name: string }[]>`
     SELECT f.o AS name FROM __preflight_bake.given g JOIN __preflight_bake.fact f ON f.id = g.fact
-    WHERE f.k = 'schema' AND f.o NOT IN ('public', ${versionTable.schema})`;
+    WHERE f.k = 'schema' AND f.o NOT IN ('public', ${versionTable.schema}, ${home ?? "public"})`;
+  const [first] = await sql<{ schema: string }[]>`SELECT schema FROM __preflight_bake.home`;
   return {
     aliases,
     movements: movements.map((row) => ({
@@ -129,6 +154,7 @@ async function collect({ sql }: ScratchDatabase, { versionTable }: ReplayPlan): 
       reads: row.reads,
     })),
     givenSchemas: schemas.map(({ name }) => name).sort(),
+    programsHome: first?.schema ?? null,
   };
 }
 

@@ -1,13 +1,25 @@
 import { type Fact, factKey } from "../core/facts.ts";
 import { ancestors, type History, maximal } from "../core/history.ts";
+import { assumedRelative, escapeFact, type LedgerHome, relativeFact } from "../core/home.ts";
 import { headsKey } from "../core/ledger.ts";
 import { CannotJudge } from "../core/outcome.ts";
-import { type Replay, replayOnce, type ReplayPlan } from "./replay-once.ts";
+import type { TableName, VersionTableName } from "../core/version-table.ts";
+import { type Replay, replayOnce, type ReplayPlan as PassPlan } from "./replay-once.ts";
+
+export type ReplayPlan = Omit<PassPlan, "home" | "versionTable"> & {
+  /** Schema null: wherever the program's search_path leads, `public` or another home. */
+  readonly versionTable: VersionTableName;
+  /** Whether the project's own files say in so many words that its search_path begins with this schema. */
+  readonly namesHome: (schema: string) => Promise<boolean>;
+};
 
 /** What a history does, seen on a server, twice the same. */
 export type ReplayedHistory = {
   /** `server_version_num`, such as 150018. */
   readonly serverVersion: number;
+  readonly home: LedgerHome;
+  /** Schema null: it stood in the home. */
+  readonly versionTable: VersionTableName;
   readonly snapshots: readonly Snapshot[];
   /** In the history's order. */
   readonly revisions: ReadonlyMap<string, DataAccess>;
@@ -20,7 +32,7 @@ export type ReplayedHistory = {
   readonly replays: number;
 };
 
-/** The schema after a set of heads; both sorted. */
+/** The schema after a set of heads; both sorted, the facts relative to the home. */
 type Snapshot = { readonly heads: readonly string[]; readonly facts: readonly Fact[] };
 
 /** What a revision did to rows of user tables, besides its DDL; sorted. */
@@ -31,28 +43,33 @@ type DataAccess = {
   readonly reads: readonly string[];
 };
 
+/** The other home: a name that stands nowhere else. */
+const otherHome = "preflight_bake_home";
+
 /**
- * Replays the whole history on empty databases, and every revision with its ancestors alone, and all
- * of it a second time.
+ * Replays the whole history on empty databases, and every revision with its ancestors alone; and all of it a second time,
+ * in another home: what moved along is relative to it, what stayed is named by the history.
  * @throws CannotJudge `config` (the child's address leads elsewhere), `migration-failed`, or
  * `verify-failed` (the two differ: a migration depends on time or environment)
  */
 export async function replayHistory(plan: ReplayPlan): Promise<ReplayedHistory> {
+  const { versionTable } = plan;
+  const place: TableName = { schema: versionTable.schema ?? "public", name: versionTable.name };
+  const inPublic: PassPlan = { ...plan, home: null, versionTable: place };
   try {
-    const first = await replayAll(plan, true);
-    plan.log("replaying again, to compare", { replays: first.replays });
-    const second = await replayAll(withOtherHashSeed(plan), false);
-    const snapshots = compareStates(first, second);
-    const revisions = compareAccess(plan.history, first, second);
-    return {
-      serverVersion: plan.scratch.version,
-      snapshots,
-      revisions,
-      aliases: sortAliases([...first.aliases, ...second.aliases]),
-      givenSchemas: [...first.givenSchemas].sort(),
-      unreachable: [...first.unreachable].sort(),
-      replays: first.replays + second.replays,
-    };
+    const first = await replayAll(inPublic, true);
+    plan.log("replaying again in another schema, to compare", { replays: first.replays });
+    const moved = await replayElsewhere(plan, first);
+    if (moved !== null) return described(plan, first, moved);
+    plan.log("replaying again in public, to compare", { replays: first.replays });
+    const second = await replayAll(withOtherHashSeed(inPublic), false);
+    return described(plan, first, {
+      pass: second,
+      home: { kind: "bound" },
+      versionTable,
+      relate: escapeFact,
+      spell: (text) => text,
+    });
   } catch (error) {
     // A server or a child that was stopped fails in many ways.
     plan.signal.throwIfAborted();
@@ -60,8 +77,103 @@ export async function replayHistory(plan: ReplayPlan): Promise<ReplayedHistory> 
   }
 }
 
+/** A second pass, and how what it saw is said in the words of the first one. */
+type SecondPass = {
+  readonly pass: Pass;
+  readonly home: LedgerHome;
+  readonly versionTable: VersionTableName;
+  /** A fact of the second pass, relative to the home. */
+  readonly relate: (fact: Fact) => Fact;
+  /** Text of the second pass as the first one would have it. */
+  readonly spell: (text: string) => string;
+};
+
+/** null: this history cannot live in another home, or comes to something else there. */
+async function replayElsewhere(plan: ReplayPlan, first: Pass): Promise<SecondPass | null> {
+  const { name, schema } = plan.versionTable;
+  const isProgram = plan.upgrade.kind === "command";
+  // A program may name its version table's schema, and leave the rest to the search_path.
+  const places = schema !== null ? [schema] : isProgram ? [otherHome, "public"] : [otherHome];
+  for (const place of places) {
+    const there: PassPlan = {
+      ...withOtherHashSeed({ ...plan, home: otherHome, versionTable: { schema: place, name } }),
+    };
+    const pass = await passIfPossible(there, isProgram);
+    if (pass === "unheard") continue;
+    if (pass === null) return null;
+    const second = await describePass(plan, pass, place);
+    return isSame(first, second) ? second : null;
+  }
+  return null;
+}
+
+/** `unheard`: the program reads its version table in another schema. null: the history cannot be applied here. */
+async function passIfPossible(plan: PassPlan, prove: boolean): Promise<Pass | "unheard" | null> {
+  try {
+    return await replayAll(plan, prove);
+  } catch (error) {
+    if (!(error instanceof CannotJudge)) throw error;
+    plan.signal.throwIfAborted();
+    plan.log("the history does not live in another schema", { reason: error.message });
+    return error.outcome === "config" ? "unheard" : null;
+  }
+}
+
+async function describePass(plan: ReplayPlan, pass: Pass, place: string): Promise<SecondPass> {
+  const { versionTable } = plan;
+  const { programsHome: schema } = pass;
+  if (schema !== null && schema !== otherHome) {
+    const isFixed = await plan.namesHome(schema);
+    return {
+      pass,
+      home: { kind: "program", schema, isFixed },
+      versionTable:
+        place === schema && !isFixed ? versionTable : { ...versionTable, schema: place },
+      relate: isFixed ? escapeFact : (fact) => assumedRelative(fact, schema),
+      spell: (text) => text,
+    };
+  }
+  return {
+    pass,
+    home: { kind: "relative" },
+    versionTable: place === otherHome ? versionTable : { ...versionTable, schema: place },
+    relate: (fact) => relativeFact(fact, otherHome),
+    spell: (text) => text.replaceAll(otherHome, "public"),
+  };
+}
+
+function isSame(first: Pass, { pass, spell }: SecondPass): boolean {
+  for (const [key, { facts }] of first.states) {
+    const again = pass.states.get(key);
+    if (again === undefined) continue;
+    const keys = new Set([...again.facts.keys()].map(spell));
+    if (keys.size !== facts.size || [...facts.keys()].some((fact) => !keys.has(fact))) return false;
+  }
+  return true;
+}
+
+function described(plan: ReplayPlan, first: Pass, second: SecondPass): ReplayedHistory {
+  const { pass, home, versionTable, relate } = second;
+  return {
+    serverVersion: plan.scratch.version,
+    home,
+    versionTable,
+    snapshots: compareStates(first, second),
+    revisions: compareAccess(plan.history, first, second),
+    aliases: sortAliases(
+      [...pass.aliases.values()].map(({ fact, definition }) => {
+        const spelled = relate({ ...fact, definition });
+        return [factKey(fact), { fact: relate(fact), definition: spelled.definition }];
+      }),
+    ),
+    givenSchemas: [...first.givenSchemas].sort(),
+    unreachable: [...first.unreachable].sort(),
+    replays: first.replays + pass.replays,
+  };
+}
+
 /** A migration that walks through a Python set differs from run to run: here it must show. */
-function withOtherHashSeed(plan: ReplayPlan): ReplayPlan {
+function withOtherHashSeed(plan: PassPlan): PassPlan {
   const { upgrade } = plan;
   if (upgrade.kind === "native") return plan;
   const environment = { PYTHONHASHSEED: "1", ...upgrade.environment };
@@ -82,10 +194,11 @@ type Pass = {
   readonly aliases: Map<string, { readonly fact: Fact; readonly definition: string }>;
   readonly givenSchemas: Set<string>;
   readonly unreachable: Set<string>;
+  programsHome: string | null;
   replays: number;
 };
 
-async function replayAll(plan: ReplayPlan, prove: boolean): Promise<Pass> {
+async function replayAll(plan: PassPlan, prove: boolean): Promise<Pass> {
   const { history, log } = plan;
   const pass: Pass = {
     states: new Map(),
@@ -93,6 +206,7 @@ async function replayAll(plan: ReplayPlan, prove: boolean): Promise<Pass> {
     aliases: new Map(),
     givenSchemas: new Set(),
     unreachable: new Set(),
+    programsHome: null,
     replays: 0,
   };
   if (history.revisions.size === 0) return pass;
@@ -114,7 +228,7 @@ async function replayAll(plan: ReplayPlan, prove: boolean): Promise<Pass> {
 
 async function replayInto(
   pass: Pass,
-  plan: ReplayPlan,
+  plan: PassPlan,
   { target, wanted, prove }: { target: string; wanted: readonly string[]; prove: boolean },
 ): Promise<void> {
   pass.replays += 1;
@@ -137,20 +251,22 @@ function keep(pass: Pass, replay: Replay): void {
   }
   for (const [key, alias] of replay.aliases) pass.aliases.set(key, alias);
   for (const schema of replay.givenSchemas) pass.givenSchemas.add(schema);
+  pass.programsHome ??= replay.programsHome;
 }
 
 /** States that only one of the two passed through depend on chance, and are left out. */
-function compareStates(first: Pass, second: Pass): readonly Snapshot[] {
+function compareStates(first: Pass, { pass, relate, spell }: SecondPass): readonly Snapshot[] {
   const snapshots: Snapshot[] = [];
   for (const [key, { heads, revision, facts }] of first.states) {
-    const again = second.states.get(key);
+    const again = pass.states.get(key);
     if (again === undefined) continue;
+    const spelled = new Map([...again.facts].map(([fact, each]) => [spell(fact), each]));
     const differing = [
-      ...[...facts].filter(([fact]) => !again.facts.has(fact)),
-      ...[...again.facts].filter(([fact]) => !facts.has(fact)),
+      ...[...facts].filter(([fact]) => !spelled.has(fact)),
+      ...[...spelled].filter(([fact]) => !facts.has(fact)),
     ].map(([, fact]) => fact);
     if (differing.length > 0) throw unstable(revision, differing.map(describe));
-    snapshots.push({ heads, facts: sortFacts([...facts.values()]) });
+    snapshots.push({ heads, facts: sortFacts([...again.facts.values()].map(relate)) });
   }
   return snapshots.sort((a, b) => compareText(headsKey(a.heads), headsKey(b.heads)));
 }
@@ -158,12 +274,16 @@ function compareStates(first: Pass, second: Pass): readonly Snapshot[] {
 function compareAccess(
   history: History,
   first: Pass,
-  second: Pass,
+  { pass, spell }: SecondPass,
 ): ReadonlyMap<string, DataAccess> {
   const all = new Map<string, DataAccess>();
   for (const revision of history.revisions.keys()) {
     const one = first.access.get(revision);
-    const two = second.access.get(revision);
+    const seen = pass.access.get(revision);
+    const two = seen && {
+      writes: new Set([...seen.writes].map(spell)),
+      reads: new Set([...seen.reads].map(spell)),
+    };
     const differing = [
       ...[...(one?.writes ?? [])].filter((write) => two?.writes.has(write) !== true),
       ...[...(two?.writes ?? [])].filter((write) => one?.writes.has(write) !== true),

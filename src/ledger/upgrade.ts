@@ -23,11 +23,11 @@ export type CommandUpgrade = {
 export type NativeUpgrade = {
   readonly kind: "native";
   /** SQL that makes the version table as the runner would. */
-  readonly createVersionTable: string;
+  readonly createVersionTable: (table: TableName) => string;
   /** The table in the same schema where the runner notes how far a migration came. */
   readonly progressTable: string;
   /** Applies the whole history. Throws CannotJudge `migration-failed` for a statement that fails. */
-  readonly apply: (address: DatabaseAddress) => Promise<void>;
+  readonly apply: (address: DatabaseAddress, table: TableName) => Promise<void>;
 };
 
 /** What an upgrade knows of the bake that it is part of. */
@@ -84,11 +84,11 @@ async function upgradeByCommand(
 
 async function upgradeNatively(
   { apply }: NativeUpgrade,
-  { history }: UpgradeContext,
+  { history, versionTable }: UpgradeContext,
   database: ScratchDatabase,
 ): Promise<Ended> {
   try {
-    await apply(database.address);
+    await apply(database.address, versionTable);
   } catch (error) {
     if (!(error instanceof CannotJudge && error.outcome === "migration-failed")) throw error;
     throw new CannotJudge(

@@ -76,6 +76,7 @@ function toSettings(
     migrations: values.migrations,
     tool: values.tool,
     versionTable: values["version-table"],
+    schema: values.schema,
     ledger: values.ledger,
     policy: {
       stamp: values.stamp,

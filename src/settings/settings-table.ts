@@ -55,6 +55,14 @@ export const settingsTable = {
     about: "[schema.]name of the version table, where it is not the tool's usual one",
     schema: tableName,
   },
+  schema: {
+    placeholder: "NAME",
+    variable: "PREFLIGHT_SCHEMA",
+    default: null,
+    commands: judging,
+    about: "the schema that the tables live in; without it, the first one of the search_path",
+    schema: anyText,
+  },
   ledger: {
     placeholder: "FILE",
     variable: "PREFLIGHT_LEDGER",

@@ -31,6 +31,8 @@ export type Settings = {
   readonly migrations: string | null;
   readonly tool: ToolName | null;
   readonly versionTable: { readonly schema: string | null; readonly name: string } | null;
+  /** The schema that the history lives in, as the catalogs name it; null: the search_path decides. */
+  readonly schema: string | null;
   /** Path of the ledger; null: `preflight.ledger.json` beside the history. */
   readonly ledger: string | null;
   readonly policy: Policy;

@@ -51,7 +51,7 @@ function judge({ rows, schemaOf = rows, noted: ids = ["fill"], resume = false, a
     allowOutOfOrder: false,
     resume,
   } as const;
-  const situation = { history: knowledge.history, observation, assumption: null };
+  const situation = { knowledge, observation, assumption: null };
   return { verdict, plan: planFor(verdict, policy, situation) };
 }
 

@@ -83,7 +83,7 @@ function decide(knowledge: Knowledge, observation: Observation, policy: Policy) 
   const verdict = diagnose(knowledge, observation);
   const assumption =
     policy.assume === null ? null : checkAssumption(policy.assume, knowledge, observation);
-  const plan = planFor(verdict, policy, { history: knowledge.history, observation, assumption });
+  const plan = planFor(verdict, policy, { knowledge, observation, assumption });
   return { verdict: verdict.kind, plan: summarise(plan), detail: plan, evidence: verdict };
 }
 

@@ -57,7 +57,7 @@ describe("the ledger's text", () => {
     const given = ["auth", 'the "storage"'];
     const replay = { ...replayOf(chain), given };
     const ledger = writeLedger(historyOf(chain), replay, null, []);
-    const line = '"preflight":"ledger","v":1,"tool":"alembic","server":15,';
+    const line = '"preflight":"ledger","v":2,"tool":"alembic","server":15,';
     expect(encodeLedger(ledgerOf(chain)).split("\n")[1]).toBe(line);
     expect(encodeLedger(ledger).split("\n")[1]).toBe(`${line}"given":${JSON.stringify(given)},`);
     expect(reread(ledger).given).toEqual(given);
@@ -76,7 +76,8 @@ describe("the ledger's text", () => {
     ["{", "truncated"],
     ['{"preflight":"ledger","v":1,"states":[{"heads":[]', "truncated"],
     ['{"preflight":"ledger","v":1}', "truncated"],
-    ['{"preflight":"ledger","v":2}', "other-format"],
+    ['{"preflight":"ledger","v":2}', "truncated"],
+    ['{"preflight":"ledger","v":3}', "other-format"],
     ['{"preflight":"ledger","v":1,"given":"auth","revisions":[],"states":[]}', "truncated"],
     ["{}", "other-format"],
     ["[]", "other-format"],
@@ -181,16 +182,48 @@ describe("a second spelling", () => {
 });
 
 describe("a ledger that does not fit the files", () => {
-  it("is stale when a revision is new or was edited, and then proves nothing", () => {
-    const ledger = ledgerOf(chain.slice(0, 2));
-    const knowledge = combine(historyOf(chain), ledger);
-    expect(knowledge).toMatchObject({ status: "stale", lacking: ["three"] });
-    const verdict = diagnose(knowledge, observe({ ...databaseAt(chain, ["two"]), rows: [] }));
-    expect(verdict).toMatchObject({
-      kind: "unversioned",
-      verified: false,
-      identified: { kind: "sketched", why: "stale" },
+  describe("is stale when a revision is new", () => {
+    const knowledge = combine(historyOf(chain), ledgerOf(chain.slice(0, 2)));
+    const judge = (at: string, rows: readonly string[]) =>
+      diagnose(knowledge, observe({ ...databaseAt(chain, [at]), rows }));
+
+    it("names it, and judges what is recorded below it as ever", () => {
+      expect(knowledge).toMatchObject({ status: "stale", lacking: ["three"] });
+      expect(judge("two", ["two"])).toMatchObject({ kind: "behind", verified: true });
+      expect(judge("one", ["two"])).toMatchObject({
+        kind: "mismatched",
+        identified: { kind: "proven", heads: ["one"] },
+      });
+      const facts = databaseAt(chain, ["two"]).facts;
+      const dropped = new Map([...facts].filter(([, { name }]) => name !== "total"));
+      expect(diagnose(knowledge, observe({ rows: ["two"], facts: dropped }))).toMatchObject({
+        kind: "drifted",
+        differences: [{ kind: "missing", tolerable: false }],
+      });
     });
+
+    it("proves the states that it cannot be mistaken for, and no other", () => {
+      expect(judge("one", [])).toMatchObject({ identified: { kind: "proven", heads: ["one"] } });
+      // The new one may have run and changed no schema.
+      expect(judge("two", [])).toMatchObject({ identified: { kind: "sketched", why: "stale" } });
+    });
+
+    it("does not say that a schema was compared where rows hold the new one", () => {
+      expect(judge("three", ["three"])).toMatchObject({ kind: "current", verified: false });
+    });
+  });
+
+  it("is stale when a revision was edited, and knows nothing of what stands on it", () => {
+    const edited = historyOf(chain);
+    const two = { ...edited.revisions.get("two")!, hash: "another text" };
+    const history = { ...edited, revisions: new Map(edited.revisions).set("two", two) };
+    const knowledge = combine(history, ledgerOf(chain));
+    expect(knowledge).toMatchObject({ status: "stale", lacking: ["two"] });
+    const judge = (at: string) => diagnose(knowledge, observe(databaseAt(chain, [at])));
+    expect(judge("one")).toMatchObject({ kind: "behind", verified: true });
+    expect(judge("three")).toMatchObject({ kind: "current", verified: false });
+    const unversioned = observe({ ...databaseAt(chain, ["three"]), rows: [] });
+    expect(diagnose(knowledge, unversioned)).toMatchObject({ identified: { kind: "nearest" } });
   });
 
   it("still knows a revision whose file was deleted after the bake", () => {

@@ -113,6 +113,8 @@ export function replayOf(revisions: readonly ModelRevision[]): Replay {
     take(revisions.slice(0, length).map(({ id }) => id));
   return {
     serverVersion: 150_000,
+    home: { kind: "relative" },
+    versionTable: { schema: null, name: "alembic_version" },
     snapshots: [...snapshots.values()],
     data: new Map(revisions.map(({ id, data }) => [id, data])),
     spellings: [],
@@ -158,8 +160,11 @@ export function observe(
       canCreate: true,
       canCreateSchema: true,
       searchPath: ["public"],
+      hasUserInPath: false,
       schemas: { public: { canUse: true, canCreate: true } },
     },
+    home: { schema: "public", spelled: "public", by: "path", createsIn: "public" },
+    elsewhere: null,
     versionTable: {
       schema: "public",
       name: "alembic_version",

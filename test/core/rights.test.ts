@@ -32,16 +32,25 @@ const table0 = at.versionTable!;
 type Case = {
   readonly role?: Partial<Observation["role"]>;
   readonly server?: Partial<Observation["server"]>;
+  readonly home?: Observation["home"];
   readonly versionTable?: Partial<VersionTable> | null;
   readonly steps: readonly Step[];
   readonly withoutLedger?: boolean;
 };
 
-function lacking({ role, server, versionTable = {}, steps, withoutLedger = false }: Case) {
+function lacking({
+  role,
+  server,
+  home = at.home,
+  versionTable = {},
+  steps,
+  withoutLedger = false,
+}: Case) {
   const observation: Observation = {
     ...at,
     role: { ...at.role, ...role },
     server: { ...at.server, ...server },
+    home,
     versionTable: versionTable === null ? null : { ...table0, ...versionTable },
   };
   const knowledge = withoutLedger ? combine(historyOf(revisions), null) : knowledgeOf(revisions);
@@ -143,6 +152,7 @@ describe("what acting needs", () => {
       {
         role: { searchPath: ["elsewhere"] },
         server: { searchPath: [] },
+        home: { schema: "elsewhere", spelled: "elsewhere", by: "path", createsIn: null },
         versionTable: null,
         steps: [upgrade("names")],
       },

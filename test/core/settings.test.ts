@@ -14,6 +14,7 @@ test("no command and no flag: run, with every default", () => {
     migrations: null,
     tool: null,
     versionTable: null,
+    schema: null,
     ledger: null,
     policy: {
       stamp: "proven",

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Ledger } from "../../src/core/ledger.ts";
 import { encodeLedger } from "../../src/core/ledger-text.ts";
+import { factAtHome } from "../../src/core/home.ts";
 import { writeLedger } from "../../src/core/write-ledger.ts";
 import type { DatabaseAddress } from "../../src/ledger/child-environment.ts";
 import { supabasePrelude } from "../../src/ledger/prelude.sql.ts";
@@ -427,6 +428,8 @@ async function bakeRefused(files: readonly NumberedFile[]) {
 function ledgerOf(files: readonly NumberedFile[], replay: ReplayedHistory): Ledger {
   const seen = {
     serverVersion: replay.serverVersion,
+    home: replay.home,
+    versionTable: replay.versionTable,
     given: replay.givenSchemas,
     snapshots: replay.snapshots,
     spellings: replay.aliases,
@@ -437,7 +440,9 @@ function ledgerOf(files: readonly NumberedFile[], replay: ReplayedHistory): Ledg
       ),
     ),
   };
-  return writeLedger(historyOf(files), seen, null, []);
+  const ledger = writeLedger(historyOf(files), seen, null, []);
+  // As it reads for a database that lives in `public`.
+  return { ...ledger, facts: ledger.facts.map((fact) => factAtHome(fact, "public")) };
 }
 
 function texts(ledger: Ledger, positions: Iterable<number>): readonly string[] {

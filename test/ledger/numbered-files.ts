@@ -7,7 +7,7 @@ import type { FileTool } from "../../src/core/revision.ts";
 import { createVersionTable } from "../../src/database/version-table.sql.ts";
 import type { DatabaseAddress } from "../../src/ledger/child-environment.ts";
 import { bakeSchema } from "../../src/ledger/instrument.sql.ts";
-import type { ReplayPlan } from "../../src/ledger/replay-once.ts";
+import type { ReplayPlan } from "../../src/ledger/replay.ts";
 import type { Scratch } from "../../src/ledger/scratch.ts";
 import type { NativeUpgrade } from "../../src/ledger/upgrade.ts";
 import { fileOf, open, realTime, versionTable } from "../database/support.ts";
@@ -39,10 +39,11 @@ export function planOf(
     versionTable: layout.table,
     upgrade: {
       kind: "native",
-      createVersionTable: createVersionTable(layout.tool, layout.table),
+      createVersionTable: (table) => createVersionTable(layout.tool, table),
       progressTable,
-      apply: apply ?? ((address) => applyFiles(files, address, layout)),
+      apply: apply ?? ((address, table) => applyFiles(files, address, { ...layout, table })),
     },
+    namesHome: async () => false,
     factsQuery: factsQuery({ scope: null, ignoreSchemas: [bakeSchema] }),
     log: () => {},
     signal: new AbortController().signal,

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import type { Fact } from "../../src/core/facts.ts";
+import { factAtHome, textAtHome } from "../../src/core/home.ts";
 import { factsQuery, pinSettings } from "../../src/database/facts.sql.ts";
 import { replayHistory, type ReplayedHistory } from "../../src/ledger/replay.ts";
 import type { Scratch } from "../../src/ledger/scratch.ts";
@@ -408,13 +409,26 @@ function planOf(
     },
     versionTable: { schema: "public", name: "alembic_version" },
     factsQuery: facts,
+    namesHome: async () => false,
     log: () => {},
     signal: new AbortController().signal,
   };
 }
 
-function replayed(disk: HistoryOnDisk, scratch: Scratch): Promise<ReplayedHistory> {
-  return replayHistory(planOf(disk, scratch));
+/** What was seen, as it reads for a database that lives in `public`. */
+async function replayed(disk: HistoryOnDisk, scratch: Scratch): Promise<ReplayedHistory> {
+  const replay = await replayHistory(planOf(disk, scratch));
+  return {
+    ...replay,
+    snapshots: replay.snapshots.map(({ heads, facts: relative }) => ({
+      heads,
+      facts: relative.map((fact) => factAtHome(fact, "public")),
+    })),
+    aliases: replay.aliases.map(({ fact, definition }) => ({
+      fact: factAtHome(fact, "public"),
+      definition: textAtHome(definition, "public"),
+    })),
+  };
 }
 
 function accessOf({ revisions }: ReplayedHistory): Record<string, unknown> {

@@ -1,3 +1,5 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { buildGraph } from "../../core/graph.ts";
 import type { Candidate, FoundHistory, Tool } from "../tool.ts";
 import { findAlembic, locateAlembic } from "./locate.ts";
@@ -34,8 +36,16 @@ function found(reading: AlembicReading): FoundHistory {
     platformSchemas: [],
     digests: new Map(),
     upgrade: { kind: "command", commands: location.commands },
+    namesHome: async (schema) => await namesHome(location, schema),
     readDeleted: async () => await readDeleted(reading),
   };
+}
+
+/** `SET search_path TO app` or `-csearch_path=app`, in one piece: a name that is put in may come from anywhere. */
+async function namesHome({ scriptDirectory }: AlembicLocation, schema: string): Promise<boolean> {
+  const text = await readFile(join(scriptDirectory, "env.py"), "utf8").catch(() => "");
+  const settings = text.matchAll(/search_path\s*(?:=|\bTO\b)\s*(?:\\?["'])?([\w$]+)/gi);
+  return [...settings].some(([, name]) => name === schema);
 }
 
 /** A parent that seems to be missing may stand in a file that cannot be read: then only that file is worth naming. */

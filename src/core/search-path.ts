@@ -1,0 +1,18 @@
+/** The schemas of a search_path, as the server reads it: what is not in quotes has small letters, and a name counts once. */
+export function schemasOfPath(setting: string): readonly string[] {
+  const names = setting.match(/"(?:[^"]|"")*"|[^",\s]+/g) ?? [];
+  const plain = names.map((name) =>
+    name.startsWith('"')
+      ? name.slice(1, -1).replaceAll('""', '"')
+      : name.replaceAll(/[A-Z]/g, (letter) => letter.toLowerCase()),
+  );
+  return [...new Set(plain)];
+}
+
+/** The search_path that start-up options ask for; null: they ask for none. As libpq's `options`: a backslash keeps a space. */
+export function pathOfOptions(options: string | null): string | null {
+  const words = (options ?? "").match(/(?:\\.|[^\s\\])+/g) ?? [];
+  const plain = words.map((word) => word.replaceAll(/\\(.)/g, "$1")).join(" ");
+  const asked = [...plain.matchAll(/(?:^| )(?:-c *|--)search[_-]path=(.*?)(?= -c| --|$)/g)].at(-1);
+  return asked?.[1] ?? null;
+}

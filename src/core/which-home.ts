@@ -1,0 +1,96 @@
+import * as grants from "./grants.ts";
+import { factAtHome } from "./home.ts";
+import type { Ledger } from "./ledger.ts";
+import type { Observation } from "./observation.ts";
+import { CannotJudge } from "./outcome.ts";
+import { pathOfOptions, schemasOfPath } from "./search-path.ts";
+
+/** What leads to the home, besides the search_path that the session has. */
+export type HomeRequest = {
+  /** A person's `--schema`. */
+  readonly schema: string | null;
+  /** Start-up options of the connection, as libpq has them. */
+  readonly options: string | null;
+  /** Not yet read for a home. */
+  readonly ledger: Ledger | null;
+};
+
+/** The home that is known without asking the database; null: the search_path decides. */
+export function namedHome({ schema, ledger }: HomeRequest): string | null {
+  if (schema !== null) return schema;
+  return ledger?.home.kind === "program" ? ledger.home.schema : null;
+}
+
+/**
+ * Whether the search_path can be trusted to say where the history lives.
+ * @returns `config` or `permission`; null: nothing speaks against it
+ */
+export function faultOfHome(request: HomeRequest, observation: Observation): CannotJudge | null {
+  const { schema, ledger, options } = request;
+  if (schema !== null) return null;
+  if (ledger?.home.kind === "program")
+    return ledger.home.isFixed ? null : variableHome(ledger.home);
+  return droppedOption(options, observation) ?? absentFirst(request, observation);
+}
+
+function variableHome({ schema }: { readonly schema: string }): CannotJudge {
+  return new CannotJudge(
+    "config",
+    `the migrations' own program puts a schema of its choice first in the search_path (${schema} when the ledger was baked), and nothing here says which one it is for this database`,
+    ["say which schema it is: --schema NAME (PREFLIGHT_SCHEMA)"],
+  );
+}
+
+/** A pooler may take start-up options and not pass them on. */
+function droppedOption(options: string | null, { role }: Observation): CannotJudge | null {
+  const asked = pathOfOptions(options);
+  if (asked === null) return null;
+  const wanted = schemasOfPath(asked).map((name) => (name === "$user" ? role.name : name));
+  if ([...new Set(wanted)].join("\0") === role.searchPath.join("\0")) return null;
+  return new CannotJudge(
+    "config",
+    `the address asks for search_path = ${asked}, and the session's is ${role.searchPath.join(", ") || "empty"}: something on the way, such as a pooler, drops start-up options`,
+    [
+      "connect directly, past the pooler: PREFLIGHT_DATABASE_URL",
+      `or set it where no pooler is in between: ALTER ROLE ${role.name} IN DATABASE … SET search_path = ${asked}`,
+      "or name the schema: --schema NAME",
+    ],
+  );
+}
+
+/** PostgreSQL passes over a schema that is not there or not open, and takes the next: the objects would land elsewhere. */
+function absentFirst({ ledger }: HomeRequest, { role, server }: Observation): CannotJudge | null {
+  const first = role.searchPath.find(
+    (name) => !(role.hasUserInPath && name === role.name && role.schemas[name] === undefined),
+  );
+  if (first === undefined || first === "pg_temp") return null;
+  const rights = role.schemas[first];
+  const next = server.searchPath.find((name) => name !== first);
+  const wouldGo = next === undefined ? "nothing can be created" : `everything would go to ${next}`;
+  if (rights === undefined)
+    return isMade(ledger, first)
+      ? null
+      : new CannotJudge(
+          "config",
+          `schema ${first} comes first in the search_path of role ${role.name} (${role.searchPath.join(", ")}), and database ${server.database} has no such schema: ${wouldGo}`,
+          [
+            `if it shall live there: CREATE SCHEMA ${first}`,
+            `if the path is wrong: name the schema, --schema ${server.searchPath[0] ?? "NAME"}`,
+          ],
+        );
+  if (rights.canUse || (role.hasUserInPath && first === role.name)) return null;
+  return new CannotJudge(
+    "permission",
+    `role ${role.name} may not use schema ${first}, the first of its search_path (${role.searchPath.join(", ")}): ${wouldGo}`,
+    [grants.grantUse({ schema: first }, role.name)],
+  );
+}
+
+/** A history may make the very schema that its role's path begins with. */
+function isMade(ledger: Ledger | null, schema: string): boolean {
+  return (
+    ledger?.facts.some(
+      (fact) => fact.kind === "schema" && factAtHome(fact, "").object === schema,
+    ) ?? false
+  );
+}

@@ -1,0 +1,69 @@
+import { isChosen, isLive, rowsOfThisHistory } from "./elsewhere.ts";
+import type { Knowledge } from "./knowledge.ts";
+import type { Observation, VersionTable } from "./observation.ts";
+import { CannotJudge } from "./outcome.ts";
+import type { TableName, VersionTableName } from "./version-table.ts";
+
+/**
+ * Whether the table that the settings lead to is the one that counts. A table is live where its home holds what its rows
+ * promise; a neighbour's rows, or a table that was left behind when the application moved, must not be taken for ours.
+ * @param asked how the settings name it
+ * @param isNamed a person named it: then it counts
+ * @returns `config`, naming both; null: nothing speaks against it
+ */
+export function faultOfVersionTable(
+  knowledge: Knowledge,
+  observation: Observation,
+  asked: VersionTableName,
+  isNamed: boolean,
+): CannotJudge | null {
+  const { versionTable: chosen, otherVersionTables } = observation;
+  if (isNamed) return null;
+  const isOurs = chosen !== null && rowsOfThisHistory(knowledge, chosen).length > 0;
+  const isChosenLive = isOurs && live(chosen);
+  const rivals = otherVersionTables.filter(
+    (table) => rowsOfThisHistory(knowledge, table).length > 0 && isRival(table) && live(table),
+  );
+  const [rival] = rivals;
+  if (rival === undefined || (!isChosenLive && rivals.length > 1)) return null;
+  const ours = nameOf(
+    chosen ?? { schema: asked.schema ?? observation.home.schema, name: asked.name },
+  );
+  const theirs = rivals.map(nameOf);
+  const found = isChosenLive
+    ? `${ours} and ${theirs.join(", ")} both hold revisions of this history whose tables are there`
+    : chosen === null
+      ? `there is no version table ${ours}, but ${theirs.join(", ")} holds revisions of this history whose tables are there`
+      : `${theirs.join(", ")} holds revisions of this history whose tables are there; what ${ours} holds ${
+          (chosen.rows ?? []).length === 0
+            ? "is nothing"
+            : isOurs
+              ? "is not"
+              : `(${(chosen.rows ?? []).join(", ")}) is no revision of this history`
+        }`;
+  return new CannotJudge("config", found, [
+    ...theirs.map((name) => `if this one counts: --version-table ${name}`),
+    `if ${ours} counts: --version-table ${ours}`,
+  ]);
+
+  /** The home of a table is the schema that it stands in, but for one that shares the schema of ours. */
+  function live(table: VersionTable): boolean {
+    const home = table.schema === chosen?.schema ? observation.home.schema : table.schema;
+    return isLive(knowledge, observation, table, home);
+  }
+
+  /**
+   * Beside a table that is well, only one for the same home. Otherwise any, unless a chosen home has just no rows yet:
+   * then the others are other homes'.
+   */
+  function isRival(table: VersionTable): boolean {
+    const isSameHome = table.schema === (chosen?.schema ?? observation.home.schema);
+    if (isSameHome) return true;
+    if (isChosenLive) return false;
+    return isOurs || !isChosen(observation);
+  }
+}
+
+function nameOf({ schema, name }: TableName): string {
+  return `${schema}.${name}`;
+}
