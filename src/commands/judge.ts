@@ -100,8 +100,6 @@ export async function judge(
   sayNewerServer(seen, log);
   throwIf(lackOfReading(seen, versionTable.name) ?? faultOfHome(request, seen));
   const knowledge = image.knowledgeAt(seen.home);
-  throwIf(missingFiles(knowledge, seen));
-
   const observation = restsOnAbsence(diagnose(knowledge, seen))
     ? { ...seen, elsewhere: await lookElsewhere(database, tableNames(knowledge)) }
     : seen;
@@ -113,7 +111,9 @@ export async function judge(
   const { assume } = settings.policy;
   const assumption = assume === null ? null : checkAssumption(assume, knowledge, observation);
   const situation = { knowledge, observation, assumption };
-  return { knowledge, observation, verdict, plan: planFor(verdict, settings.policy, situation) };
+  const plan = planFor(verdict, settings.policy, situation);
+  throwIf(missingFiles(knowledge, observation, plan));
+  return { knowledge, observation, verdict, plan };
 }
 
 function throwIf(fault: CannotJudge | null): void {

@@ -1,4 +1,5 @@
 import { CannotJudge } from "../core/outcome.ts";
+import { optionsWithPath } from "../core/search-path.ts";
 import type { Database } from "../database/database.ts";
 import { connectAndWait } from "../database/wait.ts";
 import type { Settings } from "../settings/settings.ts";
@@ -15,6 +16,8 @@ export type OpenOptions = {
   readonly toWrite?: boolean;
   /** Milliseconds that are no part of the settings' time; otherwise what is left of it. */
   readonly timeout?: number;
+  /** Comes first in the session's search_path, whatever else is set. */
+  readonly searchPath?: readonly string[];
   /** Called after every attempt that failed and will be repeated. */
   readonly onWaiting?: () => void;
 };
@@ -27,6 +30,7 @@ export async function openDatabase(
 ): Promise<Database> {
   if (settings.database === null) throw new CannotJudge("config", "no database is named");
   const { applicationName = `preflight/${world.runId}`, toWrite = false, onWaiting } = options;
+  const { searchPath } = options;
   const timeout = options.timeout ?? Math.max(0, settings.timeout - world.draft.waitedMs);
   const started = world.now();
   const left = (): number =>
@@ -38,7 +42,11 @@ export async function openDatabase(
     return await connectAndWait(
       async () => {
         const address = await readAddress();
-        return toWrite ? { ...address, targetSession: "read-write" } : address;
+        return {
+          ...address,
+          ...(toWrite ? { targetSession: "read-write" } : {}),
+          ...(searchPath && { options: optionsWithPath(address.options, searchPath) }),
+        };
       },
       {
         timeout,

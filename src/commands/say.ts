@@ -64,6 +64,12 @@ function sayWhatIsUnknown(
         `the ledger was baked by the first release, in public, and this database's schema is ${schema}; run \`preflight bake\``,
       ),
     );
+  if (knowledge.unfiled.length > 0)
+    log({
+      level: "warn",
+      event: "files.missing",
+      msg: `applied, and without a file in this image, although the ledger calls them live: ${enumerate(knowledge.unfiled)}; copy them into the image, or run \`preflight bake\` if they were deleted on purpose`,
+    });
   if (knowledge.status !== "stale") return;
   const lacks = `the ledger lacks ${enumerate(knowledge.lacking)}; run \`preflight bake\``;
   const isCompared = verdict.kind !== "broken-history" && verdict.verified;

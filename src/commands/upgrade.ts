@@ -1,7 +1,10 @@
 import { recordedOf } from "../core/claim.ts";
 import type { Observation } from "../core/observation.ts";
+import { CannotJudge } from "../core/outcome.ts";
+import { schemasOfPath } from "../core/search-path.ts";
 import { versionTableOf } from "../core/version-table.ts";
 import { cancelBackends } from "../database/backends.ts";
+import type { Database } from "../database/database.ts";
 import { upgradeName } from "../database/upgrade-name.ts";
 import type { Upgrade } from "../tools/tool.ts";
 import type { Ending } from "./draft.ts";
@@ -39,8 +42,13 @@ async function upgradeNatively(
       ddlLockTimeoutMs: ddlLockTimeout,
     });
   const applicationName = upgradeName(world.runId);
-  const session = await openDatabase(settings, world, { applicationName, toWrite: true });
+  const session = await openDatabase(settings, world, {
+    applicationName,
+    toWrite: true,
+    ...pathTo(observation),
+  });
   try {
+    await requireHome(session, observation);
     return await applyFiles(await load(revisions), {
       session,
       tool,
@@ -61,4 +69,23 @@ async function upgradeNatively(
   } finally {
     await session.close();
   }
+}
+
+/** Files that name no schema make their objects in the first one of the path. */
+function pathTo({ home, role }: Observation): { readonly searchPath?: readonly string[] } {
+  if (home.createsIn === home.schema) return {};
+  return { searchPath: [...new Set([home.schema, ...role.searchPath])] };
+}
+
+async function requireHome(session: Database, { home }: Observation): Promise<void> {
+  if (home.createsIn === home.schema) return;
+  const [row] = await session.query<{ readonly path: string }>(
+    "SELECT pg_catalog.current_setting('search_path') AS path",
+  );
+  if (schemasOfPath(row?.path ?? "")[0] === home.schema) return;
+  throw new CannotJudge(
+    "config",
+    `the session that applies the files should have ${home.schema} first in its search_path and has ${row?.path ?? "none"}: something on the way, such as a pooler, drops start-up options`,
+    ["connect directly, past the pooler: PREFLIGHT_DATABASE_URL"],
+  );
 }

@@ -7,8 +7,9 @@ import { findHalfDone } from "./half-done.ts";
 import { ancestors, maximal } from "./history.ts";
 import { type Identification, identify } from "./identify.ts";
 import type { Knowledge } from "./knowledge.ts";
-import { factsOfHeads, type OpenLedger } from "./ledger.ts";
+import { factsOfHeads, factsOfState, headsKey, type OpenLedger } from "./ledger.ts";
 import { progressTable } from "./migration.ts";
+import { appliedByLedger } from "./missing-files.ts";
 import { denialOf, headsOfNeighbour, neighbourOf } from "./neighbour.ts";
 import type { Observation } from "./observation.ts";
 import { dataPassedOver, nothingPassedOver } from "./passed-over.ts";
@@ -142,7 +143,7 @@ export function diagnose(knowledge: Knowledge, observation: Observation): Verdic
     if (!hasUserFacts()) return elsewhereOrFresh();
     if (!hasObjectsOfThisHistory()) {
       const why = `none of this history's tables is in ${observation.home.schema}, but others are${neighbours()}`;
-      return { ...seen, kind: "unknown", strangers: [], why, elsewhere: places };
+      return { ...seen, kind: "unknown", strangers: [], why, elsewhere: [] };
     }
     const invalid = invalidIndexes();
     if (invalid !== null) return invalid;
@@ -193,6 +194,8 @@ export function diagnose(knowledge: Knowledge, observation: Observation): Verdic
   }
 
   function diagnoseStrangers(): Verdict {
+    if (isAtHeadWithoutFiles())
+      return { ...seen, kind: "current", heads: recorded, verified: true };
     const gone = strangers.filter((id) => knowledge.ledger?.revisions.has(id));
     if (gone.length === strangers.length) return missingFile(gone, find());
     const identified = find();
@@ -211,7 +214,7 @@ export function diagnose(knowledge: Knowledge, observation: Observation): Verdic
       const why = `no file of this image has ${strangers.join(", ")}, and ${
         ledger === null ? "there is no ledger" : "the ledger is stale"
       }, so the schema cannot say more`;
-      return { ...seen, kind: "unknown", strangers, why, elsewhere: places };
+      return { ...seen, kind: "unknown", strangers, why, elsewhere: [] };
     }
     const all = new Set(history.revisions.keys());
     const lacking = differences(ledger, history, all, needed, live).filter(
@@ -223,7 +226,17 @@ export function diagnose(knowledge: Knowledge, observation: Observation): Verdic
     if (hardNeeded > 0 && lacking.length * 2 <= hardNeeded)
       return { ...seen, kind: "ahead", strangers, lacking, notRun: isGraph ? [] : pending };
     const why = `no file and no ledger entry of this image has ${strangers.join(", ")}, and less than half of what it needs is here${neighbours()}`;
-    return { ...seen, kind: "unknown", strangers, why, elsewhere: places };
+    return { ...seen, kind: "unknown", strangers, why, elsewhere: [] };
+  }
+
+  /** All that the ledger calls live is recorded, and the schema is what that makes: only the files are not in the image. */
+  function isAtHeadWithoutFiles(): boolean {
+    if (ledger === null || live === null) return false;
+    if (!strangers.every((id) => knowledge.unfiled.includes(id))) return false;
+    const state = ledger.stateByHeads.get(headsKey([...recorded].sort()));
+    if (state === undefined || !equals(ledger, factsOfState(ledger, state), live)) return false;
+    const applied = appliedByLedger(knowledge, rows);
+    return [...knowledge.unfiled, ...history.revisions.keys()].every((id) => applied.has(id));
   }
 
   /** Where every file has a row, the rows that have files still say which data migrations ran. */

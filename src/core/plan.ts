@@ -105,7 +105,11 @@ function planByVerdict(verdict: Verdict, policy: Policy, situation: Situation): 
     case "partial":
       return planForPartial(verdict.left);
     case "unknown":
-      return orAsAssumed(refusal.unknown(verdict));
+      return orAsAssumed(
+        verdict.recorded.length === 0 && verdict.elsewhere.length > 0
+          ? refusal.homeInDoubt(verdict, situation.observation)
+          : refusal.unknown(verdict),
+      );
     case "broken-history":
       return refusal.brokenHistory(verdict.faults);
   }

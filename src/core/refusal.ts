@@ -234,6 +234,13 @@ export function dataMigrationBetween(
   );
 }
 
+/** Nothing of the history is at home, and some of it is elsewhere: the other homes are named before this one. */
+export function homeInDoubt({ why }: Of<"unknown">, { home }: Observation): Refusal {
+  return refuse("unproven", why, [
+    `if this database is new to it and it shall live in ${home.schema}: --schema ${home.schema}`,
+  ]);
+}
+
 /** What the rows promise is not at home, and may be somewhere else. */
 export function elsewhere(
   verdict: Of<"mismatched"> | Of<"missing-file">,

@@ -1,3 +1,5 @@
+import { quoteIdentifier } from "./quote.ts";
+
 /** The schemas of a search_path, as the server reads it: what is not in quotes has small letters, and a name counts once. */
 export function schemasOfPath(setting: string): readonly string[] {
   const names = setting.match(/"(?:[^"]|"")*"|[^",\s]+/g) ?? [];
@@ -15,4 +17,11 @@ export function pathOfOptions(options: string | null): string | null {
   const plain = words.map((word) => word.replaceAll(/\\(.)/g, "$1")).join(" ");
   const asked = [...plain.matchAll(/(?:^| )(?:-c *|--)search[_-]path=(.*?)(?= -c| --|$)/g)].at(-1);
   return asked?.[1] ?? null;
+}
+
+/** The same options, with a search_path that overrides whatever the database, the role or they themselves have set. */
+export function optionsWithPath(options: string | null, schemas: readonly string[]): string {
+  const path = schemas.map(quoteIdentifier).join(",");
+  const asked = `-c search_path=${path.replaceAll(/[\\\s]/g, "\\$&")}`;
+  return options === null ? asked : `${options} ${asked}`;
 }

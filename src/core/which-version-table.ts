@@ -26,25 +26,34 @@ export function faultOfVersionTable(
   );
   const [rival] = rivals;
   if (rival === undefined || (!isChosenLive && rivals.length > 1)) return null;
-  const ours = nameOf(
-    chosen ?? { schema: asked.schema ?? observation.home.schema, name: asked.name },
+  const place = observation.home.schema;
+  const ours = nameOf(chosen ?? { schema: asked.schema ?? place, name: asked.name });
+  const theirs = rivals.map(nameOf).join(", ");
+  return new CannotJudge(
+    "config",
+    `${theirs} holds revisions of this history, and their tables are there; ${describeChosen()}`,
+    [
+      ...rivals.map((table) => `if this one counts: ${wayTo(table)}`),
+      `if ${ours} counts: --version-table ${ours}`,
+    ],
   );
-  const theirs = rivals.map(nameOf);
-  const found = isChosenLive
-    ? `${ours} and ${theirs.join(", ")} both hold revisions of this history whose tables are there`
-    : chosen === null
-      ? `there is no version table ${ours}, but ${theirs.join(", ")} holds revisions of this history whose tables are there`
-      : `${theirs.join(", ")} holds revisions of this history whose tables are there; what ${ours} holds ${
-          (chosen.rows ?? []).length === 0
-            ? "is nothing"
-            : isOurs
-              ? "is not"
-              : `(${(chosen.rows ?? []).join(", ")}) is no revision of this history`
-        }`;
-  return new CannotJudge("config", found, [
-    ...theirs.map((name) => `if this one counts: --version-table ${name}`),
-    `if ${ours} counts: --version-table ${ours}`,
-  ]);
+
+  function describeChosen(): string {
+    if (chosen === null) return `there is no version table ${ours}`;
+    if (isChosenLive) return `so it is with ${ours}`;
+    const rows = (chosen.rows ?? []).map((row) => row ?? "NULL");
+    if (rows.length === 0) return `${ours} is empty`;
+    return isOurs
+      ? `${ours}, which the search_path leads to, says ${rows.join(", ")}, and the tables of that are not in schema ${place}`
+      : `${ours}, which the search_path leads to, says ${rows.join(", ")}, which this history does not have`;
+  }
+
+  /** A table of the usual name in another schema is another home's. */
+  function wayTo(table: VersionTable): string {
+    return table.name === asked.name && table.schema !== place
+      ? `--schema ${table.schema}`
+      : `--version-table ${nameOf(table)}`;
+  }
 
   /** The home of a table is the schema that it stands in, but for one that shares the schema of ours. */
   function live(table: VersionTable): boolean {

@@ -17,7 +17,7 @@ export type Scenario = {
   /** Files taken out of the image; what the scenario's folder `image/` holds is put into it. */
   readonly remove?: readonly string[];
   /** `baked` (default): of the example as it is; `none`. */
-  readonly ledger?: "baked" | "none";
+  readonly ledger?: "baked" | "rebaked" | "none";
   readonly flags?: readonly string[];
   readonly expect: Expectation;
 };

@@ -1,6 +1,6 @@
 import { execFile } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { promisify } from "node:util";
@@ -57,9 +57,24 @@ export function makeImage(
       path.join(image, ledgerOf(example)),
     );
   for (const file of scenario.remove ?? []) rmSync(path.join(image, file));
+  if (scenario.ledger === "rebaked")
+    retire(path.join(image, ledgerOf(example)), scenario.remove ?? []);
   const overlay = path.join(scenarioPath(scenario.name), "image");
   if (existsSync(overlay)) cpSync(overlay, image, { recursive: true });
   return image;
+}
+
+/** As a bake after the files were deleted would write it. */
+function retire(file: string, removed: readonly string[]): void {
+  const ledger = JSON.parse(readText(file)) as {
+    readonly revisions: { readonly id: string; readonly file: string; retired?: true }[];
+    readonly states: { readonly heads: readonly string[]; retired?: true }[];
+  };
+  const gone = ledger.revisions.filter((each) => removed.some((path) => path.endsWith(each.file)));
+  for (const revision of gone) revision.retired = true;
+  for (const state of ledger.states)
+    if (state.heads.some((head) => gone.some(({ id }) => id === head))) state.retired = true;
+  writeFileSync(file, JSON.stringify(ledger));
 }
 
 /** Where an example's ledger is, from the root of its image. */
