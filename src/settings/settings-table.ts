@@ -113,6 +113,15 @@ export const settingsTable = {
       "go on with a migration that stopped half-way outside of a transaction: a SQL file at the statement where it stopped, a revision of Alembic's from its beginning",
     schema: yesOrNo,
   },
+  enforce: {
+    placeholder: "on|off",
+    variable: "PREFLIGHT_ENFORCE",
+    default: "on",
+    commands: judging,
+    about:
+      "off: look and say what would happen, write nothing, and start the application whatever was found",
+    schema: yesOrNo,
+  },
   timeout: {
     placeholder: "DURATION",
     variable: "PREFLIGHT_TIMEOUT",
