@@ -1,9 +1,9 @@
-import { checkAssumption } from "../core/assume.ts";
+import { type Assumption, checkAssumption } from "../core/assume.ts";
 import { diagnose } from "../core/diagnose.ts";
 import { type Knowledge, scopeOf } from "../core/knowledge.ts";
 import type { Observation } from "../core/observation.ts";
 import { Busy, CannotJudge } from "../core/outcome.ts";
-import { type Plan, planFor } from "../core/plan.ts";
+import { isPassedOver, type Plan, planFor } from "../core/plan.ts";
 import { lackOfReading } from "../core/rights-to-read.ts";
 import type { Verdict } from "../core/verdict.ts";
 import { versionTableOf } from "../core/version-table.ts";
@@ -21,6 +21,10 @@ export type Judgement = {
   readonly observation: Observation;
   readonly verdict: Verdict;
   readonly plan: Plan;
+  /** `--assume`, checked; null: not given. */
+  readonly assumption: Assumption | null;
+  /** It was given, and changes nothing. */
+  readonly isPassedOver: boolean;
 };
 
 const pause = 500;
@@ -92,8 +96,10 @@ export async function judge(
   const verdict = diagnose(knowledge, observation);
   const { assume } = settings.policy;
   const assumption = assume === null ? null : checkAssumption(assume, knowledge, observation);
-  const situation = { history: knowledge.history, observation, assumption };
-  return { observation, verdict, plan: planFor(verdict, settings.policy, situation) };
+  const situation = { knowledge, observation, assumption };
+  const plan = planFor(verdict, settings.policy, situation);
+  const passedOver = isPassedOver(plan, verdict, settings.policy, situation);
+  return { observation, verdict, plan, assumption, isPassedOver: passedOver };
 }
 
 const newestTested = 18;

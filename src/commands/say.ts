@@ -14,14 +14,12 @@ import type { VerdictLine } from "../report/verdict-line.ts";
 import type { Ending } from "./draft.ts";
 import type { Image } from "./image.ts";
 import type { Judgement } from "./judge.ts";
+import { sayAssumption } from "./say-assumption.ts";
 import type { World } from "./world.ts";
 
 /** The first diagnosis goes into the verdict line, and its evidence into the log. */
-export function learn(
-  { verdict, observation }: Judgement,
-  { knowledge }: Image,
-  world: World,
-): void {
+export function learn(judgement: Judgement, { knowledge }: Image, world: World): void {
+  const { verdict, observation } = judgement;
   const { draft, log } = world;
   const { version } = observation.server;
   draft.server = `${Math.floor(version / 10_000)}.${version % 10_000}`;
@@ -40,6 +38,7 @@ export function learn(
       msg: `applied, and without a file in this image: ${claim.withoutFile.join(", ")}`,
     });
   warnOfRows(verdict, knowledge, log);
+  sayAssumption(judgement, world);
   const differences = differencesOf(verdict);
   draft.drift = countDrift(differences);
   log({ level: "info", event: "verdict", msg: summarise(verdict), verdict: verdict.kind });

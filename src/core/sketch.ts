@@ -59,7 +59,7 @@ export function tablesOf(facts: readonly Fact[]): ReadonlyMap<string, ReadonlySe
 }
 
 /** `public."user"` → `public.user`: PostgreSQL quotes reserved words and odd names. */
-function unquoted(object: string): string {
+export function unquoted(object: string): string {
   return object.replace(/"((?:[^"]|"")*)"/g, (_, name: string) => name.replaceAll('""', '"'));
 }
 

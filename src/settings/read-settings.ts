@@ -83,6 +83,7 @@ function toSettings(
       stamp: values.stamp,
       drift: values.drift,
       ahead: values.ahead,
+      unverified: values.unverified,
       assume: values.assume,
       allowOutOfOrder: values["allow-out-of-order"],
       resume: values.resume,

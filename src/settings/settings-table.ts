@@ -88,6 +88,14 @@ export const settingsTable = {
       "a database newer than this image: start when all that the image needs is there (compatible), always (allow) or never (refuse)",
     schema: oneOf(["compatible", "allow", "refuse"]),
   },
+  unverified: {
+    placeholder: "HOW",
+    variable: "PREFLIGHT_UNVERIFIED",
+    default: "start",
+    commands: judging,
+    about: "without a ledger, or with a stale one: start on the version rows alone, or refuse",
+    schema: oneOf(["start", "refuse"]),
+  },
   assume: {
     placeholder: "REVISION",
     variable: "PREFLIGHT_ASSUME",

@@ -47,11 +47,12 @@ function judge({ rows, schemaOf = rows, noted: ids = ["fill"], resume = false, a
     stamp: "proven",
     drift: "fail",
     ahead: "compatible",
+    unverified: "start",
     assume: null,
     allowOutOfOrder: false,
     resume,
   } as const;
-  const situation = { history: knowledge.history, observation, assumption: null };
+  const situation = { knowledge, observation, assumption: null };
   return { verdict, plan: planFor(verdict, policy, situation) };
 }
 

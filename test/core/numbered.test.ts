@@ -27,6 +27,7 @@ const policy: Policy = {
   stamp: "proven",
   drift: "fail",
   ahead: "compatible",
+  unverified: "start",
   assume: null,
   allowOutOfOrder: false,
   resume: false,
@@ -505,8 +506,7 @@ function rebaked(before: readonly ModelRevision[], after: readonly ModelRevision
 
 function judge(knowledge: Knowledge, observation: Observation, by: Policy = policy) {
   const verdict = diagnose(knowledge, observation);
-  const { history } = knowledge;
-  return { verdict, plan: planFor(verdict, by, { history, observation, assumption: null }) };
+  return { verdict, plan: planFor(verdict, by, { knowledge, observation, assumption: null }) };
 }
 
 function neighbour(rows: readonly string[]): Observation["neighbours"][number] {

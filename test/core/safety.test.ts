@@ -21,6 +21,7 @@ const policy: Policy = {
   stamp: "proven",
   drift: "fail",
   ahead: "compatible",
+  unverified: "start",
   assume: null,
   allowOutOfOrder: false,
   resume: false,
@@ -46,7 +47,7 @@ describe("for any history and any database", () => {
             { ...combine(history, ledger), status: "verified" } as const,
           ]) {
             const verdict = diagnose(knowledge, observation);
-            const plan = planFor(verdict, policy, { history, observation, assumption: null });
+            const plan = planFor(verdict, policy, { knowledge, observation, assumption: null });
             if (plan.kind === "refuse") expect(plan.reason.length).toBeGreaterThan(10);
             if (plan.kind === "refuse") expect(plan.next.length).toBeGreaterThan(0);
           }
@@ -118,8 +119,7 @@ function decide(revisions: readonly ModelRevision[], database: ModelDatabase) {
   const knowledge = knowledgeOf(revisions);
   const observation = observe(database);
   const verdict = diagnose(knowledge, observation);
-  const { history } = knowledge;
-  return { verdict, plan: planFor(verdict, policy, { history, observation, assumption: null }) };
+  return { verdict, plan: planFor(verdict, policy, { knowledge, observation, assumption: null }) };
 }
 
 /** Some downward-closed part of the history. */
