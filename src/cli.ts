@@ -1,11 +1,12 @@
 import os from "node:os";
 import { audit } from "./commands/audit.ts";
 import { bake } from "./commands/bake.ts";
-import { check } from "./commands/check.ts";
+import { check, rehearse } from "./commands/check.ts";
 import { completeLine, emptyDraft, type Ending, redactDraft } from "./commands/draft.ts";
 import { newMigration } from "./commands/new.ts";
 import { run } from "./commands/run.ts";
 import { sayRefusal } from "./commands/say.ts";
+import { unenforced } from "./commands/unenforced.ts";
 import type { World } from "./commands/world.ts";
 import { CannotJudge, outcomes } from "./core/outcome.ts";
 import { parseTraceparent } from "./core/trace-context.ts";
@@ -82,15 +83,12 @@ async function execute(settings: Settings, io: Process, started: number): Promis
   const print = (document: object): void =>
     io.stdout(`${JSON.stringify(redactDeep(redact, document))}\n`);
   const world: World = { ...io, log, print, draft, learnSecret };
-  const ending = await ended(commands[settings.command](settings, world), world);
+  const work =
+    settings.command === "run" && !settings.enforce ? rehearse : commands[settings.command];
+  const ending = await ended(work(settings, world), world);
 
   const line = completeLine(redactDraft(draft, redact), redactEnding(ending), exitOf(ending, io));
-  publish(line, settings, { ...io, started, log });
-  // With a command to start, stdout is the command's.
-  say(line, settings.exec.length > 0 ? io.stderr : io.stdout, io);
-  return ending.outcome === "ready" && settings.exec.length > 0
-    ? { kind: "exec", command: settings.exec }
-    : { kind: "exit", code: line.exit };
+  return finish(line, settings, io, { ...io, started, log });
 
   function redactEnding({ outcome, reason, next }: Ending): Ending {
     return { outcome, reason: reason && redact(reason), next: next.map(redact) };
@@ -98,7 +96,7 @@ async function execute(settings: Settings, io: Process, started: number): Promis
 }
 
 function endWithFaults(
-  { outcome, faults, command, metricsFile }: Extract<SettingsResult, { kind: "faults" }>,
+  { outcome, faults, command, ...rest }: Extract<SettingsResult, { kind: "faults" }>,
   io: Process,
   started: number,
 ): Result {
@@ -107,9 +105,25 @@ function endWithFaults(
   const next = outcome === "usage" ? ["preflight --help"] : [];
   const ending = { outcome, reason: faults.join("; "), next };
   const line = completeLine(emptyDraft(io.runId), ending, outcomes[outcome].exit);
-  if (command !== null) publish(line, { command, metricsFile }, { ...io, started, log });
-  say(line, io.argv.includes("--") ? io.stderr : io.stdout, io);
-  return { kind: "exit", code: line.exit };
+  return finish(line, { command: command ?? "run", ...rest }, io, { ...io, started, log });
+}
+
+/** The last words, and what is left to do. Of what argv means there must be no doubt: a usage fault is always one. */
+function finish(
+  judged: VerdictLine,
+  settings: Pick<Settings, "command" | "enforce" | "exec" | "metricsFile">,
+  io: Process,
+  publishing: Publishing,
+): Result {
+  const isUsage = judged.outcome === "usage";
+  const line = settings.enforce || isUsage ? judged : unenforced(judged, publishing.log);
+  publish(line, settings, publishing);
+  // With a command to start, stdout is the command's. Of a wrong argv nobody knows: a flag may have taken -- for its value.
+  const isCommands = settings.exec.length > 0 || (isUsage && io.argv.includes("--"));
+  say(line, isCommands ? io.stderr : io.stdout, io);
+  return line.outcome === "ready" && settings.exec.length > 0
+    ? { kind: "exec", command: settings.exec }
+    : { kind: "exit", code: line.exit };
 }
 
 function openLogOf(io: Process, redact: (text: string) => string, verbose: boolean): Log {

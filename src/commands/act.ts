@@ -30,7 +30,7 @@ export async function act(
   settings: Settings,
   world: World,
 ): Promise<Ending> {
-  refuseWithoutRights();
+  refuseWithoutRights(first, image);
   const deadline = world.now() + settings.lockTimeout;
   let connection = opened;
   let lastSeen = first;
@@ -40,14 +40,6 @@ export async function act(
     return await actUnder(lock);
   } finally {
     await connection.close();
-  }
-
-  function refuseWithoutRights(): void {
-    const { observation, plan, knowledge } = first;
-    const { versionTable } = image;
-    const steps = plan.kind === "act" ? plan.steps : [];
-    const lack = lackOfActing({ observation, knowledge, versionTable, steps });
-    if (lack !== null) throw lack;
   }
 
   async function actUnder(lock: Lock): Promise<Ending> {
@@ -120,6 +112,16 @@ export async function act(
     lastSeen = await judge(connection, image, settings, world);
     return lastSeen.plan.kind === "start";
   }
+}
+
+/** Found out before anything is done. */
+export function refuseWithoutRights(
+  { observation, plan, knowledge }: Judgement,
+  { versionTable }: Image,
+): void {
+  const steps = plan.kind === "act" ? plan.steps : [];
+  const lack = lackOfActing({ observation, knowledge, versionTable, steps });
+  if (lack !== null) throw lack;
 }
 
 /** The holder of the lock is at work on what we would look at. */

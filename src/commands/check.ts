@@ -1,14 +1,29 @@
 import type { Step } from "../core/plan.ts";
 import type { Settings } from "../settings/settings.ts";
+import { refuseWithoutRights } from "./act.ts";
 import { type Ending, ready } from "./draft.ts";
 import { type Image, readImage } from "./image.ts";
-import { judgeFirst } from "./judge.ts";
+import { type Judgement, judgeFirst } from "./judge.ts";
 import { openDatabase } from "./open.ts";
 import { learn, planActions, refuse, refuseHistory, sayHeaders, sayPlan, sayStart } from "./say.ts";
 import type { World } from "./world.ts";
 
 /** The same look and plan as `run`. It has no way to write: it opens no lock, starts no child, stamps nothing. */
 export async function check(settings: Settings, world: World): Promise<Ending> {
+  return await lookAndPlan(settings, world, () => {});
+}
+
+/** `run` without its deeds: its role must be able to do them all the same. */
+export async function rehearse(settings: Settings, world: World): Promise<Ending> {
+  return await lookAndPlan(settings, world, refuseWithoutRights);
+}
+
+/** @param beforeActing throws what `run` would end with before its first deed */
+async function lookAndPlan(
+  settings: Settings,
+  world: World,
+  beforeActing: (judgement: Judgement, image: Image) => void,
+): Promise<Ending> {
   const reading = await readImage(settings, world);
   if (reading.kind === "broken") return refuseHistory(reading.faults, world);
   const database = await openDatabase(settings, world);
@@ -22,6 +37,7 @@ export async function check(settings: Settings, world: World): Promise<Ending> {
       case "refuse":
         return refuse(judgement.plan, world);
       case "act": {
+        beforeActing(judgement, reading.image);
         const { steps } = judgement.plan;
         world.draft.actions = planActions(steps);
         sayPlan(steps, world);

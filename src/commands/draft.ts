@@ -4,7 +4,7 @@ import type { VerdictLine } from "../report/verdict-line.ts";
 /** The verdict line while a run fills it in: a run that ends early tells what it knew by then. */
 export type Draft = {
   -readonly [
-    Field in keyof Omit<VerdictLine, "v" | "exit" | "outcome" | "reason" | "next">
+    Field in keyof Omit<VerdictLine, "v" | "exit" | "wouldExit" | "outcome" | "reason" | "next">
   ]: VerdictLine[Field];
 };
 
@@ -43,6 +43,7 @@ export function completeLine(draft: Draft, ending: Ending, exit: number): Verdic
     verdict: draft.verdict,
     outcome: ending.outcome,
     exit,
+    wouldExit: null,
     tool: draft.tool,
     recorded: draft.recorded,
     proven: draft.proven,

@@ -1,11 +1,11 @@
-import { checkAssumption } from "../core/assume.ts";
+import { type Assumption, checkAssumption } from "../core/assume.ts";
 import { diagnose } from "../core/diagnose.ts";
 import { tableNames } from "../core/elsewhere.ts";
 import { restsOnAbsence } from "../core/evidence.ts";
 import { type Knowledge, scopeOf } from "../core/knowledge.ts";
 import type { Observation } from "../core/observation.ts";
 import { Busy, type CannotJudge } from "../core/outcome.ts";
-import { type Plan, planFor } from "../core/plan.ts";
+import { isPassedOver, type Plan, planFor } from "../core/plan.ts";
 import { lackOfReading } from "../core/rights-to-read.ts";
 import type { Verdict } from "../core/verdict.ts";
 import { versionTableOf } from "../core/version-table.ts";
@@ -28,6 +28,10 @@ export type Judgement = {
   readonly observation: Observation;
   readonly verdict: Verdict;
   readonly plan: Plan;
+  /** `--assume`, checked; null: not given. */
+  readonly assumption: Assumption | null;
+  /** It was given, and changes nothing. */
+  readonly isPassedOver: boolean;
 };
 
 const pause = 500;
@@ -113,7 +117,8 @@ export async function judge(
   const situation = { knowledge, observation, assumption };
   const plan = planFor(verdict, settings.policy, situation);
   throwIf(missingFiles(knowledge, observation, plan));
-  return { knowledge, observation, verdict, plan };
+  const passedOver = isPassedOver(plan, verdict, settings.policy, situation);
+  return { knowledge, observation, verdict, plan, assumption, isPassedOver: passedOver };
 }
 
 function throwIf(fault: CannotJudge | null): void {

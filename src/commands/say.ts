@@ -14,6 +14,7 @@ import type { VerdictLine } from "../report/verdict-line.ts";
 import type { Ending } from "./draft.ts";
 import type { Image } from "./image.ts";
 import type { Judgement } from "./judge.ts";
+import { sayAssumption } from "./say-assumption.ts";
 import type { World } from "./world.ts";
 
 /** The first diagnosis goes into the verdict line, and its evidence into the log. */
@@ -37,6 +38,7 @@ export function learn(judgement: Judgement, image: Image, world: World): void {
       msg: `applied, and without a file in this image: ${claim.withoutFile.join(", ")}`,
     });
   warnOfRows(verdict, knowledge, log);
+  sayAssumption(judgement, world);
   const differences = differencesOf(verdict);
   draft.drift = countDrift(differences);
   log({ level: "info", event: "verdict", msg: summarise(verdict), verdict: verdict.kind });

@@ -1,12 +1,19 @@
-import { ancestors, type History } from "./history.ts";
+import type { Fact } from "./facts.ts";
+import { ancestors } from "./history.ts";
 import type { Knowledge } from "./knowledge.ts";
 import { factsOfHeads } from "./ledger.ts";
 import type { Observation } from "./observation.ts";
-import { absentFrom, sketchOf, tablesOf } from "./sketch.ts";
+import { absentFrom, sketchOf, tablesOf, unquoted } from "./sketch.ts";
 
 /** A person's word for an unproven database, held against the tables and columns that it needs. */
 export type Assumption =
-  | { readonly kind: "holds"; readonly heads: readonly string[] }
+  | {
+      readonly kind: "holds";
+      readonly revision: string;
+      readonly heads: readonly string[];
+      /** How much of what the revision needs was looked for, and is there. */
+      readonly checked: { readonly tables: number; readonly columns: number };
+    }
   | {
       readonly kind: "contradicted";
       readonly revision: string;
@@ -19,22 +26,92 @@ export function checkAssumption(
   knowledge: Knowledge,
   observation: Observation,
 ): Assumption {
-  const { history } = knowledge;
-  if (revision === "base") return { kind: "holds", heads: [] };
-  const absent = absentFrom(tablesOf(observation.facts), neededTables());
+  if (revision === "base") return holds([], new Map());
+  const needed = tablesNeeded(revision, knowledge, observation);
+  const absent = absentFrom(tablesOf(observation.facts), needed);
   return absent.length === 0
-    ? { kind: "holds", heads: [revision] }
+    ? holds([revision], needed)
     : { kind: "contradicted", revision, absent };
 
-  function neededTables(): ReadonlyMap<string, ReadonlySet<string>> {
-    const { ledger } = knowledge;
-    const facts = isBakedAsItIs(history) && ledger && factsOfHeads(ledger, history, [revision]);
-    if (!facts) return sketchOf(history, [revision], observation.home.schema);
-    return tablesOf([...facts].map((position) => ledger.facts[position]!));
+  function holds(heads: readonly string[], needed: Tables): Assumption {
+    const checked = { tables: needed.size, columns: countColumns(needed) };
+    return { kind: "holds", revision, heads, checked };
   }
+}
 
-  function isBakedAsItIs(graph: History): boolean {
-    const applied = ancestors(graph, [revision]);
-    return knowledge.lacking.every((id) => !applied.has(id));
+/**
+ * The revisions for which a person's word would hold, and of them those that explain the most of the live tables and
+ * columns. They differ in what tables and columns do not show: which of them it is, only the person knows.
+ * Empty: nothing but `base` would hold.
+ * @param nearest the state that comes nearest by more than tables and columns: it alone, where a word for it would hold
+ */
+export function assumable(
+  knowledge: Knowledge,
+  observation: Observation,
+  nearest: readonly string[] = [],
+): readonly string[] {
+  const [one, ...others] = nearest;
+  if (one !== undefined && others.length === 0)
+    if (checkAssumption(one, knowledge, observation).kind === "holds") return nearest;
+  const live = tablesOf(observation.facts);
+  if (live.size === 0) return ["base"];
+  const { ledger, history } = knowledge;
+  const isThere = ledger === null ? [] : presenceOf(ledger.facts, live);
+  let most = 1;
+  let found: string[] = [];
+  for (const id of history.revisions.keys()) {
+    const explained = countWhereAllIsThere(id);
+    if (explained > most) [most, found] = [explained, []];
+    if (explained === most) found.push(id);
   }
+  return found;
+
+  /** Of its tables and columns; 0: one is not there. */
+  function countWhereAllIsThere(id: string): number {
+    const baked = bakedFacts(id, knowledge);
+    if (baked === null) {
+      const needed = sketchOf(history, [id], observation.home.schema);
+      return absentFrom(live, needed).length > 0 ? 0 : needed.size + countColumns(needed);
+    }
+    let count = 0;
+    for (const position of baked) {
+      if (isThere[position] === false) return 0;
+      if (isThere[position] === true) count++;
+    }
+    return count;
+  }
+}
+
+type Tables = ReadonlyMap<string, ReadonlySet<string>>;
+
+/** Of each fact whether it is a table or a column that is there, or that is not; null: it is neither. Once, for all revisions. */
+function presenceOf(facts: readonly Fact[], live: Tables): readonly (boolean | null)[] {
+  const known = tablesOf(facts);
+  return facts.map((fact) => {
+    if (fact.kind !== "table" && fact.kind !== "partition" && fact.kind !== "column") return null;
+    const object = unquoted(fact.object);
+    if (!known.has(object)) return null;
+    return fact.kind === "column" ? live.get(object)?.has(fact.name) === true : live.has(object);
+  });
+}
+
+function tablesNeeded(revision: string, knowledge: Knowledge, observation: Observation): Tables {
+  const baked = bakedFacts(revision, knowledge);
+  if (baked === null) return sketchOf(knowledge.history, [revision], observation.home.schema);
+  return tablesOf([...baked].map((position) => knowledge.ledger!.facts[position]!));
+}
+
+/** Null: the ledger does not have it as it is now. */
+function bakedFacts(
+  revision: string,
+  { history, ledger, lacking }: Knowledge,
+): ReadonlySet<number> | null {
+  if (ledger === null) return null;
+  const applied = lacking.length === 0 ? null : ancestors(history, [revision]);
+  if (lacking.some((id) => applied?.has(id) === true)) return null;
+  return factsOfHeads(ledger, history, [revision]);
+}
+
+function countColumns(tables: Tables): number {
+  return [...tables.values()].reduce((sum, each) => sum + each.size, 0);
 }

@@ -16,20 +16,27 @@ export type LedgerHome =
   /** A ledger of the first release, which was baked in `public` and asked nothing else. */
   | { readonly kind: "unknown" };
 
-/** Stands in a ledger for the name of the home. */
+/** Stands in a ledger for the name of the home. Brackets that stand before it, or only seem to begin it, are doubled. */
 const mark = "<home>";
-
-/** Text as a ledger keeps it: what only looks like the mark is written with one more `<`. */
-function escapeMarks(text: string): string {
-  return text.includes("home>") ? text.replaceAll(/<+home>/g, "<$&") : text;
-}
 
 /** @param spelled the home's name as PostgreSQL prints it in a definition */
 export function textAtHome(text: string, spelled: string): string {
-  if (!text.includes(mark)) return text;
-  return text.replaceAll(/(<+)home>/g, (_, brackets: string) =>
-    brackets.length === 1 ? spelled : `${brackets.slice(1)}home>`,
-  );
+  if (!text.includes("home>")) return text;
+  return text.replaceAll(/(<+)home>/g, (_, { length }: string) => {
+    const brackets = "<".repeat(Math.floor(length / 2));
+    return `${brackets}${length % 2 === 1 ? spelled : "home>"}`;
+  });
+}
+
+/** Pieces of a text, between which the home's name stood, as a ledger keeps it. */
+function marked(pieces: readonly string[]): string {
+  const last = pieces.length - 1;
+  return pieces
+    .map((piece, index) => {
+      const escaped = piece.includes("<") ? piece.replaceAll(/<+(?=home>)/g, "$&$&") : piece;
+      return index < last ? escaped.replace(/<+$/, "$&$&") : escaped;
+    })
+    .join(mark);
 }
 
 export function factAtHome(fact: Fact, spelled: string): Fact {
@@ -42,7 +49,7 @@ export function factAtHome(fact: Fact, spelled: string): Fact {
 }
 
 export function escapeFact(fact: Fact): Fact {
-  return mapTexts(fact, escapeMarks);
+  return mapTexts(fact, (text) => marked([text]));
 }
 
 /** Whether the object of a ledger's fact moves with the home. */
@@ -54,19 +61,15 @@ export function isInHome({ object }: Fact): boolean {
  * Relative to the home: from how the server spelled it when the history lived in `other`, a name that stands nowhere else.
  * What stayed as it is in `public` is named by the history.
  */
-function relativeText(text: string, other: string): string {
-  return text.split(other).map(escapeMarks).join(mark);
-}
-
 export function relativeFact(fact: Fact, other: string): Fact {
-  return mapTexts(fact, (text) => relativeText(text, other));
+  return mapTexts(fact, (text) => marked(text.split(other)));
 }
 
 /** The same where the history could not be moved: every name in `schema` counts as the home's. A guess. */
 export function assumedRelative(fact: Fact, schema: string): Fact {
   const name = schema.replaceAll(/[.*+?^${}()|[\]\\]/g, "\\$&");
   const names = new RegExp(`(?<![\\w."$])${name}(?=\\.)|(?<=^SCHEMA )${name}$`, "g");
-  return mapTexts(fact, (text) => escapeMarks(text).replaceAll(names, mark));
+  return mapTexts(fact, (text) => marked(text.split(names)));
 }
 
 function mapTexts({ kind, object, name, definition }: Fact, map: (text: string) => string): Fact {

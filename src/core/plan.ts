@@ -1,4 +1,4 @@
-import type { Assumption } from "./assume.ts";
+import { assumable, type Assumption } from "./assume.ts";
 import { recordsEveryRevision } from "./claim.ts";
 import { placesOf } from "./elsewhere.ts";
 import { ancestors, type History } from "./history.ts";
@@ -42,6 +42,8 @@ export type Policy = {
   readonly stamp: "proven" | "never";
   readonly drift: "fail" | "warn";
   readonly ahead: "compatible" | "allow" | "refuse";
+  /** Whether to start where no ledger, or a stale one, leaves the schema unverified. */
+  readonly unverified: "start" | "refuse";
   /** A person's word for an unproven database: a revision id. */
   readonly assume: string | null;
   /** Run a file that is numbered below the newest applied one. */
@@ -61,20 +63,40 @@ export type Situation = {
 const defaultWidth = 32;
 
 export function planFor(verdict: Verdict, policy: Policy, situation: Situation): Plan {
-  const { observation, knowledge } = situation;
-  const plan = planByVerdict(verdict, policy, situation);
+  const { knowledge, observation } = situation;
+  const plan = planOnEvidence(verdict, policy, situation);
   switch (plan.kind) {
     case "start":
-      return plan;
+      return unlessUnverified(plan);
     case "act":
-      return refusal.ofHome(knowledge, observation, plan.steps) ?? plan;
+      return unlessUnverified(refusal.ofHome(knowledge, observation, plan.steps) ?? plan);
     case "refuse":
-      return refusal.withOtherHomes(plan, placesOf(knowledge, observation));
+      return unlessUnverified(refusal.withOtherHomes(plan, placesOf(knowledge, observation)));
+  }
+
+  function unlessUnverified(planned: Plan): Plan {
+    if (policy.unverified === "start" || knowledge.status === "verified") return planned;
+    return planned.kind === "refuse" && planned.outcome !== "unproven"
+      ? planned
+      : refusal.unverified(knowledge, planned.kind === "refuse" ? planned.reason : null);
   }
 }
 
-function planByVerdict(verdict: Verdict, policy: Policy, situation: Situation): Plan {
-  const { history } = situation.knowledge;
+/** Whether a person's word was given, and the plan is what it would be without it. */
+export function isPassedOver(
+  plan: Plan,
+  verdict: Verdict,
+  policy: Policy,
+  situation: Situation,
+): boolean {
+  if (situation.assumption === null) return false;
+  const without = planFor(verdict, policy, { ...situation, assumption: null });
+  return JSON.stringify(plan) === JSON.stringify(without);
+}
+
+function planOnEvidence(verdict: Verdict, policy: Policy, situation: Situation): Plan {
+  const { knowledge, observation } = situation;
+  const { history } = knowledge;
   const { tool } = history;
   switch (verdict.kind) {
     case "current":
@@ -87,7 +109,7 @@ function planByVerdict(verdict: Verdict, policy: Policy, situation: Situation): 
       return stampAndUpgrade(verdict.heads);
     case "unversioned":
       return verdict.denied !== null && verdict.identified.kind === "proven"
-        ? orAsAssumed(refusal.deniedElsewhere(verdict.denied, verdict.identified.heads))
+        ? orAsAssumed(refusal.deniedElsewhere(verdict.denied, verdict.identified.heads, tool))
         : planForFinding(verdict.identified);
     case "missing-file":
     case "mismatched":
@@ -105,19 +127,23 @@ function planByVerdict(verdict: Verdict, policy: Policy, situation: Situation): 
     case "partial":
       return planForPartial(verdict.left);
     case "unknown":
+      // No word changes what the table is.
+      if (observation.versionTable?.unreadable === "shape") return refusal.othersTable(verdict);
       return orAsAssumed(
-        verdict.recorded.length === 0 && verdict.elsewhere.length > 0
-          ? refusal.homeInDoubt(verdict, situation.observation)
-          : refusal.unknown(verdict),
+        verdict.elsewhere.length > 0
+          ? refusal.homeInDoubt(verdict, observation)
+          : refusal.unknown(verdict, assumable(knowledge, observation)),
       );
     case "broken-history":
       return refusal.brokenHistory(verdict.faults);
   }
 
   function planForFinding(finding: Finding): Plan {
-    return finding.kind === "proven"
-      ? stampAndUpgrade(finding.heads)
-      : orAsAssumed(refusal.unproven(finding, tool));
+    if (finding.kind === "proven") return stampAndUpgrade(finding.heads);
+    const nearest = finding.kind === "nearest" ? finding.heads : [];
+    const words = assumable(knowledge, observation, nearest);
+    const plan = orAsAssumed(refusal.unproven(finding, tool, words));
+    return plan.kind === "act" && finding.kind === "nearest" ? (orAsDrift(finding) ?? plan) : plan;
   }
 
   /** A person says that it shall go on, and nothing of it is in doubt that we can see. What follows, the next look decides. */
@@ -139,6 +165,19 @@ function planByVerdict(verdict: Verdict, policy: Policy, situation: Situation): 
     return refusal.ahead(ahead);
   }
 
+  /** The word says what version rows would say. They would not excuse what differs either. */
+  function orAsDrift({
+    heads,
+    differences,
+  }: Extract<Finding, { kind: "nearest" }>): Refusal | null {
+    const { assumption } = situation;
+    const isNearest = assumption?.kind === "holds" && assumption.heads.join() === heads.join();
+    const serious = differences.filter(({ tolerable }) => !tolerable);
+    return isNearest && serious.length > 0 && policy.drift === "fail"
+      ? refusal.driftedFromWord(heads, serious)
+      : null;
+  }
+
   /** A person's word opens what could not be proven, as long as the schema does not contradict it. */
   function orAsAssumed(refused: Refusal): Plan {
     const { assumption } = situation;
@@ -151,7 +190,7 @@ function planByVerdict(verdict: Verdict, policy: Policy, situation: Situation): 
     heads: readonly string[],
     because: "proven" | "assumed" = "proven",
   ): Plan {
-    if (policy.stamp === "never") return refusal.stampNeeded(recorded(), heads, tool);
+    if (policy.stamp === "never") return refusal.stampNeeded(recorded(), heads, because, tool);
     const steps: Step[] = [{ kind: "stamp", from: recorded(), to: heads, because }];
     const applied = ancestors(history, heads);
     const revisions = [...history.revisions.keys()].filter((id) => !applied.has(id));
@@ -172,7 +211,7 @@ function planByVerdict(verdict: Verdict, policy: Policy, situation: Situation): 
   }
 
   function columnWidth(): number {
-    const table = situation.observation.versionTable;
+    const table = observation.versionTable;
     if (table !== null) return table.width ?? Infinity;
     return recordsEveryRevision(tool) ? Infinity : defaultWidth;
   }

@@ -9,6 +9,7 @@ import type { Observation } from "./observation.ts";
 import type { Refusal, Step } from "./plan.ts";
 import type { ToolName } from "./revision.ts";
 import type { Denial, Finding, Leftover, Verdict } from "./verdict.ts";
+import { inEffect, sayAssume, sayAtHeads, sayStamp } from "./ways-out.ts";
 import {
   describeChange,
   describeDifference,
@@ -21,6 +22,8 @@ import {
 
 type Of<Kind extends Verdict["kind"]> = Extract<Verdict, { readonly kind: Kind }>;
 
+const toBake =
+  "run `preflight bake` when the image is built and copy preflight.ledger.json into it";
 const toCompare = "preflight check --verbose shows every difference";
 
 export function drifted(verdict: Of<"drifted">): Refusal {
@@ -32,6 +35,18 @@ export function drifted(verdict: Of<"drifted">): Refusal {
     [
       "put the schema back to what the revision makes, then start again",
       "or start in spite of it: --drift warn; a new migration can then mend the schema for good",
+      toCompare,
+    ],
+  );
+}
+
+export function driftedFromWord(heads: readonly string[], serious: readonly Difference[]): Refusal {
+  return refuse(
+    "drift",
+    `on your word (--assume) the database is at ${nameHeads(heads)}, but the schema is not what that revision makes: ${enumerate(serious.map(describeDifference))}`,
+    [
+      "put the schema to what the revision makes, then start again",
+      "or start in spite of it: --drift warn besides; a new migration can then mend the schema for good",
       toCompare,
     ],
   );
@@ -153,17 +168,49 @@ export function outOfOrder(verdict: Of<"behind"> | Of<"drifted">): Refusal {
   );
 }
 
-export function unknown(verdict: Of<"unknown">): Refusal {
+/** @param assumable for which a person's word would hold */
+export function unknown(verdict: Of<"unknown">, assumable: readonly string[]): Refusal {
+  const { strangers } = verdict;
   return refuse("unproven", `this is not a database that this image can place: ${verdict.why}`, [
     "check the address: is this the application's database?",
     "is this image older than the database, or of another branch? then start the image that fits",
-    "if it is the right one: --assume REVISION gives your word for a revision; it is checked against the tables",
+    strangers.length === 0
+      ? "if this history shall live beside what is there: --assume base; its migrations then run from the first one"
+      : assumable.length === 0
+        ? "if it is the right one: bring its tables back first; now no revision has all of its tables and columns here, so that no --assume would hold"
+        : `if it is the right one: ${sayAssume(assumable)}, your word for a revision whose tables and columns are all here; it replaces what the rows say`,
   ]);
+}
+
+/** Under the version table's name stands something else. */
+export function othersTable(verdict: Of<"unknown">): Refusal {
+  return refuse("unproven", `this is not a database that this image can place: ${verdict.why}`, [
+    "check the address: is this the application's database?",
+    "if another application made that table: give this history's own another name, in the tool's configuration and with --version-table NAME",
+    "--assume cannot help here: there is no table to record it in",
+  ]);
+}
+
+/** @param besides why it would be refused even so; null: it would not */
+export function unverified({ status, lacking }: Knowledge, besides: string | null): Refusal {
+  const why =
+    status === "absent"
+      ? "there is no ledger"
+      : `the ledger is stale: it lacks ${enumerate(lacking)}, or has them as they were before`;
+  return refuse(
+    "unproven",
+    `${why}, and --unverified refuse forbids to start where the schema is not verified${besides === null ? "" : `. Besides: ${besides}`}`,
+    [
+      toBake,
+      "or start without: --unverified start (PREFLIGHT_UNVERIFIED); then the version rows are believed",
+    ],
+  );
 }
 
 export function unproven(
   finding: Exclude<Finding, { readonly kind: "proven" }>,
   tool: ToolName,
+  assumable: readonly string[],
 ): Refusal {
   switch (finding.kind) {
     case "ambiguous":
@@ -180,7 +227,11 @@ export function unproven(
         `the schema is exactly what ${enumerate(finding.heads)} made, whose files are no longer in this image`,
         [
           "start an older image that still has these revisions and lets the database move on",
-          "or, if a revision of this image is the same in effect: --assume REVISION",
+          ...(assumable.length === 0
+            ? []
+            : [
+                `or, if a revision of this image is the same in effect: ${sayAssume(assumable)} (its tables and columns are all here)`,
+              ]),
         ],
       );
     case "nearest":
@@ -189,7 +240,7 @@ export function unproven(
         `no revision makes exactly this schema. The nearest is ${nameHeads(finding.heads)}: ${enumerate(finding.differences.map(describeDifference))}`,
         [
           `bring the schema to what ${nameHeads(finding.heads)} makes, then start again`,
-          `or, if that is what it is in effect: ${sayAtHeads(finding.heads, tool)}`,
+          ...inEffect(finding, tool, assumable),
           toCompare,
         ],
       );
@@ -206,8 +257,10 @@ export function unproven(
               finding.absent.length === 0 ? "" : ` (without ${enumerate(finding.absent)})`
             }`;
       return refuse("unproven", `${why}, so no revision can be proven${nearest}`, [
-        "run `preflight bake` when the image is built and copy preflight.ledger.json into it",
-        `or give your word for a revision: --assume ${probably ?? "REVISION"}`,
+        toBake,
+        assumable.length === 0
+          ? "no revision has all of its tables and columns here, so that no --assume would hold"
+          : `or give your word for the revision that it is at: ${sayAssume(assumable)}`,
       ]);
     }
   }
@@ -219,16 +272,19 @@ export function dataMigrationBetween(
 ): Refusal {
   const claimed = verdict.kind === "mismatched" ? verdict.claimed : verdict.recorded;
   const proven = verdict.identified.kind === "proven" ? verdict.identified.heads : [];
+  const stamp = `${sayStamp(proven, tool)}, then start again`;
+  const way =
+    tool === "alembic" && proven.length < 2 ? `${sayAtHeads(proven, tool)}, or ${stamp}` : stamp;
   return refuse(
     "unproven",
     `the version rows say ${nameHeads(claimed)}, the schema is exactly that of ${nameHeads(proven)}; between them lie data migrations and the like, of which the schema cannot say whether they ran: ${enumerate(verdict.dataMigrations)}`,
     verdict.direction === "forwards"
       ? [
-          `if they did run: ${sayStamp(proven, tool)}, then start again`,
-          `if they did not run: carry them out by hand first, then ${sayStamp(proven, tool)}`,
+          `if they did run: ${way}`,
+          `if they did not run: carry them out by hand first, then ${way}`,
         ]
       : [
-          `if they did not run: ${sayStamp(proven, tool)}, then start again: the upgrade runs them`,
+          `if they did not run: ${way}: the upgrade runs them`,
           `if they did run: bring the schema to what ${nameHeads(claimed)} makes, then start again`,
         ],
   );
@@ -327,14 +383,15 @@ export function brokenHistory(faults: readonly HistoryFault[]): Refusal {
 export function deniedElsewhere(
   { table, dataMigrations }: Denial,
   proven: readonly string[],
+  tool: ToolName,
 ): Refusal {
   const names = enumerate(dataMigrations);
   return refuse(
     "unproven",
     `the schema is exactly that of ${nameHeads(proven)}, but ${table} has no row for ${names}, of which the schema cannot say whether it ran`,
     [
-      `if it did run: --assume ${proven[0] ?? "base"}`,
-      `if it did not run: carry it out by hand first, then --assume ${proven[0] ?? "base"}`,
+      `if it did run: ${sayAtHeads(proven, tool)}`,
+      `if it did not run: carry it out by hand first, then ${sayAtHeads(proven, tool)}`,
     ],
   );
 }
@@ -342,14 +399,19 @@ export function deniedElsewhere(
 export function stampNeeded(
   from: readonly string[],
   to: readonly string[],
+  because: "proven" | "assumed",
   tool: ToolName,
 ): Refusal {
+  const isProven = because === "proven";
+  const at = isProven
+    ? `the schema is proven to be at ${nameHeads(to)}`
+    : `the database is at ${nameHeads(to)} on your word (--assume)`;
   return refuse(
     "unproven",
-    `the schema is proven to be at ${nameHeads(to)}, the version rows say ${nameHeads(from)}, and --stamp never forbids to correct them`,
+    `${at}, the version rows say ${nameHeads(from)}, and --stamp never forbids to correct them`,
     [
       ...(tool === "alembic" ? [sayStamp(to, tool)] : []),
-      "run without --stamp never: it then records what the schema proves",
+      `run without --stamp never: it then records ${isProven ? "what the schema proves" : "your word"}`,
     ],
   );
 }
@@ -371,23 +433,6 @@ function dropIndex({ object, name }: Fact): string {
 /** A command that is copied must name the index as PostgreSQL has it. */
 function quoted(name: string): string {
   return /^[a-z_][a-z0-9_]*$/.test(name) ? name : `"${name.replaceAll('"', '""')}"`;
-}
-
-function sayAssume(heads: readonly string[]): string {
-  return `--assume ${heads[0] ?? "base"}`;
-}
-
-/** A person's word names one revision; several heads are recorded with the tool itself. */
-function sayAtHeads(heads: readonly string[], tool: ToolName): string {
-  return heads.length > 1
-    ? `${sayStamp(heads, tool)}, then start again`
-    : `--assume ${heads[0] ?? "base"}`;
-}
-
-/** How a person records a version by hand. */
-function sayStamp(heads: readonly string[], tool: ToolName): string {
-  const names = heads.join(" ") || "base";
-  return tool === "alembic" ? `alembic stamp --purge ${names}` : `preflight run --assume ${names}`;
 }
 
 function refuse(outcome: Refusal["outcome"], reason: string, next: readonly string[]): Refusal {

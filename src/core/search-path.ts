@@ -13,10 +13,17 @@ export function schemasOfPath(setting: string): readonly string[] {
 
 /** The search_path that start-up options ask for; null: they ask for none. As libpq's `options`: a backslash keeps a space. */
 export function pathOfOptions(options: string | null): string | null {
-  const words = (options ?? "").match(/(?:\\.|[^\s\\])+/g) ?? [];
-  const plain = words.map((word) => word.replaceAll(/\\(.)/g, "$1")).join(" ");
-  const asked = [...plain.matchAll(/(?:^| )(?:-c *|--)search[_-]path=(.*?)(?= -c| --|$)/g)].at(-1);
-  return asked?.[1] ?? null;
+  const words = ((options ?? "").match(/(?:\\.|[^\s\\])+/g) ?? []).map((word) =>
+    word.replaceAll(/\\(.)/g, "$1"),
+  );
+  const settings = words.flatMap((word, index) => {
+    if (words[index - 1] === "-c") return [word];
+    return word === "-c" ? [] : (/^(?:-c|--)(.*)$/s.exec(word)?.slice(1) ?? []);
+  });
+  return (
+    settings.flatMap((setting) => /^search[_-]path=(.*)$/s.exec(setting)?.slice(1) ?? []).at(-1) ??
+    null
+  );
 }
 
 /** The same options, with a search_path that overrides whatever the database, the role or they themselves have set. */

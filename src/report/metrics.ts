@@ -44,6 +44,17 @@ export const metricsTable = {
     about: "the exit code of the last run",
     samples: ({ exit }) => one(exit),
   },
+  preflight_enforced: {
+    labels: "",
+    about: "0 where the last run had --enforce off, 1 elsewhere",
+    samples: ({ wouldExit }) => one(wouldExit === null ? 1 : 0),
+  },
+  preflight_would_exit_code: {
+    labels: "",
+    about: "the exit code that the last run would have had with --enforce on",
+    // Always there: a gateway would keep the last one of a shadow that is over.
+    samples: ({ exit, wouldExit }) => one(wouldExit ?? exit),
+  },
   preflight_verdict: {
     labels: "`verdict`: each of the table of states",
     about:
@@ -57,7 +68,7 @@ export const metricsTable = {
   },
   preflight_actions: {
     labels: "`kind`: `stamp`, `widen`, `upgrade`",
-    about: "what the run did, or by check: what run would do",
+    about: "what the run did; by check and with --enforce off: what run would do",
     samples: ({ actions }) =>
       each("kind", {
         stamp: actions.filter(({ kind }) => kind === "stamp").length,
@@ -96,9 +107,9 @@ export const metricsTable = {
   preflight_last_success_timestamp_seconds: {
     labels: "",
     about:
-      "when the last run with exit code 0 ended; kept over failures, absent before the first success",
-    samples: ({ exit }, { endedAt, lastSuccess }) => {
-      const last = exit === 0 ? endedAt : lastSuccess;
+      "when the last run with exit code 0 ended (with --enforce off, the last that would have had it); kept over failures, absent before the first success",
+    samples: ({ exit, wouldExit }, { endedAt, lastSuccess }) => {
+      const last = (wouldExit ?? exit) === 0 ? endedAt : lastSuccess;
       return last === null ? [] : one(last / 1000);
     },
   },

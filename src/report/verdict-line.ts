@@ -12,6 +12,12 @@ export const verdictLine = z
       .describe("the first diagnosis; null where nothing was looked at"),
     outcome: z.enum(Object.keys(outcomes) as [Outcome, ...Outcome[]]),
     exit: z.int().min(0).max(255),
+    wouldExit: z
+      .int()
+      .min(0)
+      .max(255)
+      .nullable()
+      .describe("with --enforce off: the exit code without it; null: it is on"),
     tool: z.enum(["alembic", "sql", "supabase"]).nullable(),
     recorded: z
       .array(z.string())
@@ -34,7 +40,7 @@ export const verdictLine = z
           z.object({ kind: z.literal("upgrade"), revisions: z.array(z.string()) }),
         ]),
       )
-      .describe("what was done; by check: what run would do"),
+      .describe("what was done; by check and with --enforce off: what run would do"),
     recordedAfter: z.array(z.string()).nullable().describe("the version rows at the end"),
     withoutFile: z
       .array(z.string())
@@ -44,8 +50,13 @@ export const verdictLine = z
       .describe("sql and supabase: files numbered below the newest applied one, and not applied"),
     ledger: z.enum(["verified", "absent", "stale"]).nullable(),
     drift: z.object({ missing: z.int(), changed: z.int(), extra: z.int() }),
-    reason: z.string().nullable().describe("what was seen and what it means, when not ready"),
-    next: z.array(z.string()).describe("what a person can do, when not ready"),
+    reason: z
+      .string()
+      .nullable()
+      .describe(
+        "what was seen and what it means, when not ready; with --enforce off, when it would not have been",
+      ),
+    next: z.array(z.string()).describe("what a person can do about the reason"),
     waitedMs: z.int().describe("waiting for the database"),
     lockWaitMs: z.int().describe("waiting for the lock"),
     actedMs: z.int().describe("stamping and upgrading"),

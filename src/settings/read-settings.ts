@@ -18,8 +18,9 @@ export function readSettings(argv: readonly string[], world: Sources): SettingsR
 
   // Which settings count depends on the command: without one, only argv can be judged.
   if (line.command === null) {
-    const { faults } = line;
-    return { kind: "faults", outcome: "usage", faults, command: null, metricsFile: null };
+    const { faults, exec } = line;
+    const nothing = { command: null, metricsFile: null, enforce: true };
+    return { kind: "faults", outcome: "usage", faults, exec, ...nothing };
   }
 
   const sources = readingOnce(world);
@@ -44,7 +45,8 @@ export function readSettings(argv: readonly string[], world: Sources): SettingsR
   const faults = [...new Set([...usage, ...findings.faults])];
   if (faults.length > 0) {
     const outcome = usage.length > 0 ? "usage" : "config";
-    return { kind: "faults", outcome, faults, command, metricsFile };
+    const { enforce } = values;
+    return { kind: "faults", outcome, faults, command, metricsFile, enforce, exec: line.exec };
   }
   return {
     kind: "settings",
@@ -82,10 +84,12 @@ function toSettings(
       stamp: values.stamp,
       drift: values.drift,
       ahead: values.ahead,
+      unverified: values.unverified,
       assume: values.assume,
       allowOutOfOrder: values["allow-out-of-order"],
       resume: values.resume,
     },
+    enforce: values.enforce,
     timeout: values.timeout,
     lockTimeout: values["lock-timeout"],
     upgradeTimeout: values["upgrade-timeout"],

@@ -96,6 +96,14 @@ export const settingsTable = {
       "a database newer than this image: start when all that the image needs is there (compatible), always (allow) or never (refuse)",
     schema: oneOf(["compatible", "allow", "refuse"]),
   },
+  unverified: {
+    placeholder: "HOW",
+    variable: "PREFLIGHT_UNVERIFIED",
+    default: "start",
+    commands: judging,
+    about: "without a ledger, or with a stale one: start on the version rows alone, or refuse",
+    schema: oneOf(["start", "refuse"]),
+  },
   assume: {
     placeholder: "REVISION",
     variable: "PREFLIGHT_ASSUME",
@@ -119,6 +127,15 @@ export const settingsTable = {
     commands: judging,
     about:
       "go on with a migration that stopped half-way outside of a transaction: a SQL file at the statement where it stopped, a revision of Alembic's from its beginning",
+    schema: yesOrNo,
+  },
+  enforce: {
+    placeholder: "on|off",
+    variable: "PREFLIGHT_ENFORCE",
+    default: "on",
+    commands: judging,
+    about:
+      "off: look and say what would happen, write nothing, and start the application whatever was found",
     schema: yesOrNo,
   },
   timeout: {

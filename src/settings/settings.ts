@@ -17,6 +17,8 @@ export type SettingsResult =
       /** What is still needed to say how the run ended. */
       readonly command: CommandName | null;
       readonly metricsFile: string | null;
+      readonly enforce: boolean;
+      readonly exec: readonly string[];
     };
 
 /** Everything a command may know, parsed and checked. Durations are milliseconds. */
@@ -36,6 +38,8 @@ export type Settings = {
   /** Path of the ledger; null: `preflight.ledger.json` beside the history. */
   readonly ledger: string | null;
   readonly policy: Policy;
+  /** Whether what is found is acted on, or only said. */
+  readonly enforce: boolean;
   readonly timeout: number;
   readonly lockTimeout: number;
   /** null: no limit. */

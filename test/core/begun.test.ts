@@ -47,6 +47,7 @@ function judge({ rows, schemaOf = rows, noted: ids = ["fill"], resume = false, a
     stamp: "proven",
     drift: "fail",
     ahead: "compatible",
+    unverified: "start",
     assume: null,
     allowOutOfOrder: false,
     resume,

@@ -19,6 +19,7 @@ const defaults: Policy = {
   stamp: "proven",
   drift: "fail",
   ahead: "compatible",
+  unverified: "start",
   assume: null,
   allowOutOfOrder: false,
   resume: false,
@@ -616,8 +617,8 @@ describe("the words", () => {
     const { detail } = judge({ at: "status", rows: ["orders"] });
     expect(detail).toMatchObject({
       next: [
-        expect.stringContaining("if they did run: alembic stamp --purge status"),
-        expect.stringContaining("if they did not run"),
+        "if they did run: --assume status, or alembic stamp --purge status, then start again",
+        expect.stringContaining("if they did not run: carry them out by hand first, then --assume"),
       ],
     });
   });

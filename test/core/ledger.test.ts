@@ -226,10 +226,20 @@ describe("a ledger that does not fit the files", () => {
     expect(diagnose(knowledge, unversioned)).toMatchObject({ identified: { kind: "nearest" } });
   });
 
-  it("still knows a revision whose file was deleted after the bake", () => {
+  it("still knows a revision whose file is gone: at head the application starts", () => {
     const knowledge = combine(historyOf(chain.slice(0, 2)), ledgerOf(chain));
-    expect(knowledge.status).toBe("verified");
+    expect(knowledge).toMatchObject({ status: "verified", unfiled: ["three"] });
     const verdict = diagnose(knowledge, observe(databaseAt(chain, ["three"])));
+    expect(verdict).toMatchObject({ kind: "current", heads: ["three"] });
+  });
+
+  it("knows a revision that was deleted before the bake as retired", () => {
+    const kept = chain.slice(0, 2);
+    const ledger = writeLedger(historyOf(kept), replayOf(kept), ledgerOf(chain), []);
+    const verdict = diagnose(
+      combine(historyOf(kept), ledger),
+      observe(databaseAt(chain, ["three"])),
+    );
     expect(verdict).toMatchObject({
       kind: "missing-file",
       identified: { kind: "retired", heads: ["three"] },

@@ -51,6 +51,8 @@ const upgraded: VerdictLine = {
   ],
 };
 
+const unenforced: VerdictLine = { ...drifted, outcome: "ready", exit: 0, wouldExit: 20 };
+
 function samples(line: VerdictLine, more: Partial<RunOfMetrics> = {}): readonly string[] {
   return formatMetrics(line, { ...run, ...more })
     .split("\n")
@@ -70,6 +72,11 @@ describe("a run's metrics", () => {
     [drifted, 'preflight_outcome{application="shop",outcome="drift"} 1'],
     [drifted, 'preflight_outcome{application="shop",outcome="ready"} 0'],
     [drifted, 'preflight_exit_code{application="shop"} 20'],
+    [drifted, 'preflight_enforced{application="shop"} 1'],
+    [drifted, 'preflight_would_exit_code{application="shop"} 20'],
+    [unenforced, 'preflight_exit_code{application="shop"} 0'],
+    [unenforced, 'preflight_enforced{application="shop"} 0'],
+    [unenforced, 'preflight_would_exit_code{application="shop"} 20'],
     [drifted, 'preflight_verdict{application="shop",verdict="drifted"} 1'],
     [drifted, 'preflight_verdict{application="shop",verdict="current"} 0'],
     [nothingSeen, 'preflight_verdict{application="shop",verdict="drifted"} 0'],

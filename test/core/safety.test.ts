@@ -21,6 +21,7 @@ const policy: Policy = {
   stamp: "proven",
   drift: "fail",
   ahead: "compatible",
+  unverified: "start",
   assume: null,
   allowOutOfOrder: false,
   resume: false,

@@ -119,6 +119,8 @@ async function expectAgreement(
   expect(samples).toMatchObject({
     [`info ${version} ${command} ${line.tool ?? ""} ${line.server ?? ""}`]: 1,
     exit_code: line.exit,
+    enforced: 1,
+    would_exit_code: line.exit,
     "phase_duration_seconds wait": line.waitedMs / 1000,
     "phase_duration_seconds lock": line.lockWaitMs / 1000,
     "phase_duration_seconds act": line.actedMs / 1000,

@@ -1,0 +1,40 @@
+import type { ToolName } from "./revision.ts";
+import type { Finding } from "./verdict.ts";
+
+/** A person's word names one revision; several heads are recorded with the tool itself. */
+export function sayAtHeads(heads: readonly string[], tool: ToolName): string {
+  return heads.length > 1
+    ? `${sayStamp(heads, tool)}, then start again`
+    : `--assume ${heads[0] ?? "base"}`;
+}
+
+/** How a person records a version by hand. */
+export function sayStamp(heads: readonly string[], tool: ToolName): string {
+  const names = heads.join(" ") || "base";
+  return tool === "alembic" ? `alembic stamp --purge ${names}` : `preflight run --assume ${names}`;
+}
+
+/** What to type; between several only the person can choose. */
+export function sayAssume(ids: readonly string[]): string {
+  const shown = ids.slice(0, 5).map((id) => `--assume ${id}`);
+  const more = ids.length > shown.length ? ` (or one of ${ids.length - shown.length} more)` : "";
+  return `${shown.join(" or ")}${more}`;
+}
+
+/** A word for the nearest state, or for one that lacks nothing. What differs all the same stays: as drift. */
+export function inEffect(
+  finding: Extract<Finding, { readonly kind: "nearest" }>,
+  tool: ToolName,
+  assumable: readonly string[],
+): readonly string[] {
+  const { heads, differences } = finding;
+  const [nearest] = heads;
+  const isAssumable = nearest !== undefined && assumable.includes(nearest);
+  if (heads.length !== 1 || isAssumable) {
+    const drift = differences.every(({ tolerable }) => tolerable) ? "" : " --drift warn";
+    return [`or, if that is what it is in effect: ${sayAtHeads(heads, tool)}${drift}`];
+  }
+  return assumable.length === 0
+    ? []
+    : [`or, if it is at another revision in effect: ${sayAssume(assumable)} --drift warn`];
+}
