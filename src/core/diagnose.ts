@@ -1,6 +1,6 @@
 import { claimOf, factsOfClaim, recordedOf, recordsEveryRevision } from "./claim.ts";
 import { type Difference, differences } from "./difference.ts";
-import { placesOf, unclaimed } from "./elsewhere.ts";
+import { inDoubt, placesOf } from "./elsewhere.ts";
 import { type Fact, isInvalidIndex, isPremise, isSoft, schemaOf } from "./facts.ts";
 import { editedFiles, editedRevisions } from "./edited.ts";
 import { findHalfDone } from "./half-done.ts";
@@ -41,7 +41,7 @@ export function diagnose(knowledge: Knowledge, observation: Observation): Verdic
 
   if (table?.unreadable === "shape") {
     const why = `${table.schema}.${table.name} has not the columns of this tool's version table`;
-    return { ...seen, kind: "unknown", strangers, why, elsewhere: [] };
+    return { ...unknown(strangers, why), isOthersTable: true };
   }
   const interrupted = interruption();
   if (interrupted !== null) return interrupted;
@@ -55,6 +55,11 @@ export function diagnose(knowledge: Knowledge, observation: Observation): Verdic
     if (ledger === null || live === null || expected === null)
       return asRecorded(editedFiles(knowledge, edited, null));
     if (equals(ledger, expected, live)) return asRecorded(editedFiles(knowledge, edited, []));
+    // Numbers are everybody's, and not one of the texts is ours.
+    if (table !== null && edited.length > 0 && edited.length === claim.applied.size) {
+      const why = `${table.schema}.${table.name} says ${rows.join(", ")}, with other texts than the files of this image have, and the schema is not what they make: it seems to be another application's`;
+      return { ...unknown([], why), isOthersTable: true };
+    }
 
     const found = differences(ledger, history, claim.applied, expected, live);
     const isTolerable = found.every((difference) => difference.tolerable);
@@ -79,7 +84,7 @@ export function diagnose(knowledge: Knowledge, observation: Observation): Verdic
       claimed: heads,
       skipped,
       identified,
-      elsewhere: backwards(identified) ? unclaimed(places, observation) : [],
+      elsewhere: backwards(identified) ? inDoubt(places, observation, "taken back") : [],
       ...passed,
     };
     if (isAnotherState && identified.kind === "proven" && passed.dataMigrations.length === 0)
@@ -143,7 +148,7 @@ export function diagnose(knowledge: Knowledge, observation: Observation): Verdic
     if (!hasUserFacts()) return elsewhereOrFresh();
     if (!hasObjectsOfThisHistory()) {
       const why = `none of this history's tables is in ${observation.home.schema}, but others are${neighbours()}`;
-      return { ...seen, kind: "unknown", strangers: [], why, elsewhere: [] };
+      return unknown([], why);
     }
     const invalid = invalidIndexes();
     if (invalid !== null) return invalid;
@@ -167,10 +172,15 @@ export function diagnose(knowledge: Knowledge, observation: Observation): Verdic
   /** What is not here may be elsewhere, unless a person said that this is the place. */
   function elsewhereOrFresh(): Verdict {
     const { home } = observation;
-    const elsewhere = home.by === "setting" ? [] : unclaimed(places, observation);
+    const elsewhere = home.by === "setting" ? [] : inDoubt(places, observation, "fresh");
     if (elsewhere.length === 0) return { ...seen, kind: "fresh", pending: pendingAfter([]) };
     const why = `nothing of this history is in ${home.schema}, where its search_path leads, but ${namePlaces(elsewhere)}`;
-    return { ...seen, kind: "unknown", strangers: [], why, elsewhere };
+    return { ...unknown([], why), elsewhere };
+  }
+
+  function unknown(rowsUnknown: readonly string[], why: string): Unknown {
+    const known = { ...seen, kind: "unknown", strangers: rowsUnknown, why } as const;
+    return { ...known, isOthersTable: false, elsewhere: [] };
   }
 
   /** Whether the state lacks something that the rows claim. */
@@ -214,7 +224,7 @@ export function diagnose(knowledge: Knowledge, observation: Observation): Verdic
       const why = `no file of this image has ${strangers.join(", ")}, and ${
         ledger === null ? "there is no ledger" : "the ledger is stale"
       }, so the schema cannot say more`;
-      return { ...seen, kind: "unknown", strangers, why, elsewhere: [] };
+      return unknown(strangers, why);
     }
     const all = new Set(history.revisions.keys());
     const lacking = differences(ledger, history, all, needed, live).filter(
@@ -226,7 +236,7 @@ export function diagnose(knowledge: Knowledge, observation: Observation): Verdic
     if (hardNeeded > 0 && lacking.length * 2 <= hardNeeded)
       return { ...seen, kind: "ahead", strangers, lacking, notRun: isGraph ? [] : pending };
     const why = `no file and no ledger entry of this image has ${strangers.join(", ")}, and less than half of what it needs is here${neighbours()}`;
-    return { ...seen, kind: "unknown", strangers, why, elsewhere: [] };
+    return unknown(strangers, why);
   }
 
   /** All that the ledger calls live is recorded, and the schema is what that makes: only the files are not in the image. */
@@ -246,7 +256,7 @@ export function diagnose(knowledge: Knowledge, observation: Observation): Verdic
       isClaimed && ledger !== null && identified.kind === "proven"
         ? dataPassedOver(ledger, history, claim, edited, identified.heads)
         : nothingPassedOver;
-    const elsewhere = unclaimed(places, observation);
+    const elsewhere = inDoubt(places, observation, "taken back");
     return { ...seen, kind: "missing-file", gone, identified, elsewhere, ...passed };
   }
 
@@ -326,6 +336,8 @@ export function diagnose(knowledge: Knowledge, observation: Observation): Verdic
     return tools.length === 0 ? "" : `; another tool's version table is here: ${tools.join(", ")}`;
   }
 }
+
+type Unknown = Extract<Verdict, { readonly kind: "unknown" }>;
 
 /** The common case, kept cheap: the live schema is exactly the expected one. */
 function equals(ledger: OpenLedger, expected: ReadonlySet<number>, live: Sighting): boolean {

@@ -9,8 +9,11 @@ export type Place = {
   readonly schema: string;
   /** Their names, sorted. */
   readonly tables: readonly string[];
-  /** It has a version table of its own with rows of this history: it is another home, such as another tenant's. */
-  readonly isClaimed: boolean;
+  /**
+   * `rows`: it has a version table of its own with rows of this history, and is another home, such as another tenant's.
+   * `unreadable`: it has one whose rows the role may not read.
+   */
+  readonly claim: "rows" | "unreadable" | "none";
 };
 
 /** A table of the home, with the columns that it is made with; one table may be made more than once. */
@@ -35,18 +38,30 @@ export function placesOf(knowledge: Knowledge, observation: Observation): readon
   return [...found].map(([schema, tables]) => ({
     schema,
     tables: [...new Set(tables)].sort(),
-    isClaimed: observation.otherVersionTables.some(
-      (table) => table.schema === schema && rowsOfThisHistory(knowledge, table).length > 0,
-    ),
+    claim: claimOn(schema),
   }));
+
+  function claimOn(schema: string): Place["claim"] {
+    const tables = observation.otherVersionTables.filter((table) => table.schema === schema);
+    if (tables.some((table) => rowsOfThisHistory(knowledge, table).length > 0)) return "rows";
+    return tables.some(({ unreadable }) => unreadable === "permission") ? "unreadable" : "none";
+  }
 }
 
 /**
  * Of these places, those that keep what is absent at home from being taken for gone. Another home's objects are its own, as
- * long as somebody said which home is meant.
+ * long as somebody said which home is meant. A tenant's role may not read the others' tables, and its first start must not
+ * fail for it; but nothing is taken back on a table that nobody could read.
  */
-export function unclaimed(places: readonly Place[], observation: Observation): readonly Place[] {
-  return isChosen(observation) ? places.filter(({ isClaimed }) => !isClaimed) : places;
+export function inDoubt(
+  places: readonly Place[],
+  observation: Observation,
+  conclusion: "fresh" | "taken back",
+): readonly Place[] {
+  if (!isChosen(observation)) return places;
+  return places.filter(
+    ({ claim }) => claim === "none" || (claim === "unreadable" && conclusion === "taken back"),
+  );
 }
 
 /**

@@ -128,7 +128,7 @@ function planOnEvidence(verdict: Verdict, policy: Policy, situation: Situation):
       return planForPartial(verdict.left);
     case "unknown":
       // No word changes what the table is.
-      if (observation.versionTable?.unreadable === "shape") return refusal.othersTable(verdict);
+      if (verdict.isOthersTable) return refusal.othersTable(verdict);
       return orAsAssumed(
         verdict.elsewhere.length > 0
           ? refusal.homeInDoubt(verdict, observation)

@@ -68,6 +68,8 @@ export type Verdict =
       readonly kind: "unknown";
       readonly strangers: readonly string[];
       readonly why: string;
+      /** The version table is somebody else's: nothing can be recorded there. */
+      readonly isOthersTable: boolean;
       /** Nothing of this history is at home, and here some of it is. */
       readonly elsewhere: readonly Place[];
     })

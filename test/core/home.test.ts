@@ -182,6 +182,11 @@ function summarise(plan: Plan): string {
 const unclaimed: Seen = { elsewhere: [{ schema: "app", heads: ["three"] }] };
 const claimed: Seen = { ...unclaimed, others: [versionTable("app", ["three"])] };
 
+const unreadable: Seen = {
+  ...unclaimed,
+  others: [{ ...versionTable("app", []), rows: null, unreadable: "permission" }],
+};
+
 describe("what is absent at home and may be elsewhere", () => {
   test.each<readonly [string, Observation, string, string]>([
     ["nothing is anywhere", at([], "public"), "fresh", "upgrade"],
@@ -214,6 +219,18 @@ describe("what is absent at home and may be elsewhere", () => {
       at([], "b", [], { ...unclaimed, home: { by: "setting" } }),
       "fresh",
       "upgrade",
+    ],
+    [
+      "another home's version table may not be read, and the role's path chose this one",
+      at([], "b", [], { ...unreadable, source: "user" }),
+      "fresh",
+      "upgrade",
+    ],
+    [
+      "the same, where something would be taken back",
+      at([], "b", ["three"], { ...unreadable, source: "user" }),
+      "mismatched",
+      "unproven",
     ],
     [
       "a schema of the role's name chose it",

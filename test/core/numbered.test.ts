@@ -397,6 +397,23 @@ describe("a file edited after it was applied", () => {
     });
   });
 
+  it.each([
+    {
+      name: "the schema is of more files: another application's rows",
+      from: rows,
+      kind: "unknown",
+    },
+    { name: "the schema is what these files make: it is ours", from: ["001"], kind: "behind" },
+  ])("as every recorded one was: $name", ({ from, kind }) => {
+    const knowledge = { ...numbered(files), digests: new Map([["001", "new"]]) };
+    const seen = observe({ rows: ["001"], facts: factsAfter(files, new Set(from)) });
+    const versionTable = { ...seen.versionTable!, digests: new Map([["001", "another's"]]) };
+    const { verdict, plan } = judge(knowledge, { ...seen, versionTable });
+    expect(verdict.kind).toBe(kind);
+    if (kind === "unknown") expect(plan).toMatchObject({ kind: "refuse", outcome: "unproven" });
+    else expect(verdict).toMatchObject({ differences: [{ kind: "edited", revision: "001" }] });
+  });
+
   it("without a ledger nothing proves it", () => {
     const { history } = numbered(files);
     const knowledge = combine(history, null, { digests, platformSchemas: [] });
