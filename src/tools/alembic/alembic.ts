@@ -1,5 +1,6 @@
 import { buildGraph } from "../../core/graph.ts";
 import type { Candidate, FoundHistory, Tool } from "../tool.ts";
+import { readAddresses } from "./addresses.ts";
 import { findAlembic, locateAlembic } from "./locate.ts";
 import type { AlembicLocation } from "./location.ts";
 import { type AlembicReading, readAlembic } from "./read.ts";
@@ -33,7 +34,11 @@ function found(reading: AlembicReading): FoundHistory {
     versionTable: { schema: null, name: "alembic_version" },
     platformSchemas: [],
     digests: new Map(),
-    upgrade: { kind: "command", commands: location.commands },
+    upgrade: {
+      kind: "command",
+      commands: location.commands,
+      readAddresses: async () => await readAddresses(location),
+    },
     readDeleted: async () => await readDeleted(reading),
   };
 }

@@ -64,7 +64,7 @@ function parse(each: OpenFile): RevisionFile {
 }
 
 /** Alembic passes over a version directory that is not there; with none of them it would have nothing to run. */
-async function listRevisionFiles(location: AlembicLocation): Promise<readonly string[]> {
+export async function listRevisionFiles(location: AlembicLocation): Promise<readonly string[]> {
   const present: string[] = [];
   for (const directory of location.versionDirectories)
     if (await isThere(directory)) present.push(directory);
