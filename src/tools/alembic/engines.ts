@@ -24,21 +24,32 @@ export function secondEngines(script: Node): readonly Suspect[] {
   const made = calls.filter((call) => makesEngine(call, script));
   const isMade = (node: Node): boolean => made.some((call) => call.node === node);
   const known = new Set(connectionsIn(script, isMade));
-  const used = new Map<string, Suspect>();
-  const uses = calls.flatMap((call): readonly Suspect[] => {
+  const sources: Suspect[] = [];
+  const more: Suspect[] = [];
+  const seen = new Set<string>();
+  for (const call of calls) {
     const { node, callee } = call;
-    if (isMade(node)) return often(call, script, "makes an engine");
     const [receiver] = callee.children;
-    if (receiver === undefined || !/^(?:connect|begin|raw_connection)$/.test(nameOf(callee)))
-      return [];
-    if (within(receiver).some(isMade) || known.has(receiver.text)) return [];
-    const suspects = often(call, script, `connects with ${receiver.text}`);
-    const isGivenAnew = boundAnew(call).has(receiver.text);
-    if (used.has(receiver.text) && !isGivenAnew) return [];
-    used.set(receiver.text, suspects[0]!);
-    return isGivenAnew ? suspects : suspects.slice(0, 1);
-  });
-  return uses.slice(1);
+    if (isMade(node)) sources.push(...often(call, script, "makes an engine"));
+    else if (receiver === undefined || !connects(callee)) continue;
+    else if (within(receiver).some(isMade) || known.has(receiver.text)) continue;
+    else if (boundAnew(call).has(receiver.text)) {
+      // What is handed over was counted where it comes from; a connection begins a transaction, too.
+      if (!/conn|session/i.test(receiver.text))
+        more.push(...often(call, script, `connects with ${receiver.text}`).slice(1));
+    } else if (!seen.has(receiver.text)) {
+      seen.add(receiver.text);
+      const [first, ...again] = often(call, script, `connects with ${receiver.text}`);
+      sources.push(first!, ...(isAssignedIn(call, receiver.text) ? again : []));
+    }
+  }
+  return [...sources.slice(1), ...more];
+}
+
+function connects(callee: Node): boolean {
+  return (
+    callee.kind === "MemberExpression" && /^(?:connect|begin|raw_connection)$/.test(nameOf(callee))
+  );
 }
 
 /** Engines in a revision file: `op.get_bind()` is the only connection that is the history's own. */
@@ -151,6 +162,18 @@ function timesReached(around: readonly Node[], script: Node, seen: readonly stri
     1,
     times.reduce((all, each) => all + each, 0),
   );
+}
+
+/** In the loop or the function around the call: it need not be the same each time. */
+function isAssignedIn({ around }: Call, name: string): boolean {
+  return around
+    .filter(({ kind }) => loops.test(kind) || kind === "FunctionDefinition")
+    .flatMap(within)
+    .some(
+      ({ kind, children }) =>
+        kind === "AssignStatement" &&
+        children.slice(0, -1).some((child) => isName(child) && child.text === name),
+    );
 }
 
 /** What the functions and loops around a call bind: another engine each time. */
