@@ -1,6 +1,5 @@
 import { readFile } from "node:fs/promises";
 import path from "node:path";
-import { parseEnv } from "node:util";
 import { CannotJudge } from "../core/outcome.ts";
 import type { Database } from "../database/database.ts";
 import { createVersionTable } from "../database/version-table.sql.ts";
@@ -83,7 +82,10 @@ function argvOf(
  */
 async function dotenvAddresses(cwd: string): Promise<Readonly<Record<string, string>>> {
   const text = await readFile(path.join(cwd, ".env"), "utf8").catch(() => "");
-  const variables = parseEnv(text) as Record<string, string>;
+  const lines = text.matchAll(/^\s*(?:export\s+)?(\w+)\s*=\s*(["']?)(.*?)\2\s*$/gm);
+  const variables = Object.fromEntries(
+    [...lines].map(([, name = "", , value = ""]) => [name, value]),
+  );
   const named = namedDatabases(variables).flatMap(({ names }) => names);
   return Object.fromEntries(named.map((name) => [name, variables[name] ?? ""]));
 }

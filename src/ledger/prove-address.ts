@@ -40,19 +40,23 @@ async function tryWay(
   const child = await leadChild(upgrade, database, way);
   const before = await timesRead(database, versionTable);
   const end = await runCommand(upgrade, context, child.current, child.env).finally(child.done);
-  const heard = end.succeeded && (await hears(database, versionTable, before, signal));
-  if (heard) return null;
+  const heard = end.succeeded
+    ? await hears(database, versionTable, before, signal)
+    : (await timesRead(database, versionTable)) > before;
+  if (end.succeeded && heard) return null;
   const command = upgrade.current.join(" ");
   const lines = end.lastLines.map((line) => `\n${line}`).join("");
-  if (!end.succeeded)
-    return new CannotJudge(
-      "config",
-      `\`${command}\` ${describeEnd(end)} on the scratch database:${lines}`,
-      [
-        ...advise(upgrade.protection, lines),
-        "make the command work with DATABASE_URL, POSTGRES_* or PG* from the environment",
-      ],
-    );
+  if (!end.succeeded) {
+    const advice = advise(upgrade.protection, lines);
+    const place =
+      advice.length === 0
+        ? `\`${command}\` ${describeEnd(end)} on the scratch database:`
+        : `The scratch database ${heard ? "heard" : "never heard"} from \`${command}\`, which ${describeEnd(end)} on its way to another: env.py takes an address from elsewhere. Nothing was replayed.`;
+    return new CannotJudge("config", place + lines, [
+      ...advice,
+      "make the command work with DATABASE_URL, POSTGRES_* or PG* from the environment",
+    ]);
+  }
   return new CannotJudge(
     "config",
     `The scratch database never heard from \`${command}\`: env.py takes its address from elsewhere, or uses another version table than ${quoteQualified(versionTable)}. Nothing was replayed.${lines}`,

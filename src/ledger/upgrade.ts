@@ -27,7 +27,7 @@ export type CommandUpgrade = {
 };
 
 /** A configuration file with addresses, and how the child is given a copy of it. */
-export type FixedInFile = {
+type FixedInFile = {
   readonly values: readonly { readonly text: string; readonly isFirst: boolean }[];
   readonly copyWith: (addresses: readonly string[]) => string;
   readonly commands: (copy: string) => Pick<CommandUpgrade, "current" | "command">;
