@@ -20,7 +20,14 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { tablesOf, withUrl } from "../support/databases.ts";
 import { chainOf, execute, writeHistory } from "../support/histories.ts";
 import { startServer } from "../support/postgres.ts";
-import { expectLine, type Place, programs, runProgram, start } from "../support/process.ts";
+import {
+  expectLine,
+  type Place,
+  programs,
+  runProgram,
+  start,
+  startProgram,
+} from "../support/process.ts";
 import { pythonEnvironment } from "../support/python.ts";
 import { dump, environment, type Shop } from "../support/shop.ts";
 
@@ -295,7 +302,6 @@ describe("an address in alembic.ini", () => {
   it.each([
     ["generic", "psycopg"],
     ["async", "asyncpg"],
-    ["async", "psycopg"],
   ])("%s template with %s: the child gets a copy", async (template, driver) => {
     const directory = generic(template, driver);
     revision(directory, execute("CREATE TABLE made (id int)"));
@@ -330,6 +336,19 @@ assert os.path.exists("alembic/env.py")
     expect(expectLine(ended), ended.stderr).toMatchObject({ exit: 0 });
     expect(ended.stderr).toContain("Context impl PostgresqlImpl");
     expect(readdirSync(directory).toSorted()).toEqual(["alembic", "alembic.ini"]);
+  });
+
+  it("SIGTERM takes the copy away, and what leads to the scratch server", async () => {
+    const directory = generic();
+    revision(directory, `print("at work", flush=True)\n    ${execute("SELECT pg_sleep(600)")}`);
+    const TMPDIR = mkdtempSync(path.join(tmpdir(), "preflight-own-"));
+    const run = startProgram("binary", ["bake", "--verbose"], at(directory, { TMPDIR }));
+    await run.says("at work");
+    expect(readdirSync(TMPDIR).join()).toContain("preflight-ini-");
+    run.child.kill("SIGTERM");
+    expect(expectLine(await run.ended)).toMatchObject({ exit: 143, outcome: "signal" });
+    expect(readdirSync(TMPDIR)).toEqual([]);
+    expect(await databasesLeft()).toEqual([]);
   });
 
   it("multidb template: baked for its first database, and check warns", async () => {

@@ -76,8 +76,10 @@ test.each([
   ["dotenv.load_dotenv(override=True)\n", [1]],
   ["values = dotenv_values()\n", [1]],
   ["open('url.txt')\n", [1]],
+  ["open('address.txt', encoding='utf-8')\n", [1]],
   ["Path('url').read_text()\n", [1]],
   ["open(file, 'w')\n", []],
+  ["open(file, mode='a')\n", []],
   ["configparser.ConfigParser()\n", [1]],
 ])("an env.py that reads files: %s", (text, expected) => {
   expect(lines(text, filesRead)).toEqual(expected);

@@ -66,7 +66,7 @@ export function filesRead(script: Node): readonly Suspect[] {
     const name = nameOf(callee);
     const given = node.children.at(-1)?.text ?? "";
     const reads =
-      (name === "open" && !/["'][wax]/.test(given)) ||
+      (name === "open" && !/,\s*(?:mode\s*=\s*)?["'][wax]/.test(given)) ||
       (name === "load_dotenv" && given !== "()") ||
       /^(?:read_text|read_bytes|dotenv_values|ConfigParser|RawConfigParser)$/.test(name);
     return reads ? [{ line: node.line, what: `reads a file (${name})` }] : [];
