@@ -6,36 +6,88 @@ import { createVersionTable } from "../database/version-table.sql.ts";
 import { progressTable } from "../core/migration.ts";
 import { connectAndWait } from "../database/wait.ts";
 import type { DatabaseAddress } from "../ledger/child-environment.ts";
+import { namedDatabases } from "../ledger/named-databases.ts";
 import { supabasePrelude } from "../ledger/prelude.sql.ts";
 import type { Prelude } from "../ledger/run-prelude.ts";
-import type { Upgrade } from "../ledger/upgrade.ts";
+import { chooseProtection } from "../ledger/protection.ts";
+import type { Log, Scratch } from "../ledger/scratch.ts";
+import type { CommandUpgrade, Upgrade } from "../ledger/upgrade.ts";
 import type { Connection } from "../settings/connection.ts";
 import type { Settings } from "../settings/settings.ts";
 import { runChild } from "../tools/child.ts";
-import type { Upgrade as ToolsUpgrade } from "../tools/tool.ts";
+import type { Commands, Upgrade as ToolsUpgrade } from "../tools/tool.ts";
 import type { Image } from "./image.ts";
 import { applyFiles } from "./migrate.ts";
 import type { World } from "./world.ts";
 
-/** How a bake brings the history into a scratch database: as a run would into the real one. */
-export function scratchUpgrade(image: Image, settings: Settings, world: World): Upgrade {
+/**
+ * How a bake brings the history into a scratch database: as a run would into the real one.
+ * @throws CannotJudge `config` where the program might reach a database that bake did not make
+ */
+export async function scratchUpgrade(
+  scratch: Scratch,
+  image: Image,
+  settings: Settings,
+  world: World,
+  log: Log,
+): Promise<Upgrade> {
   const { upgrade } = image.found;
   if (upgrade.kind === "native") return scratchRunner(upgrade, image, settings, world);
   const { commands } = upgrade;
   const own = settings.upgradeCommand;
+  const { suspects, fixed } = await upgrade.readAddresses();
   return {
     kind: "command",
     cwd: commands.cwd,
+    ...argvOf(commands, own),
+    runChild: async (argv, options) =>
+      await runChild(argv, { ...options, signalGroup: world.signalGroup }),
+    environment: { ...(await dotenvAddresses(commands.cwd)), ...world.env },
+    fixed:
+      fixed === null
+        ? null
+        : {
+            ...fixed,
+            commands: (copy) => argvOf(fixed.commands(copy), own),
+            isCommandOwn: own !== null,
+          },
+    protection: await chooseProtection({
+      scratch,
+      path: world.env["PATH"] ?? "",
+      suspects,
+      unconfined: settings.scratchUnconfined,
+      log,
+    }),
+    proven: { way: { byOnlyOther: false, byCopy: false } },
+  };
+}
+
+function argvOf(
+  commands: Commands,
+  own: Settings["upgradeCommand"],
+): Pick<CommandUpgrade, "current" | "command"> {
+  return {
     current: commands.current(),
     // The target of a person's own command is its word `heads`; without one it always goes to the heads.
     command: (target) =>
       own === null
         ? commands.upgrade(target)
         : own.map((word) => (word === "heads" || word === "head" ? target : word)),
-    runChild: async (argv, options) =>
-      await runChild(argv, { ...options, signalGroup: world.signalGroup }),
-    environment: world.env,
   };
+}
+
+/**
+ * What names a database in the `.env` that many programs read beside their configuration: they leave alone what the
+ * environment has, so there each is given a scratch database.
+ */
+async function dotenvAddresses(cwd: string): Promise<Readonly<Record<string, string>>> {
+  const text = await readFile(path.join(cwd, ".env"), "utf8").catch(() => "");
+  const lines = text.matchAll(/^\s*(?:export\s+)?(\w+)\s*=\s*(["']?)(.*?)\2\s*$/gm);
+  const variables = Object.fromEntries(
+    [...lines].map(([, name = "", , value = ""]) => [name, value]),
+  );
+  const named = namedDatabases(variables).flatMap(({ names }) => names);
+  return Object.fromEntries(named.map((name) => [name, variables[name] ?? ""]));
 }
 
 /** What a database of this project has before its first migration. */

@@ -6,6 +6,7 @@ import { factsQuery } from "../database/facts.sql.ts";
 import { saveLedger } from "../ledger/file.ts";
 import { bakeSchema } from "../ledger/instrument.sql.ts";
 import { replayHistory } from "../ledger/replay.ts";
+import { describeProtection, endProtection, type Protection } from "../ledger/protection.ts";
 import { openScratch } from "../ledger/scratch.ts";
 import type { Settings } from "../settings/settings.ts";
 import { scratchPreludes, scratchUpgrade } from "./bake-upgrade.ts";
@@ -51,16 +52,18 @@ async function replayAndWrite(image: Image, settings: Settings, world: World): P
     url: settings.scratch,
     searchFrom: [found.root, world.cwd, world.programDirectory],
     path: world.env["PATH"] ?? "",
-    scheme: schemeOf(world.env["DATABASE_URL"]),
     preludes: await scratchPreludes(image, settings, world),
     signal: world.signal,
     log,
   });
+  let protection: Protection | null = null;
   try {
+    const upgrade = await scratchUpgrade(scratch, image, settings, world, log);
+    if (upgrade.kind === "command") protection = upgrade.protection;
     const replay = await replayHistory({
       scratch,
       history,
-      upgrade: scratchUpgrade(image, settings, world),
+      upgrade,
       versionTable: { schema: versionTable.schema, name: versionTable.name },
       namesHome: found.namesHome,
       factsQuery: factsQuery({
@@ -85,8 +88,10 @@ async function replayAndWrite(image: Image, settings: Settings, world: World): P
       states,
       replays: replay.replays,
     });
+    if (protection !== null) log(describeProtection(protection));
     return ready;
   } finally {
+    if (protection !== null) await endProtection(protection);
     await scratch.close();
   }
 }
@@ -106,9 +111,4 @@ function toReplay(replay: Awaited<ReturnType<typeof replayHistory>>) {
       ),
     ),
   };
-}
-
-/** The project's own driver: an asynchronous env.py cannot use another, and SQLAlchemy's default differs by version. */
-function schemeOf(url: string | undefined): string {
-  return /^(postgres(?:ql)?(?:\+\w+)?):\/\//.exec(url ?? "")?.[1] ?? "postgresql";
 }

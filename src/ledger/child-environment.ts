@@ -38,17 +38,31 @@ export function databaseVariables(
 
 /**
  * The parent's environment without anything that could lead to another database, and with this one.
+ * @param others variables that name further scratch databases
+ *
  * Alembic walks through sets of revisions: with a fixed hash seed, parallel branches come in the same
  * order in every bake.
  */
 export function childEnvironment(
   parent: Readonly<Record<string, string | undefined>>,
   database: Readonly<Record<string, string>>,
+  others: Readonly<Record<string, string>> = {},
 ): Record<string, string> {
   const kept = Object.entries(parent).filter(
     (entry): entry is [string, string] => entry[1] !== undefined && !namesADatabase(entry[0]),
   );
-  return { PYTHONHASHSEED: "0", PYTHONUNBUFFERED: "1", ...Object.fromEntries(kept), ...database };
+  return {
+    PYTHONHASHSEED: "0",
+    PYTHONUNBUFFERED: "1",
+    ...Object.fromEntries(kept),
+    ...others,
+    ...database,
+  };
+}
+
+/** The project's own driver: an asynchronous env.py cannot use another, and SQLAlchemy's default differs by version. */
+export function schemeOf(url: string | undefined): string {
+  return /^(postgres(?:ql)?(?:\+\w+)?):\/\//.exec(url ?? "")?.[1] ?? "postgresql";
 }
 
 /** The `*_FILE` forms begin alike. */
@@ -56,7 +70,7 @@ function namesADatabase(variable: string): boolean {
   return /^(PREFLIGHT_|DATABASE_URL|POSTGRES|PG)/.test(variable);
 }
 
-function databaseUrl(address: DatabaseAddress, scheme: string): string {
+export function databaseUrl(address: DatabaseAddress, scheme: string): string {
   const { host, port, user, password, database, sslMode, sslRootCert } = address;
   const socket = host.startsWith("/");
   const login =

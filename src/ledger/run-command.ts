@@ -1,5 +1,7 @@
 import type { ChildEnd, ChildOptions } from "../tools/child.ts";
+import { protect } from "./protection.ts";
 import type { Log } from "./scratch.ts";
+import type { CommandUpgrade } from "./upgrade.ts";
 
 /** Runs a program by argv, without a shell: the one of src/tools/child.ts, given by whoever composes the two. */
 export type RunChild = (
@@ -16,14 +18,14 @@ export type ChildReport = {
 
 /** Runs one of the tool's commands to its end, without a time limit; its lines go to the log. */
 export async function runCommand(
-  { runChild, cwd }: { readonly runChild: RunChild; readonly cwd: string },
+  { runChild, cwd, protection }: Pick<CommandUpgrade, "runChild" | "cwd" | "protection">,
   { signal, log }: { readonly signal: AbortSignal; readonly log: Log },
   argv: readonly string[],
   env: Readonly<Record<string, string>>,
 ): Promise<ChildReport> {
   const lastLines: string[] = [];
   signal.throwIfAborted();
-  const end = await runChild(argv, {
+  const end = await runChild(protect(protection, argv, cwd), {
     cwd,
     env,
     timeout: null,

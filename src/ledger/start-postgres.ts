@@ -17,6 +17,8 @@ export type OwnServer = {
   readonly port: number;
   readonly user: string;
   readonly password: string;
+  /** Path of its Unix socket. */
+  readonly socket: string;
   /** Ends the server and removes its directory; may be called again. */
   readonly stop: () => Promise<void>;
 };
@@ -58,7 +60,8 @@ export async function startPostgres(
       server = start.server;
       if (start.failure === null) {
         stopWatching = watchOver(server.pid!, directory);
-        return { host: "127.0.0.1", port, user: superuser, password, stop };
+        const socket = join(directory, `.s.PGSQL.${port}`);
+        return { host: "127.0.0.1", port, user: superuser, password, socket, stop };
       }
       await endProcess(server);
       if (attempt === 3 || !/could not bind|already in use/i.test(start.failure))

@@ -1,6 +1,8 @@
 import type { History } from "../core/history.ts";
 import { CannotJudge } from "../core/outcome.ts";
-import { childEnvironment, type DatabaseAddress } from "./child-environment.ts";
+import type { DatabaseAddress } from "./child-environment.ts";
+import { leadChild, type Way } from "./lead-child.ts";
+import { advise, type Protection } from "./protection.ts";
 import { proveAddress } from "./prove-address.ts";
 import type { TableName } from "../core/version-table.ts";
 import { describeEnd, type RunChild, runCommand } from "./run-command.ts";
@@ -18,6 +20,20 @@ export type CommandUpgrade = {
   readonly runChild: RunChild;
   /** The environment that the child's is made from. */
   readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly fixed: FixedInFile | null;
+  readonly protection: Protection;
+  /** How the child was seen to arrive, once it was: the same for every replay. */
+  readonly proven: { way: Way };
+};
+
+/** A configuration file with addresses, and how the child is given a copy of it. */
+type FixedInFile = {
+  readonly values: readonly { readonly text: string; readonly isFirst: boolean }[];
+  readonly copyWith: (addresses: readonly string[]) => string;
+  readonly commands: (copy: string) => Pick<CommandUpgrade, "current" | "command">;
+  /** Variables that name the copy to a command of a person's own. */
+  readonly variables: (copy: string) => Readonly<Record<string, string>>;
+  readonly isCommandOwn: boolean;
 };
 
 export type NativeUpgrade = {
@@ -66,11 +82,13 @@ async function upgradeByCommand(
   database: ScratchDatabase,
   { target, prove }: { readonly target: string; readonly prove: boolean },
 ): Promise<Ended> {
-  const env = childEnvironment(upgrade.environment, database.env);
-  if (prove) await proveAddress(upgrade, context, database, env);
+  if (prove) upgrade.proven.way = await proveAddress(upgrade, context, database);
 
+  const child = await leadChild(upgrade, database, upgrade.proven.way);
   const watch = watchProgress(database, context);
-  const end = await runCommand(upgrade, context, upgrade.command(target), env).finally(watch.stop);
+  const end = await runCommand(upgrade, context, child.command(target), child.env).finally(
+    async () => await Promise.all([watch.stop(), child.done()]),
+  );
   const replay = `The replay of \`upgrade ${target}\``;
   const { succeeded, lastLines } = end;
   if (succeeded) return { says: `${replay} ended with exit code 0`, lastLines };
@@ -78,7 +96,7 @@ async function upgradeByCommand(
   throw new CannotJudge(
     "migration-failed",
     `${replay} on an empty database ${describeEnd(end)} ${await place(database, context.history)}:\n${lines}`,
-    remedies(lines),
+    [...advise(upgrade.protection, lines), ...remedies(lines)],
   );
 }
 

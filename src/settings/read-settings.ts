@@ -99,6 +99,7 @@ function toSettings(
     bakeCheck: values.check,
     scratch,
     scratchInit: values["scratch-init"],
+    scratchUnconfined: values["scratch-unconfined"],
     json: values.json,
   };
 }

@@ -220,6 +220,14 @@ export const settingsTable = {
     about: "SQL that is run on each scratch database before the first migration",
     schema: anyText,
   },
+  "scratch-unconfined": {
+    placeholder: null,
+    variable: "PREFLIGHT_SCRATCH_UNCONFINED",
+    default: "false",
+    commands: ["bake"],
+    about: "let the replay reach the network: your word that it meets no database of worth there",
+    schema: yesOrNo,
+  },
   json: {
     placeholder: null,
     variable: "PREFLIGHT_JSON",

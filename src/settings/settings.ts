@@ -57,6 +57,8 @@ export type Settings = {
   readonly scratch: Connection | null;
   /** `bake --scratch-init`: path of a file with SQL. */
   readonly scratchInit: string | null;
+  /** `bake --scratch-unconfined`: the replay may reach whatever this machine can. */
+  readonly scratchUnconfined: boolean;
   /** `audit --json`: the findings on stdout too. */
   readonly json: boolean;
   /** Where to write how the run ended, as OpenMetrics; null: nowhere. */

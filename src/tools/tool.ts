@@ -62,7 +62,12 @@ export type FoundHistory = {
 
 /** How pending revisions come into a database: by the image's own program, or by us. */
 export type Upgrade =
-  | { readonly kind: "command"; readonly commands: Commands }
+  | {
+      readonly kind: "command";
+      readonly commands: Commands;
+      /** For a bake: where the program might find another database than the one it is given. */
+      readonly readAddresses: () => Promise<Addresses>;
+    }
   | {
       readonly kind: "native";
       readonly tool: FileTool;
@@ -78,6 +83,30 @@ export type Commands = {
   readonly cwd: string;
   readonly upgrade: (target: string) => readonly string[];
   readonly current: () => readonly string[];
+};
+
+export type Addresses = {
+  /** Each with its place: what makes a second engine, or takes an address from a file; and files that cannot be read. */
+  readonly suspects: readonly string[];
+  /** null: no configuration file holds any, or a copy of it would not be used. */
+  readonly fixed: FixedAddresses | null;
+};
+
+/** URLs in a configuration file. */
+export type FixedAddresses = {
+  readonly values: readonly FixedValue[];
+  /** The file's text with these in the values' places. */
+  readonly copyWith: (addresses: readonly string[]) => string;
+  /** The same commands with a copy, by its absolute path. */
+  readonly commands: (copy: string) => Commands;
+  /** By which a program that is started in another way finds the copy. */
+  readonly variables: (copy: string) => Readonly<Record<string, string>>;
+};
+
+export type FixedValue = {
+  readonly text: string;
+  /** It stands where the address of the history's own database does. */
+  readonly isFirst: boolean;
 };
 
 export type DeletedRevision = {

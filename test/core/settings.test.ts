@@ -36,6 +36,7 @@ test("no command and no flag: run, with every default", () => {
     bakeCheck: false,
     scratch: null,
     scratchInit: null,
+    scratchUnconfined: false,
     json: false,
     metricsFile: null,
     name: null,

@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { buildGraph } from "../../core/graph.ts";
 import type { Candidate, FoundHistory, Tool } from "../tool.ts";
+import { readAddresses } from "./addresses.ts";
 import { findAlembic, locateAlembic } from "./locate.ts";
 import type { AlembicLocation } from "./location.ts";
 import { type AlembicReading, readAlembic } from "./read.ts";
@@ -35,7 +36,11 @@ function found(reading: AlembicReading): FoundHistory {
     versionTable: { schema: null, name: "alembic_version" },
     platformSchemas: [],
     digests: new Map(),
-    upgrade: { kind: "command", commands: location.commands },
+    upgrade: {
+      kind: "command",
+      commands: location.commands,
+      readAddresses: async () => await readAddresses(location),
+    },
     namesHome: async (schema) => await namesHome(location, schema),
     readDeleted: async () => await readDeleted(reading),
   };

@@ -1,9 +1,9 @@
 import { CannotJudge } from "../../core/outcome.ts";
 import type { Commands } from "../tool.ts";
 
-/** `alembic`, started in `cwd`; `config`: what `-c` names, null where Alembic finds its configuration by itself. */
-export function alembicCommands(cwd: string, config: string | null): Commands {
-  const program = config === null ? ["alembic"] : ["alembic", "-c", config];
+/** `alembic`, started in `cwd`; `configs`: what `-c` names, empty where Alembic finds its configuration by itself. */
+export function alembicCommands(cwd: string, configs: readonly string[]): Commands {
+  const program = ["alembic", ...configs.flatMap((config) => ["-c", config])];
   return {
     cwd,
     upgrade: (target) => [...program, "upgrade", target],

@@ -135,8 +135,16 @@ async function configured(configuration: Configuration, how: How): Promise<Alemb
     ledgerDirectory: configDirectory,
     commands: flask
       ? flaskCommands(how.flaskDirectory, flaskOption(how.flaskDirectory, scriptDirectory))
-      : alembicCommands(cwd, how.config),
+      : alembicCommands(cwd, how.config === null ? [] : [how.config]),
+    withIni:
+      flask || configuration.iniFile === null
+        ? null
+        : (ini) => alembicCommands(cwd, isToml(how.config) ? [how.config, ini] : [ini]),
   };
+}
+
+function isToml(config: string | null): config is string {
+  return config !== null && basename(config) === "pyproject.toml";
 }
 
 function flaskOption(cwd: string, directory: string): string | null {
@@ -171,6 +179,7 @@ async function scriptsAt(
     root: target,
     ledgerDirectory: target,
     commands: unknownCommands(where.cwd, path),
+    withIni: null,
   };
 }
 

@@ -14,4 +14,6 @@ export type AlembicLocation = {
   readonly root: string;
   readonly ledgerDirectory: string;
   readonly commands: Commands;
+  /** The same with another ini file, by its absolute path; null: the program that knows this history takes none. */
+  readonly withIni: ((path: string) => Commands) | null;
 };

@@ -1,6 +1,6 @@
 import { type Dirent, realpathSync } from "node:fs";
 import { readdir, stat } from "node:fs/promises";
-import { basename, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { CannotJudge } from "../../core/outcome.ts";
 import type { Revision } from "../../core/revision.ts";
 import type { Vouched } from "../tool.ts";
@@ -64,7 +64,7 @@ function parse(each: OpenFile): RevisionFile {
 }
 
 /** Alembic passes over a version directory that is not there; with none of them it would have nothing to run. */
-async function listRevisionFiles(location: AlembicLocation): Promise<readonly string[]> {
+export async function listRevisionFiles(location: AlembicLocation): Promise<readonly string[]> {
   const present: string[] = [];
   for (const directory of location.versionDirectories)
     if (await isThere(directory)) present.push(directory);
@@ -118,7 +118,7 @@ async function walk(directory: string, recursive: boolean): Promise<readonly str
 }
 
 function warningsFor(
-  { place, sourceless, versionDirectories }: AlembicLocation,
+  { place, sourceless, versionDirectories, scriptDirectory }: AlembicLocation,
   revisions: readonly Revision[],
   faults: readonly Unreadable[],
 ): readonly string[] {
@@ -127,7 +127,17 @@ function warningsFor(
     warnings.push(
       `${place} sets 'sourceless': Alembic also loads .pyc files, and Preflight does not read them.`,
     );
+  if (runsOnSeveral(join(scriptDirectory, "env.py")))
+    warnings.push(
+      `${place}: env.py runs each revision on several databases, as Alembic's multidb template does, and only one of its databases is judged: the one whose address Preflight is given. That the others are at head is not known.`,
+    );
   if (revisions.length === 0 && faults.length === 0)
     warnings.push(`There are no revision files in ${versionDirectories.join(", ")}.`);
   return warnings;
+}
+
+/** What `run_migrations` takes goes to each `upgrade()`: it is there to tell one database from another. */
+function runsOnSeveral(envFile: string): boolean {
+  const opened = openFile(envFile, dirname(envFile));
+  return "bytes" in opened && /\brun_migrations\(\s*\w+\s*=/.test(opened.bytes.toString("utf8"));
 }

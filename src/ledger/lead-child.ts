@@ -1,0 +1,79 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import {
+  childEnvironment,
+  type DatabaseAddress,
+  databaseVariables,
+  schemeOf,
+} from "./child-environment.ts";
+import { keyOfAddress, namedDatabases, respellAddress } from "./named-databases.ts";
+import type { ScratchDatabase } from "./scratch.ts";
+import type { CommandUpgrade } from "./upgrade.ts";
+
+/** What, besides DATABASE_URL, POSTGRES_* and PG*, leads a child to the first scratch database. */
+export type Way = {
+  /** The one other address in its environment. */
+  readonly byOnlyOther: boolean;
+  /** A copy of its configuration file, in which the addresses are replaced. */
+  readonly byCopy: boolean;
+};
+
+/** A child that is ready to run: wherever an address of a database was, there is one of a scratch database. */
+export type LedChild = {
+  readonly env: Readonly<Record<string, string>>;
+  readonly current: readonly string[];
+  readonly command: (target: string) => readonly string[];
+  /** Removes what was made for it. */
+  readonly done: () => Promise<void>;
+};
+
+/** The ways in which it may be tried, the likeliest first. */
+export function possibleWays({ environment, fixed, protection }: CommandUpgrade): readonly Way[] {
+  const plain: Way = { byOnlyOther: false, byCopy: false };
+  const hasFixed = fixed?.values.some(({ text }) => keyOfAddress(text) !== null) === true;
+  // Nobody knows whether a command of a person's own takes the copy: then it must not reach anything else.
+  const copied = hasFixed && (!fixed.isCommandOwn || protection.kind === "confined");
+  const first: readonly Way[] = copied ? [{ ...plain, byCopy: true }, plain] : [plain];
+  const named = namedDatabases(environment);
+  const isOnly =
+    new Set(named.map(({ key }) => key)).size === 1 && !named.some(({ isFirst }) => isFirst);
+  return isOnly ? [...first, { byOnlyOther: true, byCopy: copied }] : first;
+}
+
+export async function leadChild(
+  upgrade: CommandUpgrade,
+  database: ScratchDatabase,
+  way: Way,
+): Promise<LedChild> {
+  const { environment, fixed, protection } = upgrade;
+  const reach = protection.kind === "confined" ? protection.confinement.reach : same;
+  const first = reach(database.address);
+  const named = namedDatabases(environment);
+  const firstKeys = new Set(named.filter(({ isFirst }) => isFirst).map(({ key }) => key));
+  const addressFor = async (key: string, isFirst: boolean): Promise<DatabaseAddress> =>
+    isFirst || firstKeys.has(key) ? first : reach(await database.other(key));
+
+  const others: Record<string, string> = {};
+  for (const { key, isFirst, spell } of named)
+    Object.assign(others, spell(await addressFor(key, isFirst || way.byOnlyOther)));
+  const variables = databaseVariables(first, schemeOf(environment["DATABASE_URL"]));
+  const env = childEnvironment(environment, variables, others);
+  const { current, command } = upgrade;
+  if (!way.byCopy || fixed === null) return { env, current, command, done: async () => {} };
+
+  const addresses: string[] = [];
+  for (const { text, isFirst } of fixed.values) {
+    const key = keyOfAddress(text);
+    addresses.push(key === null ? text : respellAddress(text, await addressFor(key, isFirst)));
+  }
+  const directory = await mkdtemp(join(tmpdir(), "preflight-ini-"));
+  const copy = join(directory, "alembic.ini");
+  const done = async (): Promise<void> => await rm(directory, { recursive: true, force: true });
+  await writeFile(copy, fixed.copyWith(addresses), { mode: 0o600 });
+  return { ...fixed.commands(copy), env: { ...env, ...fixed.variables(copy) }, done };
+}
+
+function same(address: DatabaseAddress): DatabaseAddress {
+  return address;
+}
