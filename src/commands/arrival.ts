@@ -1,0 +1,249 @@
+import type { TableName } from "../core/version-table.ts";
+import { releaseTable, sample, sampleHeld, tryToHold, type Visitor } from "../database/arrival.ts";
+import { upgradeName } from "../database/upgrade-name.ts";
+import { comparePlaces, type Likeness, type Place } from "../settings/place.ts";
+import type { Commands } from "../tools/tool.ts";
+import { openDatabase } from "./open.ts";
+import { runProgram, succeeded, type Told } from "./program.ts";
+import type { StepTools } from "./step.ts";
+
+/** What was seen of a program that reads its version table, wherever that is. */
+export type Sight =
+  /** It arrived at the table that was held; where there is none, in this database. */
+  | { readonly kind: "here" }
+  /** Somebody did, whose name says nothing: not every driver passes PGAPPNAME on. */
+  | { readonly kind: "perhaps"; readonly tookMs: number }
+  /** It came to its end without. */
+  | { readonly kind: "unseen"; readonly isInDatabase: boolean; readonly place: Place | null }
+  /** The pooler has no connection left by which it could have come. */
+  | { readonly kind: "unclear" }
+  | { readonly kind: "failed"; readonly told: Told; readonly lines: readonly string[] };
+
+export type ArrivalOptions = {
+  readonly argv: readonly string[];
+  readonly commands: Commands;
+  readonly variables: Readonly<Record<string, string>>;
+  /** The version table that was judged; there may be none yet. */
+  readonly table: TableName;
+  /** Milliseconds from the program's beginning: whoever waits without our name is kept waiting for so long. */
+  readonly shortestHold: number;
+};
+
+/** Milliseconds in which an application is imported, and one table read. */
+const longestRun = 120_000;
+/** Then all that wait for the table get it: those of other replicas have patience for 10 s. */
+const longestSlice = 3000;
+const longestTry = 2000;
+const betweenTries = 50;
+const longestAsking = 2000;
+/** 5 ms each. */
+const samples = 20;
+const linesKept = 20;
+
+/**
+ * Runs a read-only program once, and sees whether it comes here. Nobody can read a table that is held: who wants to is seen to
+ * wait for it, whatever the driver, the role or the poolers on the way, and for the very table that its search_path leads
+ * to. Where there is no table yet, its sessions are looked for. Nothing is written. Throws CannotJudge, or the signal's reason.
+ */
+export async function followArrival(options: ArrivalOptions, tools: StepTools): Promise<Sight> {
+  const { database, world, settings } = tools;
+  const before = new Set((await sample(database, 1)).map(({ moment }) => moment));
+  const isHeld = await hold(options.table, tools);
+  const program = startProgram(options, tools);
+  try {
+    const arrival = isHeld
+      ? await untilAtTable(program, before, options, tools)
+      : await untilInDatabase(program, before, tools);
+    await releaseTable(database);
+    const told = await program.ended;
+    world.signal.throwIfAborted();
+    const place = program.place();
+    const likeness =
+      settings.database === null || place === null
+        ? "unknown"
+        : comparePlaces(settings.database, place);
+    return sightOf(arrival, told, likeness, program);
+  } finally {
+    // Only after an error; a program that has ended is not stopped.
+    program.stop();
+    await releaseTable(database);
+    await program.ended.catch(() => {});
+  }
+}
+
+type Running = {
+  readonly ended: Promise<Told>;
+  readonly isDone: () => boolean;
+  readonly ranFor: () => number;
+  readonly place: () => Place | null;
+  readonly lines: readonly string[];
+  readonly stop: () => void;
+};
+
+function startProgram(
+  { argv, commands, variables }: ArrivalOptions,
+  tools: Pick<StepTools, "database" | "world">,
+): Running {
+  const { world } = tools;
+  const stopped = new AbortController();
+  const started = world.now();
+  const lines: string[] = [];
+  let place: Place | null = null;
+  let isDone = false;
+  const program = {
+    argv,
+    cwd: commands.cwd,
+    variables,
+    timeout: longestRun,
+    abort: AbortSignal.any([world.signal, stopped.signal]),
+    onLine: (line: string): void => {
+      world.log({ level: "debug", event: "address.output", msg: line });
+      place ??= commands.placeIn(line);
+      lines.push(line);
+      if (lines.length > linesKept) lines.shift();
+    },
+  };
+  const ended = runProgram(program, tools).finally(() => {
+    isDone = true;
+  });
+  ended.catch(() => {});
+  return {
+    ended,
+    isDone: () => isDone,
+    ranFor: () => world.now() - started,
+    place: () => place,
+    lines,
+    stop: () => stopped.abort(),
+  };
+}
+
+/**
+ * - `table`: it waits for the table that is held
+ * - `table?`: somebody does whose name says nothing, and the program has not come to its end meanwhile
+ * - `session`: it has a session in this database
+ * - `session?`: somebody had one whose name says nothing
+ * - `full`: it can have none, since the pooler's are all taken
+ */
+type Arrival = {
+  readonly at: "table" | "table?" | "session" | "session?" | "full" | null;
+  readonly isHeld: boolean;
+};
+
+async function untilAtTable(
+  program: Running,
+  before: ReadonlySet<string>,
+  { table, shortestHold }: ArrivalOptions,
+  tools: StepTools,
+): Promise<Arrival> {
+  const { database, world } = tools;
+  const { isOurs, isStranger } = recognise(world.runId);
+  const slice = Math.max(longestSlice, shortestHold);
+  let isInDatabase = false;
+  let sliceEnd = slice;
+  while (!program.isDone()) {
+    const { seen, waiting } = await sampleHeld(database, table, samples);
+    isInDatabase ||= seen.some(isOurs);
+    if (waiting.some(isOurs)) return { at: "table", isHeld: true };
+    const isHeldLong = program.ranFor() >= shortestHold && !program.isDone();
+    if (waiting.some(isStranger) && isHeldLong) return { at: "table?", isHeld: true };
+    if (program.ranFor() < sliceEnd) continue;
+    if (sliceEnd === slice && !(await hasRoom(tools))) return { at: "full", isHeld: true };
+    await releaseTable(database);
+    if (!(await hold(table, tools))) return await untilInDatabase(program, before, tools);
+    sliceEnd = program.ranFor() + slice;
+  }
+  return { at: isInDatabase ? "session" : null, isHeld: true };
+}
+
+async function untilInDatabase(
+  program: Running,
+  before: ReadonlySet<string>,
+  { database, world }: StepTools,
+): Promise<Arrival> {
+  const { isOurs, isStranger } = recognise(world.runId);
+  let wasStranger = false;
+  while (!program.isDone()) {
+    const seen = await sample(database, samples);
+    if (seen.some(isOurs)) return { at: "session", isHeld: false };
+    wasStranger ||= seen.some((one) => isStranger(one) && !before.has(one.moment));
+  }
+  return { at: wasStranger ? "session?" : null, isHeld: false };
+}
+
+/** A pooler may put the client's address behind the name. */
+function recognise(runId: string) {
+  const isOurs = ({ applicationName }: Visitor): boolean =>
+    applicationName?.startsWith(upgradeName(runId)) === true;
+  const isReplica = ({ applicationName }: Visitor): boolean =>
+    /^preflight(?:-\w+)?\//.test(applicationName ?? "");
+  return { isOurs, isStranger: (visitor: Visitor): boolean => !isReplica(visitor) };
+}
+
+async function hold(table: TableName, { database, world }: StepTools): Promise<boolean> {
+  const deadline = world.now() + longestTry;
+  for (;;) {
+    world.signal.throwIfAborted();
+    const result = await tryToHold(database, table);
+    if (result !== "busy" || world.now() >= deadline) return result === "held";
+    await world.sleep(betweenTries, world.signal);
+  }
+}
+
+/** Whether one more session can be had by our own way while the table is held. */
+async function hasRoom({ settings, world }: StepTools): Promise<boolean> {
+  try {
+    const other = await openDatabase(
+      settings,
+      { ...world, log: () => {} },
+      { timeout: longestAsking },
+    );
+    await other.close();
+    return true;
+  } catch {
+    world.signal.throwIfAborted();
+    return false;
+  }
+}
+
+/** As drivers name them, and as SQLSTATEs: lock_timeout and statement_timeout. */
+const endOfWaiting: ReadonlySet<string> = new Set([
+  "LockNotAvailable",
+  "QueryCanceled",
+  "55P03",
+  "57014",
+]);
+
+function sightOf(
+  { at, isHeld }: Arrival,
+  told: Told,
+  likeness: Likeness,
+  { lines, place, ranFor }: Running,
+): Sight {
+  if (!succeeded(told.end)) {
+    // A limit of its own role or session has ended a wait, and here is what it had to wait for.
+    const hasWaited = isHeld && endOfWaiting.has(told.error?.name ?? "");
+    if (!hasWaited) return { kind: "failed", told, lines };
+    return at === "table" ? { kind: "here" } : { kind: "perhaps", tookMs: ranFor() };
+  }
+  const isSame = likeness === "same";
+  const unseen = {
+    kind: "unseen",
+    place: place(),
+    isInDatabase: at === "session" || isSame,
+  } as const;
+  switch (at) {
+    case "table":
+      return { kind: "here" };
+    case "table?":
+      return { kind: "perhaps", tookMs: ranFor() };
+    case "session":
+      return isHeld ? unseen : { kind: "here" };
+    case "session?":
+      return isSame ? { kind: "here" } : { kind: "perhaps", tookMs: ranFor() };
+    case "full":
+      if (likeness === "database") return unseen;
+      return isSame ? { kind: "here" } : { kind: "unclear" };
+    case null:
+      return isSame && !isHeld ? { kind: "here" } : unseen;
+  }
+}
