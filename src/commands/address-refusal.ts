@@ -51,6 +51,16 @@ export function elsewhere(
   );
 }
 
+/** As drivers name it, and as SQLSTATEs: no such database, no such role, or a wrong password. */
+const refusedLogin: ReadonlySet<string> = new Set([
+  "InvalidCatalogName",
+  "InvalidPassword",
+  "InvalidAuthorizationSpecification",
+  "3D000",
+  "28P01",
+  "28000",
+]);
+
 /** The program that was asked has failed: so would the upgrade. */
 export function failedToSay(spelled: string, { end, complaint, passing, error }: Told): Ending {
   const reason = `${spelled}, which is asked where the upgrade works, ${describeEnd(end)}${complaint === null ? "" : `: ${complaint}`}`;
@@ -61,7 +71,7 @@ export function failedToSay(spelled: string, { end, complaint, passing, error }:
       reason: `${reason}; ${passing}`,
       next: ["run it again when the server has room, or what was in the way has ended", nothing],
     };
-  if (error?.kind === "connection")
+  if (error?.kind === "connection" || refusedLogin.has(error?.name ?? ""))
     return {
       outcome: "config",
       reason,

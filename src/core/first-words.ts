@@ -3,15 +3,16 @@ const hidden = "<insufficient privilege>";
 
 const most = 6;
 
-/**
- * Enough of a statement to know it by, and none of its values: a password can stand in the first quotes. null: nothing to be
- * shown.
- */
+/** Quotes of any kind, an assignment, a long number: what follows may be a password, or somebody's data. */
+const beginningOfValues = /['"$=]|\bTO\b|\d{4,}/i;
+
+/** Enough of a statement to know it by, and none of its values. null: nothing to be shown. */
 export function firstWords(statement: string | null): string | null {
   if (statement === null || statement === hidden) return null;
-  const bare = statement.replaceAll(/--.*|\/\*[^]*?\*\//g, " ").split(/['"$]|\d{4,}/, 1)[0] ?? "";
-  const words = bare.trim().split(/\s+/);
+  const text = statement.replaceAll(/--.*|\/\*[^]*?\*\//g, " ").trim();
+  const at = text.search(beginningOfValues);
+  const words = (at < 0 ? text : text.slice(0, at)).trim().split(/\s+/);
   const shown = words.slice(0, most).join(" ");
   if (shown === "") return null;
-  return bare.length < statement.trim().length || words.length > most ? `${shown} …` : shown;
+  return at >= 0 || words.length > most ? `${shown} …` : shown;
 }

@@ -4,13 +4,15 @@ import { ownNames } from "./own-names.sql.ts";
 
 /**
  * Whoever reads the table waits from now on, and can be seen to wait. NOWAIT, because a lock that is waited for holds up
- * all readers behind it. To be ended with ROLLBACK; nothing is written.
+ * all readers behind it. To be ended with ROLLBACK; nothing is written. Of a holder whose machine vanishes the server is rid in
+ * ten seconds. transaction_timeout exists from PostgreSQL 17 on.
  */
 export function holdTable(table: TableName): string {
   return `
 BEGIN TRANSACTION ISOLATION LEVEL READ COMMITTED READ WRITE;
 ${ownNames}
-SET LOCAL idle_in_transaction_session_timeout = 0;
+SET LOCAL idle_in_transaction_session_timeout = '10s';
+SELECT set_config(s.name, '0', true) FROM pg_settings s WHERE s.name = 'transaction_timeout' AND s.context = 'user';
 LOCK TABLE ONLY ${quoteQualified(table)} IN ACCESS EXCLUSIVE MODE NOWAIT`;
 }
 
@@ -24,6 +26,7 @@ const betweenSamples = 5;
  */
 export function sampleSessions(samples: number): string {
   return `${ownNames}
+SET LOCAL statement_timeout = '30s';
 SELECT DISTINCT s.pid, s.application_name AS "applicationName",
        concat_ws(' ', s.pid, s.backend_start, s.query_start) AS moment
 FROM generate_series(1, ${samples}) AS sample (n)
