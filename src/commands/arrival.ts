@@ -2,9 +2,9 @@ import type { TableName } from "../core/version-table.ts";
 import { releaseTable, sample, sampleHeld, tryToHold, type Visitor } from "../database/arrival.ts";
 import { upgradeName } from "../database/upgrade-name.ts";
 import { comparePlaces, type Likeness, type Place } from "../settings/place.ts";
-import type { Commands } from "../tools/tool.ts";
+import { askProgram, type Asked, type AskOptions } from "./ask-program.ts";
 import { openDatabase } from "./open.ts";
-import { runProgram, succeeded, type Told } from "./program.ts";
+import { succeeded, type Told } from "./program.ts";
 import type { StepTools } from "./step.ts";
 
 /** What was seen of a program that reads its version table, wherever that is. */
@@ -14,23 +14,26 @@ export type Sight =
   /** Somebody did, whose name says nothing: not every driver passes PGAPPNAME on. */
   | { readonly kind: "perhaps"; readonly tookMs: number }
   /** It came to its end without. */
-  | { readonly kind: "unseen"; readonly isInDatabase: boolean; readonly place: Place | null }
+  | {
+      readonly kind: "unseen";
+      readonly tookMs: number;
+      readonly isInDatabase: boolean;
+      readonly place: Place | null;
+    }
   /** The pooler has no connection left by which it could have come. */
   | { readonly kind: "unclear" }
   | { readonly kind: "failed"; readonly told: Told; readonly lines: readonly string[] };
 
-export type ArrivalOptions = {
-  readonly argv: readonly string[];
-  readonly commands: Commands;
-  readonly variables: Readonly<Record<string, string>>;
+export type ArrivalOptions = AskOptions & {
   /** The version table that was judged; there may be none yet. */
   readonly table: TableName;
-  /** Milliseconds from the program's beginning: whoever waits without our name is kept waiting for so long. */
+  /**
+   * Milliseconds from the program's beginning: whoever waits without our name is kept waiting for so long. 0: it is not known how
+   * long the program takes.
+   */
   readonly shortestHold: number;
 };
 
-/** Milliseconds in which an application is imported, and one table read. */
-const longestRun = 120_000;
 /** Then all that wait for the table get it: those of other replicas have patience for 10 s. */
 const longestSlice = 3000;
 const longestTry = 2000;
@@ -38,7 +41,6 @@ const betweenTries = 50;
 const longestAsking = 2000;
 /** 5 ms each. */
 const samples = 20;
-const linesKept = 20;
 
 /**
  * Runs a read-only program once, and sees whether it comes here. Nobody can read a table that is held: who wants to is seen to
@@ -49,7 +51,7 @@ export async function followArrival(options: ArrivalOptions, tools: StepTools): 
   const { database, world, settings } = tools;
   const before = new Set((await sample(database, 1)).map(({ moment }) => moment));
   const isHeld = await hold(options.table, tools);
-  const program = startProgram(options, tools);
+  const program = askProgram(options, tools);
   try {
     const arrival = isHeld
       ? await untilAtTable(program, before, options, tools)
@@ -71,52 +73,6 @@ export async function followArrival(options: ArrivalOptions, tools: StepTools): 
   }
 }
 
-type Running = {
-  readonly ended: Promise<Told>;
-  readonly isDone: () => boolean;
-  readonly ranFor: () => number;
-  readonly place: () => Place | null;
-  readonly lines: readonly string[];
-  readonly stop: () => void;
-};
-
-function startProgram(
-  { argv, commands, variables }: ArrivalOptions,
-  tools: Pick<StepTools, "database" | "world">,
-): Running {
-  const { world } = tools;
-  const stopped = new AbortController();
-  const started = world.now();
-  const lines: string[] = [];
-  let place: Place | null = null;
-  let isDone = false;
-  const program = {
-    argv,
-    cwd: commands.cwd,
-    variables,
-    timeout: longestRun,
-    abort: AbortSignal.any([world.signal, stopped.signal]),
-    onLine: (line: string): void => {
-      world.log({ level: "debug", event: "address.output", msg: line });
-      place ??= commands.placeIn(line);
-      lines.push(line);
-      if (lines.length > linesKept) lines.shift();
-    },
-  };
-  const ended = runProgram(program, tools).finally(() => {
-    isDone = true;
-  });
-  ended.catch(() => {});
-  return {
-    ended,
-    isDone: () => isDone,
-    ranFor: () => world.now() - started,
-    place: () => place,
-    lines,
-    stop: () => stopped.abort(),
-  };
-}
-
 /**
  * - `table`: it waits for the table that is held
  * - `table?`: somebody does whose name says nothing, and the program has not come to its end meanwhile
@@ -130,13 +86,15 @@ type Arrival = {
 };
 
 async function untilAtTable(
-  program: Running,
+  program: Asked,
   before: ReadonlySet<string>,
   { table, shortestHold }: ArrivalOptions,
   tools: StepTools,
 ): Promise<Arrival> {
   const { database, world } = tools;
   const { isOurs, isStranger } = recognise(world.runId);
+  // A pooler lends a program without a name a connection that may have another replica's, or ours.
+  const counts = shortestHold > 0 ? () => true : isStranger;
   const slice = Math.max(longestSlice, shortestHold);
   let isInDatabase = false;
   let sliceEnd = slice;
@@ -145,7 +103,7 @@ async function untilAtTable(
     isInDatabase ||= seen.some(isOurs);
     if (waiting.some(isOurs)) return { at: "table", isHeld: true };
     const isHeldLong = program.ranFor() >= shortestHold && !program.isDone();
-    if (waiting.some(isStranger) && isHeldLong) return { at: "table?", isHeld: true };
+    if (waiting.some(counts) && isHeldLong) return { at: "table?", isHeld: true };
     if (program.ranFor() < sliceEnd) continue;
     if (sliceEnd === slice && !(await hasRoom(tools))) return { at: "full", isHeld: true };
     await releaseTable(database);
@@ -156,7 +114,7 @@ async function untilAtTable(
 }
 
 async function untilInDatabase(
-  program: Running,
+  program: Asked,
   before: ReadonlySet<string>,
   { database, world }: StepTools,
 ): Promise<Arrival> {
@@ -217,7 +175,7 @@ function sightOf(
   { at, isHeld }: Arrival,
   told: Told,
   likeness: Likeness,
-  { lines, place, ranFor }: Running,
+  { lines, place, ranFor }: Asked,
 ): Sight {
   if (!succeeded(told.end)) {
     // A limit of its own role or session has ended a wait, and here is what it had to wait for.
@@ -228,6 +186,7 @@ function sightOf(
   const isSame = likeness === "same";
   const unseen = {
     kind: "unseen",
+    tookMs: ranFor(),
     place: place(),
     isInDatabase: at === "session" || isSame,
   } as const;

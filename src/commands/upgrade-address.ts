@@ -57,13 +57,11 @@ export async function proveUpgradeAddress(
         return go();
       case "perhaps":
         if (shortestHold > 0) return go();
-        // Whoever works elsewhere comes to its end sooner: nothing that is held here keeps it.
-        shortestHold = sight.tookMs * 1.5 + 500;
-        continue;
+        break;
       case "unseen":
         if (wasUnseen) throw elsewhere(spelled, sight, table, settings, database);
         wasUnseen = true;
-        continue;
+        break;
       case "unclear":
         return goUnproven(
           `the pooler at ${database.place} has no connection left by which ${spelled} could be seen`,
@@ -73,7 +71,7 @@ export async function proveUpgradeAddress(
         // A pooler may refuse a session that asks for a setting.
         if (sight.told.error?.kind === "connection" && isLimited()) {
           variables = {};
-          continue;
+          break;
         }
         if (like === null)
           return goUnproven(
@@ -83,6 +81,8 @@ export async function proveUpgradeAddress(
         for (const msg of sight.lines) world.log({ level: "info", event: "address.output", msg });
         return { kind: "failed", ending: failedToSay(spelled, sight.told) };
     }
+    // Whoever works elsewhere comes to its end sooner: nothing that is held here keeps it.
+    if (sight.kind !== "failed") shortestHold = sight.tookMs * 1.5 + 500;
   }
 
   function go(): Proof {

@@ -64,7 +64,7 @@ async function reporter(url: string) {
 const noLimit = { PREFLIGHT_DDL_LOCK_TIMEOUT: "none" };
 
 describe("an upgrade that waits for a lock: the log names who holds it", () => {
-  test.each(drivers.filter((driver) => driver !== "pg8000"))("%s", async (driver) => {
+  test.each(drivers)("%s", async (driver) => {
     const url = await behind();
     const history = writeHistory(altering, { env: envWith() });
     const holder = await reporter(url);
