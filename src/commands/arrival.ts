@@ -36,6 +36,8 @@ export type ArrivalOptions = AskOptions & {
 
 /** Then all that wait for the table get it: those of other replicas have patience for 10 s. */
 const longestSlice = 3000;
+/** The same while somebody waits who may be the program. */
+const longestHold = 8000;
 const longestTry = 2000;
 const betweenTries = 50;
 const longestAsking = 2000;
@@ -95,20 +97,23 @@ async function untilAtTable(
   const { isOurs, isStranger } = recognise(world.runId);
   // A pooler lends a program without a name a connection that may have another replica's, or ours.
   const counts = shortestHold > 0 ? () => true : isStranger;
-  const slice = Math.max(longestSlice, shortestHold);
   let isInDatabase = false;
-  let sliceEnd = slice;
+  let isRoomKnown = false;
+  let heldSince = 0;
   while (!program.isDone()) {
     const { seen, waiting } = await sampleHeld(database, table, samples);
     isInDatabase ||= seen.some(isOurs);
     if (waiting.some(isOurs)) return { at: "table", isHeld: true };
-    const isHeldLong = program.ranFor() >= shortestHold && !program.isDone();
-    if (waiting.some(counts) && isHeldLong) return { at: "table?", isHeld: true };
-    if (program.ranFor() < sliceEnd) continue;
-    if (sliceEnd === slice && !(await hasRoom(tools))) return { at: "full", isHeld: true };
+    const isSomebodyThere = waiting.some(counts);
+    if (isSomebodyThere && program.ranFor() >= shortestHold && !program.isDone())
+      return { at: "table?", isHeld: true };
+    const longest = isSomebodyThere ? longestHold : longestSlice;
+    if (program.ranFor() - heldSince < longest) continue;
+    if (!isRoomKnown && !(await hasRoom(tools))) return { at: "full", isHeld: true };
+    isRoomKnown = true;
     await releaseTable(database);
     if (!(await hold(table, tools))) return await untilInDatabase(program, before, tools);
-    sliceEnd = program.ranFor() + slice;
+    heldSince = program.ranFor();
   }
   return { at: isInDatabase ? "session" : null, isHeld: true };
 }
