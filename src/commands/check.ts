@@ -1,4 +1,5 @@
 import type { Step } from "../core/plan.ts";
+import { describePlace } from "../settings/place.ts";
 import type { Settings } from "../settings/settings.ts";
 import { refuseWithoutRights } from "./act.ts";
 import { type Ending, ready } from "./draft.ts";
@@ -41,6 +42,7 @@ async function lookAndPlan(
         const { steps } = judgement.plan;
         world.draft.actions = planActions(steps);
         sayPlan(steps, world);
+        sayOtherAddress(steps, reading.image, settings, world);
         await sayPending(steps, reading.image, world);
         if (!settings.exitCode) return ready;
         return {
@@ -53,6 +55,28 @@ async function lookAndPlan(
   } finally {
     await database.close();
   }
+}
+
+/** It starts no child that could be asked where the upgrade would work; `run` does. */
+function sayOtherAddress(
+  steps: readonly Step[],
+  { found }: Image,
+  { programAddress, database }: Settings,
+  world: World,
+): void {
+  const isByProgram =
+    found.upgrade.kind === "command" && steps.some(({ kind }) => kind === "upgrade");
+  if (programAddress === null || database === null || !isByProgram) return;
+  const { source, place, differs } = programAddress;
+  const doubt =
+    differs === "database"
+      ? "run upgrades nothing if the program works there"
+      : "that is right for a pooler, or for another name of the same server";
+  world.log({
+    level: "warn",
+    event: "address.differs",
+    msg: `the upgrade's program may take its address from ${source} (${describePlace(place)}), and the database that was judged is ${database.database} of ${database.source}: ${doubt}`,
+  });
 }
 
 /** The files are read anew: a healthy start does not need what only a plan shows. */

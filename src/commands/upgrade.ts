@@ -12,7 +12,9 @@ import { applyFiles } from "./migrate.ts";
 import { notingBegun } from "./noting-begun.ts";
 import { openDatabase } from "./open.ts";
 import type { StepTools } from "./step.ts";
+import { proveUpgradeAddress } from "./upgrade-address.ts";
 import { upgradeByProgram } from "./upgrade-program.ts";
+import { whileWatching } from "./watch-locks.ts";
 
 /** Brings pending revisions in. @returns how it failed; null: done */
 export async function upgrade(
@@ -24,7 +26,12 @@ export async function upgrade(
   if (how.kind === "native") return await upgradeNatively(how, revisions, observation, tools);
   const argv = tools.settings.upgradeCommand ?? how.commands.upgrade("heads");
   const { cwd } = how.commands;
-  return await notingBegun(revisions, observation, tools, () => upgradeByProgram(argv, cwd, tools));
+  const table = versionTableOf(observation, tools.image.versionTable);
+  const proof = await proveUpgradeAddress(how.commands, table, tools);
+  if (proof.kind === "failed") return proof.ending;
+  return await notingBegun(revisions, observation, tools, () =>
+    upgradeByProgram(argv, cwd, proof.variables, tools),
+  );
 }
 
 async function upgradeNatively(
@@ -49,23 +56,28 @@ async function upgradeNatively(
   });
   try {
     await requireHome(session, observation);
-    return await applyFiles(await load(revisions), {
-      session,
-      tool,
-      table: versionTableOf(observation, image.versionTable),
-      progress: observation.progress,
-      ddlLockTimeout,
-      timeout: settings.upgradeTimeout,
-      openSecond: async () => await openDatabase(settings, world, { toWrite: true }),
-      applicationName,
-      cancel: async () => await cancelBackends(database, applicationName),
-      stop: world.signal,
-      onApplied: (version) => {
-        const before = world.draft.recordedAfter ?? [];
-        world.draft.recordedAfter = [...recordedOf(image.knowledge.history, [...before, version])];
-      },
-      world,
-    });
+    const migrations = await load(revisions);
+    const apply = async (): Promise<Ending | null> =>
+      await applyFiles(migrations, {
+        session,
+        tool,
+        table: versionTableOf(observation, image.versionTable),
+        progress: observation.progress,
+        ddlLockTimeout,
+        timeout: settings.upgradeTimeout,
+        openSecond: async () => await openDatabase(settings, world, { toWrite: true }),
+        applicationName,
+        cancel: async () => await cancelBackends(database, applicationName),
+        stop: world.signal,
+        onApplied: (version) => {
+          const before = world.draft.recordedAfter ?? [];
+          world.draft.recordedAfter = [
+            ...recordedOf(image.knowledge.history, [...before, version]),
+          ];
+        },
+        world,
+      });
+    return await whileWatching(applicationName, { settings, world }, apply);
   } finally {
     await session.close();
   }

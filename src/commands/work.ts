@@ -76,7 +76,7 @@ export async function workThrough(
         return verifyFailed(
           `${plan.steps.map(describeStep).join("; ")} is still to be done`,
           [
-            "does the upgrade work on this very database? See its address and settings (Alembic: env.py)",
+            "does the upgrade work on this very database? Another one may just have been changed: see its address and settings (Alembic: env.py)",
           ],
           world,
         );

@@ -3,6 +3,7 @@ import type { Connection } from "./connection.ts";
 import { readDatabase, readScratch } from "./connection-source.ts";
 import { type Findings, readingOnce, type Sources } from "./findings.ts";
 import { readPasswordCommand } from "./password-command.ts";
+import { readProgramAddress, warnOfAddress } from "./program-address.ts";
 import { collectSecrets } from "./secrets.ts";
 import { type Flag, type SettingRow, settingsTable, type Values } from "./settings-table.ts";
 import type { CommandName, Settings, SettingsResult } from "./settings.ts";
@@ -48,16 +49,23 @@ export function readSettings(argv: readonly string[], world: Sources): SettingsR
     const { enforce } = values;
     return { kind: "faults", outcome, faults, command, metricsFile, enforce, exec: line.exec };
   }
+  const programAddress = database && readProgramAddress(database, sources);
+  const addressWarning = database && warnOfAddress(database, programAddress);
   return {
     kind: "settings",
     settings: {
       ...toSettings(command, values, database, scratch),
+      programAddress,
       passwordCommand,
       metricsFile,
       name,
       verbose: values.verbose || isDebug(env),
       exec: line.exec,
-      warnings: [...findings.warnings, ...describeUnknownVariables(env)],
+      warnings: [
+        ...findings.warnings,
+        ...describeUnknownVariables(env),
+        ...(addressWarning === null ? [] : [addressWarning]),
+      ],
       secrets: collectSecrets(sources, [database, scratch], scratchFlag),
     },
   };
@@ -70,7 +78,14 @@ function toSettings(
   scratch: Connection | null,
 ): Omit<
   Settings,
-  "passwordCommand" | "metricsFile" | "name" | "verbose" | "exec" | "warnings" | "secrets"
+  | "programAddress"
+  | "passwordCommand"
+  | "metricsFile"
+  | "name"
+  | "verbose"
+  | "exec"
+  | "warnings"
+  | "secrets"
 > {
   return {
     command,

@@ -168,7 +168,7 @@ export const settingsTable = {
     default: "5s",
     commands: judging,
     about:
-      "sql and supabase: how long a statement that changes the schema may wait for a lock before it is tried again",
+      "how long the upgrade may wait for a lock; sql and supabase: a statement that changes the schema, which is then tried again; Alembic: any statement, where the driver reads PGOPTIONS",
     schema: limit,
   },
   "upgrade-command": {

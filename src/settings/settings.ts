@@ -2,6 +2,7 @@ import type { Outcome } from "../core/outcome.ts";
 import type { Policy } from "../core/plan.ts";
 import type { ToolName } from "../core/revision.ts";
 import type { Connection } from "./connection.ts";
+import type { ProgramAddress } from "./program-address.ts";
 
 export type CommandName = "run" | "check" | "bake" | "audit" | "new";
 
@@ -27,6 +28,8 @@ export type Settings = {
   readonly command: CommandName;
   /** The database to judge; null for `bake`, `audit` and `new`, which need none. */
   readonly database: Connection | null;
+  /** Where else the environment leads; null: nowhere, as far as it says. */
+  readonly programAddress: ProgramAddress | null;
   /** Prints the password of the database; already split into words. */
   readonly passwordCommand: readonly string[] | null;
   /** Where the history is; null: found by convention in the current directory. */

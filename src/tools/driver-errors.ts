@@ -7,6 +7,8 @@ export type DriverError = {
    * - `connection`: none was made, or it was lost; the driver does not say why
    */
   readonly kind: "passes" | "stays" | "connection";
+  /** The traceback that follows is of an error that this one has caused. */
+  readonly isCause?: true;
 };
 
 /**
@@ -16,8 +18,10 @@ export type DriverError = {
 const classOfError =
   /\b(?:psycopg2?\.errors|asyncpg\.exceptions(?:\._base)?)\.(\w+?)(?:Error)?\b(?!\.)/;
 const fieldOfError = /'C': '(\w{5})'/;
-/** What the server refuses in a session has a class of its own; this one is left for the session itself. */
-const lostConnection = /\bpsycopg2?\.OperationalError\b/;
+/** What the server refuses in a session has a class of its own; psycopg's is left for the session itself. */
+const lostConnection =
+  /\bpsycopg2?\.OperationalError\b|\bpg8000\.exceptions\.InterfaceError\b.*\bconnection\b|^(?:ConnectionRefusedError|ConnectionResetError|socket\.gaierror|TimeoutError)\b/;
+const isCauseOfNext = "The above exception was the direct cause of the following exception:";
 
 /** By SQLSTATE, and by class without its `Error`. */
 const passing: ReadonlySet<string> = new Set(
@@ -34,10 +38,18 @@ const passing: ReadonlySet<string> = new Set(
   ].flatMap((names) => names.split(" ")),
 );
 
-/** The error after one more line of output: that of the last traceback counts, others may have been handled. */
+/**
+ * The error after one more line of output: that of the last traceback counts, others may have been handled. SQLAlchemy's own wraps
+ * the driver's, which from SQLAlchemy 2.1 on is not named there with asyncpg: then it is the one that caused it.
+ */
 export function followDriverError(before: DriverError | null, line: string): DriverError | null {
-  if (line.startsWith("Traceback (most recent call last)")) return null;
+  if (line === isCauseOfNext) return before && { ...before, isCause: true };
+  if (line.startsWith("Traceback (most recent call last)"))
+    return before?.isCause === true ? { name: before.name, kind: before.kind } : null;
   const name = classOfError.exec(line)?.[1] ?? fieldOfError.exec(line)?.[1];
   if (name !== undefined) return { name, kind: passing.has(name) ? "passes" : "stays" };
-  return lostConnection.test(line) ? { name: "OperationalError", kind: "connection" } : before;
+  const lost = lostConnection.exec(line)?.[0];
+  return lost === undefined
+    ? before
+    : { name: /(\w+Error|gaierror)/.exec(lost)?.[1] ?? lost, kind: "connection" };
 }

@@ -4,6 +4,7 @@ import type { Graph } from "../core/history.ts";
 import type { Migration } from "../core/migration.ts";
 import { CannotJudge } from "../core/outcome.ts";
 import type { FileTool, Revision, ToolName } from "../core/revision.ts";
+import type { Place } from "../settings/place.ts";
 import { alembic } from "./alembic/alembic.ts";
 import { sql } from "./sql/sql.ts";
 import { supabase } from "./supabase/supabase.ts";
@@ -83,6 +84,12 @@ export type Commands = {
   readonly cwd: string;
   readonly upgrade: (target: string) => readonly string[];
   readonly current: () => readonly string[];
+  /** Read-only, and says where it arrives. */
+  readonly locate: () => readonly string[];
+  /** The same by the way of a person's own upgrade command; null: its words do not tell how. */
+  readonly locateLike: (upgrade: readonly string[]) => readonly string[] | null;
+  /** Where it arrives, from one line of its output; null: the line is about something else. */
+  readonly placeIn: (line: string) => Place | null;
 };
 
 export type Addresses = {

@@ -10,6 +10,7 @@ test("no command and no flag: run, with every default", () => {
   expect(settingsOf([])).toEqual({
     command: "run",
     database: expect.objectContaining({ source: "DATABASE_URL" }),
+    programAddress: null,
     passwordCommand: null,
     migrations: null,
     tool: null,

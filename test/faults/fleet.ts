@@ -159,7 +159,9 @@ export async function makeDatabase(yard: Yard, beginning: Beginning): Promise<st
 const versionTable = { alembic: "alembic_version", sql: "preflight_migrations" } as const;
 
 export function at(yard: Yard, image: ImageName, url: string): Place {
-  return { cwd: yard.images[image], env: environment(yard, url) };
+  // The gate is a lock as well, and is waited for as long as a test holds it.
+  const limit = yard.tool === "alembic" ? { PREFLIGHT_DDL_LOCK_TIMEOUT: "none" } : {};
+  return { cwd: yard.images[image], env: { ...environment(yard, url), ...limit } };
 }
 
 /** An address under which every migration fails. */

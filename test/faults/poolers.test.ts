@@ -4,12 +4,14 @@ import path from "node:path";
 import postgres from "postgres";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { advisoryLocksIn, eventually, rowsOf, tablesOf } from "../support/databases.ts";
-import { execute, writeHistory } from "../support/histories.ts";
+import { envWith } from "../support/drivers.ts";
+import { chainOf, execute, writeHistory } from "../support/histories.ts";
 import { type Bouncer, type BouncerOptions, startBouncer } from "../support/pgbouncer.ts";
 import { startServer } from "../support/postgres.ts";
 import {
   type Ended,
   expectLine,
+  logOf,
   type Program,
   runProgram,
   startProgram,
@@ -169,6 +171,74 @@ describe.each(["session", "transaction"] as const)("%s pooling", (mode) => {
     expect(await shop.server.sql(url, "SELECT FROM runs")).toHaveLength(1);
     await expectClean(url, bouncer, Math.min(all, 3));
   });
+});
+
+describe("where an upgrade's program works is seen through a pooler", () => {
+  const history = (): string => writeHistory(chainOf("one", "two"), { env: envWith() });
+
+  async function behind(cwd: string): Promise<string> {
+    const url = await shop.server.createDatabase();
+    await alembic(shop, cwd, url, "upgrade", "one");
+    return url;
+  }
+
+  async function upgrade(
+    cwd: string,
+    judged: string,
+    program: string,
+    driver: string,
+  ): Promise<Ended> {
+    const env = {
+      ...environment(shop, program),
+      PREFLIGHT_DATABASE_URL: judged,
+      DRIVER: driver,
+    };
+    return await runProgram("binary", ["run", "--verbose"], { cwd, env });
+  }
+
+  test.each([
+    ["session", 4, "psycopg2", "arrives here"],
+    ["transaction", 4, "psycopg2", "arrives here"],
+    ["transaction", 4, "pg8000", "arrives here"],
+    // No connection is left for the program while its table is held: what it says of itself counts.
+    ["transaction", 2, "psycopg2", "arrives here"],
+  ] as const)("%s, %i connections, %s: here", async (mode, size, driver, said) => {
+    const bouncer = await poolerOf(mode, { size });
+    const cwd = history();
+    const url = await behind(cwd);
+    const through = bouncer.through(url);
+    const ended = await upgrade(cwd, through, through, driver);
+    expect(expectLine(ended), ended.stderr).toMatchObject({ exit: 0, recordedAfter: ["two"] });
+    expect(logOf(ended)).toContain(said);
+    await expectClean(url, bouncer, 1);
+  });
+
+  test.each([
+    ["session", 4, "psycopg2"],
+    ["transaction", 4, "pg8000"],
+    ["transaction", 2, "psycopg2"],
+  ] as const)("%s, %i connections, %s: elsewhere", async (mode, size, driver) => {
+    const bouncer = await poolerOf(mode, { size });
+    const cwd = history();
+    const [url, other] = [await behind(cwd), await behind(cwd)];
+    const ended = await upgrade(cwd, bouncer.through(url), bouncer.through(other), driver);
+    expect(expectLine(ended), ended.stderr).toMatchObject({ exit: 78, actions: [] });
+    expect(await rowsOf(shop.server, other)).toEqual(["one"]);
+    await expectClean(url, bouncer, 1);
+  });
+
+  test.each(["session", "transaction"] as const)(
+    "%s: a direct address for preflight, and the pooler's for the program, which takes no PGOPTIONS",
+    async (mode) => {
+      const bouncer = await poolerOf(mode);
+      const cwd = history();
+      const url = await behind(cwd);
+      const ended = await upgrade(cwd, url, bouncer.through(url), "psycopg2");
+      expect(expectLine(ended), ended.stderr).toMatchObject({ exit: 0, recordedAfter: ["two"] });
+      expect(logOf(ended)).toContain("arrives here");
+      expect(logOf(ended)).not.toContain("--ddl-lock-timeout");
+    },
+  );
 });
 
 describe("transaction pooling", () => {

@@ -31,6 +31,15 @@ describe("what a driver's traceback says of the server", () => {
       { name: "OperationalError", kind: "connection" },
     ],
     ["psycopg2.OperationalError: FATAL", { name: "OperationalError", kind: "connection" }],
+    [
+      "pg8000.exceptions.InterfaceError: Can't create a connection to host db and port 5432",
+      { name: "InterfaceError", kind: "connection" },
+    ],
+    ["pg8000.exceptions.InterfaceError: in failed transaction block", null],
+    [
+      "ConnectionRefusedError: [Errno 111] Connect call failed ('127.0.0.1', 1)",
+      { name: "ConnectionRefusedError", kind: "connection" },
+    ],
     ["ValueError: nothing of a server's", null],
   ])("%s", (line, said) => {
     expect(follow(traceback, line)).toEqual(said);
@@ -39,5 +48,18 @@ describe("what a driver's traceback says of the server", () => {
   test("of the last traceback, since others may have been handled", () => {
     const passing = "psycopg.errors.DeadlockDetected: deadlock detected";
     expect(follow(traceback, passing, traceback, "KeyError: 'x'")).toBeNull();
+  });
+
+  test("or of the one that caused it: SQLAlchemy 2.1 does not name asyncpg's", () => {
+    const cause = "The above exception was the direct cause of the following exception:";
+    const wrapped =
+      "sqlalchemy.exc.DBAPIError: (sqlalchemy.dialects.postgresql.asyncpg.Error) canceling";
+    const own = "asyncpg.exceptions.LockNotAvailableError: canceling statement";
+    const between =
+      "sqlalchemy.dialects.postgresql.asyncpg.AsyncAdapt_asyncpg_dbapi.Error: canceling";
+    const all = [traceback, own, "", cause, "", traceback, between, "", cause, "", traceback];
+    expect(follow(...all, wrapped)).toEqual({ name: "LockNotAvailable", kind: "passes" });
+    expect(follow(...all, "psycopg.errors.DiskFull: full")).toMatchObject({ name: "DiskFull" });
+    expect(follow(...all, wrapped, traceback, "KeyError: 'x'")).toBeNull();
   });
 });

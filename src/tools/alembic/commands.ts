@@ -1,5 +1,6 @@
 import { CannotJudge } from "../../core/outcome.ts";
 import type { Commands } from "../tool.ts";
+import { locateLike, placeIn } from "./place.ts";
 
 /** `alembic`, started in `cwd`; `configs`: what `-c` names, empty where Alembic finds its configuration by itself. */
 export function alembicCommands(cwd: string, configs: readonly string[]): Commands {
@@ -8,6 +9,9 @@ export function alembicCommands(cwd: string, configs: readonly string[]): Comman
     cwd,
     upgrade: (target) => [...program, "upgrade", target],
     current: () => [...program, "current"],
+    locate: () => [...program, "current", "--verbose"],
+    locateLike,
+    placeIn,
   };
 }
 
@@ -18,6 +22,9 @@ export function flaskCommands(cwd: string, directory: string | null): Commands {
     cwd,
     upgrade: (target) => ["flask", "db", "upgrade", ...place, target],
     current: () => ["flask", "db", "current", ...place],
+    locate: () => ["flask", "db", "current", "--verbose", ...place],
+    locateLike,
+    placeIn,
   };
 }
 
@@ -33,5 +40,5 @@ export function unknownCommands(cwd: string, directory: string): Commands {
       ],
     );
   };
-  return { cwd, upgrade: refuse, current: refuse };
+  return { cwd, upgrade: refuse, current: refuse, locate: refuse, locateLike, placeIn };
 }

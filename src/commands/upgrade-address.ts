@@ -1,0 +1,123 @@
+import { CannotJudge } from "../core/outcome.ts";
+import type { TableName } from "../core/version-table.ts";
+import { formatDuration } from "../database/waiting.ts";
+import type { Commands } from "../tools/tool.ts";
+import { describeEnd, elsewhere, failedToSay } from "./address-refusal.ts";
+import { followArrival } from "./arrival.ts";
+import type { Ending } from "./draft.ts";
+import type { StepTools } from "./step.ts";
+import { lockTimeoutVariable } from "./upgrade-variables.ts";
+
+/** What is known of the upgrade before it runs. */
+export type Proof =
+  /** It may run, with these variables beside the user's own. */
+  | { readonly kind: "go"; readonly variables: Variables }
+  /** Its program cannot even say where it works. */
+  | { readonly kind: "failed"; readonly ending: Ending };
+
+type Variables = Readonly<Record<string, string>>;
+
+/**
+ * Nothing upgrades a database that nobody looked at: the tool's read-only `current` must be seen to arrive at the version table that
+ * was judged, or, where there is none yet, in the database. Where nothing can be seen, a warning says so.
+ * Throws CannotJudge `config` when it works elsewhere, or the signal's reason.
+ */
+export async function proveUpgradeAddress(
+  commands: Commands,
+  table: TableName,
+  tools: StepTools,
+): Promise<Proof> {
+  const { settings, world, database } = tools;
+  const own = settings.upgradeCommand;
+  const like = own === null ? commands.locate() : commands.locateLike(own);
+  const argv = like ?? locateAnyway(commands);
+  if (argv === null) return goUnproven(`nothing tells where ${own?.join(" ")} works`, {});
+  const spelled = argv.join(" ");
+  world.log({
+    level: "info",
+    event: "address.look",
+    msg: `before the upgrade: does ${spelled} arrive here?`,
+  });
+
+  let variables = lockTimeoutVariable(world.env, settings.ddlLockTimeout);
+  const isLimited = (): boolean => variables["PGOPTIONS"] !== undefined;
+  let shortestHold = 0;
+  let wasUnseen = false;
+  for (;;) {
+    // It shall be seen to wait.
+    const ownLimits = isLimited() ? lockTimeoutVariable(world.env, longestWait) : {};
+    const options = { argv, commands, variables: ownLimits, table, shortestHold };
+    const sight = await followArrival(options, tools).catch((error: unknown) => {
+      if (like === null && isMissing(error)) return null;
+      throw error;
+    });
+    if (sight === null) return goUnproven(`there is no ${argv[0]} that could be asked`, {});
+    switch (sight.kind) {
+      case "here":
+        return go();
+      case "perhaps":
+        if (shortestHold > 0) return go();
+        break;
+      case "unseen":
+        if (wasUnseen) throw elsewhere(spelled, sight, table, settings, database);
+        wasUnseen = true;
+        break;
+      case "unclear":
+        return goUnproven(
+          `the pooler at ${database.place} has no connection left by which ${spelled} could be seen`,
+          variables,
+        );
+      case "failed":
+        // A pooler may refuse a session that asks for a setting.
+        if (sight.told.error?.kind === "connection" && isLimited()) {
+          variables = {};
+          break;
+        }
+        if (like === null)
+          return goUnproven(
+            `${spelled} ${describeEnd(sight.told.end)}, which says nothing of ${own?.join(" ")}`,
+            {},
+          );
+        for (const msg of sight.lines) world.log({ level: "info", event: "address.output", msg });
+        return { kind: "failed", ending: failedToSay(spelled, sight.told) };
+    }
+    // Whoever works elsewhere comes to its end sooner: nothing that is held here keeps it.
+    if (sight.kind !== "failed") shortestHold = sight.tookMs * 1.5 + 500;
+  }
+
+  function go(): Proof {
+    world.log({ level: "debug", event: "address.proved", msg: `${spelled} arrives here` });
+    if (isLimited())
+      world.log({
+        level: "info",
+        event: "upgrade.limits",
+        msg: `where its driver reads PGOPTIONS, the upgrade waits at most ${formatDuration(settings.ddlLockTimeout ?? 0)} for a lock (--ddl-lock-timeout)`,
+      });
+    return { kind: "go", variables };
+  }
+
+  function goUnproven(why: string, known: Variables): Proof {
+    world.log({
+      level: "warn",
+      event: "address.unproven",
+      msg: `whether the upgrade works on this database could not be seen beforehand: ${why}. Only the look after it will tell`,
+    });
+    return { kind: "go", variables: known };
+  }
+}
+
+/** Milliseconds. */
+const longestWait = 60_000;
+
+/** The tool's own, where a person's command tells nothing: both usually work on the same. null: it is not known either. */
+function locateAnyway(commands: Commands): readonly string[] | null {
+  try {
+    return commands.locate();
+  } catch {
+    return null;
+  }
+}
+
+function isMissing(error: unknown): boolean {
+  return error instanceof CannotJudge && error.outcome === "missing-input";
+}

@@ -1,0 +1,66 @@
+import type { TableName } from "../core/version-table.ts";
+import { holdTable, readWaiting, sampleSessions } from "./arrival.sql.ts";
+import type { Database } from "./database.ts";
+import { cannotGoOn, codeOf } from "./errors.ts";
+
+/** Another session of this database. */
+export type Visitor = { readonly pid: number; readonly applicationName: string | null };
+
+/** With what it began and when: the same text as long as it has begun nothing else. */
+export type Seen = Visitor & { readonly moment: string };
+
+/**
+ * Lets nobody read the table until `releaseTable`.
+ * - `absent`: there is none
+ * - `busy`: somebody else has it, or this role may not
+ */
+export async function tryToHold(
+  db: Database,
+  table: TableName,
+): Promise<"held" | "absent" | "busy"> {
+  try {
+    await db.query(holdTable(table));
+    return "held";
+  } catch (error) {
+    await db.query("ROLLBACK").catch(() => {});
+    switch (codeOf(error)) {
+      case "42P01": // no such table
+      case "3F000": // no such schema
+        return "absent";
+      case "55P03": // held by others
+      case "42501": // not this role's to lock
+      case "42809": // not a table
+        return "busy";
+      default:
+        throw cannotGoOn(error, "looking for the upgrade's program");
+    }
+  }
+}
+
+export async function releaseTable(db: Database): Promise<void> {
+  await db.query("ROLLBACK").catch(() => {});
+}
+
+/** The sessions that were there in one of so many moments. Throws CannotJudge. */
+export async function sample(db: Database, samples: number): Promise<readonly Seen[]> {
+  try {
+    return await db.query<Seen>(sampleSessions(samples));
+  } catch (error) {
+    throw cannotGoOn(error, "looking for the upgrade's program");
+  }
+}
+
+/** The same, and who waits at the end for the table that is held. Throws CannotJudge. */
+export async function sampleHeld(
+  db: Database,
+  table: TableName,
+  samples: number,
+): Promise<{ readonly seen: readonly Seen[]; readonly waiting: readonly Visitor[] }> {
+  try {
+    const answers = await db.queryAll(`${sampleSessions(samples)};\n${readWaiting(table)}`);
+    const [seen = [], , waiting = []] = answers;
+    return { seen: seen as readonly Seen[], waiting: waiting as readonly Visitor[] };
+  } catch (error) {
+    throw cannotGoOn(error, "looking for the upgrade's program");
+  }
+}

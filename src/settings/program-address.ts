@@ -1,0 +1,72 @@
+import type { Connection } from "./connection.ts";
+import { parseConnectionUrl } from "./connection-url.ts";
+import type { Findings, Sources } from "./findings.ts";
+import { comparePlaces, type Place } from "./place.ts";
+import { readVariable } from "./variables.ts";
+
+/** Where else the environment leads, in variables that the application's own program may read. */
+export type ProgramAddress = {
+  /** The variables: safe to print. */
+  readonly source: string;
+  readonly place: Place;
+  /** `server`: the same database by name, at another host or port. */
+  readonly differs: "database" | "server";
+};
+
+/** The address beside the one that counts here which differs most from it; null: none does. */
+export function readProgramAddress(judged: Connection, sources: Sources): ProgramAddress | null {
+  const differing = placesIn(sources)
+    .filter(({ source }) => source !== judged.source)
+    .flatMap(({ source, place }): ProgramAddress[] => {
+      const differs = comparePlaces(judged, place);
+      return differs === "database" || differs === "server" ? [{ source, place, differs }] : [];
+    });
+  return differing.find(({ differs }) => differs === "database") ?? differing[0] ?? null;
+}
+
+function placesIn(sources: Sources): readonly { readonly source: string; readonly place: Place }[] {
+  // Whatever is wrong with a variable that does not count here is its program's affair.
+  const findings: Findings = { faults: [], warnings: [] };
+  const read = (name: string): string | null => readVariable(name, sources, findings);
+  const url = parseConnectionUrl(read("DATABASE_URL") ?? "");
+  const parts = (prefix: "POSTGRES_" | "PG", database: string): Place => ({
+    host: onlyHost(read(`${prefix}HOST`)),
+    port: toPort(read(`${prefix}PORT`)),
+    database: read(database),
+  });
+  return [
+    ...(url.kind === "faults"
+      ? []
+      : [
+          {
+            source: "DATABASE_URL",
+            place: {
+              host: onlyHost(url.parameters.get("host") ?? null),
+              port: toPort(url.parameters.get("port") ?? null),
+              database: url.parameters.get("dbname") ?? null,
+            },
+          },
+        ]),
+    {
+      source: "POSTGRES_HOST, POSTGRES_PORT, POSTGRES_DB",
+      place: parts("POSTGRES_", "POSTGRES_DB"),
+    },
+    { source: "PGHOST, PGPORT, PGDATABASE", place: parts("PG", "PGDATABASE") },
+  ];
+}
+
+/** Of a list, which one it will be is not known. */
+function onlyHost(host: string | null): string | null {
+  return host?.includes(",") === true ? null : host;
+}
+
+function toPort(text: string | null): number | null {
+  const port = Number(text ?? "");
+  return Number.isInteger(port) && port > 0 ? port : null;
+}
+
+/** What a person must know at every start; null: nothing. Poolers give a database other hosts and ports, and rarely another name. */
+export function warnOfAddress(judged: Connection, other: ProgramAddress | null): string | null {
+  if (other?.differs !== "database" || judged.source !== "PREFLIGHT_DATABASE_URL") return null;
+  return `${judged.source} names the database ${judged.database}, which is judged, and ${other.source} names ${other.place.database}: if the application works on that one, nothing is known of it`;
+}
