@@ -29,6 +29,8 @@ type DataAccess = {
   readonly writes: readonly string[];
   /** Tables that were read: it may write where there are rows. */
   readonly reads: readonly string[];
+  /** In each replay, all that it changed was changed in the transaction that wrote its version row. */
+  readonly isAtomic: boolean;
 };
 
 /**
@@ -78,7 +80,10 @@ type Pass = {
       readonly facts: ReadonlyMap<string, Fact>;
     }
   >;
-  readonly access: Map<string, { readonly writes: Set<string>; readonly reads: Set<string> }>;
+  readonly access: Map<
+    string,
+    { readonly writes: Set<string>; readonly reads: Set<string>; isAtomic: boolean }
+  >;
   readonly aliases: Map<string, { readonly fact: Fact; readonly definition: string }>;
   readonly givenSchemas: Set<string>;
   readonly unreachable: Set<string>;
@@ -123,15 +128,20 @@ async function replayInto(
 }
 
 function keep(pass: Pass, replay: Replay): void {
-  for (const { revision, heads, facts, writes, reads } of replay.movements) {
+  for (const { revision, heads, facts, writes, reads, isAtomic } of replay.movements) {
     if (facts !== null && !pass.states.has(headsKey(heads)))
       pass.states.set(headsKey(heads), {
         heads,
         revision,
         facts: new Map(facts.map((fact) => [factKey(fact), fact])),
       });
-    const seen = pass.access.get(revision) ?? { writes: new Set(), reads: new Set() };
+    const seen = pass.access.get(revision) ?? {
+      writes: new Set(),
+      reads: new Set(),
+      isAtomic: true,
+    };
     pass.access.set(revision, seen);
+    seen.isAtomic &&= isAtomic;
     for (const write of writes) seen.writes.add(write);
     for (const read of reads) seen.reads.add(read);
   }
@@ -178,6 +188,7 @@ function compareAccess(
     all.set(revision, {
       writes: [...(one?.writes ?? [])].sort(),
       reads: [...(one?.reads ?? [])].sort(),
+      isAtomic: one?.isAtomic === true && two?.isAtomic === true,
     });
   }
   return all;

@@ -115,6 +115,7 @@ export function replayOf(revisions: readonly ModelRevision[]): Replay {
     serverVersion: 150_000,
     snapshots: [...snapshots.values()],
     data: new Map(revisions.map(({ id, data }) => [id, data])),
+    atomic: new Set(history.revisions.keys()),
     spellings: [],
     given: [],
   };
