@@ -18,7 +18,7 @@ export type Revision = {
   readonly hash: string;
   /** `upgrade()` holds nothing but `pass`, a docstring or a bare return: as most merges do. */
   readonly isEmpty: boolean;
-  /** All of it commits at once, or nothing, as far as its file tells. */
+  /** All of it commits at once, or nothing, as far as its file and its tool's set-up tell. */
   readonly isAtomic: boolean;
   readonly sketch: Sketch;
 };

@@ -4,6 +4,7 @@ import { basename, join } from "node:path";
 import { CannotJudge } from "../../core/outcome.ts";
 import type { Revision } from "../../core/revision.ts";
 import type { Vouched } from "../tool.ts";
+import { keepsRevisionsWhole } from "./environment.ts";
 import type { AlembicLocation } from "./location.ts";
 import { hashOf } from "../hash.ts";
 import { type OpenFile, openFile, type Unreadable } from "../open-file.ts";
@@ -24,9 +25,15 @@ export async function readAlembic(
   const files = (await listRevisionFiles(location)).map((path) => openFile(path, location.root));
   const known = allVouchedFor(files, vouched);
   const read = known ?? files.map(parse);
+  const inDoubt = known === null && !(await keepsRevisionsWhole(location.scriptDirectory));
   const revisions = read.flatMap((each) => (each.kind === "revision" ? [each.revision] : []));
   const faults = read.flatMap((each) => (each.kind === "unreadable" ? each.faults : []));
-  return { location, revisions, faults, warnings: warningsFor(location, revisions, faults) };
+  return {
+    location,
+    revisions: inDoubt ? revisions.map((each) => ({ ...each, isAtomic: false })) : revisions,
+    faults,
+    warnings: warningsFor(location, revisions, faults),
+  };
 }
 
 /** What else a file says is of use only where a ledger is not. */
@@ -40,7 +47,7 @@ function allVouchedFor(
     if (!("bytes" in each)) return null;
     const revision = vouched.get(each.file);
     if (revision?.hash !== hashOf(each.bytes.toString("utf8"))) return null;
-    const { id, parents, dependsOn, labels, file, hash } = revision;
+    const { id, parents, dependsOn, labels, file, hash, isAtomic } = revision;
     known.push({
       kind: "revision",
       revision: {
@@ -51,7 +58,7 @@ function allVouchedFor(
         file,
         hash,
         isEmpty: false,
-        isAtomic: true,
+        isAtomic,
         sketch: [],
       },
     });

@@ -11,6 +11,7 @@ import type { Literal } from "./literals.ts";
 import { isEmptyUpgrade, readSketch } from "./sketch.ts";
 import { decodeSource } from "./source.ts";
 import { type Node, parsePython } from "./syntax-tree.ts";
+import { keepsTransaction } from "./transaction.ts";
 
 export type RevisionFile =
   | { readonly kind: "revision"; readonly revision: Revision }
@@ -60,7 +61,7 @@ function fromScript(file: string, script: Node, text: string): RevisionFile {
       file,
       hash: hashOf(text),
       isEmpty: isEmptyUpgrade(script),
-      isAtomic: !text.includes("autocommit_block"),
+      isAtomic: keepsTransaction(script),
       sketch: readSketch(script),
     },
   };
