@@ -1,35 +1,13 @@
-import { type Node, splitAt } from "./syntax-tree.ts";
+import { importsOf } from "./imports.ts";
+import type { Node } from "./syntax-tree.ts";
 
 /**
  * Names that a file imports from modules which may do anything with the database: the project's own, and packages
- * other than Alembic, SQLAlchemy and the harmless part of Python's library. "anything": it imports all of such a module.
+ * other than Alembic, SQLAlchemy and the harmless part of Python's library. `*`: it imports all of such a module.
  */
-export function outsideNames(script: Node): ReadonlySet<string> | "anything" {
-  const names = new Set<string>();
-  for (const { children } of importsIn(script)) {
-    const isFrom = children[0]?.kind === "from";
-    if (isFrom && isHarmless(children[1])) continue;
-    const imported = children.slice(children.findIndex(({ kind }) => kind === "import") + 1);
-    if (imported.some(({ kind }) => kind === "*")) return "anything";
-    for (const [module, ...rest] of splitAt(imported.filter(isPart), ","))
-      if (isFrom || !isHarmless(module)) {
-        const bound = rest.some(({ kind }) => kind === "as") ? rest.at(-1) : module;
-        if (bound !== undefined) names.add(bound.text);
-      }
-  }
-  return names;
-}
-
-function importsIn(node: Node): readonly Node[] {
-  return node.kind === "ImportStatement" ? [node] : node.children.flatMap(importsIn);
-}
-
-function isPart({ kind }: Node): boolean {
-  return kind !== "(" && kind !== ")";
-}
-
-function isHarmless(module: Node | undefined): boolean {
-  return module?.kind === "VariableName" && harmless.has(module.text);
+export function outsideNames(script: Node): ReadonlySet<string> {
+  const outside = importsOf(script).filter(({ module }) => !harmless.has(module));
+  return new Set(outside.map(({ name }) => name));
 }
 
 const harmless: ReadonlySet<string> = new Set(

@@ -8,7 +8,8 @@ import {
 import { hashOf } from "../hash.ts";
 import type { UnreadableFile } from "../open-file.ts";
 import type { Literal } from "./literals.ts";
-import { isEmptyUpgrade, readSketch } from "./sketch.ts";
+import { isEmptyUpgrade } from "./empty-upgrade.ts";
+import { readSketch } from "./sketch.ts";
 import { decodeSource } from "./source.ts";
 import { type Node, parsePython } from "./syntax-tree.ts";
 import { keepsTransaction } from "./transaction.ts";

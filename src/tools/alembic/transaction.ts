@@ -10,7 +10,7 @@ import type { Node } from "./syntax-tree.ts";
  */
 export function keepsTransaction(script: Node): boolean {
   const outside = outsideNames(script);
-  if (outside === "anything") return false;
+  if (outside.has("*")) return false;
   return !placesIn(script).some(
     (place) => endsTransaction(place) || leavesSession(place) || isUnreadable(place, outside),
   );
