@@ -1,13 +1,15 @@
-import { type Dirent, realpathSync } from "node:fs";
+import type { Dirent } from "node:fs";
 import { readdir, stat } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { CannotJudge } from "../../core/outcome.ts";
 import type { Revision } from "../../core/revision.ts";
 import type { Vouched } from "../tool.ts";
+import { refuseCompiled } from "./compiled.ts";
 import { keepsRevisionsWhole } from "./environment.ts";
 import type { AlembicLocation } from "./location.ts";
 import { hashOf } from "../hash.ts";
 import { type OpenFile, openFile, type Unreadable } from "../open-file.ts";
+import { realPath } from "./real-path.ts";
 import { type RevisionFile, readRevisionFile } from "./revision-file.ts";
 
 export type AlembicReading = {
@@ -22,6 +24,7 @@ export async function readAlembic(
   location: AlembicLocation,
   vouched: Vouched,
 ): Promise<AlembicReading> {
+  await refuseCompiled(location);
   const files = (await listRevisionFiles(location)).map((path) => openFile(path, location.root));
   const known = allVouchedFor(files, vouched);
   const read = known ?? files.map(parse);
@@ -91,15 +94,6 @@ async function listRevisionFiles(location: AlembicLocation): Promise<readonly st
   return [...files];
 }
 
-/** A link to nowhere keeps its own name, and cannot be opened. */
-function realPath(path: string): string {
-  try {
-    return realpathSync.native(path);
-  } catch {
-    return path;
-  }
-}
-
 async function isThere(directory: string): Promise<boolean> {
   return await stat(directory).then(
     () => true,
@@ -125,16 +119,11 @@ async function walk(directory: string, recursive: boolean): Promise<readonly str
 }
 
 function warningsFor(
-  { place, sourceless, versionDirectories }: AlembicLocation,
+  { versionDirectories }: AlembicLocation,
   revisions: readonly Revision[],
   faults: readonly Unreadable[],
 ): readonly string[] {
-  const warnings: string[] = [];
-  if (sourceless)
-    warnings.push(
-      `${place} sets 'sourceless': Alembic also loads .pyc files, and Preflight does not read them.`,
-    );
-  if (revisions.length === 0 && faults.length === 0)
-    warnings.push(`There are no revision files in ${versionDirectories.join(", ")}.`);
-  return warnings;
+  return revisions.length === 0 && faults.length === 0
+    ? [`There are no revision files in ${versionDirectories.join(", ")}.`]
+    : [];
 }
