@@ -104,6 +104,7 @@ function toReplay(replay: Awaited<ReturnType<typeof replayHistory>>) {
     snapshots: replay.snapshots,
     given: replay.givenSchemas,
     spellings: replay.aliases,
+    atomic: new Set([...replay.revisions].flatMap(([id, { isAtomic }]) => (isAtomic ? [id] : []))),
     data: new Map(
       [...replay.revisions].map(
         ([id, { writes, reads }]) =>

@@ -53,9 +53,12 @@ export function concludeFailure(failure: Ending, judgement: Judgement, world: Wo
 function withWhatIsLeft(failure: Ending, { plan, verdict }: Judgement): Ending {
   if (verdict.kind !== "partial") return failure;
   const outcome = "migration-failed";
+  // Of an interrupted file the failure itself says how it goes on; a program is not simply to be run again.
+  const isOnlyRunAgain = failure.outcome === "temporary" && verdict.left.kind !== "interrupted";
+  const next = isOnlyRunAgain ? [] : failure.next;
   if (plan.kind !== "refuse") {
     const way = "mend the cause, then go on from there: preflight run --resume";
-    return { ...failure, outcome, next: [...failure.next, way] };
+    return { ...failure, outcome, next: [...next, way] };
   }
   // Of an interrupted file the failure itself has said so.
   const left =
@@ -63,7 +66,7 @@ function withWhatIsLeft(failure: Ending, { plan, verdict }: Judgement): Ending {
   return {
     outcome,
     reason: `${failure.reason}${left}`,
-    next: [...failure.next, ...plan.next],
+    next: [...next, ...plan.next],
   };
 }
 

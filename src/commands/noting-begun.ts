@@ -21,10 +21,12 @@ export async function notingBegun(
   const before = observation.progress.map(({ version }) => version);
   if (doubtful.length + before.length === 0) return await work();
   const files = doubtful.flatMap((id) => history.revisions.get(id) ?? []);
-  await noteBegun(database, table, files, world.runId);
+  const isNoted = await noteBegun(database, table, files, world.runId);
   try {
     const failure = await work();
     if (failure === null) await forgetRecorded().catch(() => {});
+    // What the program made meanwhile may have a place for it.
+    else if (!isNoted) await noteBegun(database, table, files, world.runId);
     return failure;
   } catch (error) {
     const fresh = doubtful.filter((id) => !before.includes(id));

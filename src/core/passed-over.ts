@@ -1,4 +1,4 @@
-import type { Claim } from "./claim.ts";
+import { type Claim, recordsEveryRevision } from "./claim.ts";
 import { ancestors, type History } from "./history.ts";
 import { touchesRows } from "./identify.ts";
 import { changeOf, type OpenLedger } from "./ledger.ts";
@@ -32,7 +32,9 @@ export function dataPassedOver(
    * cannot have committed its rows either, if it commits all at once.
    */
   function mayHaveRows(id: string): boolean {
-    const isAtomic = ledger.revisions.get(id)?.isAtomic ?? true;
+    // The first release took a revision's word for it.
+    const isSeen = ledger.home.kind !== "unknown" || recordsEveryRevision(history.tool);
+    const isAtomic = isSeen && ledger.revisions.get(id)?.isAtomic === true;
     return proven.length > 0 && touchesRows(ledger, id) && (!isAtomic || leavesNoTrace(id));
   }
 

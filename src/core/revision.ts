@@ -16,9 +16,9 @@ export type Revision = {
   readonly file: string;
   /** First 16 hex digits of the sha256 of the file's text with `\n` line ends. */
   readonly hash: string;
-  /** `upgrade()` holds nothing but `pass`, a docstring or a bare return: as most merges do. */
+  /** `upgrade()` can only be what it is seen to be: nothing but `pass`, a docstring or a bare return, as in most merges. */
   readonly isEmpty: boolean;
-  /** All of it commits at once, or nothing, as far as its file tells. */
+  /** All of it commits at once, or nothing, as far as its file and its tool's set-up tell. */
   readonly isAtomic: boolean;
   readonly sketch: Sketch;
 };

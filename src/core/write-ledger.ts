@@ -21,6 +21,8 @@ export type Replay = {
   }[];
   /** What each revision did to the rows of user tables. */
   readonly data: ReadonlyMap<string, LedgerRevision["data"]>;
+  /** Revisions that were seen to change what they change in one transaction, their version row included. */
+  readonly atomic: ReadonlySet<string>;
   readonly spellings: readonly { readonly fact: Fact; readonly definition: string }[];
 };
 
@@ -146,7 +148,7 @@ export function writeLedger(
         labels,
         hash,
         data: dataOf(id),
-        isAtomic,
+        isAtomic: isAtomic && replay.atomic.has(id),
         retired: false,
       }),
     );

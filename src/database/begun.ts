@@ -9,22 +9,24 @@ import { deleteProgress, readHasSchema, writeProgress } from "./version-table.sq
 /**
  * Writes, before another program runs them, which revisions may leave rows behind without a version row. A schema that the
  * migrations themselves will make has no place for it yet. Throws CannotJudge.
+ * @returns whether they are noted
  */
 export async function noteBegun(
   db: Database,
   table: QualifiedTable,
   revisions: readonly Revision[],
   runId: string,
-): Promise<void> {
+): Promise<boolean> {
   const doing = "noting which migrations begin";
   const [row] = await runOwn<{ hasSchema: boolean }>(db, readHasSchema(table.schema)).catch(
     (error: unknown) => {
       throw cannotGoOn(error, doing);
     },
   );
-  if (row?.hasSchema !== true) return;
+  if (row?.hasSchema !== true) return false;
   await ensureProgressTable(db, table.schema);
   await write(db, doing, revisions.map(noteOf));
+  return true;
 
   function noteOf({ id, hash, file }: Revision): string {
     const place = { done: 0, of: 1, line: 1, statement: file } as const;

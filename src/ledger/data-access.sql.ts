@@ -76,6 +76,7 @@ export const writesSql = `
 CREATE FUNCTION __preflight_bake.note_write() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
   INSERT INTO __preflight_bake.written VALUES (pg_catalog.format('%I.%I', TG_TABLE_SCHEMA, TG_TABLE_NAME), TG_OP);
+  PERFORM __preflight_bake.note_transaction();
   RETURN NULL;
 END $$;
 -- What happens to the runner's notes of its progress is no one's data, but tells of a transaction that ends.
@@ -154,9 +155,12 @@ CREATE EVENT TRIGGER __preflight_bake_before ON ddl_command_start WHEN TAG IN ($
 CREATE EVENT TRIGGER __preflight_bake_2_watch ON ddl_command_end
   WHEN TAG IN ('CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO', 'CREATE SCHEMA', 'ALTER TABLE')
   EXECUTE FUNCTION __preflight_bake.watch_tables();
+CREATE EVENT TRIGGER __preflight_bake_3_transaction ON ddl_command_end
+  EXECUTE FUNCTION __preflight_bake.after_any_ddl();
 ALTER EVENT TRIGGER __preflight_bake_1_after ENABLE ALWAYS;
 ALTER EVENT TRIGGER __preflight_bake_before ENABLE ALWAYS;
-ALTER EVENT TRIGGER __preflight_bake_2_watch ENABLE ALWAYS`;
+ALTER EVENT TRIGGER __preflight_bake_2_watch ENABLE ALWAYS;
+ALTER EVENT TRIGGER __preflight_bake_3_transaction ENABLE ALWAYS`;
 
 function quoted(tags: readonly string[]): string {
   return tags.map((tag) => `'${tag}'`).join(", ");

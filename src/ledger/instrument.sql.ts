@@ -5,6 +5,7 @@ import { quoteIdentifier, quoteLiteral, quoteQualified } from "../core/quote.ts"
 import type { TableName } from "../core/version-table.ts";
 import { rolesSql } from "./roles.sql.ts";
 import { snapshotsSql } from "./snapshots.sql.ts";
+import { transactionsSql } from "./transactions.sql.ts";
 
 /** The schema that holds everything we put into a scratch database. */
 export const bakeSchema = "__preflight_bake";
@@ -49,6 +50,7 @@ export function instrumentSql(options: {
     ...(isAlembic ? [alembicTableSql(versionTable, versionRows.width)] : []),
     scansSql,
     rolesSql,
+    transactionsSql,
     writesSql,
     aliasesSql,
     movementsSql(versionTable, versionRows.kind),
@@ -71,9 +73,13 @@ CREATE TABLE __preflight_bake.fact (                     -- every fact ever seen
 CREATE TABLE __preflight_bake.movement (                 -- one row per revision applied
   ordinal bigint, revision text, heads text[],           -- version rows afterwards
   facts int[],                                           -- null: a known state
-  writes text[], reads text[]);
+  writes text[], reads text[],
+  step bigint, xid xid8);                                -- as in done
 CREATE TABLE __preflight_bake.written (relation text, operation text);
 CREATE TABLE __preflight_bake.home (schema text);          -- where CREATE goes in the program's session; one row
+CREATE TABLE __preflight_bake.done (                     -- which transactions changed something
+  step bigint,                                           -- movements before it, rolled back ones included
+  xid xid8, PRIMARY KEY (step, xid));
 -- Sequences, because they show through a transaction that is still open, and outlive its rollback.
 CREATE SEQUENCE __preflight_bake.applied MINVALUE 0 START 0;
 CREATE SEQUENCE __preflight_bake.reached MINVALUE 0 START 0`;

@@ -25,7 +25,8 @@ BEGIN
     (SELECT count(*) FROM __preflight_bake.movement), NEW.${column}, v_heads, v_facts,
     (SELECT coalesce(array_agg(DISTINCT w.operation || ' ' || w.relation), '{}') FROM __preflight_bake.written w),
     (SELECT coalesce(array_agg(t.name), '{}')
-     FROM jsonb_array_elements_text(__preflight_bake.scan_state()->'reads') AS t(name)));
+     FROM jsonb_array_elements_text(__preflight_bake.scan_state()->'reads') AS t(name)),
+    (SELECT last_value FROM __preflight_bake.applied), pg_current_xact_id());
   DELETE FROM __preflight_bake.written;
   PERFORM setval('__preflight_bake.applied', (SELECT last_value + 1 FROM __preflight_bake.applied)),
           setval('__preflight_bake.reached', coalesce((SELECT r.position FROM __preflight_bake.revision r WHERE r.id = NEW.${column}), 0));

@@ -5,6 +5,7 @@ import { quoteIdentifier } from "../core/quote.ts";
 import type { TableName } from "../core/version-table.ts";
 import { instrumentSql, type VersionRows } from "./instrument.sql.ts";
 import type { Scratch, ScratchDatabase } from "./scratch.ts";
+import { movementsSeenSql } from "./transactions.sql.ts";
 import { type Ended, type Upgrade, type UpgradeContext, upgradeScratch } from "./upgrade.ts";
 
 /** What a replay needs to know, the same for every replay of one bake. */
@@ -26,6 +27,8 @@ type Movement = {
   readonly facts: readonly Fact[] | null;
   readonly writes: readonly string[];
   readonly reads: readonly string[];
+  /** All that it changed was changed in the transaction that wrote its version row. */
+  readonly isAtomic: boolean;
 };
 
 export type Replay = {
@@ -136,10 +139,12 @@ async function collect(
       facts: number[] | null;
       writes: string[];
       reads: string[];
+      isAtomic: boolean;
     }[]
   >`
-    SELECT revision, to_json(heads) AS heads, to_json(facts) AS facts, to_json(writes) AS writes, to_json(reads) AS reads
-    FROM __preflight_bake.movement ORDER BY ordinal`;
+    SELECT revision, to_json(heads) AS heads, to_json(facts) AS facts, to_json(writes) AS writes, to_json(reads) AS reads,
+           is_atomic AS "isAtomic"
+    FROM (${sql.unsafe(movementsSeenSql)}) AS seen ORDER BY ordinal`;
   const schemas = await sql<{ name: string }[]>`
     SELECT f.o AS name FROM __preflight_bake.given g JOIN __preflight_bake.fact f ON f.id = g.fact
     WHERE f.k = 'schema' AND f.o NOT IN ('public', ${versionTable.schema}, ${home ?? "public"})`;
@@ -152,6 +157,7 @@ async function collect(
       facts: row.facts?.map((id) => facts.get(id)!) ?? null,
       writes: row.writes,
       reads: row.reads,
+      isAtomic: row.isAtomic,
     })),
     givenSchemas: schemas.map(({ name }) => name).sort(),
     programsHome: first?.schema ?? null,

@@ -41,6 +41,8 @@ type DataAccess = {
   readonly writes: readonly string[];
   /** Tables that were read: it may write where there are rows. */
   readonly reads: readonly string[];
+  /** In each replay, all that it changed was changed in the transaction that wrote its version row. */
+  readonly isAtomic: boolean;
 };
 
 /** The other home: a name that stands nowhere else. */
@@ -142,7 +144,10 @@ async function describePass(plan: ReplayPlan, pass: Pass, place: string): Promis
   };
 }
 
-function isSame(first: Pass, { pass, spell }: SecondPass): boolean {
+function isSame(first: Pass, second: SecondPass): boolean {
+  const { pass, spell } = second;
+  for (const [revision, access] of first.access)
+    if (differencesOf(access, accessOf(second, revision)).length > 0) return false;
   for (const [key, { facts }] of first.states) {
     const again = pass.states.get(key);
     if (again === undefined) continue;
@@ -190,7 +195,10 @@ type Pass = {
       readonly facts: ReadonlyMap<string, Fact>;
     }
   >;
-  readonly access: Map<string, { readonly writes: Set<string>; readonly reads: Set<string> }>;
+  readonly access: Map<
+    string,
+    { readonly writes: Set<string>; readonly reads: Set<string>; isAtomic: boolean }
+  >;
   readonly aliases: Map<string, { readonly fact: Fact; readonly definition: string }>;
   readonly givenSchemas: Set<string>;
   readonly unreachable: Set<string>;
@@ -237,15 +245,20 @@ async function replayInto(
 }
 
 function keep(pass: Pass, replay: Replay): void {
-  for (const { revision, heads, facts, writes, reads } of replay.movements) {
+  for (const { revision, heads, facts, writes, reads, isAtomic } of replay.movements) {
     if (facts !== null && !pass.states.has(headsKey(heads)))
       pass.states.set(headsKey(heads), {
         heads,
         revision,
         facts: new Map(facts.map((fact) => [factKey(fact), fact])),
       });
-    const seen = pass.access.get(revision) ?? { writes: new Set(), reads: new Set() };
+    const seen = pass.access.get(revision) ?? {
+      writes: new Set(),
+      reads: new Set(),
+      isAtomic: true,
+    };
     pass.access.set(revision, seen);
+    seen.isAtomic &&= isAtomic;
     for (const write of writes) seen.writes.add(write);
     for (const read of reads) seen.reads.add(read);
   }
@@ -274,33 +287,50 @@ function compareStates(first: Pass, { pass, relate, spell }: SecondPass): readon
 function compareAccess(
   history: History,
   first: Pass,
-  { pass, spell }: SecondPass,
+  second: SecondPass,
 ): ReadonlyMap<string, DataAccess> {
   const all = new Map<string, DataAccess>();
   for (const revision of history.revisions.keys()) {
     const one = first.access.get(revision);
-    const seen = pass.access.get(revision);
-    const two = seen && {
-      writes: new Set([...seen.writes].map(spell)),
-      reads: new Set([...seen.reads].map(spell)),
-    };
-    const differing = [
-      ...[...(one?.writes ?? [])].filter((write) => two?.writes.has(write) !== true),
-      ...[...(two?.writes ?? [])].filter((write) => one?.writes.has(write) !== true),
-      ...[...(one?.reads ?? [])]
-        .filter((read) => two?.reads.has(read) !== true)
-        .map((table) => `reads ${table}`),
-      ...[...(two?.reads ?? [])]
-        .filter((read) => one?.reads.has(read) !== true)
-        .map((table) => `reads ${table}`),
-    ];
+    const two = accessOf(second, revision);
+    const differing = differencesOf(one, two);
     if (differing.length > 0) throw unstable(revision, differing);
     all.set(revision, {
       writes: [...(one?.writes ?? [])].sort(),
       reads: [...(one?.reads ?? [])].sort(),
+      isAtomic: one?.isAtomic === true && two?.isAtomic === true,
     });
   }
   return all;
+}
+
+type Access = {
+  readonly writes: ReadonlySet<string>;
+  readonly reads: ReadonlySet<string>;
+  readonly isAtomic: boolean;
+};
+
+/** As the first pass would have it. */
+function accessOf({ pass, spell }: SecondPass, revision: string): Access | undefined {
+  const seen = pass.access.get(revision);
+  return (
+    seen && {
+      writes: new Set([...seen.writes].map(spell)),
+      reads: new Set([...seen.reads].map(spell)),
+      isAtomic: seen.isAtomic,
+    }
+  );
+}
+
+function differencesOf(one: Access | undefined, two: Access | undefined): readonly string[] {
+  const onlyIn = (these?: ReadonlySet<string>, those?: ReadonlySet<string>): readonly string[] =>
+    [...(these ?? [])].filter((each) => those?.has(each) !== true);
+  return [
+    ...onlyIn(one?.writes, two?.writes),
+    ...onlyIn(two?.writes, one?.writes),
+    ...onlyIn(one?.reads, two?.reads).map((table) => `reads ${table}`),
+    ...onlyIn(two?.reads, one?.reads).map((table) => `reads ${table}`),
+  ];
 }
 
 function unstable(revision: string, differing: readonly string[]): CannotJudge {

@@ -39,7 +39,7 @@ export type Candidate = {
  */
 export type Vouched = ReadonlyMap<
   string,
-  Pick<Revision, "id" | "parents" | "dependsOn" | "labels" | "file" | "hash">
+  Pick<Revision, "id" | "parents" | "dependsOn" | "labels" | "file" | "hash" | "isAtomic">
 >;
 
 export type FoundHistory = {

@@ -116,6 +116,16 @@ describe("what a revision does to rows", () => {
   });
 });
 
+describe("a revision that commits all at once", () => {
+  it("is one whose file says so, and that was seen to", () => {
+    const revisions = [...chain, revision("parts", ["three"], [], { isAtomic: false })];
+    const replay = { ...replayOf(revisions), atomic: new Set(["one", "three", "parts"]) };
+    const { revisions: known } = writeLedger(historyOf(revisions), replay, null, []);
+    const atomic = [...known.values()].filter(({ isAtomic }) => isAtomic).map(({ id }) => id);
+    expect(atomic).toEqual(["one", "three"]);
+  });
+});
+
 describe("the facts of a set of heads", () => {
   it("are what its revisions make, also where the bake never passed through it", () => {
     fc.assert(

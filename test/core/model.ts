@@ -117,6 +117,7 @@ export function replayOf(revisions: readonly ModelRevision[]): Replay {
     versionTable: { schema: null, name: "alembic_version" },
     snapshots: [...snapshots.values()],
     data: new Map(revisions.map(({ id, data }) => [id, data])),
+    atomic: new Set(history.revisions.keys()),
     spellings: [],
     given: [],
   };

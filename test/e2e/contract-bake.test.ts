@@ -1,4 +1,5 @@
 import {
+  appendFileSync,
   chmodSync,
   chownSync,
   cpSync,
@@ -157,6 +158,38 @@ it("SIGTERM ends a server of its own, and takes its directory away", async () =>
   run.child.kill("SIGTERM");
   expect(expectLine(await run.ended)).toMatchObject({ exit: 143, outcome: "signal" });
   expect(readdirSync(directory)).toEqual([]);
+});
+
+it("an upgrade() that only seems to be empty is not known to do nothing", async () => {
+  const onlyHere = `op.execute("DO $$ BEGIN IF current_setting('shop.fill', true) = 'on' THEN UPDATE one SET id = 1; END IF; END $$")`;
+  const fill = `\n\ndef fill():\n    ${onlyHere}\n\n\n`;
+  const later: Readonly<Record<string, string>> = {
+    plain: "",
+    assigned: `${fill}upgrade = fill\n`,
+    unpacked: `${fill}first, upgrade = None, fill\n`,
+    defined_again: `\n\ndef upgrade():\n    ${onlyHere}\n`,
+    another_body: `${fill}upgrade.__code__ = fill.__code__\n`,
+  };
+  const chain = ["one", ...Object.keys(later)];
+  const history = writeHistory(
+    chain.map((id, index) => ({
+      id,
+      ...(index === 0
+        ? { upgrade: execute("CREATE TABLE one (id int)") }
+        : { after: chain[index - 1]! }),
+    })),
+  );
+  for (const [id, text] of Object.entries(later))
+    appendFileSync(path.join(history, "alembic/versions", `${id}.py`), text);
+  expect(expectLine(await runProgram("module", ["bake"], at(history)))).toMatchObject({ exit: 0 });
+  const { revisions } = JSON.parse(readFileSync(ledgerOf(history), "utf8"));
+  expect(
+    Object.fromEntries(revisions.map(({ id, data }: { id: string; data: string }) => [id, data])),
+  ).toEqual({
+    ...Object.fromEntries(chain.map((id) => [id, "unknown"])),
+    one: "none",
+    plain: "none",
+  });
 });
 
 it("writes a new ledger where --ledger says", async () => {

@@ -85,6 +85,11 @@ describe("a chain of numbered files", { timeout: 60_000 }, () => {
     expect(replay.replays).toBe(2);
   });
 
+  test("sees in parts what cannot run in one transaction, and nothing else", () => {
+    const inParts = [...replay.revisions].filter(([, { isAtomic }]) => !isAtomic);
+    expect(inParts.map(([id]) => id)).toEqual(["011", "012"]);
+  });
+
   test("has a state for each file, described from the one before", () => {
     const ids = files.map(({ id }) => id);
     expect(ledger.states.map(({ heads, from }) => [heads, from])).toEqual([
@@ -439,6 +444,7 @@ function ledgerOf(files: readonly NumberedFile[], replay: ReplayedHistory): Ledg
           [id, writes.length > 0 ? "writes" : reads.length > 0 ? "reads" : "none"] as const,
       ),
     ),
+    atomic: new Set([...replay.revisions].flatMap(([id, { isAtomic }]) => (isAtomic ? [id] : []))),
   };
   const ledger = writeLedger(historyOf(files), seen, null, []);
   // As it reads for a database that lives in `public`.

@@ -372,6 +372,98 @@ test(
   },
 );
 
+describe("what is seen to be atomic", { timeout: 120_000 }, () => {
+  const table: Migration = {
+    id: "table",
+    upgrade: [sql("CREATE TABLE t (n int)"), sql("CREATE TABLE u (n int)")],
+  };
+  const write = sql("UPDATE t SET n = 1");
+  const change = sql("ALTER TABLE t ADD COLUMN IF NOT EXISTS c int");
+  const bodies: Readonly<Record<string, readonly string[]>> = {
+    plain: [write, change, write],
+    rolled_back: [
+      write,
+      "with op.get_bind().begin_nested() as nested:",
+      `    ${sql("DELETE FROM u")}`,
+      "    nested.rollback()",
+      change,
+    ],
+    in_a_function: [sql("DO $$ BEGIN UPDATE t SET n = 2; CREATE TABLE x (n int); END $$")],
+    nothing: [],
+    reads: ["op.get_bind().execute(sa.text('SELECT n FROM t')).all()"],
+    // SQLAlchemy's own `commit()` leaves the connection unusable inside of Alembic's block.
+    committed_in_sql: [write, sql("COMMIT"), change],
+    committed_by_driver: [write, "op.get_bind().connection.commit()", change],
+    committed_at_the_end: [write, change, sql("COMMIT")],
+    rolled_back_and_on: [write, sql("COMMIT"), sql("BEGIN"), change, sql("ROLLBACK")],
+    index_and_rows: [
+      write,
+      "with op.get_context().autocommit_block():",
+      `    ${sql("CREATE INDEX CONCURRENTLY i ON t (n)")}`,
+      `    ${sql("REINDEX INDEX CONCURRENTLY i")}`,
+      `    ${sql("DROP INDEX CONCURRENTLY i")}`,
+    ],
+    index_alone: [
+      "with op.get_context().autocommit_block():",
+      `    ${sql("CREATE INDEX CONCURRENTLY j ON t (n)")}`,
+    ],
+    second_session: [
+      "with op.get_bind().engine.begin() as other:",
+      "    other.execute(sa.text('INSERT INTO u VALUES (1)'))",
+      change,
+    ],
+    second_session_that_ends_late: [
+      "global other",
+      "other = op.get_bind().engine.connect()",
+      "other.execute(sa.text('INSERT INTO u VALUES (1)'))",
+      "import atexit",
+      "atexit.register(other.commit)",
+      write,
+    ],
+  };
+  const atomic = ["table", "plain", "rolled_back", "in_a_function", "nothing", "reads"];
+
+  test("a revision that changes all that it changes in the transaction of its version row", async () => {
+    const names = Object.keys(bodies);
+    const migrations = names.map((id, index) => ({
+      id,
+      parents: [names[index - 1] ?? "table"],
+      upgrade: bodies[id]!,
+    }));
+    const configure = "transaction_per_migration=True";
+    const disk = await onDisk({ migrations: [table, ...migrations], configure });
+    expect(await seenAtomic(disk)).toEqual(atomic);
+  });
+
+  test("all revisions of one transaction, but what commits it", async () => {
+    const commits = [write, sql("COMMIT")];
+    const migrations = [
+      table,
+      { id: "fills", parents: ["table"], upgrade: [write] },
+      { id: "commits", parents: ["fills"], upgrade: commits },
+      { id: "after", parents: ["commits"], upgrade: [write] },
+    ];
+    expect(await seenAtomic(await onDisk({ migrations }))).toEqual(["table", "fills", "after"]);
+  });
+
+  test("nothing of a session in autocommit mode, whatever its file says", async () => {
+    const commits =
+      "CREATE PROCEDURE p() LANGUAGE plpgsql AS 'BEGIN UPDATE t SET n = 3; COMMIT; END'";
+    const migrations = [
+      table,
+      { id: "fills", parents: ["table"], upgrade: [write] },
+      { id: "calls", parents: ["fills"], upgrade: [sql(commits), sql("CALL p()")] },
+    ];
+    const url = 'os.environ["DATABASE_URL"], isolation_level="AUTOCOMMIT"';
+    expect(await seenAtomic(await onDisk({ migrations, url }))).toEqual([]);
+  });
+
+  async function seenAtomic(disk: HistoryOnDisk): Promise<readonly string[]> {
+    const { revisions } = await replayed(disk, await givenScratch());
+    return [...revisions].flatMap(([id, { isAtomic }]) => (isAtomic ? [id] : []));
+  }
+});
+
 async function onDisk(options: Parameters<typeof writeHistory>[0]): Promise<HistoryOnDisk> {
   const disk = await writeHistory(options);
   onTestFinished(disk.remove);

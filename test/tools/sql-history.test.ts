@@ -188,8 +188,9 @@ describe("a ledger that knows every file", () => {
 
   test("nothing is parsed: what is no SQL would be a fault", async () => {
     await write({ "migrations/1_a.sql": "no SQL\n", "migrations/2_b.sql": "\uFEFFneither\r\n" });
+    const nothing = { id: "", parents: [], dependsOn: [], labels: [], isAtomic: true };
     const vouchFor = (file: string, text: string) =>
-      [file, { id: "", parents: [], dependsOn: [], labels: [], file, hash: hashOf(text) }] as const;
+      [file, { ...nothing, file, hash: hashOf(text) }] as const;
     const known = vouchFor("migrations/1_a.sql", "no SQL\n");
     const found = await read(new Map([known, vouchFor("migrations/2_b.sql", "neither\n")]));
     expect(revisionsOf(found)).toMatchObject([

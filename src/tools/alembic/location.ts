@@ -9,7 +9,7 @@ export type AlembicLocation = {
   readonly versionDirectories: readonly string[];
   /** Directories below the version directories count too. */
   readonly recursive: boolean;
-  /** Alembic would also load compiled files, which are not read here. */
+  /** Alembic also loads compiled files, which cannot be read here. */
   readonly sourceless: boolean;
   readonly root: string;
   readonly ledgerDirectory: string;

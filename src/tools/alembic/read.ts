@@ -1,12 +1,15 @@
-import { type Dirent, realpathSync } from "node:fs";
+import type { Dirent } from "node:fs";
 import { readdir, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { CannotJudge } from "../../core/outcome.ts";
 import type { Revision } from "../../core/revision.ts";
 import type { Vouched } from "../tool.ts";
+import { refuseCompiled } from "./compiled.ts";
+import { keepsRevisionsWhole } from "./environment.ts";
 import type { AlembicLocation } from "./location.ts";
 import { hashOf } from "../hash.ts";
 import { type OpenFile, openFile, type Unreadable } from "../open-file.ts";
+import { realPath } from "./real-path.ts";
 import { type RevisionFile, readRevisionFile } from "./revision-file.ts";
 
 export type AlembicReading = {
@@ -21,12 +24,19 @@ export async function readAlembic(
   location: AlembicLocation,
   vouched: Vouched,
 ): Promise<AlembicReading> {
+  await refuseCompiled(location);
   const files = (await listRevisionFiles(location)).map((path) => openFile(path, location.root));
   const known = allVouchedFor(files, vouched);
   const read = known ?? files.map(parse);
+  const inDoubt = known === null && !(await keepsRevisionsWhole(location.scriptDirectory));
   const revisions = read.flatMap((each) => (each.kind === "revision" ? [each.revision] : []));
   const faults = read.flatMap((each) => (each.kind === "unreadable" ? each.faults : []));
-  return { location, revisions, faults, warnings: warningsFor(location, revisions, faults) };
+  return {
+    location,
+    revisions: inDoubt ? revisions.map((each) => ({ ...each, isAtomic: false })) : revisions,
+    faults,
+    warnings: warningsFor(location, revisions, faults),
+  };
 }
 
 /** What else a file says is of use only where a ledger is not. */
@@ -40,7 +50,7 @@ function allVouchedFor(
     if (!("bytes" in each)) return null;
     const revision = vouched.get(each.file);
     if (revision?.hash !== hashOf(each.bytes.toString("utf8"))) return null;
-    const { id, parents, dependsOn, labels, file, hash } = revision;
+    const { id, parents, dependsOn, labels, file, hash, isAtomic } = revision;
     known.push({
       kind: "revision",
       revision: {
@@ -51,7 +61,7 @@ function allVouchedFor(
         file,
         hash,
         isEmpty: false,
-        isAtomic: true,
+        isAtomic,
         sketch: [],
       },
     });
@@ -84,15 +94,6 @@ export async function listRevisionFiles(location: AlembicLocation): Promise<read
   return [...files];
 }
 
-/** A link to nowhere keeps its own name, and cannot be opened. */
-function realPath(path: string): string {
-  try {
-    return realpathSync.native(path);
-  } catch {
-    return path;
-  }
-}
-
 async function isThere(directory: string): Promise<boolean> {
   return await stat(directory).then(
     () => true,
@@ -118,15 +119,11 @@ async function walk(directory: string, recursive: boolean): Promise<readonly str
 }
 
 function warningsFor(
-  { place, sourceless, versionDirectories, scriptDirectory }: AlembicLocation,
+  { place, versionDirectories, scriptDirectory }: AlembicLocation,
   revisions: readonly Revision[],
   faults: readonly Unreadable[],
 ): readonly string[] {
   const warnings: string[] = [];
-  if (sourceless)
-    warnings.push(
-      `${place} sets 'sourceless': Alembic also loads .pyc files, and Preflight does not read them.`,
-    );
   if (runsOnSeveral(join(scriptDirectory, "env.py")))
     warnings.push(
       `${place}: env.py runs each revision on several databases, as Alembic's multidb template does, and only one of its databases is judged: the one whose address Preflight is given. That the others are at head is not known.`,

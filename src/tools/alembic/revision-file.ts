@@ -8,9 +8,11 @@ import {
 import { hashOf } from "../hash.ts";
 import type { UnreadableFile } from "../open-file.ts";
 import type { Literal } from "./literals.ts";
-import { isEmptyUpgrade, readSketch } from "./sketch.ts";
+import { isEmptyUpgrade } from "./empty-upgrade.ts";
+import { readSketch } from "./sketch.ts";
 import { decodeSource } from "./source.ts";
 import { type Node, parsePython } from "./syntax-tree.ts";
+import { keepsTransaction } from "./transaction.ts";
 
 export type RevisionFile =
   | { readonly kind: "revision"; readonly revision: Revision }
@@ -60,7 +62,7 @@ function fromScript(file: string, script: Node, text: string): RevisionFile {
       file,
       hash: hashOf(text),
       isEmpty: isEmptyUpgrade(script),
-      isAtomic: !text.includes("autocommit_block"),
+      isAtomic: keepsTransaction(script),
       sketch: readSketch(script),
     },
   };

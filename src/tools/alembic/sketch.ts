@@ -24,34 +24,6 @@ export function readSketch(script: Node): Sketch {
   }
 }
 
-/** Nothing but `pass`, `...`, strings and a bare `return`, whatever they depend on; false where there is no such function. */
-export function isEmptyUpgrade(script: Node): boolean {
-  const upgrade = script.children.findLast(isUpgrade);
-  return upgrade !== undefined && holdsNothing(upgrade);
-}
-
-function holdsNothing({ children }: Node): boolean {
-  const bodies = children.filter(({ kind }) => kind === "Body");
-  return bodies.length > 0 && bodies.every((body) => body.children.every(doesNothing));
-}
-
-function doesNothing(statement: Node): boolean {
-  const { kind, children, text: source } = statement;
-  switch (kind) {
-    case ":":
-    case "PassStatement":
-      return true;
-    case "ReturnStatement":
-      return source === "return" || source === "return None";
-    case "IfStatement":
-      return holdsNothing(statement);
-    case "ExpressionStatement":
-      return children.every((each) => each.kind.endsWith("String") || each.text === "...");
-    default:
-      return false;
-  }
-}
-
 /** A later one replaces an earlier. */
 function isUpgrade({ kind, children }: Node): boolean {
   if (kind === "DecoratedStatement") return children.some(isUpgrade);
