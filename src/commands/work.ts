@@ -59,7 +59,14 @@ export async function workThrough(
     let last: readonly Step[] = [];
     let hasUpgraded = false;
     for (let round = 1; ; round++) {
-      const judgement = await lookAgain();
+      const judgement = await lookAgain().catch((error: unknown) => {
+        if (!hasUpgraded || !(error instanceof CannotJudge) || error.outcome !== "config")
+          throw error;
+        return error;
+      });
+      // It was sound before the upgrade: what does not fit now, the upgrade has made elsewhere.
+      if (judgement instanceof CannotJudge)
+        return verifyFailed(judgement.message, judgement.next, world);
       const { plan } = judgement;
       if (plan.kind !== "act")
         return conclude(judgement, last.length > 0 ? "something" : "nothing", world);

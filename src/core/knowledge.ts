@@ -98,7 +98,7 @@ export function scopeOf(ledger: Ledger | null): Scope | null {
   const made = ledger.facts.filter(({ kind }) => kind === "schema").map(schemaOf);
   const given = ["public", ...ledger.given].filter((schema) => named.includes(schema));
   return {
-    home: ledger.facts.some(isInHome),
+    home: ledger.home.kind === "program" || ledger.facts.some(isInHome),
     named: [...given, ...made.filter((schema) => schema !== null)],
   };
 }

@@ -129,8 +129,7 @@ async function describePass(plan: ReplayPlan, pass: Pass, place: string): Promis
     return {
       pass,
       home: { kind: "program", schema, isFixed },
-      versionTable:
-        place === schema && !isFixed ? versionTable : { ...versionTable, schema: place },
+      versionTable: { ...versionTable, schema: place === schema && !isFixed ? null : place },
       relate: isFixed ? escapeFact : (fact) => assumedRelative(fact, schema),
       spell: (text) => text,
     };
@@ -268,7 +267,10 @@ function keep(pass: Pass, replay: Replay): void {
 }
 
 /** States that only one of the two passed through depend on chance, and are left out. */
-function compareStates(first: Pass, { pass, relate, spell }: SecondPass): readonly Snapshot[] {
+function compareStates(
+  first: Pass,
+  { pass, home, relate, spell }: SecondPass,
+): readonly Snapshot[] {
   const snapshots: Snapshot[] = [];
   for (const [key, { heads, revision, facts }] of first.states) {
     const again = pass.states.get(key);
@@ -279,9 +281,15 @@ function compareStates(first: Pass, { pass, relate, spell }: SecondPass): readon
       ...[...spelled].filter(([fact]) => !facts.has(fact)),
     ].map(([, fact]) => fact);
     if (differing.length > 0) throw unstable(revision, differing.map(describe));
-    snapshots.push({ heads, facts: sortFacts([...again.facts.values()].map(relate)) });
+    const made = [...again.facts.values()].filter((fact) => !isHomeItself(home, fact));
+    snapshots.push({ heads, facts: sortFacts(made.map(relate)) });
   }
   return snapshots.sort((a, b) => compareText(headsKey(a.heads), headsKey(b.heads)));
+}
+
+/** The schema that a program puts first is there before the first revision, whoever makes it. */
+function isHomeItself(home: LedgerHome, { kind, object }: Fact): boolean {
+  return home.kind === "program" && kind === "schema" && object === home.schema;
 }
 
 function compareAccess(

@@ -260,26 +260,30 @@ with create_engine(url).connect() as connection:
 `;
   const upgrade = execute("CREATE TABLE plans (id int PRIMARY KEY)");
 
-  test("from a variable: the schema must be said, and then counts", async () => {
-    const cwd = writeHistory([{ id: "plans", upgrade }], {
-      env: env(
-        `s = os.environ.get("TENANT", "public"); connection.execute(text("CREATE SCHEMA IF NOT EXISTS " + s)); connection.execute(text("SET search_path TO " + s))`,
-      ),
-    });
-    expect(expectLine(await run(cwd, server.url, ["bake"])).exit).toBe(0);
-    const { url, owner } = await place();
-    const tenant = { TENANT: "acme" };
-    const unsaid = expectLine(await run(cwd, url, [], tenant));
-    expect(unsaid).toMatchObject({ exit: 78, next: [expect.stringContaining("--schema NAME")] });
-    const said = ["--schema", "acme"];
-    expect(expectLine(await run(cwd, url, ["run", ...said], tenant))).toMatchObject({
-      exit: 0,
-      verdict: "fresh",
-    });
-    expect(expectLine(await run(cwd, url, ["check", ...said], tenant)).verdict).toBe("current");
-    const [row] = await server.sql(owner, "SELECT to_regclass('acme.plans')::text AS plans");
-    expect(row).toEqual({ plans: "acme.plans" });
-  });
+  test.each(["public", "base"])(
+    "from a variable (%s when baked): the schema must be said, and then counts",
+    async (first) => {
+      const cwd = writeHistory([{ id: "plans", upgrade }], {
+        env: env(
+          `s = os.environ.get("TENANT", "${first}"); connection.execute(text("CREATE SCHEMA IF NOT EXISTS " + s)); connection.execute(text("SET search_path TO " + s))`,
+        ),
+      });
+      const table = ["--version-table", `${first}.alembic_version`];
+      expect(expectLine(await run(cwd, server.url, ["bake", ...table])).exit).toBe(0);
+      const { url, owner } = await place();
+      const tenant = { TENANT: "acme" };
+      const unsaid = expectLine(await run(cwd, url, [], tenant));
+      expect(unsaid).toMatchObject({ exit: 78, next: [expect.stringContaining("--schema NAME")] });
+      const said = ["--schema", "acme"];
+      expect(expectLine(await run(cwd, url, ["run", ...said], tenant))).toMatchObject({
+        exit: 0,
+        verdict: "fresh",
+      });
+      expect(expectLine(await run(cwd, url, ["check", ...said], tenant)).verdict).toBe("current");
+      const [row] = await server.sql(owner, "SELECT to_regclass('acme.plans')::text AS plans");
+      expect(row).toEqual({ plans: "acme.plans" });
+    },
+  );
 
   test("to a schema in so many words: that is the home", async () => {
     const cwd = writeHistory([{ id: "plans", upgrade }], {
