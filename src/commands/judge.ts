@@ -107,11 +107,12 @@ export async function judge(
   const observation = restsOnAbsence(diagnose(knowledge, seen))
     ? { ...seen, elsewhere: await lookElsewhere(database, tableNames(knowledge)) }
     : seen;
-  if (observation.elsewhere !== null)
-    throwIf(
-      faultOfVersionTable(knowledge, observation, versionTable, settings.versionTable !== null),
-    );
   const verdict = diagnose(knowledge, observation);
+  if (observation.elsewhere !== null) {
+    const isNamed = settings.versionTable !== null;
+    const isHere = verdict.kind === "unversioned";
+    throwIf(faultOfVersionTable(knowledge, observation, versionTable, isNamed, isHere));
+  }
   const { assume } = settings.policy;
   const assumption = assume === null ? null : checkAssumption(assume, knowledge, observation);
   const situation = { knowledge, observation, assumption };

@@ -9,6 +9,7 @@ import type { TableName, VersionTableName } from "./version-table.ts";
  * promise; a neighbour's rows, or a table that was left behind when the application moved, must not be taken for ours.
  * @param asked how the settings name it
  * @param isNamed a person named it: then it counts
+ * @param isHere objects of the history were found where they are expected
  * @returns `config`, naming both; null: nothing speaks against it
  */
 export function faultOfVersionTable(
@@ -16,6 +17,7 @@ export function faultOfVersionTable(
   observation: Observation,
   asked: VersionTableName,
   isNamed: boolean,
+  isHere: boolean,
 ): CannotJudge | null {
   const { versionTable: chosen, otherVersionTables } = observation;
   if (isNamed) return null;
@@ -24,8 +26,9 @@ export function faultOfVersionTable(
   const rivals = otherVersionTables.filter(
     (table) => rowsOfThisHistory(knowledge, table).length > 0 && isRival(table) && live(table),
   );
-  const [rival] = rivals;
-  if (rival === undefined || (!isChosenLive && rivals.length > 1)) return null;
+  if (rivals.length === 0) return null;
+  // Several other homes, and nothing of it here: that nobody said which is meant is the whole answer.
+  if (!isChosenLive && rivals.length > 1 && !isHere) return null;
   const place = observation.home.schema;
   const ours = nameOf(chosen ?? { schema: asked.schema ?? place, name: asked.name });
   const theirs = rivals.map(nameOf).join(", ");

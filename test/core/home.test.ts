@@ -340,9 +340,9 @@ describe("whose version table", () => {
     combine(history, ledger, undefined, observation.home);
   const fault = (observation: Observation, isNamed = false): string | null => {
     const asked = { schema: null, name: "alembic_version" };
-    return (
-      faultOfVersionTable(knowledge(observation), observation, asked, isNamed)?.message ?? null
-    );
+    const known = knowledge(observation);
+    const isHere = diagnose(known, observation).kind === "unversioned";
+    return faultOfVersionTable(known, observation, asked, isNamed, isHere)?.message ?? null;
   };
   const ours = versionTable("public", ["two"], "shop_alembic_version");
 
@@ -390,6 +390,17 @@ describe("whose version table", () => {
       "ahead in a chosen home, beside another tenant",
       at(["three"], "b", ["zzz"], { ...claimed, source: "user" }),
       null,
+    ],
+    [
+      "tables here, no rows, and two others that are live",
+      at(["two"], "public", [], {
+        elsewhere: [
+          { schema: "app", heads: ["three"] },
+          { schema: "old", heads: ["one"] },
+        ],
+        others: [versionTable("app", ["three"]), versionTable("old", ["one"])],
+      }),
+      "app.alembic_version, old.alembic_version",
     ],
     [
       "rows that may not be read are no evidence",
