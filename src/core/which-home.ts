@@ -78,7 +78,9 @@ function absentFirst({ ledger }: HomeRequest, { role, server }: Observation): Ca
             `if the path is wrong: name the schema, --schema ${server.searchPath[0] ?? "NAME"}`,
           ],
         );
-  if (rights.canUse || (role.hasUserInPath && first === role.name)) return null;
+  // Where nothing else is on the path, it is asked for with whatever else is needed there.
+  if (rights.canUse || next === undefined || (role.hasUserInPath && first === role.name))
+    return null;
   return new CannotJudge(
     "permission",
     `role ${role.name} may not use schema ${first}, the first of its search_path (${role.searchPath.join(", ")}): ${wouldGo}`,
