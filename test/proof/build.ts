@@ -1,4 +1,4 @@
-import { pathOf, plainRole, quoted, roleFor } from "./ground.ts";
+import { homeNames, pathOf, plainRole, quoted, roleFor } from "./ground.ts";
 import { type ProofHistory, type ProofRevision, tablesIn, togetherText } from "./history.ts";
 import {
   neighbourOf,
@@ -8,7 +8,7 @@ import {
 } from "./neighbours.ts";
 import { respell } from "./respell.sql.ts";
 import { proofTools, type Table } from "./tool.ts";
-import type { World } from "./world.ts";
+import { isWithoutRows, type World } from "./world.ts";
 
 /** How a world's database is made, and how the program is called on it. */
 export type Ground = {
@@ -29,10 +29,12 @@ export function groundOf(world: World, history: ProofHistory): Ground {
   const { home, homeName, isAlone, table, ledger, neighbour, pick } = world;
   const tool = proofTools[history.tool];
   const role = roleOf(world);
+  // Nothing of ours is there, and CREATE would go there.
+  const first = home === "second-in-path" ? homeNames[0]! : homeName;
   const isOwn = ledger === "own-table" || table === "flag" || table === "taken";
   const isNamed = table === "flag" || (table === "taken" && pick % 2 === 0);
   const versionTable = { schema: homeName, name: isOwn ? tool.ownTable : tool.versionTable };
-  const path = pathOf(homeName, isAlone);
+  const path = pathOf(first, isAlone && home !== "second-in-path");
   const inHome = neighbour === "other-history" || (neighbour === "other-tool" && pick % 2 === 0);
   const tables = [
     ...(inHome ? neighbourTables(world, homeName) : []),
@@ -54,10 +56,10 @@ export function groundOf(world: World, history: ProofHistory): Ground {
         : "",
     setup: (database) =>
       [
-        ...(home === "public"
+        ...(first === "public"
           ? []
-          : [`CREATE SCHEMA ${quoted(homeName)} AUTHORIZATION ${quoted(role)}`]),
-        ...(home === "role-in-database"
+          : [`CREATE SCHEMA ${quoted(first)} AUTHORIZATION ${quoted(role)}`]),
+        ...(home === "role-in-database" || home === "second-in-path"
           ? [`ALTER ROLE ${role} IN DATABASE ${database} SET search_path = ${path}`]
           : []),
         // As an application in production would have it.
@@ -87,7 +89,7 @@ export function isLeftUnsaid({ home, pick }: World): boolean {
 /** What the rows say: so many revisions. */
 function rowsAt(world: World): number {
   const { state, at, other } = world;
-  if (!hasTable(world) || state === "unversioned-empty") return 0;
+  if (isWithoutRows(state)) return 0;
   return state === "rows-later" || state === "rows-earlier" || state === "made-by-hand"
     ? other
     : at;
@@ -100,7 +102,7 @@ export function dataAt({ state, at, other }: World): number {
 }
 
 function hasTable({ state }: World): boolean {
-  return !["fresh", "unversioned-dropped", "schema-only"].includes(state);
+  return state === "unversioned-empty" || !isWithoutRows(state);
 }
 
 function stateOf(world: World, history: ProofHistory): readonly string[] {

@@ -16,6 +16,7 @@ export const deeds = [
   "revert",
   "nothing",
   "concurrently",
+  "concurrently",
   "two",
 ] as const;
 
@@ -78,7 +79,7 @@ export function doDeed(deed: Deed, made: Made, choice: Choice): Done {
       const name = `i${number}`;
       const how = deed === "concurrently" ? "CONCURRENTLY " : "";
       const where = pick % 2 === 0 && deed === "index" ? " WHERE price > 0 AND name <> 'x'" : "";
-      const unique = deed === "concurrently" && pick % 2 === 0 ? "UNIQUE " : "";
+      const unique = deed === "concurrently" && pick % 3 > 0 ? "UNIQUE " : "";
       const schema = table.name.includes(".") ? `${table.name.split(".")[0]}.` : "";
       return done(
         deed,

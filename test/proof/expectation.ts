@@ -15,25 +15,31 @@ export type Expectation =
 
 /** @param before the schema as the program finds it */
 export function expectationOf(world: World, image: ProofImage, before: Lines): Expectation {
-  const { home, state, at, table, neighbour, ledger, pick } = world;
+  const { home, homeName, access, state, at, table, neighbour, ledger, pick } = world;
   const { history } = image;
   const count = history.revisions.length;
-  const states = home === "public" ? image.states.public : image.states.other;
+  const states = homeName === "public" ? image.states.public : image.states.other;
   const isChosen = home !== "public";
   const isVerified =
     ledger === "verified" ||
     ledger === "own-table" ||
-    (ledger === "first-release" && home === "public");
+    (ledger === "first-release" && homeName === "public");
   const isHealthy = ["fresh", "behind", "head", "rows-gone", "restored"].includes(state);
   const either = (because: string): Expectation => ({ kind: "either", because });
   const well: Expectation = { kind: at === count ? "start" : "act" };
 
   if (isLeftUnsaid(world))
     return { kind: "refuse", because: "Home: if that comes from a variable, --schema is required" };
+  if (
+    (home === "program" || home === "variable") &&
+    (ledger === "absent" || ledger === "first-release")
+  )
+    return either("only a bake sees that the tool's own program sets the path");
   if (home === "flag" && history.tool === "alembic" && at < count)
     return either("the tool's own program does not go by --schema");
   if (table === "taken" && pick % 2 === 1 && ledger !== "own-table")
     return either("a neighbour's rows stand in the place of ours, and nobody says where ours are");
+  if (home === "second-in-path") return second();
   if (state === "fresh") return fresh();
   if (isHealthy) return well;
   if (!isVerified) return either("without a verified ledger nobody can tell the rest");
@@ -66,7 +72,19 @@ export function expectationOf(world: World, image: ProofImage, before: Lines): E
       return either("not said");
   }
 
+  function second(): Expectation {
+    if (!isHealthy) return either("the home is not where CREATE would go");
+    return at === count
+      ? { kind: "start" }
+      : {
+          kind: "refuse",
+          because: "Home: CREATE would go to another schema, and something is pending",
+        };
+  }
+
   function fresh(): Expectation {
+    if (access === "unreadable" && (neighbour === "tenant" || neighbour === "tenant-behind"))
+      return either("Home: whether an unreadable version table claims its schema is not known");
     if (home === "program" && neighbour === "unclaimed-copy")
       return either("whether a program's own schema is chosen is not said");
     if (neighbour === "unclaimed-copy" && home !== "flag" && home !== "variable")

@@ -4,14 +4,14 @@ import { quoteIdentifier as name, quoteLiteral as text } from "../../src/core/qu
 import { startServer, type TestServer } from "../support/postgres.ts";
 
 /** Schemas that can be the home; one has the name of a table, one needs quotes. */
-export const homeNames = ["app", "tenant_1", "Shop Data", "t1"] as const;
+export const homeNames: readonly string[] = ["app", "tenant_1", "Shop Data", "t1"];
 
 /** The application's role, where neither its name nor its settings lead to the home. */
 export const plainRole = "shopkeeper";
 
 /** A role whose search_path leads to that home. */
 export function roleFor(home: string, isAlone: boolean): string {
-  return `clerk_${homeNames.indexOf(home as never)}${isAlone ? "" : "_and_public"}`;
+  return `clerk_${homeNames.indexOf(home)}${isAlone ? "" : "_and_public"}`;
 }
 
 export function pathOf(home: string, isAlone: boolean): string {

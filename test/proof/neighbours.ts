@@ -27,7 +27,7 @@ export function otherVersionTables(
 }
 
 /** Whole schemas in which nothing may change. */
-export function neighbourSchemas({ neighbour, table, pick }: World): readonly string[] {
+export function neighbourSchemas({ neighbour, place, table, pick }: World): readonly string[] {
   const left = table === "leftover" ? ["old"] : [];
   switch (neighbour) {
     case "none":
@@ -40,8 +40,12 @@ export function neighbourSchemas({ neighbour, table, pick }: World): readonly st
     case "tenant":
     case "tenant-behind":
     case "unclaimed-copy":
-      return [...left, "neighbour"];
+      return [...left, schemaOf(place)];
   }
+}
+
+function schemaOf(place: World["place"]): string {
+  return place === "in-public" ? "public" : "neighbour";
 }
 
 /** Tables in the home that are not ours. */
@@ -51,16 +55,17 @@ export function neighbourTables({ neighbour }: World, home: string): readonly st
 }
 
 export function neighbourOf(
-  { neighbour, homeName, pick }: World,
+  { neighbour, place, access, homeName, pick }: World,
   history: ProofHistory,
   versionTable: string,
 ): readonly string[] {
   const { revisions } = history;
   const tool = proofTools[history.tool];
-  const theirs = { schema: "neighbour", name: versionTable };
+  const theirs = { schema: schemaOf(place), name: versionTable };
   const copyOf = (count: number): readonly string[] => [
-    "CREATE SCHEMA neighbour",
-    "SET search_path = neighbour",
+    ...(access === "unreadable" ? ["RESET ROLE"] : []),
+    ...(place === "in-public" ? [] : [`CREATE SCHEMA ${schemaOf(place)}`]),
+    `SET search_path = ${schemaOf(place)}`,
     ...revisions.slice(0, count).map(togetherText),
   ];
   switch (neighbour) {

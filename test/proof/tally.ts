@@ -1,10 +1,20 @@
 import type { CaseReport } from "./prove.ts";
-import { homeKinds, ledgerKinds, neighbourKinds, stateKinds, tableKinds } from "./world.ts";
+import {
+  accessKinds,
+  homeKinds,
+  isCopy,
+  ledgerKinds,
+  neighbourKinds,
+  placeKinds,
+  stateKinds,
+  tableKinds,
+} from "./world.ts";
 
 /** THE table of what the proof varies, and every kind that must be met often enough. */
 const dimensions = {
   home: homeKinds,
   neighbour: neighbourKinds,
+  "neighbour's copy": [...placeKinds, ...accessKinds],
   state: stateKinds,
   "version table": tableKinds,
   ledger: ledgerKinds,
@@ -46,6 +56,7 @@ export class Tally {
     const met: Readonly<Record<Dimension, readonly string[]>> = {
       home: [world.home],
       neighbour: [world.neighbour],
+      "neighbour's copy": isCopy(world) ? [world.place, world.access] : [],
       state: [world.state],
       "version table": [world.table],
       ledger: [world.ledger],

@@ -36,7 +36,7 @@ export function violationsOf(evidence: Evidence): readonly Violation[] {
   const [first, second] = said;
   const [before, between, after] = sights;
   const { revisions } = image.history;
-  const states = world.home === "public" ? image.states.public : image.states.other;
+  const states = world.homeName === "public" ? image.states.public : image.states.other;
   const isReady = first.exit === 0;
   const found: Violation[] = [];
   const say = (kind: Violation["kind"], what: string): void => void found.push({ kind, what });
@@ -69,6 +69,16 @@ export function violationsOf(evidence: Evidence): readonly Violation[] {
     if (lacking.length > 0 && !isElsewhere())
       say("false-ready", `no row for ${lacking.map(({ id }) => id).join(", ")}`);
   }
+  const isRecorded = before.rows.join() !== between.rows.join();
+  if (!isReady && isRecorded && !isBelieved()) {
+    const claimed = revisions.findIndex(({ id }) => !between.rows.includes(id));
+    const claim = states[claimed === -1 ? revisions.length : claimed]!;
+    if (hard(claim) !== hard(between.schema))
+      say(
+        "false-row",
+        `of ${between.rows.join(", ")}: ${differenceOfLines(claim, between.schema)}`,
+      );
+  }
   if (isReady && (second.exit !== 0 || between.picture !== after.picture))
     say("restless", `the second start: exit ${second.exit}, ${second.line.reason}`);
   if (!isReady && second.exit !== first.exit && first.exit !== 25)
@@ -84,13 +94,15 @@ export function violationsOf(evidence: Evidence): readonly Violation[] {
 
   /**
    * Without a verified ledger rows are taken at their word, and with one where they lie about what no schema shows, or
-   * only by a plain index: that one is missing is no reason to stop.
+   * only by a plain index: that one is missing is no reason to stop. A newer image's row stands for whatever leaves no trace.
    */
   function isBelieved(): boolean {
     const isHealthy = ["fresh", "behind", "head", "restored", "rows-gone"].includes(world.state);
+    const said = { "rows-later": world.other, "unknown-row": revisions.length }[
+      world.state as string
+    ];
     const isTraceless =
-      world.state === "rows-later" &&
-      withoutIndexes(states[world.at]!) === withoutIndexes(states[world.other]!);
+      said !== undefined && withoutIndexes(states[world.at]!) === withoutIndexes(states[said]!);
     return isTraceless || (first.line.ledger !== "verified" && !isHealthy);
   }
 

@@ -14,6 +14,7 @@ export const homeKinds = [
   "flag",
   "program",
   "variable",
+  "second-in-path",
 ] as const;
 
 /** What else is in the database. */
@@ -26,6 +27,10 @@ export const neighbourKinds = [
   "other-tool",
   "other-history",
 ] as const;
+
+/** Where a neighbour's copy is, and whether our role may read it. */
+export const placeKinds = ["aside", "in-public"] as const;
+export const accessKinds = ["readable", "unreadable"] as const;
 
 export const stateKinds = [
   "fresh",
@@ -57,6 +62,8 @@ export type World = {
   /** Nothing but the home is on the search_path. */
   readonly isAlone: boolean;
   readonly neighbour: (typeof neighbourKinds)[number];
+  readonly place: (typeof placeKinds)[number];
+  readonly access: (typeof accessKinds)[number];
   readonly state: (typeof stateKinds)[number];
   /** So many revisions have run. */
   readonly at: number;
@@ -87,7 +94,10 @@ export function anyWorld(history: ProofHistory): fc.Arbitrary<World> {
       homeName: fc.constantFrom(...homeNames),
       isAlone: fc.boolean(),
       neighbour: fc.constantFrom(...neighbourKinds),
-      state: fc.constantFrom(...stateKinds),
+      place: fc.constantFrom(...placeKinds),
+      access: fc.constantFrom("readable", "readable", "unreadable"),
+      // What is well comes more often: a false alarm counts as much as a wrong stamp.
+      state: fc.constantFrom(...stateKinds, "fresh", "behind", "behind", "head", "restored"),
       at: fc.nat({ max: 99 }),
       other: fc.nat({ max: 99 }),
       table: weighted(tableKinds, "usual", 1),
@@ -101,7 +111,16 @@ export function anyWorld(history: ProofHistory): fc.Arbitrary<World> {
 function homeOf({ program }: ProofHistory): fc.Arbitrary<World["home"]> {
   switch (program) {
     case "path":
-      return fc.constantFrom("public", "role", "role-in-database", "url", "user", "flag");
+      return fc.constantFrom(
+        "public",
+        "public",
+        "role",
+        "role-in-database",
+        "url",
+        "user",
+        "flag",
+        "second-in-path",
+      );
     case "fixed":
       return fc.constant("program");
     case "variable":
@@ -112,21 +131,32 @@ function homeOf({ program }: ProofHistory): fc.Arbitrary<World["home"]> {
 function settle(drawn: World, history: ProofHistory): World {
   const { revisions, naming } = history;
   const count = revisions.length;
-  const home = drawn.home;
-  const homeName = home === "public" ? "public" : home === "program" ? fixedSchema : drawn.homeName;
+  // What is made for the first time is made in the first schema of the path.
+  const home =
+    drawn.home === "second-in-path" && drawn.state === "fresh" ? "role-in-database" : drawn.home;
+  const homeName =
+    home === "public" || home === "second-in-path"
+      ? "public"
+      : home === "program"
+        ? fixedSchema
+        : drawn.homeName;
   const hasPath = home === "role" || home === "role-in-database" || home === "url";
   const isAlone = !hasPath || drawn.isAlone;
   const ledger =
     drawn.ledger === "own-table" && drawn.table === "leftover" ? "verified" : drawn.ledger;
   // A second copy of a history that names a schema would be made in that very schema.
   const canRepeat = naming === "bare";
-  const isCopy = ["tenant", "tenant-behind", "unclaimed-copy"].includes(drawn.neighbour);
   // Its version table would be the very one that is ours.
   const isOurs = drawn.neighbour === "other-history" && history.tool === "alembic";
-  const neighbour = isCopy && !canRepeat ? "same-names" : isOurs ? "other-tool" : drawn.neighbour;
-  const table = drawn.table === "leftover" && (!canRepeat || isCopy) ? "usual" : drawn.table;
-  const world = { ...drawn, home, homeName, isAlone, ledger, neighbour, table };
+  const neighbour =
+    isCopy(drawn) && !canRepeat ? "same-names" : isOurs ? "other-tool" : drawn.neighbour;
+  const table = drawn.table === "leftover" && (!canRepeat || isCopy(drawn)) ? "usual" : drawn.table;
   const state = stateFor(drawn, history);
+  // Whose path ends in public would find a neighbour's tables there, where its own are missing.
+  const isShadowed =
+    homeName === "public" || ((home === "user" || (hasPath && !isAlone)) && isWithoutRows(state));
+  const place = isShadowed ? "aside" : drawn.place;
+  const world = { ...drawn, home, homeName, isAlone, ledger, neighbour, place, table };
   const between = (least: number, most: number, of: number): number =>
     least + (of % Math.max(1, most - least + 1));
   switch (state) {
@@ -159,6 +189,16 @@ function settle(drawn: World, history: ProofHistory): World {
   }
 }
 
+/** The neighbour has this history's tables. */
+export function isCopy({ neighbour }: Pick<World, "neighbour">): boolean {
+  return ["tenant", "tenant-behind", "unclaimed-copy"].includes(neighbour);
+}
+
+/** No version row says anything. */
+export function isWithoutRows(state: World["state"]): boolean {
+  return ["fresh", "unversioned-empty", "unversioned-dropped", "schema-only"].includes(state);
+}
+
 /** Where a history has nothing of the kind, its database is simply behind. */
 function stateFor({ state }: World, history: ProofHistory): World["state"] {
   if (state === "half-done" && halves(history).length === 0) return "behind";
@@ -189,7 +229,8 @@ export function outsiders({ tool, revisions }: ProofHistory): readonly number[] 
 
 export function describeWorld(world: World, history: ProofHistory): string {
   const { home, homeName, isAlone, neighbour, state, at, other, table, ledger, isUsed } = world;
+  const besides = `${neighbour}${world.place === "in-public" ? " in public" : ""}${world.access === "readable" ? "" : ", unreadable"}`;
   const place = home === "public" ? "" : ` ${homeName}${isAlone ? "" : ", public"}`;
   const counts = `${at}${other === at ? "" : `/${other}`} of ${history.revisions.length}`;
-  return `home ${home}${place}; neighbour ${neighbour}; state ${state} ${counts}${isUsed ? ", used" : ""}; version table ${table}; ledger ${ledger}; history ${history.tool} ${history.naming}, ${history.revisions.map(({ deeds }) => deeds.join("+")).join(" ")}`;
+  return `home ${home}${place}; neighbour ${besides}; state ${state} ${counts}${isUsed ? ", used" : ""}; version table ${table}; ledger ${ledger}; history ${history.tool} ${history.naming}, ${history.revisions.map(({ deeds }) => deeds.join("+")).join(" ")}`;
 }
