@@ -2,6 +2,7 @@ import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import type { TestServer } from "../support/postgres.ts";
+import { fixedSchema } from "./alembic-tool.ts";
 import { createCase, literal, plainRole, quoted } from "./ground.ts";
 import { ownSchema, type ProofHistory, togetherText } from "./history.ts";
 import { preflight } from "./preflight.ts";
@@ -24,14 +25,14 @@ export type Lines = readonly string[];
 /** Written once for a history, and used for many worlds. */
 export async function makeImage(server: TestServer, history: ProofHistory): Promise<ProofImage> {
   const all = write(history, history.revisions.length);
-  await bake(server, all);
+  await bake(server, all, history);
   const own = write(history, history.revisions.length);
   writeFileSync(
     ledgerIn(own),
     withOwnTable(readFileSync(ledgerIn(all), "utf8"), proofTools[history.tool]),
   );
   const stale = write(history, history.revisions.length - 1);
-  await bake(server, stale);
+  await bake(server, stale, history);
   proofTools[history.tool].write(stale, history, history.revisions.length);
   const first = write(history, history.revisions.length);
   writeFileSync(ledgerIn(first), ofFirstRelease(readFileSync(ledgerIn(all), "utf8")));
@@ -63,8 +64,17 @@ function write(history: ProofHistory, count: number): string {
   return directory;
 }
 
-async function bake(server: TestServer, directory: string): Promise<void> {
-  const argv = ["bake", "--scratch-url", server.url];
+async function bake(
+  server: TestServer,
+  directory: string,
+  { tool, program }: ProofHistory,
+): Promise<void> {
+  // A program that goes to a schema of its own has its version table there.
+  const table =
+    program === "path"
+      ? []
+      : ["--version-table", `${fixedSchema}.${proofTools[tool].versionTable}`];
+  const argv = ["bake", "--scratch-url", server.url, ...table];
   const env = { PATH: process.env["PATH"] ?? "", HOME: tmpdir() };
   const { exit, line, log } = await preflight(argv, { cwd: directory, env });
   if (exit !== 0)

@@ -1,3 +1,4 @@
+import { fixedSchema } from "./alembic-tool.ts";
 import type { Violation } from "./violations.ts";
 import type { World } from "./world.ts";
 
