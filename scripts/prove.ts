@@ -1,6 +1,6 @@
 /** Random worlds on real servers, and the program on each of them: see docs/reliability.md, "The proof". */
 import process from "node:process";
-import { parseArgs } from "node:util";
+import { inspect, parseArgs } from "node:util";
 import { setFlagsFromString } from "node:v8";
 import { startGround } from "../test/proof/ground.ts";
 import { knownFault } from "../test/proof/known.ts";
@@ -16,6 +16,8 @@ const { values } = parseArgs({
     from: { type: "string", default: "0" },
     /** This one alone, with all that was logged. */
     case: { type: "string" },
+    /** Only cases whose description has this text, such as "state behind". */
+    about: { type: "string", default: "" },
     jobs: { type: "string", default: "2" },
     /** Each kind of each dimension must be met so often. Default: 50 in runs of 5000 cases and more. */
     least: { type: "string" },
@@ -42,7 +44,17 @@ const started = performance.now();
 const server = await startGround();
 try {
   const numbers = Array.from({ length: count }, (_, at) => from + at);
-  await prove(server, { seed, numbers, jobs: Number(values.jobs) }, take);
+  await prove(server, {
+    seed,
+    numbers,
+    jobs: Number(values.jobs),
+    about: values.about,
+    onCase: take,
+    onTrouble: (what, error) => {
+      wrong += 1;
+      say(`\nNOT PLAYED ${what}: ${inspect(error)}`);
+    },
+  });
 } finally {
   await server.stop();
 }
@@ -73,7 +85,7 @@ function sayCase({ number, description, violations, expectation, said }: CaseRep
 }
 
 function sayCount(): void {
-  const each = Math.round((performance.now() - started) / done);
+  const each = Math.round((performance.now() - started) / Math.max(1, done));
   say(`${done} cases, ${wrong} with a wrong answer, ${each} ms each`);
 }
 

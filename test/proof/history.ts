@@ -14,7 +14,7 @@ export type ProofRevision = {
 };
 
 /** Where its objects are: wherever the search_path leads, or some of them in a schema that the files name. */
-export type Naming = "bare" | "public" | "own";
+type Naming = "bare" | "public" | "own";
 
 export type ToolName = "sql" | "alembic";
 

@@ -16,7 +16,26 @@ const known: readonly {
   },
   {
     about:
-      "data: a database without version rows is taken over, though nobody saw its data migrations run",
+      "the ledger of a program that takes its schema from a variable holds for the bake's alone",
+    isIt: ({ home, homeName }) => home === "variable" && homeName !== fixedSchema,
+  },
+  {
+    about:
+      "a program that sets the path itself upgrades another schema than the one that was judged",
+    isIt: ({ home, ledger }) =>
+      (home === "program" || home === "variable") &&
+      (ledger === "absent" || ledger === "first-release"),
+  },
+  {
+    about: "outside of public a ledger of the first release hides what tables the files make",
+    isIt: ({ ledger, neighbour }, { kind }) =>
+      ledger === "first-release" &&
+      neighbour === "unclaimed-copy" &&
+      kind === "should-have-refused",
+  },
+  {
+    about:
+      "a database without version rows is taken over, though nobody saw its data migrations run",
     isIt: ({ state }, { kind }) =>
       state === "schema-only" && ["should-have-refused", "false-row", "false-ready"].includes(kind),
   },

@@ -213,14 +213,14 @@ function pickFrom(all: readonly number[], of: number): number {
 }
 
 /** How many revisions have run before one that can stop between two changes of the schema. */
-export function halves({ revisions }: ProofHistory): readonly number[] {
+function halves({ revisions }: ProofHistory): readonly number[] {
   return revisions.flatMap(({ deeds }, index) =>
     index > 0 && (deeds[0] === "two" || deeds[0] === "enum") ? [index] : [],
   );
 }
 
 /** How many have run before one that builds a unique index concurrently, which duplicates stop. */
-export function outsiders({ tool, revisions }: ProofHistory): readonly number[] {
+function outsiders({ tool, revisions }: ProofHistory): readonly number[] {
   if (tool === "alembic") return [];
   return revisions.flatMap(({ statements }, index) =>
     index > 0 && statements[0]?.startsWith("CREATE UNIQUE INDEX CONCURRENTLY") ? [index] : [],
