@@ -97,7 +97,13 @@ export function anyWorld(history: ProofHistory): fc.Arbitrary<World> {
       place: fc.constantFrom(...placeKinds),
       access: fc.constantFrom("readable", "readable", "unreadable"),
       // What is well comes more often: a false alarm counts as much as a wrong stamp.
-      state: fc.constantFrom(...stateKinds, "fresh", "behind", "behind", "head", "restored"),
+      // What few histories can come to is made where they can.
+      state: fc.constantFrom(
+        ...stateKinds,
+        ...(["fresh", "behind", "behind", "head", "restored"] as const),
+        ...(outsiders(history).length > 0 ? (["interrupted", "interrupted"] as const) : []),
+        ...(halves(history).length > 0 ? (["half-done", "half-done"] as const) : []),
+      ),
       at: fc.nat({ max: 99 }),
       other: fc.nat({ max: 99 }),
       table: weighted(tableKinds, "usual", 1),
