@@ -21,6 +21,14 @@ export default defineConfig({
           testTimeout: 300_000,
         },
       },
+      {
+        test: {
+          name: "proof",
+          include: ["test/proof/**/*.test.ts"],
+          ...slow,
+          testTimeout: 600_000,
+        },
+      },
       { test: { name: "fuzz", include: ["test/fuzz/**/*.test.ts"], testTimeout: 3_600_000 } },
     ],
   },

@@ -1,0 +1,104 @@
+/** Random worlds on real servers, and the program on each of them: see docs/reliability.md, "The proof". */
+import process from "node:process";
+import { inspect, parseArgs } from "node:util";
+import { setFlagsFromString } from "node:v8";
+import { startGround } from "../test/proof/ground.ts";
+import { knownFault } from "../test/proof/known.ts";
+import { type CaseReport, prove } from "../test/proof/prove.ts";
+import { Tally } from "../test/proof/tally.ts";
+import { pythonEnvironment } from "../test/support/python.ts";
+
+const { values } = parseArgs({
+  options: {
+    seed: { type: "string", default: "1" },
+    cases: { type: "string", default: "5000" },
+    /** The first one's number. */
+    from: { type: "string", default: "0" },
+    /** This one alone, with all that was logged. */
+    case: { type: "string" },
+    /** Only cases whose description has this text, such as "state behind". */
+    about: { type: "string", default: "" },
+    jobs: { type: "string", default: "2" },
+    /** Each kind of each dimension must be met so often. Default: 50 in runs of 5000 cases and more. */
+    least: { type: "string" },
+  },
+});
+const seed = Number(values.seed);
+const only = values.case === undefined ? null : Number(values.case);
+const from = only ?? Number(values.from);
+const count = only === null ? Number(values.cases) : 1;
+const least = values.least === undefined ? (count >= 5000 ? 50 : 0) : Number(values.least);
+
+// As main.ts has it, and why.
+for (const flag of ["--no-wasm-tier-up", "--no-wasm-dynamic-tiering"]) setFlagsFromString(flag);
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
+  process.once(signal, () => process.exit(1));
+
+const { bin } = await pythonEnvironment();
+process.env["PATH"] = `${bin}:${process.env["PATH"]}`;
+const tally = new Tally();
+const faults = new Map<string, number>();
+let wrong = 0;
+let done = 0;
+const started = performance.now();
+const server = await startGround();
+try {
+  const numbers = Array.from({ length: count }, (_, at) => from + at);
+  await prove(server, {
+    seed,
+    numbers,
+    jobs: Number(values.jobs),
+    about: values.about,
+    onCase: take,
+    onTrouble: (what, error) => {
+      wrong += 1;
+      say(`\nNOT PLAYED ${what}: ${inspect(error)}`);
+    },
+  });
+} finally {
+  await server.stop();
+}
+close();
+
+function take(report: CaseReport): void {
+  done += 1;
+  tally.add(report);
+  const unknown = report.violations.filter((violation) => {
+    const about = knownFault(report.world, violation);
+    if (about !== null) faults.set(about, (faults.get(about) ?? 0) + 1);
+    return about === null;
+  });
+  if (unknown.length > 0) wrong += 1;
+  if (unknown.length > 0 || only !== null) sayCase(report);
+  if (done % 100 === 0) sayCount();
+}
+
+function sayCase({ number, description, violations, expectation, said }: CaseReport): void {
+  say(`\ncase ${number}: ${description}`);
+  say(`  alone: npm run prove -- --seed ${seed} --case ${number}`);
+  say(`  right: ${expectation.kind}${"because" in expectation ? ` (${expectation.because})` : ""}`);
+  for (const { kind, what } of violations) say(`  WRONG ${kind}: ${what}`);
+  for (const { line, log } of said) {
+    if (only !== null) for (const text of log) say(`  ${text}`);
+    say(`  ${JSON.stringify(line)}`);
+  }
+}
+
+function sayCount(): void {
+  const each = Math.round((performance.now() - started) / Math.max(1, done));
+  say(`${done} cases, ${wrong} with a wrong answer, ${each} ms each`);
+}
+
+function close(): void {
+  say("");
+  for (const line of tally.lines()) say(line);
+  for (const [about, times] of faults) say(`known, ${times} times: ${about}`);
+  sayCount();
+  const lacking = tally.lacking(least);
+  if (lacking.length > 0) say(`met less than ${least} times: ${lacking.join(", ")}`);
+  process.exitCode = wrong > 0 || lacking.length > 0 ? 1 : 0;
+}
+
+function say(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
