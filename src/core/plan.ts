@@ -88,7 +88,9 @@ function planByVerdict(verdict: Verdict, policy: Policy, situation: Situation): 
     case "unversioned":
       return verdict.denied !== null && verdict.identified.kind === "proven"
         ? orAsAssumed(refusal.deniedElsewhere(verdict.denied, verdict.identified.heads))
-        : planForFinding(verdict.identified);
+        : verdict.unseen.length > 0 && verdict.identified.kind === "proven"
+          ? orAsAssumed(refusal.dataUnseen(verdict.unseen, verdict.identified.heads, situation))
+          : planForFinding(verdict.identified);
     case "missing-file":
     case "mismatched":
       if (verdict.identified.kind === "proven" && verdict.elsewhere.length > 0)

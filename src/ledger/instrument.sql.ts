@@ -4,6 +4,7 @@ import { movementsSql } from "./movements.sql.ts";
 import { quoteIdentifier, quoteLiteral, quoteQualified } from "../core/quote.ts";
 import type { TableName } from "../core/version-table.ts";
 import { rolesSql } from "./roles.sql.ts";
+import { closeGivenTablesSql, rowsSql } from "./rows.sql.ts";
 import { snapshotsSql } from "./snapshots.sql.ts";
 
 /** The schema that holds everything we put into a scratch database. */
@@ -51,8 +52,10 @@ export function instrumentSql(options: {
     rolesSql,
     writesSql,
     aliasesSql,
+    rowsSql,
     movementsSql(versionTable, versionRows.kind),
     watchGivenTablesSql,
+    closeGivenTablesSql,
     eventTriggersSql,
     "COMMIT",
   ].join(";\n");
@@ -71,8 +74,9 @@ CREATE TABLE __preflight_bake.fact (                     -- every fact ever seen
 CREATE TABLE __preflight_bake.movement (                 -- one row per revision applied
   ordinal bigint, revision text, heads text[],           -- version rows afterwards
   facts int[],                                           -- null: a known state
-  writes text[], reads text[]);
-CREATE TABLE __preflight_bake.written (relation text, operation text);
+  writes text[], reads text[],
+  rows jsonb);                                           -- see note_rows
+CREATE TABLE __preflight_bake.written (relation text, operation text, oid oid);
 CREATE TABLE __preflight_bake.home (schema text);          -- where CREATE goes in the program's session; one row
 -- Sequences, because they show through a transaction that is still open, and outlive its rollback.
 CREATE SEQUENCE __preflight_bake.applied MINVALUE 0 START 0;

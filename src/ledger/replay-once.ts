@@ -4,6 +4,7 @@ import { CannotJudge } from "../core/outcome.ts";
 import { quoteIdentifier } from "../core/quote.ts";
 import type { TableName } from "../core/version-table.ts";
 import { instrumentSql, type VersionRows } from "./instrument.sql.ts";
+import { followRows, type RowsAtState, type RowsNoted } from "./rows.ts";
 import type { Scratch, ScratchDatabase } from "./scratch.ts";
 import { type Ended, type Upgrade, type UpgradeContext, upgradeScratch } from "./upgrade.ts";
 
@@ -26,6 +27,7 @@ type Movement = {
   readonly facts: readonly Fact[] | null;
   readonly writes: readonly string[];
   readonly reads: readonly string[];
+  readonly rows: RowsAtState;
 };
 
 export type Replay = {
@@ -136,22 +138,26 @@ async function collect(
       facts: number[] | null;
       writes: string[];
       reads: string[];
+      rows: RowsNoted;
     }[]
   >`
-    SELECT revision, to_json(heads) AS heads, to_json(facts) AS facts, to_json(writes) AS writes, to_json(reads) AS reads
+    SELECT revision, to_json(heads) AS heads, to_json(facts) AS facts, to_json(writes) AS writes, to_json(reads) AS reads,
+           rows::json AS rows
     FROM __preflight_bake.movement ORDER BY ordinal`;
   const schemas = await sql<{ name: string }[]>`
     SELECT f.o AS name FROM __preflight_bake.given g JOIN __preflight_bake.fact f ON f.id = g.fact
     WHERE f.k = 'schema' AND f.o NOT IN ('public', ${versionTable.schema}, ${home ?? "public"})`;
   const [first] = await sql<{ schema: string }[]>`SELECT schema FROM __preflight_bake.home`;
+  const rowsAfter = followRows(movements);
   return {
     aliases,
-    movements: movements.map((row) => ({
+    movements: movements.map((row, index) => ({
       revision: row.revision,
       heads: row.heads.toSorted(),
       facts: row.facts?.map((id) => facts.get(id)!) ?? null,
       writes: row.writes,
       reads: row.reads,
+      rows: rowsAfter[index]!,
     })),
     givenSchemas: schemas.map(({ name }) => name).sort(),
     programsHome: first?.schema ?? null,

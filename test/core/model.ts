@@ -106,7 +106,7 @@ export function replayOf(revisions: readonly ModelRevision[]): Replay {
   const take = (ids: Iterable<string>): void => {
     const heads = maximal(history, ids);
     const facts = factsAfter(revisions, ancestors(history, heads));
-    snapshots.set(heads.join(" "), { heads, facts: [...facts.values()] });
+    snapshots.set(heads.join(" "), { heads, facts: [...facts.values()], traces: new Map() });
   };
   for (const { id } of revisions) take(ancestors(history, [id]));
   for (let length = 1; length <= revisions.length; length++)
@@ -165,6 +165,7 @@ export function observe(
     },
     home: { schema: "public", spelled: "public", by: "path", createsIn: "public" },
     elsewhere: null,
+    rows: null,
     versionTable: {
       schema: "public",
       name: "alembic_version",
