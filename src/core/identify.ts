@@ -238,7 +238,8 @@ function withWhatRan(
   const ran = [...history.revisions.keys()].filter((id) =>
     headSets.some((heads, index) => closures[index]!.has(id) && hasRun(ledger, heads, id, answers)),
   );
-  return headSets.filter((_, index) => ran.every((id) => closures[index]!.has(id)));
+  const left = headSets.filter((_, index) => ran.every((id) => closures[index]!.has(id)));
+  return left.length > 0 ? left : headSets;
 }
 
 /** The one that has all others among its ancestors, if there is one. */

@@ -68,7 +68,9 @@ function lackOfRows(trace: TraceOf<"rows">, answers: readonly RowAnswer[]): read
   if (unreadable?.kind === "unreadable") return [unreadable];
   const found = new Set(
     answers.flatMap((each) =>
-      each.kind === "rows" && each.table === table && JSON.stringify(each.columns) === JSON.stringify(columns)
+      each.kind === "rows" &&
+      each.table === table &&
+      JSON.stringify(each.columns) === JSON.stringify(columns)
         ? each.found
         : [],
     ),

@@ -269,8 +269,10 @@ function compareStates(
   first: Pass,
   { pass, relate, spell }: SecondPass,
 ): readonly Snapshot[] {
-  const sameRows = compareRows(history, spell, (object) =>
-    relate({ kind: "table", object, name: "", definition: "" }).object,
+  const sameRows = compareRows(
+    history,
+    spell,
+    (object) => relate({ kind: "table", object, name: "", definition: "" }).object,
   );
   const snapshots: Snapshot[] = [];
   for (const [key, { heads, revision, facts, rows }] of first.states) {
