@@ -44,6 +44,10 @@ const files: readonly NumberedFile[] = [
   { id: "17", sql: "DELETE FROM people" },
   { id: "18", sql: "DROP TABLE people" },
   { id: "19", sql: "INSERT INTO parts SELECT n::text, 'many' FROM generate_series(1000, 2000) n" },
+  {
+    id: "20",
+    sql: "ALTER TABLE past DETACH PARTITION past_1; DELETE FROM past_1 WHERE at < '2020-02-01'",
+  },
 ];
 
 let server: TestServer;
@@ -111,6 +115,7 @@ describe("a replay notes what shows in the rows that a file ran", { timeout: 60_
     ["of changed rows nothing", "11", "11", []],
     ["of partitions nothing", "10", "10", []],
     ["of many rows nothing", "19", "19", []],
+    ["of rows that others wrote by another name nothing", "20", "20", []],
     [
       "that it changes nothing in an empty table",
       "17",
