@@ -352,7 +352,7 @@ export function dataUnseen(
       ...(unreadable.length === 0
         ? []
         : [
-            `let role ${observation.role.name} read ${enumerate([...new Set(unreadable.map(({ table }) => table))])}, past row security where there is any, and start again`,
+            `let role ${observation.role.name} read ${[...new Set(unreadable.map(({ table }) => table))].join(", ")}, past row security where there is any, and start again`,
           ]),
       `if they ran, or their rows were deleted on purpose: ${assumed}`,
       `if they did not run: run what ${enumerate(files)} ${files.length === 1 ? "does" : "do"} to rows first, then ${canShow ? "start again" : assumed}`,
