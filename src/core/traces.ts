@@ -1,5 +1,3 @@
-import { createHash } from "node:crypto";
-import type { History } from "./history.ts";
 import { textAtHome } from "./home.ts";
 
 /** What shows in a database's rows that a revision ran, or that it makes no difference whether it did. */
@@ -22,25 +20,6 @@ export type Trace =
 
 /** By revision. */
 export type Traces = ReadonlyMap<string, readonly Trace[]>;
-
-/** So many rows of a table are as good as all of them. */
-export const mostHashes = 20;
-
-/** The same for every bake of a history, and another one for another history. */
-export function saltOf({ tool, revisions }: History): string {
-  const [first = ""] = revisions.keys();
-  return sha256(`preflight rows of ${tool} ${first}`);
-}
-
-/** No value is in a ledger. PostgreSQL computes the same in `rowsMessage`. */
-export function hashRow(salt: string, values: readonly (string | null)[]): string {
-  const framed = values.map((value) => (value === null ? "-" : `${[...value].length}:${value}`));
-  return sha256(`${salt}${framed.join("")}`);
-}
-
-function sha256(text: string): string {
-  return createHash("sha256").update(text).digest("hex").slice(0, 16);
-}
 
 /** @param spelled the home's name as PostgreSQL prints it in a definition */
 export function tracesAtHome(traces: Traces, spelled: string): Traces {

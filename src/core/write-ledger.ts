@@ -10,7 +10,7 @@ import {
   tracesOfState,
 } from "./ledger.ts";
 import { isGiven } from "./sighting.ts";
-import { saltOf, sameTraces, type Traces } from "./traces.ts";
+import { sameTraces, type Traces } from "./traces.ts";
 import type { VersionTableName } from "./version-table.ts";
 
 /** What replaying a history on a scratch server showed. */
@@ -32,6 +32,8 @@ export type Replay = {
   /** What each revision did to the rows of user tables. */
   readonly data: ReadonlyMap<string, LedgerRevision["data"]>;
   readonly spellings: readonly { readonly fact: Fact; readonly definition: string }[];
+  /** What was put before the values of rows that the traces know by their hashes. */
+  readonly salt: string;
 };
 
 /** A revision whose file is gone. */
@@ -72,7 +74,7 @@ export function writeLedger(
     versionTable: replay.versionTable,
     kinds: factKinds,
     given: replay.given,
-    salt: states.some(({ traces }) => traces.size > 0) ? saltOf(history) : "",
+    salt: states.some(({ traces }) => traces.size > 0) ? replay.salt : "",
     facts,
     states,
     revisions: new Map(

@@ -6,6 +6,7 @@ import { CannotJudge } from "../core/outcome.ts";
 import type { Trace } from "../core/traces.ts";
 import type { TableName, VersionTableName } from "../core/version-table.ts";
 import { type Replay, replayOnce, type ReplayPlan as PassPlan } from "./replay-once.ts";
+import { saltOf } from "./hash-row.ts";
 import { compareRows, type RowsAtState } from "./rows.ts";
 
 export type ReplayPlan = Omit<PassPlan, "home" | "versionTable"> & {
@@ -23,6 +24,8 @@ export type ReplayedHistory = {
   /** Schema null: it stood in the home. */
   readonly versionTable: VersionTableName;
   readonly snapshots: readonly Snapshot[];
+  /** Of the hashes in their traces. */
+  readonly salt: string;
   /** In the history's order. */
   readonly revisions: ReadonlyMap<string, DataAccess>;
   /** Second spellings that dump and restore would give a fact. */
@@ -166,6 +169,7 @@ function described(plan: ReplayPlan, first: Pass, second: SecondPass): ReplayedH
     home,
     versionTable,
     snapshots: compareStates(plan.history, first, second),
+    salt: saltOf(plan.history),
     revisions: compareAccess(plan.history, first, second),
     aliases: sortAliases(
       [...pass.aliases.values()].map(({ fact, definition }) => {

@@ -1,5 +1,9 @@
 import type { History } from "../core/history.ts";
-import { hashRow, mostHashes, saltOf, type Trace } from "../core/traces.ts";
+import type { Trace } from "../core/traces.ts";
+import { hashRow, saltOf } from "./hash-row.ts";
+
+/** So many rows of a table are as good as all of them. */
+const mostHashes = 20;
 
 /** What one movement showed, as `note_rows` says it. */
 export type RowsNoted = {
@@ -178,11 +182,15 @@ function waysToKnow(table: TableNoted, twin: TableNoted): readonly (readonly str
   return [...written, ...numbered.map((key) => [...new Set([...key, ...words])])];
 }
 
+function byText(one: string | null, other: string | null): number {
+  return (one ?? "") < (other ?? "") ? -1 : 1;
+}
+
 /** Every row has it, and both passes have the same in the end. */
 function isSaidAlike(name: string, table: TableNoted, twin: TableNoted): boolean {
   const [one, other] = [table, twin].map((each) => {
     const place = each.columns.findIndex((column) => column.name === name);
-    return each.rows.map(({ values }) => values[place] ?? null).toSorted();
+    return each.rows.map(({ values }) => values[place] ?? null).toSorted(byText);
   });
   return one!.every((value, index) => value !== null && value === other![index]);
 }

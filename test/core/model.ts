@@ -123,6 +123,7 @@ export function replayOf(revisions: readonly ModelRevision[]): Replay {
     data: new Map(revisions.map(({ id, data }) => [id, data])),
     spellings: [],
     given: [],
+    salt: "0123456789abcdef",
   };
 }
 

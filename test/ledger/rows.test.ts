@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { hashRow, saltOf, type Trace } from "../../src/core/traces.ts";
+import type { Trace } from "../../src/core/traces.ts";
+import { hashRow, saltOf } from "../../src/ledger/hash-row.ts";
 import { type ReplayedHistory, replayHistory } from "../../src/ledger/replay.ts";
 import { startServer, type TestServer } from "../support/postgres.ts";
 import { historyOf, type NumberedFile, planOf } from "./numbered-files.ts";
