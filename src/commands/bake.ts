@@ -102,6 +102,7 @@ function toReplay(replay: Awaited<ReturnType<typeof replayHistory>>) {
     home: replay.home,
     versionTable: replay.versionTable,
     snapshots: replay.snapshots,
+    salt: replay.salt,
     given: replay.givenSchemas,
     spellings: replay.aliases,
     atomic: new Set([...replay.revisions].flatMap(([id, { isAtomic }]) => (isAtomic ? [id] : []))),

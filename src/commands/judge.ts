@@ -7,11 +7,13 @@ import type { Observation } from "../core/observation.ts";
 import { Busy, type CannotJudge } from "../core/outcome.ts";
 import { isPassedOver, type Plan, planFor } from "../core/plan.ts";
 import { lackOfReading } from "../core/rights-to-read.ts";
+import { tracesToAsk } from "../core/unseen-data.ts";
 import type { Verdict } from "../core/verdict.ts";
 import { versionTableOf } from "../core/version-table.ts";
 import { missingFiles } from "../core/missing-files.ts";
 import { faultOfHome, namedHome } from "../core/which-home.ts";
 import { faultOfVersionTable } from "../core/which-version-table.ts";
+import { lookForRows } from "../database/data-rows.ts";
 import type { Database } from "../database/database.ts";
 import { isUpgradeAtWork } from "../database/fence.ts";
 import { unlessAborted } from "../database/in-time.ts";
@@ -83,8 +85,8 @@ export async function judgeWhenFree(
 }
 
 /**
- * look → diagnose → plan. Reads in one round trip, and asks again where the verdict would rest on something being absent;
- * decides on plain values, writes nothing.
+ * look → diagnose → plan. Reads in one round trip, and asks again where the verdict would rest on something being absent, or
+ * on data migrations that no version row tells of; decides on plain values, writes nothing.
  */
 export async function judge(
   database: Database,
@@ -104,9 +106,10 @@ export async function judge(
   sayNewerServer(seen, log);
   throwIf(lackOfReading(seen, versionTable.name) ?? faultOfHome(request, seen));
   const knowledge = image.knowledgeAt(seen.home);
-  const observation = restsOnAbsence(diagnose(knowledge, seen))
+  const everywhere = restsOnAbsence(diagnose(knowledge, seen))
     ? { ...seen, elsewhere: await lookElsewhere(database, tableNames(knowledge)) }
     : seen;
+  const observation = await withRows(database, knowledge, everywhere, signal);
   const verdict = diagnose(knowledge, observation);
   if (observation.elsewhere !== null) {
     const isNamed = settings.versionTable !== null;
@@ -120,6 +123,20 @@ export async function judge(
   throwIf(missingFiles(knowledge, observation, plan));
   const passedOver = isPassedOver(plan, verdict, settings.policy, situation);
   return { knowledge, observation, verdict, plan, assumption, isPassedOver: passedOver };
+}
+
+/** Where no version row says which data migrations ran, their own rows may. */
+async function withRows(
+  database: Database,
+  knowledge: Knowledge,
+  seen: Observation,
+  signal: AbortSignal,
+): Promise<Observation> {
+  const { history, ledger } = knowledge;
+  const traces = tracesToAsk(ledger, history, diagnose(knowledge, seen));
+  if (ledger === null || traces.length === 0) return seen;
+  const asking = lookForRows(database, traces, ledger.salt);
+  return { ...seen, rows: await unlessAborted(asking, signal) };
 }
 
 function throwIf(fault: CannotJudge | null): void {

@@ -221,6 +221,7 @@ function identified({ identified: finding }: Extract<Verdict, { identified: unkn
   const how = {
     facts: "",
     "soft-facts": " (and its comments and column order)",
+    data: " (and so are the rows of its data migrations)",
     "no-ops": "",
     rows: " (and another tool's rows say the same)",
   };

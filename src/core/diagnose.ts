@@ -10,11 +10,12 @@ import type { Knowledge } from "./knowledge.ts";
 import { factsOfHeads, factsOfState, headsKey, type OpenLedger } from "./ledger.ts";
 import { progressTable } from "./migration.ts";
 import { appliedByLedger } from "./missing-files.ts";
-import { denialOf, headsOfNeighbour, neighbourOf } from "./neighbour.ts";
+import { denialOf, headsOfNeighbour, neighbourOf, recordedBy } from "./neighbour.ts";
 import type { Observation } from "./observation.ts";
 import { dataPassedOver, nothingPassedOver } from "./passed-over.ts";
 import { recognise, type Sighting } from "./sighting.ts";
 import { nearestSketch, sketchOf, tablesOf } from "./sketch.ts";
+import { unseenData } from "./unseen-data.ts";
 import type { Finding, Verdict } from "./verdict.ts";
 import { namePlaces } from "./words.ts";
 
@@ -38,6 +39,7 @@ export function diagnose(knowledge: Knowledge, observation: Observation): Verdic
   const isGraph = !recordsEveryRevision(history.tool);
   const edited = editedRevisions(knowledge, claim, table);
   const neighbour = neighbourOf(history, observation);
+  const answers = observation.rows ?? [];
 
   if (table?.unreadable === "shape") {
     const why = `${table.schema}.${table.name} has not the columns of this tool's version table`;
@@ -166,7 +168,11 @@ export function diagnose(knowledge: Knowledge, observation: Observation): Verdic
       ledger !== null && neighbour !== null && identified.kind === "proven"
         ? denialOf(ledger, history, neighbour, identified.heads)
         : null;
-    return { ...seen, kind: "unversioned", identified, denied };
+    const unseen =
+      ledger !== null && identified.kind === "proven"
+        ? unseenData(ledger, history, identified.heads, answers, recordedBy(history, neighbour))
+        : [];
+    return { ...seen, kind: "unversioned", identified, denied, unseen };
   }
 
   /** What is not here may be elsewhere, unless a person said that this is the place. */
@@ -262,7 +268,7 @@ export function diagnose(knowledge: Knowledge, observation: Observation): Verdic
 
   function find(): Finding {
     if (ledger !== null && live !== null)
-      return known(identify(ledger, history, live, headsOfNeighbour(history, neighbour)));
+      return known(identify(ledger, history, live, headsOfNeighbour(history, neighbour), answers));
     const schema = observation.home.schema;
     const nearest = nearestSketch(history, tablesOf(observation.facts), schema);
     return {

@@ -9,6 +9,8 @@ import {
   isBeyond,
   type OpenLedger,
 } from "./ledger.ts";
+import type { RowAnswer } from "./observation.ts";
+import { hasRun, isIdle } from "./row-evidence.ts";
 import type { Sighting } from "./sighting.ts";
 
 /** What the facts alone say about where a database stands. */
@@ -18,7 +20,7 @@ export type Identification =
       readonly kind: "proven";
       readonly heads: readonly string[];
       /** How one state was chosen where several have the same facts. */
-      readonly by: "facts" | "soft-facts" | "no-ops" | "rows";
+      readonly by: "facts" | "soft-facts" | "data" | "no-ops" | "rows";
       /** Harmless things that the ledger has never seen. */
       readonly extras: readonly SchemaDifference[];
     }
@@ -43,12 +45,14 @@ export type Identification =
 /**
  * Never picks the first or the last of several: what is left must be one, or equal in effect.
  * @param recorded what another tool's rows say: it decides between states that the facts cannot tell apart
+ * @param answers what was found of the rows that data migrations leave
  */
 export function identify(
   ledger: OpenLedger,
   history: History,
   live: Sighting,
   recorded: readonly string[] | null = null,
+  answers: readonly RowAnswer[] = [],
 ): Identification {
   const distances = distancesToStates(ledger, live);
   const candidates = matchingStates(distances).filter(isAsBaked);
@@ -87,13 +91,15 @@ export function identify(
     const baked = states.map((index) => ledger.states[index]!.heads);
     const equal = withUnrecorded(ledger, history, baked);
     const softly = equal.filter((heads) => hasSameSoftFacts(ledger, history, heads, live));
-    const left = softly.length > 0 ? softly : equal;
+    const possible = softly.length > 0 ? softly : equal;
+    const left = withWhatRan(ledger, history, possible, answers);
     if (left.length === 1) {
-      const by = equal.length === 1 ? "facts" : "soft-facts";
+      const by =
+        left.length < possible.length ? "data" : equal.length === 1 ? "facts" : "soft-facts";
       return { kind: "proven", heads: left[0]!, by, extras };
     }
     const latest = latestOf(history, left);
-    const dataMigrations = dataBetween(ledger, history, left);
+    const dataMigrations = dataBetween(ledger, history, left, answers);
     if (latest !== null && dataMigrations.length === 0)
       return { kind: "proven", heads: latest, by: "no-ops", extras };
     if (recorded !== null && left.some((heads) => headsKey(heads) === headsKey(recorded)))
@@ -221,6 +227,21 @@ function hasSameSoftFacts(
   );
 }
 
+/** Without those that lack a revision whose rows are there. That rows are absent says nothing. */
+function withWhatRan(
+  ledger: OpenLedger,
+  history: History,
+  headSets: readonly (readonly string[])[],
+  answers: readonly RowAnswer[],
+): readonly (readonly string[])[] {
+  const closures = headSets.map((heads) => ancestors(history, heads));
+  const ran = [...history.revisions.keys()].filter((id) =>
+    headSets.some((heads, index) => closures[index]!.has(id) && hasRun(ledger, heads, id, answers)),
+  );
+  const left = headSets.filter((_, index) => ran.every((id) => closures[index]!.has(id)));
+  return left.length > 0 ? left : headSets;
+}
+
 /** The one that has all others among its ancestors, if there is one. */
 function latestOf(
   history: History,
@@ -235,14 +256,22 @@ function dataBetween(
   ledger: OpenLedger,
   history: History,
   headSets: readonly (readonly string[])[],
+  answers: readonly RowAnswer[],
 ): readonly string[] {
   const closures = headSets.map((heads) => ancestors(history, heads));
   const inSome = new Set(closures.flatMap((closure) => [...closure]));
   const shared = factsOfHeads(ledger, history, headSets[0] ?? []) ?? new Set();
   return [...inSome].filter(
     (id) =>
-      closures.some((closure) => !closure.has(id)) && (touchesRows(ledger, id) || losesRows(id)),
+      closures.some((closure) => !closure.has(id)) &&
+      ((touchesRows(ledger, id) && !hasNothingToDo(id)) || losesRows(id)),
   );
+
+  function hasNothingToDo(id: string): boolean {
+    return headSets.every(
+      (heads, index) => !closures[index]!.has(id) || isIdle(ledger, heads, id, answers),
+    );
+  }
 
   /** It drops a table or a column that all of them have: a later one has made it anew, and empty. */
   function losesRows(id: string): boolean {

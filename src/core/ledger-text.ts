@@ -1,6 +1,7 @@
 import { type Fact, factKey, type FactKind, factKinds, placeKey } from "./facts.ts";
 import { escapeFact, type LedgerHome } from "./home.ts";
 import { headsKey, type Ledger, type LedgerRevision, type State } from "./ledger.ts";
+import { encodeTraces, type Trace, type Traces } from "./traces.ts";
 
 /** Raised when a change to the format would make an older program misread it. */
 const formatVersion = 2;
@@ -20,7 +21,7 @@ export type LedgerText =
 export function encodeLedger(ledger: Ledger): string {
   const lines = [
     "{",
-    `"preflight":"ledger","v":${formatVersion},"tool":${json(ledger.tool)},"server":${ledger.server},${given(ledger)}`,
+    `"preflight":"ledger","v":${formatVersion},"tool":${json(ledger.tool)},"server":${ledger.server},${given(ledger)}${salt(ledger)}`,
     `"home":${json(encodeHome(ledger.home))},"versionTable":${json(ledger.versionTable)},`,
     `"kinds":${json(ledger.kinds)},`,
     `"revisions":[`,
@@ -40,6 +41,10 @@ export function encodeLedger(ledger: Ledger): string {
 
 function given({ given }: Ledger): string {
   return given.length === 0 ? "" : `"given":${json(given)},`;
+}
+
+function salt({ salt }: Ledger): string {
+  return salt === "" ? "" : `"salt":${json(salt)},`;
 }
 
 function encodeHome(home: LedgerHome): unknown {
@@ -62,11 +67,12 @@ function encodeRevision(revision: LedgerRevision): string {
 }
 
 function encodeState(ledger: Ledger, index: number): string {
-  const { heads, from, added, dropped, retired } = ledger.states[index]!;
+  const { heads, from, added, dropped, traces, retired } = ledger.states[index]!;
   const head = json({
     heads,
     from: from === null ? null : ledger.states[from]!.heads,
     ...(retired ? { retired } : {}),
+    ...(traces.size > 0 ? { traces: encodeTraces(traces) } : {}),
   });
   const adds = added.map((fact) => json(fields(ledger.facts[fact]!)));
   // One place holds one fact, so the place is enough to say what goes.
@@ -123,7 +129,8 @@ function decode(root: Record<string, unknown>): Ledger {
     });
     placed.push(new Map(added.map((fact) => [placeKey(facts[fact]!), fact])));
     indexes.set(headsKey(heads), states.length);
-    states.push({ heads, from, added, dropped, retired: entry["retired"] === true });
+    const traces = decodeTraces(entry["traces"] ?? {});
+    states.push({ heads, from, added, dropped, traces, retired: entry["retired"] === true });
   }
   return {
     tool: toolOf(root["tool"]),
@@ -132,6 +139,7 @@ function decode(root: Record<string, unknown>): Ledger {
     versionTable: isFirst ? null : versionTableOf(root["versionTable"]),
     kinds: isFirst ? kindsOfFirstRelease : (strings(root["kinds"], "kinds") as FactKind[]),
     given: strings(root["given"] ?? [], "given"),
+    salt: text(root["salt"] ?? "", "salt"),
     facts: isFirst ? facts.map(escapeFact) : facts,
     states,
     revisions: new Map(list(root["revisions"], "revisions").map(decodeRevision)),
@@ -220,6 +228,24 @@ function decodeRevision(entry: Record<string, unknown>): [string, LedgerRevision
       retired: entry["retired"] === true,
     },
   ];
+}
+
+function decodeTraces(value: unknown): Traces {
+  if (!isObject(value)) throw new Malformed("traces is not an object");
+  return new Map(
+    Object.entries(value).map(([revision, each]) => [
+      revision,
+      list(each, "traces").map((entry): Trace => {
+        if ("idle" in entry) return { kind: "idle", tables: strings(entry["idle"], "idle") };
+        return {
+          kind: "rows",
+          table: text(entry["table"], "table"),
+          columns: strings(entry["key"], "key"),
+          hashes: strings(entry["rows"], "rows"),
+        };
+      }),
+    ]),
+  );
 }
 
 function list(value: unknown, name: string): readonly Record<string, unknown>[] {

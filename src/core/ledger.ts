@@ -2,6 +2,7 @@ import { type Fact, factKey, type FactKind, isSoft } from "./facts.ts";
 import { ancestors, type History, maximal } from "./history.ts";
 import { factAtHome, isInHome, type LedgerHome, textAtHome } from "./home.ts";
 import type { ToolName } from "./revision.ts";
+import { type Traces, tracesAtHome } from "./traces.ts";
 import type { VersionTableName } from "./version-table.ts";
 
 /** What every revision ever released is known to produce, recorded when the image was built. */
@@ -16,6 +17,8 @@ export type Ledger = {
   readonly kinds: readonly FactKind[];
   /** Schemas that stood in the database before its first migration: a platform's; sorted. */
   readonly given: readonly string[];
+  /** What was put before the values of rows that the states' traces know by their hashes; "": there are none. */
+  readonly salt: string;
   /** Every fact that any state has, relative to the home; states refer to them by position. */
   readonly facts: readonly Fact[];
   /** Each state stands after the one that it is described from. */
@@ -55,6 +58,8 @@ export type State = {
   readonly from: number | null;
   readonly added: readonly number[];
   readonly dropped: readonly number[];
+  /** By revision, where another one than at `from`; empty: no trace is left. */
+  readonly traces: Traces;
   /** Some of its heads have no file any more. */
   readonly retired: boolean;
 };
@@ -123,6 +128,7 @@ export function openLedger(
     const [added, dropped] = [state.added.map(first), state.dropped.map(first)];
     return {
       ...state,
+      traces: tracesAtHome(state.traces, home),
       added: added.filter((position) => !dropped.includes(position)),
       dropped: dropped.filter((position) => !added.includes(position)),
     };
@@ -134,22 +140,37 @@ function isAtFixedHome(home: LedgerHome, { object }: Fact): boolean {
   return (home.kind === "bound" || home.kind === "unknown") && object.startsWith("public.");
 }
 
+/** What shows in the rows, at a state that the bake passed through, that revisions ran. Of other head sets nothing is known. */
+export function tracesOfHeads(ledger: OpenLedger, heads: readonly string[]): Traces {
+  const index = ledger.stateByHeads.get(headsKey(heads));
+  return index === undefined || isBeyond(ledger, heads) ? new Map() : tracesOfState(ledger, index);
+}
+
+export function tracesOfState({ states }: Pick<Ledger, "states">, index: number): Traces {
+  return new Map(pathTo(states, index).flatMap(({ traces }) => [...traces]));
+}
+
 export function headsKey(heads: readonly string[]): string {
   return heads.join("\0");
 }
 
 /** Positions of all facts of a state, hard and soft. */
 export function factsOfState(ledger: Ledger, index: number): Set<number> {
+  const facts = new Set<number>();
+  for (const state of pathTo(ledger.states, index)) apply(facts, state);
+  return facts;
+}
+
+/** The states that this one is described from, and itself; the first one first. */
+function pathTo(states: readonly State[], index: number): readonly State[] {
   const path: State[] = [];
   for (let at: number | null = index; at !== null;) {
-    const state: State | undefined = ledger.states[at];
+    const state: State | undefined = states[at];
     if (state === undefined) break;
     path.push(state);
     at = state.from;
   }
-  const facts = new Set<number>();
-  for (const state of path.reverse()) apply(facts, state);
-  return facts;
+  return path.reverse();
 }
 
 /**

@@ -34,13 +34,21 @@ export function denialOf(
   neighbour: NeighbourTable,
   proven: readonly string[],
 ): Denial | null {
-  const named = filesOf(history, neighbour.rows);
-  const applied = named.length === 1 ? ancestors(history, named) : new Set(named);
+  const applied = recordedBy(history, neighbour);
   const dataMigrations = [...ancestors(history, proven)].filter(
     (id) => !applied.has(id) && touchesRows(ledger, id),
   );
   const { schema, name } = neighbour;
   return dataMigrations.length === 0 ? null : { table: `${schema}.${name}`, dataMigrations };
+}
+
+/** What its rows say was applied. */
+export function recordedBy(
+  history: History,
+  neighbour: NeighbourTable | null,
+): ReadonlySet<string> {
+  const named = filesOf(history, neighbour?.rows ?? []);
+  return named.length === 1 ? ancestors(history, named) : new Set(named);
 }
 
 /** In the history's order. Other tools spell a number as they like: `3` is the file `003`. */

@@ -8,6 +8,8 @@ export type Observation = {
   readonly home: Home;
   /** What was asked besides because something is absent; null: not asked. */
   readonly elsewhere: Elsewhere | null;
+  /** What was asked besides because no version row says which data migrations ran; null: not asked. */
+  readonly rows: readonly RowAnswer[] | null;
   /** The version table that belongs to this history, or null where there is none. */
   readonly versionTable: VersionTable | null;
   /** Tables of the same name in other schemas, and other tables that look like Alembic's. */
@@ -51,6 +53,23 @@ export type Elsewhere = {
     readonly columns: readonly string[];
   }[];
 };
+
+/** What was found in a table, which is named as facts name it. */
+export type RowAnswer =
+  | {
+      readonly kind: "rows";
+      readonly table: string;
+      readonly columns: readonly string[];
+      /** Of the hashes that were asked for in these columns, those that are there. */
+      readonly found: readonly string[];
+    }
+  | { readonly kind: "emptiness"; readonly table: string; readonly isEmpty: boolean }
+  | {
+      readonly kind: "unreadable";
+      readonly table: string;
+      /** As the server says it. */
+      readonly why: string;
+    };
 
 export type Server = {
   /** `server_version_num`, such as 150018. */

@@ -110,7 +110,9 @@ function planOnEvidence(verdict: Verdict, policy: Policy, situation: Situation):
     case "unversioned":
       return verdict.denied !== null && verdict.identified.kind === "proven"
         ? orAsAssumed(refusal.deniedElsewhere(verdict.denied, verdict.identified.heads, tool))
-        : planForFinding(verdict.identified);
+        : verdict.unseen.length > 0 && verdict.identified.kind === "proven"
+          ? orAsAssumed(refusal.dataUnseen(verdict.unseen, verdict.identified.heads, situation))
+          : planForFinding(verdict.identified);
     case "missing-file":
     case "mismatched":
       if (verdict.identified.kind === "proven" && verdict.elsewhere.length > 0)

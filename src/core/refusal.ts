@@ -6,14 +6,16 @@ import type { Place } from "./elsewhere.ts";
 import type { HistoryFault } from "./history.ts";
 import type { Knowledge } from "./knowledge.ts";
 import type { Observation } from "./observation.ts";
-import type { Refusal, Step } from "./plan.ts";
+import type { Refusal, Situation, Step } from "./plan.ts";
 import type { ToolName } from "./revision.ts";
+import type { UnseenData } from "./unseen-data.ts";
 import type { Denial, Finding, Leftover, Verdict } from "./verdict.ts";
 import { inEffect, sayAssume, sayAtHeads, sayStamp } from "./ways-out.ts";
 import {
   describeChange,
   describeDifference,
   describeFault,
+  describeUnseen,
   enumerate,
   nameFact,
   nameHeads,
@@ -392,6 +394,32 @@ export function deniedElsewhere(
     [
       `if it did run: ${sayAtHeads(proven, tool)}`,
       `if it did not run: carry it out by hand first, then ${sayAtHeads(proven, tool)}`,
+    ],
+  );
+}
+
+/** The tables are there, and perhaps not the rows that migrations put into them. */
+export function dataUnseen(
+  unseen: readonly UnseenData[],
+  proven: readonly string[],
+  { knowledge, observation }: Pick<Situation, "knowledge" | "observation">,
+): Refusal {
+  const assumed = sayAtHeads(proven, knowledge.history.tool);
+  const files = [...new Set(unseen.map(({ file }) => file))];
+  const lacks = unseen.flatMap((each) => each.lacks);
+  const unreadable = lacks.filter(({ kind }) => kind === "unreadable");
+  const canShow = unseen.every((each) => each.lacks.some(({ kind }) => kind === "absent"));
+  return refuse(
+    "unproven",
+    `the schema is exactly that of ${nameHeads(proven)}, but there are no version rows, and nothing shows that these data migrations ran: ${enumerate(unseen.map(describeUnseen))}`,
+    [
+      ...(unreadable.length === 0
+        ? []
+        : [
+            `let role ${observation.role.name} read ${[...new Set(unreadable.map(({ table }) => table))].join(", ")}, past row security where there is any, and start again`,
+          ]),
+      `if they ran, or their rows were deleted on purpose: ${assumed}`,
+      `if they did not run: run what ${enumerate(files)} ${files.length === 1 ? "does" : "do"} to rows first, then ${canShow ? "start again" : assumed}`,
     ],
   );
 }

@@ -4,6 +4,7 @@ import type { Fact } from "./facts.ts";
 import type { HistoryFault } from "./history.ts";
 import type { Identification } from "./identify.ts";
 import type { Progress } from "./migration.ts";
+import type { UnseenData } from "./unseen-data.ts";
 
 /** What the diagnosis says: one member of a closed union, with its evidence. */
 export type Verdict =
@@ -22,6 +23,8 @@ export type Verdict =
       readonly kind: "unversioned";
       readonly identified: Finding;
       readonly denied: Denial | null;
+      /** Data migrations of the proven state. */
+      readonly unseen: readonly UnseenData[];
     })
   | (Seen & {
       readonly kind: "mismatched";

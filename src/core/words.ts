@@ -2,6 +2,8 @@ import type { Difference } from "./difference.ts";
 import type { Place } from "./elsewhere.ts";
 import type { Fact } from "./facts.ts";
 import type { HistoryFault } from "./history.ts";
+import type { Lack } from "./row-evidence.ts";
+import type { UnseenData } from "./unseen-data.ts";
 import type { Change } from "./verdict.ts";
 
 /** A fact as a person names it: `column transactions.trade_id`. */
@@ -74,6 +76,27 @@ export function describeFault(fault: HistoryFault): string {
       return `${fault.file}: revision id ${JSON.stringify(fault.id)} cannot be used: ${fault.why}`;
     case "cycle":
       return `these revisions follow each other in a circle: ${fault.ids.join(" → ")}`;
+  }
+}
+
+/** `002 (migrations/002_roles.sql; 2 of its 2 rows in roles are not there)` */
+export function describeUnseen({ revision, file, lacks }: UnseenData): string {
+  const why =
+    lacks.length === 0
+      ? "it leaves nothing that could be looked for"
+      : [...new Set(lacks.map(describeLack))].join(", ");
+  return `${revision} (${file}: ${why})`;
+}
+
+function describeLack(lack: Lack): string {
+  const table = lack.table.replace(/^public\./, "");
+  switch (lack.kind) {
+    case "absent":
+      return `${lack.absent} of its ${lack.of} rows in ${table} not there`;
+    case "filled":
+      return `${table} has rows that it may have had to change`;
+    case "unreadable":
+      return `${table} could not be read: ${lack.why}`;
   }
 }
 

@@ -1,8 +1,16 @@
 import { type Fact, factKey, factKinds, isSoft } from "./facts.ts";
 import { ancestors, type History, maximal } from "./history.ts";
 import { escapeFact, factAtHome, type LedgerHome } from "./home.ts";
-import { factsOfState, headsKey, type Ledger, type LedgerRevision, type State } from "./ledger.ts";
+import {
+  factsOfState,
+  headsKey,
+  type Ledger,
+  type LedgerRevision,
+  type State,
+  tracesOfState,
+} from "./ledger.ts";
 import { isGiven } from "./sighting.ts";
+import { sameTraces, type Traces } from "./traces.ts";
 import type { VersionTableName } from "./version-table.ts";
 
 /** What replaying a history on a scratch server showed. */
@@ -18,12 +26,16 @@ export type Replay = {
   readonly snapshots: readonly {
     readonly heads: readonly string[];
     readonly facts: readonly Fact[];
+    /** What shows in the rows that revisions ran; those without a trace may be left out. */
+    readonly traces: Traces;
   }[];
   /** What each revision did to the rows of user tables. */
   readonly data: ReadonlyMap<string, LedgerRevision["data"]>;
   /** Revisions that were seen to change what they change in one transaction, their version row included. */
   readonly atomic: ReadonlySet<string>;
   readonly spellings: readonly { readonly fact: Fact; readonly definition: string }[];
+  /** What was put before the values of rows that the traces know by their hashes. */
+  readonly salt: string;
 };
 
 /** A revision whose file is gone. */
@@ -41,18 +53,20 @@ export function writeLedger(
 ): Ledger {
   const facts: Fact[] = [];
   const positions = new Map<string, number>();
-  const states: State[] = [{ heads: [], from: null, added: [], dropped: [], retired: false }];
+  const states: State[] = [
+    { heads: [], from: null, added: [], dropped: [], traces: new Map(), retired: false },
+  ];
   const contents: ReadonlySet<number>[] = [new Set()];
 
   for (const snapshot of inOrder(history, replay.snapshots))
-    append(snapshot.heads, snapshot.facts, false, closestBelow(snapshot.heads));
+    append(snapshot.heads, snapshot.facts, snapshot.traces, closestBelow(snapshot.heads));
   const inTheseWords = sameWords(facts, previous?.home ?? null, replay.home);
   for (const [index, state] of (previous?.states ?? []).entries())
     if (state.heads.length > 0 && !isPresent(state.heads)) {
       const known = [...factsOfState(previous!, index)].map((fact) =>
         inTheseWords(previous!.facts[fact]!),
       );
-      append(state.heads, known, true, nearest(new Set(known.map(intern))));
+      append(state.heads, known, null, nearest(new Set(known.map(intern))));
     }
 
   return {
@@ -62,6 +76,7 @@ export function writeLedger(
     versionTable: replay.versionTable,
     kinds: factKinds,
     given: replay.given,
+    salt: states.some(({ traces }) => traces.size > 0) ? replay.salt : "",
     facts,
     states,
     revisions: new Map(
@@ -73,7 +88,8 @@ export function writeLedger(
   function append(
     heads: readonly string[],
     given: readonly Fact[],
-    retired: boolean,
+    /** null: a retired state, which nobody asks about. */
+    traces: Traces | null,
     from: number,
   ): void {
     const now = new Set(
@@ -90,9 +106,18 @@ export function writeLedger(
       dropped: [...before]
         .filter((fact) => !now.has(fact))
         .sort((one, other) => byKey(facts[one]!, facts[other]!)),
-      retired,
+      traces: traces === null ? new Map() : newTraces(traces, tracesOfState({ states }, from)),
+      retired: traces === null,
     });
     contents.push(now);
+  }
+
+  /** In the history's order, whatever order they were found in. */
+  function newTraces(now: Traces, before: Traces): Traces {
+    const changed = [...history.revisions.keys()].filter(
+      (id) => !sameTraces(now.get(id) ?? [], before.get(id) ?? []),
+    );
+    return new Map(changed.map((id) => [id, now.get(id) ?? []]));
   }
 
   function intern(fact: Fact): number {

@@ -75,7 +75,7 @@ END $$`;
 export const writesSql = `
 CREATE FUNCTION __preflight_bake.note_write() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
-  INSERT INTO __preflight_bake.written VALUES (pg_catalog.format('%I.%I', TG_TABLE_SCHEMA, TG_TABLE_NAME), TG_OP);
+  INSERT INTO __preflight_bake.written VALUES (pg_catalog.format('%I.%I', TG_TABLE_SCHEMA, TG_TABLE_NAME), TG_OP, TG_RELID);
   PERFORM __preflight_bake.note_transaction();
   RETURN NULL;
 END $$;
@@ -93,7 +93,7 @@ CREATE FUNCTION __preflight_bake.attach_triggers() RETURNS void LANGUAGE plpgsql
 DECLARE r record;
 BEGIN
   FOR r IN
-    SELECT s.nspname, c.relname, e.command_tag
+    SELECT c.oid, s.nspname, c.relname, e.command_tag
     FROM pg_event_trigger_ddl_commands() e
     JOIN pg_class c ON c.oid = e.objid JOIN pg_namespace s ON s.oid = c.relnamespace
     WHERE e.classid = 'pg_class'::regclass AND e.command_tag IN ('CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO')
@@ -102,7 +102,7 @@ BEGIN
   LOOP
     PERFORM __preflight_bake.watch(r.nspname, r.relname);
     IF r.command_tag <> 'CREATE TABLE' THEN
-      INSERT INTO __preflight_bake.written VALUES (format('%I.%I', r.nspname, r.relname), 'CREATE TABLE AS');
+      INSERT INTO __preflight_bake.written VALUES (format('%I.%I', r.nspname, r.relname), 'CREATE TABLE AS', r.oid);
     END IF;
   END LOOP;
   FOR r IN

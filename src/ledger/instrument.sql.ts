@@ -4,6 +4,7 @@ import { movementsSql } from "./movements.sql.ts";
 import { quoteIdentifier, quoteLiteral, quoteQualified } from "../core/quote.ts";
 import type { TableName } from "../core/version-table.ts";
 import { rolesSql } from "./roles.sql.ts";
+import { closeGivenTablesSql, rowsSql } from "./rows.sql.ts";
 import { snapshotsSql } from "./snapshots.sql.ts";
 import { transactionsSql } from "./transactions.sql.ts";
 
@@ -53,8 +54,10 @@ export function instrumentSql(options: {
     transactionsSql,
     writesSql,
     aliasesSql,
+    rowsSql,
     movementsSql(versionTable, versionRows.kind),
     watchGivenTablesSql,
+    closeGivenTablesSql,
     eventTriggersSql,
     "COMMIT",
   ].join(";\n");
@@ -74,8 +77,9 @@ CREATE TABLE __preflight_bake.movement (                 -- one row per revision
   ordinal bigint, revision text, heads text[],           -- version rows afterwards
   facts int[],                                           -- null: a known state
   writes text[], reads text[],
-  step bigint, xid xid8);                                -- as in done
-CREATE TABLE __preflight_bake.written (relation text, operation text);
+  step bigint, xid xid8,                                 -- as in done
+  rows jsonb);                                           -- see note_rows
+CREATE TABLE __preflight_bake.written (relation text, operation text, oid oid);
 CREATE TABLE __preflight_bake.home (schema text);          -- where CREATE goes in the program's session; one row
 CREATE TABLE __preflight_bake.done (                     -- which transactions changed something
   step bigint,                                           -- movements before it, rolled back ones included

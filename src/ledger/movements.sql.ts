@@ -3,7 +3,7 @@ import { quoteQualified } from "../core/quote.ts";
 import type { TableName } from "../core/version-table.ts";
 
 /**
- * At each movement of the version rows: the facts, and what was written and read since the last one.
+ * At each movement of the version rows: the facts, what was written and read since the last one, and the rows that are there.
  * Rows that vanish are half-steps of a merge, not states.
  */
 export function movementsSql(versionTable: TableName, rows: VersionRows["kind"]): string {
@@ -26,7 +26,8 @@ BEGIN
     (SELECT coalesce(array_agg(DISTINCT w.operation || ' ' || w.relation), '{}') FROM __preflight_bake.written w),
     (SELECT coalesce(array_agg(t.name), '{}')
      FROM jsonb_array_elements_text(__preflight_bake.scan_state()->'reads') AS t(name)),
-    (SELECT last_value FROM __preflight_bake.applied), pg_current_xact_id());
+    (SELECT last_value FROM __preflight_bake.applied), pg_current_xact_id(),
+    __preflight_bake.note_rows(NEW.${column}));
   DELETE FROM __preflight_bake.written;
   PERFORM setval('__preflight_bake.applied', (SELECT last_value + 1 FROM __preflight_bake.applied)),
           setval('__preflight_bake.reached', coalesce((SELECT r.position FROM __preflight_bake.revision r WHERE r.id = NEW.${column}), 0));

@@ -4,6 +4,7 @@ import { CannotJudge } from "../core/outcome.ts";
 import { quoteIdentifier } from "../core/quote.ts";
 import type { TableName } from "../core/version-table.ts";
 import { instrumentSql, type VersionRows } from "./instrument.sql.ts";
+import { followRows, type RowsAtState, type RowsNoted } from "./rows.ts";
 import type { Scratch, ScratchDatabase } from "./scratch.ts";
 import { movementsSeenSql } from "./transactions.sql.ts";
 import { type Ended, type Upgrade, type UpgradeContext, upgradeScratch } from "./upgrade.ts";
@@ -29,6 +30,7 @@ type Movement = {
   readonly reads: readonly string[];
   /** All that it changed was changed in the transaction that wrote its version row. */
   readonly isAtomic: boolean;
+  readonly rows: RowsAtState;
 };
 
 export type Replay = {
@@ -140,24 +142,27 @@ async function collect(
       writes: string[];
       reads: string[];
       isAtomic: boolean;
+      rows: RowsNoted;
     }[]
   >`
     SELECT revision, to_json(heads) AS heads, to_json(facts) AS facts, to_json(writes) AS writes, to_json(reads) AS reads,
-           is_atomic AS "isAtomic"
+           is_atomic AS "isAtomic", rows::json AS rows
     FROM (${sql.unsafe(movementsSeenSql)}) AS seen ORDER BY ordinal`;
   const schemas = await sql<{ name: string }[]>`
     SELECT f.o AS name FROM __preflight_bake.given g JOIN __preflight_bake.fact f ON f.id = g.fact
     WHERE f.k = 'schema' AND f.o NOT IN ('public', ${versionTable.schema}, ${home ?? "public"})`;
   const [first] = await sql<{ schema: string }[]>`SELECT schema FROM __preflight_bake.home`;
+  const rowsAfter = followRows(movements);
   return {
     aliases,
-    movements: movements.map((row) => ({
+    movements: movements.map((row, index) => ({
       revision: row.revision,
       heads: row.heads.toSorted(),
       facts: row.facts?.map((id) => facts.get(id)!) ?? null,
       writes: row.writes,
       reads: row.reads,
       isAtomic: row.isAtomic,
+      rows: rowsAfter[index]!,
     })),
     givenSchemas: schemas.map(({ name }) => name).sort(),
     programsHome: first?.schema ?? null,

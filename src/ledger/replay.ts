@@ -3,8 +3,11 @@ import { ancestors, type History, maximal } from "../core/history.ts";
 import { assumedRelative, escapeFact, type LedgerHome, relativeFact } from "../core/home.ts";
 import { headsKey } from "../core/ledger.ts";
 import { CannotJudge } from "../core/outcome.ts";
+import type { Trace } from "../core/traces.ts";
 import type { TableName, VersionTableName } from "../core/version-table.ts";
 import { type Replay, replayOnce, type ReplayPlan as PassPlan } from "./replay-once.ts";
+import { saltOf } from "./hash-row.ts";
+import { compareRows, type RowsAtState } from "./rows.ts";
 
 export type ReplayPlan = Omit<PassPlan, "home" | "versionTable"> & {
   /** Schema null: wherever the program's search_path leads, `public` or another home. */
@@ -21,6 +24,8 @@ export type ReplayedHistory = {
   /** Schema null: it stood in the home. */
   readonly versionTable: VersionTableName;
   readonly snapshots: readonly Snapshot[];
+  /** Of the hashes in their traces. */
+  readonly salt: string;
   /** In the history's order. */
   readonly revisions: ReadonlyMap<string, DataAccess>;
   /** Second spellings that dump and restore would give a fact. */
@@ -33,7 +38,12 @@ export type ReplayedHistory = {
 };
 
 /** The schema after a set of heads; both sorted, the facts relative to the home. */
-type Snapshot = { readonly heads: readonly string[]; readonly facts: readonly Fact[] };
+type Snapshot = {
+  readonly heads: readonly string[];
+  readonly facts: readonly Fact[];
+  /** By revision: what shows in the rows that it ran. */
+  readonly traces: ReadonlyMap<string, readonly Trace[]>;
+};
 
 /** What a revision did to rows of user tables, besides its DDL; sorted. */
 type DataAccess = {
@@ -162,7 +172,8 @@ function described(plan: ReplayPlan, first: Pass, second: SecondPass): ReplayedH
     serverVersion: plan.scratch.version,
     home,
     versionTable,
-    snapshots: compareStates(first, second),
+    snapshots: compareStates(plan.history, first, second),
+    salt: saltOf(plan.history),
     revisions: compareAccess(plan.history, first, second),
     aliases: sortAliases(
       [...pass.aliases.values()].map(({ fact, definition }) => {
@@ -192,6 +203,7 @@ type Pass = {
       readonly heads: readonly string[];
       readonly revision: string;
       readonly facts: ReadonlyMap<string, Fact>;
+      readonly rows: RowsAtState;
     }
   >;
   readonly access: Map<
@@ -244,12 +256,13 @@ async function replayInto(
 }
 
 function keep(pass: Pass, replay: Replay): void {
-  for (const { revision, heads, facts, writes, reads, isAtomic } of replay.movements) {
+  for (const { revision, heads, facts, writes, reads, isAtomic, rows } of replay.movements) {
     if (facts !== null && !pass.states.has(headsKey(heads)))
       pass.states.set(headsKey(heads), {
         heads,
         revision,
         facts: new Map(facts.map((fact) => [factKey(fact), fact])),
+        rows,
       });
     const seen = pass.access.get(revision) ?? {
       writes: new Set(),
@@ -268,11 +281,17 @@ function keep(pass: Pass, replay: Replay): void {
 
 /** States that only one of the two passed through depend on chance, and are left out. */
 function compareStates(
+  history: History,
   first: Pass,
   { pass, home, relate, spell }: SecondPass,
 ): readonly Snapshot[] {
+  const sameRows = compareRows(
+    history,
+    spell,
+    (object) => relate({ kind: "table", object, name: "", definition: "" }).object,
+  );
   const snapshots: Snapshot[] = [];
-  for (const [key, { heads, revision, facts }] of first.states) {
+  for (const [key, { heads, revision, facts, rows }] of first.states) {
     const again = pass.states.get(key);
     if (again === undefined) continue;
     const spelled = new Map([...again.facts].map(([fact, each]) => [spell(fact), each]));
@@ -282,7 +301,11 @@ function compareStates(
     ].map(([, fact]) => fact);
     if (differing.length > 0) throw unstable(revision, differing.map(describe));
     const made = [...again.facts.values()].filter((fact) => !isHomeItself(home, fact));
-    snapshots.push({ heads, facts: sortFacts(made.map(relate)) });
+    snapshots.push({
+      heads,
+      facts: sortFacts(made.map(relate)),
+      traces: sameRows(rows, again.rows),
+    });
   }
   return snapshots.sort((a, b) => compareText(headsKey(a.heads), headsKey(b.heads)));
 }

@@ -6,6 +6,7 @@ import type { Knowledge } from "../../src/core/knowledge.ts";
 import type { Observation } from "../../src/core/observation.ts";
 import { type Plan, planFor, type Policy } from "../../src/core/plan.ts";
 import {
+  answersOf,
   databaseAt,
   fact,
   knowledgeOf,
@@ -362,7 +363,18 @@ describe("no rows", () => {
       "unversioned",
       "stamp customers, upgrade 3",
     ],
-    ["head's schema", { at: "status", rows: [] }, "unversioned", "stamp status"],
+    [
+      "head's schema, and nothing shows that the data migration below it ran",
+      { at: "status", rows: [] },
+      "unversioned",
+      "unproven",
+    ],
+    [
+      "the same and a person's word for it",
+      { at: "status", rows: [], policy: { assume: "status" } },
+      "unversioned",
+      "stamp status",
+    ],
     [
       "a schema of two revisions with a data migration between",
       { at: "orders", rows: [] },
@@ -441,10 +453,11 @@ describe("no rows", () => {
     const comment = fact("comment", "public.customers", "email", "where to write");
     const revisions = [
       shop[0]!,
-      revision("data", ["customers"], [], { data: "writes" }),
+      revision("data", ["customers"], [], { data: "writes", leavesRows: true }),
       revision("said", ["data"], [comment]),
     ];
-    expect(judge({ at: "said", rows: [], revisions })).toMatchObject({
+    const seen = { rows: answersOf(revisions, databaseAt(revisions, ["said"])) };
+    expect(judge({ at: "said", rows: [], revisions, seen })).toMatchObject({
       plan: "stamp said",
       evidence: { identified: { kind: "proven", by: "soft-facts" } },
     });

@@ -5,9 +5,10 @@ import { ancestors, type History, maximal } from "../../src/core/history.ts";
 import type { Knowledge } from "../../src/core/knowledge.ts";
 import { combine } from "../../src/core/knowledge.ts";
 import type { LedgerRevision } from "../../src/core/ledger.ts";
-import type { Observation } from "../../src/core/observation.ts";
+import type { Observation, RowAnswer } from "../../src/core/observation.ts";
 import type { Step } from "../../src/core/plan.ts";
 import type { Revision, ToolName } from "../../src/core/revision.ts";
+import type { Traces } from "../../src/core/traces.ts";
 import { type Replay, writeLedger } from "../../src/core/write-ledger.ts";
 
 /** A revision of the model: what it does to the schema, and whether it touches rows. */
@@ -18,6 +19,8 @@ export type ModelRevision = {
   readonly adds: readonly Fact[];
   readonly data: LedgerRevision["data"];
   readonly isAtomic?: boolean;
+  /** Its rows stay where it put them, and are the same each time. */
+  readonly leavesRows?: boolean;
 };
 
 /** A migration tool and a database in a few lines: enough to carry out a plan. */
@@ -106,7 +109,8 @@ export function replayOf(revisions: readonly ModelRevision[]): Replay {
   const take = (ids: Iterable<string>): void => {
     const heads = maximal(history, ids);
     const facts = factsAfter(revisions, ancestors(history, heads));
-    snapshots.set(heads.join(" "), { heads, facts: [...facts.values()] });
+    const traces = tracesAfter(revisions, ancestors(history, heads));
+    snapshots.set(heads.join(" "), { heads, facts: [...facts.values()], traces });
   };
   for (const { id } of revisions) take(ancestors(history, [id]));
   for (let length = 1; length <= revisions.length; length++)
@@ -120,7 +124,32 @@ export function replayOf(revisions: readonly ModelRevision[]): Replay {
     atomic: new Set(history.revisions.keys()),
     spellings: [],
     given: [],
+    salt: "0123456789abcdef",
   };
+}
+
+function tracesAfter(revisions: readonly ModelRevision[], applied: ReadonlySet<string>): Traces {
+  return new Map(
+    revisions
+      .filter(({ id, leavesRows }) => applied.has(id) && leavesRows === true)
+      .map(({ id }) => [
+        id,
+        [{ kind: "rows", table: `<home>.${id}`, columns: ["id"], hashes: [`of ${id}`] }],
+      ]),
+  );
+}
+
+/** What a database says when it is asked for all rows that its data migrations may have left. */
+export function answersOf(
+  revisions: readonly ModelRevision[],
+  { ran }: Pick<ModelDatabase, "ran">,
+): readonly RowAnswer[] {
+  return revisions.map(({ id }) => ({
+    kind: "rows",
+    table: `public.${id}`,
+    columns: ["id"],
+    found: ran.has(id) ? [`of ${id}`] : [],
+  }));
 }
 
 export function knowledgeOf(revisions: readonly ModelRevision[]): Knowledge {
@@ -166,6 +195,7 @@ export function observe(
     },
     home: { schema: "public", spelled: "public", by: "path", createsIn: "public" },
     elsewhere: null,
+    rows: null,
     versionTable: {
       schema: "public",
       name: "alembic_version",
@@ -240,6 +270,7 @@ export const anyRevisions: fc.Arbitrary<readonly ModelRevision[]> = fc
       ),
       pick: fc.nat(),
       data: fc.constantFrom("none", "none", "none", "writes", "reads"),
+      leavesRows: fc.boolean(),
     }),
     { minLength: 1, maxLength: 9 },
   )
@@ -254,7 +285,9 @@ export const anyRevisions: fc.Arbitrary<readonly ModelRevision[]> = fc
       const deed = deedOf(plan.deed, plan.pick, index, before);
       // Rows need a table to be in.
       const hasTable = [...before, ...deed.adds].some(({ kind }) => kind === "table");
-      made.push({ id, needs: kept, data: hasTable ? plan.data : "none", ...deed });
+      const data = hasTable ? plan.data : "none";
+      const leavesRows = data === "writes" && plan.leavesRows;
+      made.push({ id, needs: kept, data, leavesRows, ...deed });
     }
     return made;
   })

@@ -10,6 +10,7 @@ import type { Observation } from "../../src/core/observation.ts";
 import { planFor, type Policy } from "../../src/core/plan.ts";
 import { writeLedger } from "../../src/core/write-ledger.ts";
 import {
+  answersOf,
   anyRevisions,
   carryOut,
   fact,
@@ -37,7 +38,7 @@ const index = fact("index", "public.orders", "at", "CREATE INDEX at ON orders US
 const files: readonly ModelRevision[] = [
   revision("001", [], table("customers", "id")),
   revision("002", ["001"], table("orders", "id")),
-  revision("003", ["002"], [], { data: "writes" }),
+  revision("003", ["002"], [], { data: "writes", leavesRows: true }),
   revision("004", ["003"], [fact("column", "public.orders", "total", "numeric"), index]),
   revision("005", ["004"], table("refunds", "id")),
 ];
@@ -91,6 +92,7 @@ describe("verdicts", () => {
       name: "made by hand",
       applied: ["001", "002", "003", "004"],
       rows: [],
+      rest: { rows: answersOf(files, { ran: new Map([["003", 1]]) }) },
       verdict: "unversioned",
       plan: {
         kind: "act",
@@ -99,6 +101,22 @@ describe("verdicts", () => {
           { kind: "upgrade", revisions: ["005"] },
         ],
       },
+    },
+    {
+      name: "made by hand, without the rows of a data migration",
+      applied: ["001", "002", "003", "004"],
+      rows: [],
+      rest: { rows: answersOf(files, { ran: new Map() }) },
+      verdict: "unversioned",
+      plan: { kind: "refuse", outcome: "unproven" },
+    },
+    {
+      name: "made by hand, and its rows decide between what the schema could be",
+      applied: ["001", "002", "003"],
+      rows: [],
+      rest: { rows: answersOf(files, { ran: new Map([["003", 1]]) }) },
+      verdict: "unversioned",
+      plan: { kind: "act", steps: [{ kind: "stamp", to: ["003"] }, { kind: "upgrade" }] },
     },
     {
       name: "made by hand, and a data migration lies between what the schema could be",

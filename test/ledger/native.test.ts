@@ -438,6 +438,7 @@ function ledgerOf(files: readonly NumberedFile[], replay: ReplayedHistory): Ledg
     given: replay.givenSchemas,
     snapshots: replay.snapshots,
     spellings: replay.aliases,
+    salt: replay.salt,
     data: new Map(
       [...replay.revisions].map(
         ([id, { writes, reads }]) =>

@@ -515,8 +515,9 @@ async function replayed(disk: HistoryOnDisk, scratch: Scratch): Promise<Replayed
   const replay = await replayHistory(planOf(disk, scratch));
   return {
     ...replay,
-    snapshots: replay.snapshots.map(({ heads, facts: relative }) => ({
+    snapshots: replay.snapshots.map(({ heads, facts: relative, traces }) => ({
       heads,
+      traces,
       facts: relative.map((fact) => factAtHome(fact, "public")),
     })),
     aliases: replay.aliases.map(({ fact, definition }) => ({

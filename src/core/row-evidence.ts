@@ -1,0 +1,80 @@
+import { type OpenLedger, tracesOfHeads } from "./ledger.ts";
+import type { RowAnswer } from "./observation.ts";
+import type { Trace } from "./traces.ts";
+
+type TraceOf<Kind extends Trace["kind"]> = Extract<Trace, { readonly kind: Kind }>;
+
+/** What keeps a revision's trace from showing that it ran, table by table. */
+export type Lack =
+  | {
+      readonly kind: "absent";
+      readonly table: string;
+      /** How many of its rows are not there. */
+      readonly absent: number;
+      readonly of: number;
+    }
+  /** It has rows that the revision may have had to change. */
+  | { readonly kind: "filled"; readonly table: string }
+  | { readonly kind: "unreadable"; readonly table: string; readonly why: string };
+
+/**
+ * Whether the rows show that a revision of this state ran: all that is left of what it wrote there is in its place. A part
+ * may be what a run that stopped half-way has left, or what the application has left.
+ */
+export function hasRun(
+  ledger: OpenLedger,
+  heads: readonly string[],
+  id: string,
+  answers: readonly RowAnswer[],
+): boolean {
+  const traces = tracesOfHeads(ledger, heads).get(id) ?? [];
+  return (
+    traces.some(({ kind }) => kind === "rows") &&
+    traces.every((trace) => lacksOf(trace, answers).length === 0)
+  );
+}
+
+/** Whether a revision of this state would find nothing to do now: to run it and to pass it over are the same. */
+export function isIdle(
+  ledger: OpenLedger,
+  heads: readonly string[],
+  id: string,
+  answers: readonly RowAnswer[],
+): boolean {
+  const traces = tracesOfHeads(ledger, heads).get(id) ?? [];
+  return (
+    traces.length > 0 &&
+    traces.every((trace) => trace.kind === "idle" && lacksOf(trace, answers).length === 0)
+  );
+}
+
+/** Empty: the trace is there. Nobody asked: it is not. */
+export function lacksOf(trace: Trace, answers: readonly RowAnswer[]): readonly Lack[] {
+  switch (trace.kind) {
+    case "rows":
+      return lackOfRows(trace, answers);
+    case "idle":
+      return trace.tables.flatMap((table) => {
+        const answer = answers.find((each) => each.table === table && each.kind !== "rows");
+        if (answer?.kind === "emptiness" && answer.isEmpty) return [];
+        return answer?.kind === "unreadable" ? answer : { kind: "filled", table };
+      });
+  }
+}
+
+function lackOfRows(trace: TraceOf<"rows">, answers: readonly RowAnswer[]): readonly Lack[] {
+  const { table, columns, hashes } = trace;
+  const unreadable = answers.find((each) => each.table === table && each.kind === "unreadable");
+  if (unreadable?.kind === "unreadable") return [unreadable];
+  const found = new Set(
+    answers.flatMap((each) =>
+      each.kind === "rows" &&
+      each.table === table &&
+      JSON.stringify(each.columns) === JSON.stringify(columns)
+        ? each.found
+        : [],
+    ),
+  );
+  const absent = hashes.filter((hash) => !found.has(hash)).length;
+  return absent === 0 ? [] : [{ kind: "absent", table, absent, of: hashes.length }];
+}

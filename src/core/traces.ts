@@ -1,0 +1,55 @@
+import { textAtHome } from "./home.ts";
+
+/** What shows in a database's rows that a revision ran, or that it makes no difference whether it did. */
+export type Trace =
+  | {
+      /** Rows that it wrote and no later revision took away. */
+      readonly kind: "rows";
+      /** As facts name it: qualified, quoted, relative to the home. */
+      readonly table: string;
+      /** What the rows are known by; sorted like the key. */
+      readonly columns: readonly string[];
+      /** Of the values in these columns, see `hashRow`; sorted. */
+      readonly hashes: readonly string[];
+    }
+  | {
+      /** It only changes or deletes rows, and only of these tables: where they are empty it has nothing to do. */
+      readonly kind: "idle";
+      readonly tables: readonly string[];
+    };
+
+/** By revision. */
+export type Traces = ReadonlyMap<string, readonly Trace[]>;
+
+/** @param spelled the home's name as PostgreSQL prints it in a definition */
+export function tracesAtHome(traces: Traces, spelled: string): Traces {
+  if (traces.size === 0) return traces;
+  return new Map(
+    [...traces].map(([revision, each]) => [
+      revision,
+      each.map((trace) =>
+        trace.kind === "rows"
+          ? { ...trace, table: textAtHome(trace.table, spelled) }
+          : { ...trace, tables: trace.tables.map((table) => textAtHome(table, spelled)) },
+      ),
+    ]),
+  );
+}
+
+/** As a ledger keeps it. */
+export function encodeTraces(traces: Traces): Record<string, readonly unknown[]> {
+  return Object.fromEntries([...traces].map(([revision, each]) => [revision, each.map(encode)]));
+}
+
+function encode(trace: Trace): unknown {
+  switch (trace.kind) {
+    case "rows":
+      return { table: trace.table, key: trace.columns, rows: trace.hashes };
+    case "idle":
+      return { idle: trace.tables };
+  }
+}
+
+export function sameTraces(one: readonly Trace[], other: readonly Trace[]): boolean {
+  return JSON.stringify(one) === JSON.stringify(other);
+}

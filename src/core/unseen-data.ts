@@ -1,0 +1,80 @@
+import { ancestors, type History } from "./history.ts";
+import { touchesRows } from "./identify.ts";
+import { type OpenLedger, tracesOfHeads } from "./ledger.ts";
+import type { RowAnswer } from "./observation.ts";
+import { hasRun, isIdle, type Lack, lacksOf } from "./row-evidence.ts";
+import type { Trace } from "./traces.ts";
+import type { Verdict } from "./verdict.ts";
+
+/** A data migration of which nothing shows that it ran. */
+export type UnseenData = {
+  readonly revision: string;
+  readonly file: string;
+  /** What was looked for in vain; empty: it leaves nothing to look for. */
+  readonly lacks: readonly Lack[];
+};
+
+/**
+ * The traces to look for before a database without version rows is stamped: those of the data migrations that its state, or
+ * one of the states that it could be at, includes. Empty: there is nothing to ask.
+ */
+export function tracesToAsk(
+  ledger: OpenLedger | null,
+  history: History,
+  verdict: Verdict,
+): readonly Trace[] {
+  if (ledger === null || verdict.kind !== "unversioned") return [];
+  return statesOf(verdict.identified).flatMap((heads) => {
+    const traces = tracesOfHeads(ledger, heads);
+    return dataBelow(ledger, history, heads).flatMap((id) => traces.get(id) ?? []);
+  });
+}
+
+function statesOf(
+  identified: Extract<Verdict, { readonly kind: "unversioned" }>["identified"],
+): readonly (readonly string[])[] {
+  switch (identified.kind) {
+    case "proven":
+      return [identified.heads];
+    case "ambiguous":
+      return identified.candidates;
+    default:
+      return [];
+  }
+}
+
+/**
+ * Tables can be there without the rows that migrations put into them: made by create_all(), from a dump of the schema, or by
+ * a script that stopped. Only what is there proves anything.
+ * @param recorded revisions that another tool's rows say were applied
+ */
+export function unseenData(
+  ledger: OpenLedger,
+  history: History,
+  heads: readonly string[],
+  answers: readonly RowAnswer[],
+  recorded: ReadonlySet<string>,
+): readonly UnseenData[] {
+  const traces = tracesOfHeads(ledger, heads);
+  return dataBelow(ledger, history, heads)
+    .filter(
+      (id) =>
+        !recorded.has(id) &&
+        !hasRun(ledger, heads, id, answers) &&
+        !isIdle(ledger, heads, id, answers),
+    )
+    .map((id) => ({
+      revision: id,
+      file: history.revisions.get(id)?.file ?? "",
+      lacks: (traces.get(id) ?? []).flatMap((trace) => lacksOf(trace, answers)),
+    }));
+}
+
+function dataBelow(
+  ledger: OpenLedger,
+  history: History,
+  heads: readonly string[],
+): readonly string[] {
+  const applied = ancestors(history, heads);
+  return [...history.revisions.keys()].filter((id) => applied.has(id) && touchesRows(ledger, id));
+}

@@ -1,0 +1,69 @@
+import type { RowAnswer } from "../core/observation.ts";
+import type { Trace } from "../core/traces.ts";
+import { emptinessMessage, rowsMessage } from "./data-rows.sql.ts";
+import type { Database } from "./database.ts";
+import { cannotGoOn, classify } from "./errors.ts";
+import { isAnswer } from "./migrate-end.ts";
+
+/**
+ * Looks for the rows that data migrations leave. What the server refuses, hides or does not find in time is not there.
+ * Throws CannotJudge where the connection is lost.
+ */
+export async function lookForRows(
+  db: Database,
+  traces: readonly Trace[],
+  salt: string,
+): Promise<readonly RowAnswer[]> {
+  const answers: RowAnswer[] = [];
+  for (const question of questionsOf(traces)) answers.push(await ask(db, question, salt));
+  return answers;
+}
+
+type RowsOfTable = Omit<Extract<Trace, { readonly kind: "rows" }>, "kind">;
+type Question =
+  | ({ readonly kind: "rows" } & RowsOfTable)
+  | { readonly kind: "emptiness"; readonly table: string };
+
+/** One for each table and what its rows are known by. */
+function questionsOf(traces: readonly Trace[]): readonly Question[] {
+  const rows = new Map<string, RowsOfTable>();
+  const tables = new Set<string>();
+  for (const trace of traces) {
+    if (trace.kind === "idle") {
+      for (const table of trace.tables) tables.add(table);
+      continue;
+    }
+    const { table, columns, hashes } = trace;
+    const key = JSON.stringify([table, columns]);
+    const others = rows.get(key)?.hashes ?? [];
+    rows.set(key, { table, columns, hashes: [...new Set([...others, ...hashes])] });
+  }
+  return [
+    ...[...rows.values()].map((each) => ({ kind: "rows", ...each }) as const),
+    ...[...tables].map((table) => ({ kind: "emptiness", table }) as const),
+  ];
+}
+
+async function ask(db: Database, question: Question, salt: string): Promise<RowAnswer> {
+  const { table } = question;
+  try {
+    switch (question.kind) {
+      case "rows": {
+        const { columns, hashes } = question;
+        const rows = await db.query<{ hash: string }>(rowsMessage(table, columns, hashes, salt));
+        return { kind: "rows", table, columns, found: rows.map(({ hash }) => hash) };
+      }
+      case "emptiness": {
+        const [row] = await db.query<{ isEmpty: boolean }>(emptinessMessage(table));
+        return { kind: "emptiness", table, isEmpty: row?.isEmpty === true };
+      }
+    }
+  } catch (error) {
+    const doing = `looking for rows in ${table}`;
+    if (!isAnswer(error)) throw cannotGoOn(error, doing);
+    await db.query("ROLLBACK").catch((lost: unknown) => {
+      throw cannotGoOn(lost, doing);
+    });
+    return { kind: "unreadable", table, why: classify(error, "session").says };
+  }
+}

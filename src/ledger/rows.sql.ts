@@ -1,0 +1,145 @@
+import { pinnedSettings } from "./aliases.sql.ts";
+
+/** Of a table with more rows than this none is kept: nobody wants them read at a start. */
+const mostRows = 1000;
+
+/**
+ * Which tables a revision touched, and which rows it left there. Every table that a migration has touched so far is looked
+ * at again when it was written or is no longer what it was. A row is the revision's if its key was not there before and the
+ * revision inserted or updated in this table. Of partitions, of tables with inherited rows and of those that had rows before
+ * the first migration it is only asked whether there are any: who wrote them nobody can tell.
+ */
+export const rowsSql = `
+CREATE TABLE __preflight_bake.touched (
+  relation oid PRIMARY KEY,
+  look text,                     -- the table as it was when its rows were read; null: not yet
+  identity text,                 -- the key by which its rows are known
+  is_closed boolean);            -- none of its rows is anybody's
+CREATE TABLE __preflight_bake.row (relation oid, key text, revision text, UNIQUE (relation, key));
+
+CREATE FUNCTION __preflight_bake.describe_touched(
+  OUT relation oid, OUT name text, OUT is_plain boolean, OUT look text, OUT identity text, OUT columns jsonb, OUT keys jsonb)
+  RETURNS SETOF record LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+  SELECT c.oid, format('%I.%I', s.nspname, c.relname), c.relkind = 'r' AND NOT c.relispartition,
+         concat_ws(' ', s.nspname, c.relname, c.relfilenode, a.columns, k.keys), k.identity, a.columns, k.keys
+  FROM __preflight_bake.touched t
+  JOIN pg_class c ON c.oid = t.relation
+  JOIN pg_namespace s ON s.oid = c.relnamespace
+  CROSS JOIN LATERAL (
+    SELECT coalesce(jsonb_agg(jsonb_build_object(
+             'name', a.attname,
+             'isText', y.typcategory IN ('S', 'E') OR a.atttypid = 'uuid'::regtype,
+             'isNumbered', a.attidentity <> '' OR coalesce(d.text LIKE '%nextval(%', false),
+             -- Not a constant: what it is may be another thing elsewhere.
+             'isComputed', a.attgenerated <> '' OR coalesce(d.text ~* '[(]|current_|_user', false)) ORDER BY a.attnum), '[]') AS columns,
+           array_agg(a.attnum) AS numbers
+    FROM pg_attribute a
+    JOIN pg_type y ON y.oid = a.atttypid
+    LEFT JOIN pg_type b ON b.oid = y.typbasetype
+    LEFT JOIN LATERAL (SELECT pg_get_expr(f.adbin, f.adrelid) AS text FROM pg_attrdef f
+                       WHERE f.adrelid = a.attrelid AND f.adnum = a.attnum) d ON true
+    WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+      -- Types that the server itself turns into text.
+      AND ('pg_catalog'::regnamespace IN (y.typnamespace, b.typnamespace) OR y.typtype = 'e' OR y.typname = 'citext')) a
+  CROSS JOIN LATERAL (
+    SELECT coalesce(jsonb_agg(n.names ORDER BY i.indisprimary DESC, i.indnkeyatts, n.names), '[]') AS keys,
+           (array_agg(n.identity ORDER BY i.indisprimary DESC, i.indnkeyatts, n.names))[1] AS identity
+    FROM pg_index i
+    CROSS JOIN LATERAL (
+      SELECT jsonb_agg(e.attname ORDER BY p.place) AS names, string_agg(e.attnum || ' ' || e.atttypid, ',' ORDER BY p.place) AS identity,
+             count(*) AS width
+      FROM unnest(i.indkey::int2[]) WITH ORDINALITY AS p (number, place)
+      JOIN pg_attribute e ON e.attrelid = c.oid AND e.attnum = p.number AND e.attnotnull AND e.attnum = ANY (a.numbers)
+      WHERE p.place <= i.indnkeyatts) n
+    WHERE i.indrelid = c.oid AND i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL
+      AND n.width = i.indnkeyatts) k
+$$;
+
+-- Every row as [key, values]; without a key at most one, whatever it is. NULL: not readable now, or too many.
+CREATE FUNCTION __preflight_bake.read_rows(p_name text, p_columns jsonb, p_key jsonb) RETURNS jsonb LANGUAGE plpgsql
+  SECURITY DEFINER ${pinnedSettings} SET lock_timeout = '200ms' AS $$
+DECLARE
+  v_key text := (SELECT string_agg(format('%I::text', e), ', ') FROM jsonb_array_elements_text(p_key) e);
+  v_values text := (SELECT string_agg(format('%I::text', e->>'name'), ', ') FROM jsonb_array_elements(p_columns) e);
+  v_rows jsonb;
+BEGIN
+  EXECUTE CASE
+    WHEN v_key IS NULL THEN format('SELECT coalesce(jsonb_agg(0), ''[]'') FROM (SELECT FROM %s LIMIT 1) r', p_name)
+    ELSE format('SELECT coalesce(jsonb_agg(jsonb_build_array(k, v)), ''[]'') FROM ('
+                'SELECT jsonb_build_array(%s)::text AS k, jsonb_build_array(%s) AS v FROM ONLY %s LIMIT ${mostRows + 1}) r',
+                v_key, v_values, p_name)
+  END INTO v_rows;
+  RETURN CASE WHEN jsonb_array_length(v_rows) <= ${mostRows} THEN v_rows END;
+EXCEPTION WHEN lock_not_available THEN
+  RETURN NULL;
+END $$;
+
+-- The tables that this revision touched, and every table that is not what it was at the last call.
+CREATE FUNCTION __preflight_bake.note_rows(p_revision text) RETURNS jsonb LANGUAGE plpgsql SECURITY DEFINER
+  SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  r record;
+  v_touches jsonb;
+  v_tables jsonb := '[]';
+  v_rows jsonb;
+  v_is_closed boolean;
+BEGIN
+  SELECT coalesce(jsonb_agg(DISTINCT jsonb_build_object('relation', t.relation::bigint, 'operation', t.operation)), '[]')
+  INTO v_touches
+  FROM (SELECT w.oid AS relation, w.operation FROM __preflight_bake.written w
+        UNION ALL
+        SELECT to_regclass(e), 'READ' FROM jsonb_array_elements_text(__preflight_bake.scan_state()->'reads') e) t;
+  INSERT INTO __preflight_bake.touched
+  SELECT DISTINCT (e->>'relation')::oid, NULL, NULL, false FROM jsonb_array_elements(v_touches) e
+  WHERE e->>'relation' IS NOT NULL
+  ON CONFLICT DO NOTHING;
+  FOR r IN
+    SELECT t.relation, t.look AS before, t.identity AS identity_before, t.is_closed, d.name, d.is_plain, d.look, d.identity, d.columns, d.keys,
+           EXISTS (SELECT FROM __preflight_bake.written w WHERE w.oid = t.relation) AS is_written,
+           EXISTS (SELECT FROM __preflight_bake.written w
+                   WHERE w.oid = t.relation AND w.operation IN ('INSERT', 'UPDATE', 'CREATE TABLE AS')) AS gets_rows
+    FROM __preflight_bake.touched t
+    LEFT JOIN __preflight_bake.describe_touched() d ON d.relation = t.relation
+    ORDER BY t.relation
+  LOOP
+    IF r.name IS NULL THEN
+      DELETE FROM __preflight_bake.touched t WHERE t.relation = r.relation;
+      DELETE FROM __preflight_bake.row w WHERE w.relation = r.relation;
+      v_tables := v_tables || jsonb_build_object('relation', r.relation::bigint, 'name', NULL);
+      CONTINUE;
+    END IF;
+    -- Partitions change without their table.
+    CONTINUE WHEN r.look = r.before AND NOT r.is_written AND r.is_plain;
+    v_is_closed := r.is_closed OR NOT r.is_plain OR r.identity IS NULL;
+    v_rows := __preflight_bake.read_rows(r.name, r.columns, CASE WHEN NOT v_is_closed THEN r.keys->0 END);
+    v_is_closed := v_is_closed OR v_rows IS NULL;
+    DELETE FROM __preflight_bake.row w
+    WHERE w.relation = r.relation
+      AND (v_is_closed OR r.identity <> r.identity_before OR NOT EXISTS (SELECT FROM jsonb_array_elements(v_rows) e WHERE e->>0 = w.key));
+    IF NOT v_is_closed THEN
+      INSERT INTO __preflight_bake.row
+      SELECT r.relation, e->>0,
+             CASE WHEN r.gets_rows AND r.identity = coalesce(r.identity_before, r.identity) THEN p_revision END
+      FROM jsonb_array_elements(v_rows) e
+      ON CONFLICT DO NOTHING;
+    END IF;
+    UPDATE __preflight_bake.touched t
+    SET look = r.look, identity = r.identity, is_closed = t.is_closed OR v_rows IS NULL
+    WHERE t.relation = r.relation;
+    v_tables := v_tables || jsonb_build_object(
+      'relation', r.relation::bigint, 'name', r.name, 'columns', r.columns, 'keys', r.keys,
+      'hasRows', coalesce(jsonb_array_length(v_rows) > 0, true),
+      'rows', (SELECT coalesce(jsonb_agg(jsonb_build_object('revision', w.revision, 'values', e->1)), '[]')
+               FROM jsonb_array_elements(v_rows) e
+               JOIN __preflight_bake.row w ON w.relation = r.relation AND w.key = e->>0
+               WHERE w.revision IS NOT NULL));
+  END LOOP;
+  RETURN jsonb_build_object('touches', v_touches, 'tables', v_tables);
+END $$`;
+
+/** Tables that had rows before the first migration. */
+export const closeGivenTablesSql = `
+INSERT INTO __preflight_bake.touched
+SELECT c.oid, NULL, NULL, true
+FROM pg_catalog.pg_class c JOIN pg_catalog.pg_trigger g ON g.tgrelid = c.oid
+WHERE g.tgname = '__preflight_bake' AND __preflight_bake.read_rows(c.oid::pg_catalog.regclass::text, NULL, NULL) <> '[]'`;

@@ -1,0 +1,276 @@
+import { describe, expect, it } from "vitest";
+import { diagnose } from "../../src/core/diagnose.ts";
+import { combine } from "../../src/core/knowledge.ts";
+import { openLedger } from "../../src/core/ledger.ts";
+import { decodeLedger, encodeLedger } from "../../src/core/ledger-text.ts";
+import type { RowAnswer } from "../../src/core/observation.ts";
+import { planFor, type Policy } from "../../src/core/plan.ts";
+import type { Trace } from "../../src/core/traces.ts";
+import { tracesToAsk } from "../../src/core/unseen-data.ts";
+import { writeLedger } from "../../src/core/write-ledger.ts";
+import { databaseAt, historyOf, observe, replayOf, revision, table } from "./model.ts";
+
+const policy: Policy = {
+  stamp: "proven",
+  drift: "fail",
+  ahead: "compatible",
+  assume: null,
+  unverified: "start",
+  allowOutOfOrder: false,
+  resume: false,
+};
+
+/** roles → (rows of roles and rights) → users → (changes users) → notes → (deletes the roles) */
+const revisions = [
+  revision("roles", [], table("roles", "id")),
+  revision("fill", ["roles"], [], { data: "writes" }),
+  revision("users", ["fill"], table("users", "id")),
+  revision("names", ["users"], [], { data: "writes" }),
+  revision("notes", ["names"], table("notes", "id")),
+  revision("forget", ["notes"], table("memory", "id"), { data: "writes" }),
+  revision("last", ["forget"], table("t", "id")),
+];
+const history = historyOf(revisions);
+
+const rolesRows: Trace = {
+  kind: "rows",
+  table: "<home>.roles",
+  columns: ["id"],
+  hashes: ["a", "b"],
+};
+const rightsRows: Trace = {
+  kind: "rows",
+  table: "<home>.rights",
+  columns: ["role", "right"],
+  hashes: ["c"],
+};
+const names: Trace = { kind: "idle", tables: ["<home>.users", "app.people"] };
+
+/** What the rows show of each state. */
+function tracesAt(head: string): ReadonlyMap<string, readonly Trace[]> {
+  const at = ["roles", "fill", "users", "names", "notes", "forget", "last"].indexOf(head);
+  return new Map<string, readonly Trace[]>([
+    ...(at >= 1 && at < 5 ? [["fill", [rolesRows, rightsRows]] as const] : []),
+    ...(at >= 3 ? [["names", [names]] as const] : []),
+  ]);
+}
+
+const replay = replayOf(revisions);
+const ledger = writeLedger(
+  history,
+  {
+    ...replay,
+    snapshots: replay.snapshots.map((snapshot) => ({
+      ...snapshot,
+      traces: tracesAt(snapshot.heads[0]!),
+    })),
+  },
+  null,
+  [],
+);
+const knowledge = combine(history, ledger);
+
+const roles = (...found: readonly string[]): RowAnswer => ({
+  kind: "rows",
+  table: "public.roles",
+  columns: ["id"],
+  found,
+});
+const rights = (...found: readonly string[]): RowAnswer => ({
+  kind: "rows",
+  table: "public.rights",
+  columns: ["role", "right"],
+  found,
+});
+const empty = (name: string, isEmpty: boolean): RowAnswer => ({
+  kind: "emptiness",
+  table: name,
+  isEmpty,
+});
+const denied: RowAnswer = {
+  kind: "unreadable",
+  table: "public.roles",
+  why: "permission denied for table roles",
+};
+const emptyUsers = [empty("public.users", true), empty("app.people", true)];
+
+function judge(
+  at: string,
+  answers: readonly RowAnswer[] | null,
+  rows: readonly string[] = [],
+  assume: string | null = null,
+) {
+  const { facts } = databaseAt(revisions, [at]);
+  const observation = observe({ rows, facts }, { rows: answers });
+  const verdict = diagnose(knowledge, observation);
+  const assumption =
+    assume === null
+      ? null
+      : ({
+          kind: "holds",
+          revision: assume,
+          heads: [assume],
+          checked: { tables: 0, columns: 0 },
+        } as const);
+  return { verdict, plan: planFor(verdict, policy, { knowledge, observation, assumption }) };
+}
+
+describe("without version rows, data migrations below the proven state", () => {
+  it.each<[string, string, readonly RowAnswer[] | null, readonly string[]]>([
+    ["nobody asked", "notes", null, ["fill", "names"]],
+    ["nothing is there", "notes", [], ["fill", "names"]],
+    [
+      "all rows are there, all tables empty",
+      "notes",
+      [roles("a", "b"), rights("c"), ...emptyUsers],
+      [],
+    ],
+    ["one of two rows is gone", "notes", [roles("a"), rights("c"), ...emptyUsers], ["fill"]],
+    [
+      "one of two tables has its rows",
+      "notes",
+      [roles("a", "b"), rights(), ...emptyUsers],
+      ["fill"],
+    ],
+    [
+      "the rows are of other columns",
+      "notes",
+      [roles("a", "b"), { ...rights("c"), columns: ["right", "role"] } as RowAnswer, ...emptyUsers],
+      ["fill"],
+    ],
+    ["a table cannot be read", "notes", [denied, rights("c"), ...emptyUsers], ["fill"]],
+    [
+      "one table is not empty",
+      "notes",
+      [roles("a", "b"), rights("c"), empty("public.users", true), empty("app.people", false)],
+      ["names"],
+    ],
+    [
+      "one table was not asked about",
+      "notes",
+      [roles("a", "b"), rights("c"), empty("app.people", true)],
+      ["names"],
+    ],
+    [
+      "a later revision took the rows away",
+      "last",
+      [roles("a", "b"), rights("c"), ...emptyUsers],
+      ["fill", "forget"],
+    ],
+  ])("%s", (_, at, answers, unseen) => {
+    const { verdict, plan } = judge(at, answers);
+    expect(verdict).toMatchObject({ kind: "unversioned", identified: { kind: "proven" } });
+    const found = verdict.kind === "unversioned" ? verdict.unseen : [];
+    expect(found.map(({ revision: id }) => id)).toEqual(unseen);
+    expect(plan).toMatchObject(
+      unseen.length === 0
+        ? { kind: "act", steps: [{ kind: "stamp", to: [at] }, { kind: "upgrade" }] }
+        : { kind: "refuse", outcome: "unproven" },
+    );
+  });
+
+  it("are named with what is not there and what a person can do", () => {
+    const { plan } = judge("notes", [roles("a"), rights("c"), ...emptyUsers]);
+    expect(plan).toMatchObject({
+      reason: expect.stringContaining(
+        "fill (versions/fill.py: 1 of its 2 rows in roles not there)",
+      ),
+      next: [
+        "if they ran, or their rows were deleted on purpose: --assume notes",
+        "if they did not run: run what versions/fill.py does to rows first, then start again",
+      ],
+    });
+    const unreadable = judge("notes", [denied, rights("c"), ...emptyUsers]).plan;
+    expect(unreadable).toMatchObject({
+      reason: expect.stringContaining("permission denied for table roles"),
+      next: [
+        expect.stringContaining("let role shop read public.roles"),
+        expect.anything(),
+        expect.anything(),
+      ],
+    });
+  });
+
+  it("are taken on a person's word", () => {
+    expect(judge("notes", [], [], "notes").plan).toMatchObject({
+      kind: "act",
+      steps: [{ kind: "stamp", to: ["notes"], because: "assumed" }, { kind: "upgrade" }],
+    });
+  });
+
+  it("are not asked about where there are rows", () => {
+    expect(judge("notes", null, ["notes"]).plan).toMatchObject({ kind: "act" });
+    expect(tracesToAsk(knowledge.ledger, history, judge("notes", null, ["notes"]).verdict)).toEqual(
+      [],
+    );
+  });
+});
+
+describe("states that differ by a data migration alone", () => {
+  it.each<[string, string, readonly RowAnswer[], unknown]>([
+    [
+      "its rows are there",
+      "fill",
+      [roles("a", "b"), rights("c")],
+      { kind: "proven", heads: ["fill"], by: "data" },
+    ],
+    ["a part of its rows is there", "fill", [roles("a"), rights("c")], { kind: "ambiguous" }],
+    ["its rows are absent", "roles", [roles(), rights()], { kind: "ambiguous" }],
+    [
+      "it has nothing to do",
+      "users",
+      [roles("a", "b"), rights("c"), ...emptyUsers],
+      { kind: "proven", heads: ["names"], by: "no-ops" },
+    ],
+    [
+      "it may have had something to do",
+      "users",
+      [roles("a", "b"), rights("c")],
+      { kind: "ambiguous" },
+    ],
+  ])("%s", (_, at, answers, identified) => {
+    expect(judge(at, answers).verdict).toMatchObject({ identified });
+  });
+
+  it("are asked about all of them", () => {
+    const { verdict } = judge("roles", null);
+    expect(tracesToAsk(knowledge.ledger, history, verdict)).toEqual([
+      { ...rolesRows, table: "public.roles" },
+      { ...rightsRows, table: "public.rights" },
+    ]);
+  });
+});
+
+describe("the ledger's text", () => {
+  it("is relative to the home", () => {
+    const { states } = openLedger(ledger, '"The app"');
+    expect(states.map(({ traces }) => traces.get("names"))).toContainEqual([
+      { kind: "idle", tables: ['"The app".users', "app.people"] },
+    ]);
+  });
+
+  it("says of each state what has changed in what the rows show, and reads it back", () => {
+    const text = encodeLedger(ledger);
+    const of = (head: string): string | undefined =>
+      text.split("\n").find((line) => line.startsWith(`{"heads":["${head}"]`));
+    expect(of("fill")).toContain(
+      '"traces":{"fill":[{"table":"<home>.roles","key":["id"],"rows":["a","b"]},{"table":"<home>.rights","key":["role","right"],"rows":["c"]}]}',
+    );
+    expect(of("users")).not.toContain("traces");
+    expect(of("names")).toContain('"traces":{"names":[{"idle":["<home>.users","app.people"]}]}');
+    expect(of("forget")).toContain('"traces":{"fill":[]}');
+    const decoded = decodeLedger(text);
+    expect(decoded.kind === "ledger" && encodeLedger(decoded.ledger)).toBe(text);
+    expect(text).toMatch(/"salt":"[0-9a-f]{16}"/);
+  });
+
+  it.each([
+    "[]",
+    '{"fill":{}}',
+    '{"fill":[{"table":"t","key":[1],"rows":[]}]}',
+    '{"fill":[{"idle":"t"}]}',
+  ])("is truncated with traces like %s", (traces) => {
+    const text = encodeLedger(ledger).replace('"traces":{"fill":[]}', `"traces":${traces}`);
+    expect(decodeLedger(text).kind).toBe(traces === "[]" ? "ledger" : "truncated");
+  });
+});

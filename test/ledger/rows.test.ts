@@ -1,0 +1,168 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { Trace } from "../../src/core/traces.ts";
+import { hashRow, saltOf } from "../../src/ledger/hash-row.ts";
+import { type ReplayedHistory, replayHistory } from "../../src/ledger/replay.ts";
+import { startServer, type TestServer } from "../support/postgres.ts";
+import { historyOf, type NumberedFile, planOf } from "./numbered-files.ts";
+import { connectionTo, openForTests } from "./open-scratch.ts";
+
+const files: readonly NumberedFile[] = [
+  {
+    id: "01",
+    sql: `
+      CREATE TABLE roles (id int PRIMARY KEY, name text NOT NULL);
+      CREATE TABLE rights (role int, "the right" text, PRIMARY KEY (role, "the right"));
+      CREATE TABLE people (id serial PRIMARY KEY, name text);
+      CREATE TABLE tokens (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), made timestamptz DEFAULT now());
+      CREATE TABLE levels (id serial PRIMARY KEY, label text NOT NULL, made_by text DEFAULT current_user, made timestamptz DEFAULT now());
+      CREATE TABLE counts (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, n int);
+      CREATE TABLE codes (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), code varchar(5) NOT NULL UNIQUE);
+      CREATE TABLE keyless (a int);
+      CREATE TABLE past (at date PRIMARY KEY) PARTITION BY RANGE (at);
+      CREATE TABLE past_1 PARTITION OF past FOR VALUES FROM ('2020-01-01') TO ('2021-01-01')`,
+  },
+  {
+    id: "02",
+    sql: `INSERT INTO roles VALUES (1, 'admin'), (2, 'user'); INSERT INTO rights VALUES (1, 'ü:1')`,
+  },
+  { id: "03", sql: "INSERT INTO tokens DEFAULT VALUES" },
+  { id: "04", sql: "UPDATE people SET name = '' WHERE name IS NULL" },
+  { id: "05", sql: "INSERT INTO levels (label) VALUES ('low'), ('high')" },
+  { id: "06", sql: "INSERT INTO codes (code) VALUES ('a')" },
+  { id: "07", sql: "INSERT INTO keyless VALUES (1)" },
+  { id: "08", sql: "INSERT INTO roles VALUES (1, 'owner') ON CONFLICT DO NOTHING" },
+  { id: "09", sql: "INSERT INTO counts (n) VALUES (1)" },
+  { id: "10", sql: "INSERT INTO past VALUES ('2020-02-02')" },
+  { id: "11", sql: "UPDATE roles SET name = 'reader' WHERE id = 2" },
+  {
+    id: "12",
+    sql: "INSERT INTO people (name) SELECT label FROM people p JOIN levels l USING (id)",
+  },
+  { id: "13", sql: "ALTER TABLE roles RENAME TO parts; ALTER TABLE parts RENAME id TO part" },
+  { id: "14", sql: "DELETE FROM parts WHERE part = 2" },
+  { id: "15", sql: "INSERT INTO parts VALUES (3, 'guest')" },
+  { id: "16", sql: "ALTER TABLE parts ALTER part TYPE text" },
+  { id: "17", sql: "DELETE FROM people" },
+  { id: "18", sql: "DROP TABLE people" },
+  { id: "19", sql: "INSERT INTO parts SELECT n::text, 'many' FROM generate_series(1000, 2000) n" },
+  {
+    id: "20",
+    sql: "ALTER TABLE past DETACH PARTITION past_1; DELETE FROM past_1 WHERE at < '2020-02-01'",
+  },
+];
+
+let server: TestServer;
+let replay: ReplayedHistory;
+beforeAll(async () => {
+  server = await startServer();
+  const scratch = await openForTests({ on: connectionTo(server) });
+  replay = await replayHistory(planOf(files, scratch)).finally(scratch.close);
+}, 60_000);
+afterAll(() => server?.stop());
+
+/** What the rows show of a file once all files up to another have run. */
+function traces(at: string, id: string): readonly Trace[] {
+  const snapshot = replay.snapshots.find(({ heads }) => heads[0] === at);
+  return snapshot?.traces.get(id) ?? [];
+}
+
+const hash = (...values: readonly string[]): string => hashRow(saltOf(historyOf(files)), values);
+const rows = (table: string, columns: readonly string[], ...keys: readonly string[][]): Trace => ({
+  kind: "rows",
+  table: `<home>.${table}`,
+  columns,
+  hashes: keys.map((key) => hash(...key)).sort(),
+});
+
+describe("a replay notes what shows in the rows that a file ran", { timeout: 60_000 }, () => {
+  test.each<[string, string, string, readonly Trace[]]>([
+    [
+      "keys of the rows that it wrote",
+      "02",
+      "02",
+      [rows("rights", ["role", "the right"], ["1", "ü:1"]), rows("roles", ["id"], ["1"], ["2"])],
+    ],
+    [
+      "also at later states",
+      "12",
+      "02",
+      [rows("rights", ["role", "the right"], ["1", "ü:1"]), rows("roles", ["id"], ["1"], ["2"])],
+    ],
+    [
+      "by their new names",
+      "13",
+      "02",
+      [rows("parts", ["part"], ["1"], ["2"]), rows("rights", ["role", "the right"], ["1", "ü:1"])],
+    ],
+    [
+      "without those that a later file deleted",
+      "14",
+      "02",
+      [rows("parts", ["part"], ["1"]), rows("rights", ["role", "the right"], ["1", "ü:1"])],
+    ],
+    ["not those of others in the same table", "15", "15", [rows("parts", ["part"], ["3"])]],
+    ["no more when the key is another one", "16", "15", []],
+    ["of a random key nothing", "03", "03", []],
+    ["a second key, where the first is random", "06", "06", [rows("codes", ["code"], ["a"])]],
+    [
+      "a number of a sequence with what is said in words",
+      "05",
+      "05",
+      [rows("levels", ["id", "label"], ["1", "low"], ["2", "high"])],
+    ],
+    ["of a number alone nothing", "09", "09", []],
+    ["without a key nothing", "07", "07", []],
+    ["of rows that were there before nothing", "08", "08", []],
+    ["of changed rows nothing", "11", "11", []],
+    ["of partitions nothing", "10", "10", []],
+    ["of many rows nothing", "19", "19", []],
+    ["of rows that others wrote by another name nothing", "20", "20", []],
+    [
+      "that it changes nothing in an empty table",
+      "17",
+      "04",
+      [{ kind: "idle", tables: ["<home>.people"] }],
+    ],
+    ["or deletes nothing", "17", "17", [{ kind: "idle", tables: ["<home>.people"] }]],
+    ["unless it may insert", "12", "12", []],
+    ["unless the table is gone", "18", "04", []],
+  ])("%s: at %s, of %s", (_, at, id, expected) => {
+    expect(traces(at, id)).toEqual(expected);
+  });
+
+  test("and keeps no value", () => {
+    const text = JSON.stringify(replay.snapshots.map((each) => [...each.traces]));
+    for (const value of ["admin", "user", "ü", "low"]) expect(text).not.toContain(value);
+  });
+});
+
+describe("rows that were there before the first migration", { timeout: 60_000 }, () => {
+  test("are nobody's, and neither are those of others in their table", async () => {
+    const scratch = await openForTests({
+      on: connectionTo(server),
+      preludes: [
+        {
+          name: "platform.sql",
+          sql: "CREATE SCHEMA auth; CREATE TABLE auth.users (id int PRIMARY KEY); INSERT INTO auth.users VALUES (1)",
+        },
+      ],
+    });
+    const again = await replayHistory(
+      planOf(
+        [
+          { id: "1", sql: "CREATE TABLE t (id int PRIMARY KEY)" },
+          { id: "2", sql: "INSERT INTO auth.users VALUES (2); INSERT INTO t VALUES (1)" },
+          { id: "3", sql: "UPDATE auth.users SET id = id" },
+        ],
+        scratch,
+      ),
+    ).finally(scratch.close);
+    const seen = again.snapshots.find(({ heads }) => heads[0] === "3")?.traces;
+    expect(
+      [...(seen ?? [])].map(([id, each]) => [
+        id,
+        each.map((trace) => "table" in trace && trace.table),
+      ]),
+    ).toEqual([["2", ["<home>.t"]]]);
+  });
+});
