@@ -19,7 +19,7 @@ CREATE TABLE __preflight_bake.row (relation oid, key text, revision text, UNIQUE
 
 CREATE FUNCTION __preflight_bake.describe_touched(
   OUT relation oid, OUT name text, OUT is_plain boolean, OUT look text, OUT identity text, OUT columns jsonb, OUT keys jsonb)
-  RETURNS SETOF record LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+  RETURNS SETOF record LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off AS $$
   SELECT c.oid, format('%I.%I', s.nspname, c.relname), c.relkind = 'r' AND NOT c.relispartition,
          concat_ws(' ', s.nspname, c.relname, c.relfilenode, a.columns, k.keys), k.identity, a.columns, k.keys
   FROM __preflight_bake.touched t
@@ -76,7 +76,7 @@ END $$;
 
 -- The tables that this revision touched, and every table that is not what it was at the last call.
 CREATE FUNCTION __preflight_bake.note_rows(p_revision text) RETURNS jsonb LANGUAGE plpgsql SECURITY DEFINER
-  SET search_path = pg_catalog, pg_temp AS $$
+  SET search_path = pg_catalog, pg_temp SET jit = off AS $$
 DECLARE
   r record;
   v_touches jsonb;
