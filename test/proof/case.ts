@@ -68,7 +68,7 @@ export async function playCase(
       HOME: tmpdir(),
       DATABASE_URL: `${url.href}${ground.query}`,
     };
-    const cwd = image.directories[world.ledger];
+    const cwd = image.directories.get(world.ledger) ?? "";
     return await preflight(["run", "--timeout", "20s", "--lock-timeout", "0", ...ground.flags], {
       cwd,
       env,

@@ -11,45 +11,60 @@ import { type ProofTool, proofTools } from "./tool.ts";
 
 export type LedgerKind = "verified" | "own-table" | "stale" | "absent" | "first-release";
 
-/** A history on disk, with every kind of ledger, and what it makes. */
+/** A history on disk, with several kinds of ledger, and what it makes. */
 export type ProofImage = {
   readonly history: ProofHistory;
   /** Where the image with that ledger is. */
-  readonly directories: Readonly<Record<LedgerKind, string>>;
+  readonly directories: ReadonlyMap<LedgerKind, string>;
   /** After so many revisions, in `public` and in another home. */
   readonly states: { readonly public: readonly Lines[]; readonly other: readonly Lines[] };
 };
 
 export type Lines = readonly string[];
 
-/** Written once for a history, and used for many worlds. */
-export async function makeImage(server: TestServer, history: ProofHistory): Promise<ProofImage> {
-  const all = write(history, history.revisions.length);
-  await bake(server, all, history);
-  const own = write(history, history.revisions.length);
-  writeFileSync(
-    ledgerIn(own),
-    withOwnTable(readFileSync(ledgerIn(all), "utf8"), proofTools[history.tool]),
-  );
-  const stale = write(history, history.revisions.length - 1);
-  await bake(server, stale, history);
-  proofTools[history.tool].write(stale, history, history.revisions.length);
-  const first = write(history, history.revisions.length);
-  writeFileSync(ledgerIn(first), ofFirstRelease(readFileSync(ledgerIn(all), "utf8")));
+/**
+ * Written once for a history, and used for many worlds.
+ * @param ledgers that these worlds have
+ */
+export async function makeImage(
+  server: TestServer,
+  history: ProofHistory,
+  ledgers: ReadonlySet<LedgerKind>,
+): Promise<ProofImage> {
+  const tool = proofTools[history.tool];
+  const count = history.revisions.length;
+  const baked = write(history, count);
+  await bake(server, baked, history);
+  const ledger = readFileSync(ledgerIn(baked), "utf8");
+  const directories = new Map<LedgerKind, string>([["verified", baked]]);
+  for (const kind of ledgers)
+    if (kind !== "verified") directories.set(kind, await withLedger(kind));
   return {
     history,
-    directories: {
-      verified: all,
-      "own-table": own,
-      stale,
-      absent: write(history, history.revisions.length),
-      "first-release": first,
-    },
+    directories,
     states: {
       public: await replay(server, history, "public"),
       other: await replay(server, history, "elsewhere"),
     },
   };
+
+  async function withLedger(kind: Exclude<LedgerKind, "verified">): Promise<string> {
+    const directory = write(history, kind === "stale" ? count - 1 : count);
+    switch (kind) {
+      case "own-table":
+        writeFileSync(ledgerIn(directory), withOwnTable(ledger, tool));
+        return directory;
+      case "first-release":
+        writeFileSync(ledgerIn(directory), ofFirstRelease(ledger));
+        return directory;
+      case "stale":
+        await bake(server, directory, history);
+        tool.write(directory, history, count);
+        return directory;
+      case "absent":
+        return directory;
+    }
+  }
 }
 
 /** Schemas besides the home that the history's files name. */

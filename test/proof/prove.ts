@@ -42,10 +42,13 @@ export async function prove(server: TestServer, options: ProveOptions): Promise<
       .filter(({ world }) => describeWorld(world, history).includes(about));
     if (chosen.length === 0) continue;
     try {
-      const image = await makeImage(server, history);
+      const image = await makeImage(
+        server,
+        history,
+        new Set(chosen.map(({ world }) => world.ledger)),
+      );
       await playAll(server, image, chosen, options);
-      for (const directory of Object.values(image.directories))
-        rmSync(directory, { recursive: true });
+      for (const directory of image.directories.values()) rmSync(directory, { recursive: true });
     } catch (error) {
       onTrouble(`the history of case ${members[0]} and its like`, error);
     }

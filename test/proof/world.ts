@@ -225,11 +225,16 @@ function halves({ revisions }: ProofHistory): readonly number[] {
   );
 }
 
-/** How many have run before one that builds a unique index concurrently, which duplicates stop. */
+/** How many have run before one that builds a table's first unique index concurrently, which duplicates stop. */
 function outsiders({ tool, revisions }: ProofHistory): readonly number[] {
   if (tool === "alembic") return [];
-  return revisions.flatMap(({ statements }, index) =>
-    index > 0 && statements[0]?.startsWith("CREATE UNIQUE INDEX CONCURRENTLY") ? [index] : [],
+  const places = revisions.map(({ statements }) =>
+    statements[0]?.startsWith("CREATE UNIQUE INDEX ") === true
+      ? (/ ON (\S+) \(/.exec(statements[0])?.[1] ?? null)
+      : null,
+  );
+  return places.flatMap((table, index) =>
+    table !== null && places.indexOf(table) === index ? [index] : [],
   );
 }
 
