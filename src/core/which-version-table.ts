@@ -20,6 +20,7 @@ export function faultOfVersionTable(
   isHere: boolean,
 ): CannotJudge | null {
   const { versionTable: chosen, otherVersionTables } = observation;
+  const place = observation.home.schema;
   if (isNamed) return null;
   const isOurs = chosen !== null && rowsOfThisHistory(knowledge, chosen).length > 0;
   const isChosenLive = isOurs && live(chosen);
@@ -29,12 +30,11 @@ export function faultOfVersionTable(
   if (rivals.length === 0) return null;
   // Several other homes, and nothing of it here: that nobody said which is meant is the whole answer.
   if (!isChosenLive && rivals.length > 1 && !isHere) return null;
-  const place = observation.home.schema;
   const ours = nameOf(chosen ?? { schema: asked.schema ?? place, name: asked.name });
   const theirs = rivals.map(nameOf).join(", ");
   return new CannotJudge(
     "config",
-    `${theirs} holds revisions of this history, and their tables are there; ${describeChosen()}`,
+    `${theirs} ${rivals.length === 1 ? "holds" : "hold"} revisions of this history, and their tables are there; ${describeChosen()}`,
     [
       ...rivals.map((table) => `if this one counts: ${wayTo(table)}`),
       `if ${ours} counts: --version-table ${ours}`,
@@ -51,28 +51,33 @@ export function faultOfVersionTable(
       : `${ours}, which the search_path leads to, says ${rows.join(", ")}, which this history does not have`;
   }
 
-  /** A table of the usual name in another schema is another home's. */
+  /** A table of the usual name in another home is reached by that. */
   function wayTo(table: VersionTable): string {
-    return table.name === asked.name && table.schema !== place
+    return table.name === asked.name && homeOf(table) !== place
       ? `--schema ${table.schema}`
       : `--version-table ${nameOf(table)}`;
   }
 
-  /** The home of a table is the schema that it stands in, but for one that shares the schema of ours. */
   function live(table: VersionTable): boolean {
-    const home = table.schema === chosen?.schema ? observation.home.schema : table.schema;
-    return isLive(knowledge, observation, table, home);
+    return isLive(knowledge, observation, table, homeOf(table));
+  }
+
+  /** The schema that it stands in, unless that holds nothing but version tables: then it may be ours that stands apart. */
+  function homeOf({ schema }: VersionTable): string {
+    const isApart =
+      schema === chosen?.schema ||
+      observation.elsewhere?.tables.every((each) => each.schema !== schema) === true;
+    return isApart ? place : schema;
   }
 
   /**
-   * Beside a table that is well, only one for the same home. Otherwise any, unless a chosen home has just no rows yet:
+   * Beside a table that is well, only one of the same schema. Otherwise any, unless a chosen home has just no rows yet:
    * then the others are other homes'.
    */
   function isRival(table: VersionTable): boolean {
-    const isSameHome = table.schema === (chosen?.schema ?? observation.home.schema);
-    if (isSameHome) return true;
+    if (table.schema === (chosen?.schema ?? place)) return true;
     if (isChosenLive) return false;
-    return isOurs || !isChosen(observation);
+    return isOurs || homeOf(table) === place || !isChosen(observation);
   }
 }
 

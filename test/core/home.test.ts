@@ -392,6 +392,16 @@ describe("whose version table", () => {
       null,
     ],
     [
+      "ours in a schema that holds version tables alone",
+      at(["two"], "public", [], { others: [versionTable("meta", ["two"])] }),
+      "meta.alembic_version",
+    ],
+    [
+      "behind here, beside what a dropped tenant left",
+      at(["two"], "public", ["two"], { others: [versionTable("gone", ["two"])] }),
+      null,
+    ],
+    [
       "tables here, no rows, and two others that are live",
       at(["two"], "public", [], {
         elsewhere: [
