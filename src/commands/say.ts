@@ -63,7 +63,9 @@ function sayWhatIsUnknown(
   else if (knowledge.ledger === null)
     log(
       unverified(
-        `the ledger was baked by the first release, in public, and this database's schema is ${schema}; run \`preflight bake\``,
+        knowledge.isBoundElsewhere
+          ? `the ledger holds for public alone, as the bake found out, and this database's schema is ${schema}`
+          : `the ledger was baked by the first release, in public, and this database's schema is ${schema}; run \`preflight bake\``,
       ),
     );
   if (knowledge.unfiled.length > 0)

@@ -13,6 +13,8 @@ export type Knowledge = {
   readonly lacking: readonly string[];
   /** Revisions that the ledger calls live, and that no file has. */
   readonly unfiled: readonly string[];
+  /** These migrations live in `public` alone, and this database's home is another schema. */
+  readonly isBoundElsewhere: boolean;
   /** By id: what a version table would keep of the file's text; empty where the tool's keeps nothing. */
   readonly digests: ReadonlyMap<string, string>;
   /** Schemas that a platform fills: what the ledger does not know there is nobody's drift. */
@@ -46,7 +48,15 @@ export function combine(
     platformSchemas: new Set([...platformSchemas, ...(ledger?.given ?? [])]),
   };
   if (ledger === null || !isGoodFor(ledger.home, home))
-    return { history, ledger: null, status: "absent", lacking: [], unfiled: [], ...tool };
+    return {
+      history,
+      ledger: null,
+      status: "absent",
+      lacking: [],
+      unfiled: [],
+      isBoundElsewhere: ledger?.home.kind === "bound",
+      ...tool,
+    };
   const lacking = [...history.revisions.values()]
     .filter(({ id, hash }) => ledger.revisions.get(id)?.hash !== hash)
     .map(({ id }) => id);
@@ -58,13 +68,14 @@ export function combine(
     unfiled: [...ledger.revisions.values()]
       .filter(({ id, retired }) => !retired && !history.revisions.has(id))
       .map(({ id }) => id),
+    isBoundElsewhere: false,
     ...tool,
   };
 }
 
-/** A ledger of the first release does not know which of its names move with the home. */
+/** Of two kinds nobody knows which of their names would be others elsewhere. */
 function isGoodFor({ kind }: LedgerHome, { schema }: Pick<HomeName, "schema">): boolean {
-  return kind !== "unknown" || schema === "public";
+  return (kind !== "unknown" && kind !== "bound") || schema === "public";
 }
 
 /** Files may be deleted after the bake: what the ledger still knows of them is then retired knowledge. */

@@ -323,7 +323,7 @@ export function withOtherHomes(refusal: Refusal, places: readonly Place[]): Refu
 
 /** Where the upgrade would make its objects beside the others. Null: nothing speaks against it. */
 export function ofHome(
-  { history, ledger }: Knowledge,
+  { history, ledger, isBoundElsewhere }: Knowledge,
   { home, server }: Observation,
   steps: readonly Step[],
 ): Refusal | null {
@@ -349,7 +349,7 @@ export function ofHome(
         `or in its address: ?options=-csearch_path%3D${encodeURIComponent(home.schema)}`,
       ],
     );
-  if (ledger?.home.kind === "bound" && home.schema !== "public")
+  if (isBoundElsewhere)
     return refuse(
       "config",
       `these migrations work only where public is the first schema of the search_path, as the bake found out, and here it is ${home.schema}`,

@@ -114,7 +114,10 @@ async function replayElsewhere(plan: ReplayPlan, first: Pass): Promise<SecondPas
     if (pass === "unheard") continue;
     if (pass === null) return null;
     const second = await describePass(plan, pass, place);
-    return isSame(first, second) ? second : null;
+    const difference = firstDifference(first, second);
+    if (difference === null) return second;
+    plan.log(`the history comes to something else in another schema: ${difference}`);
+    return null;
   }
   return null;
 }
@@ -153,17 +156,24 @@ async function describePass(plan: ReplayPlan, pass: Pass, place: string): Promis
   };
 }
 
-function isSame(first: Pass, second: SecondPass): boolean {
+/** null: there is none. */
+function firstDifference(first: Pass, second: SecondPass): string | null {
   const { pass, spell } = second;
-  for (const [revision, access] of first.access)
-    if (differencesOf(access, accessOf(second, revision)).length > 0) return false;
-  for (const [key, { facts }] of first.states) {
+  for (const [revision, access] of first.access) {
+    const [difference] = differencesOf(access, accessOf(second, revision));
+    if (difference !== undefined) return `revision ${revision}, ${difference}`;
+  }
+  for (const [key, { revision, facts }] of first.states) {
     const again = pass.states.get(key);
     if (again === undefined) continue;
-    const keys = new Set([...again.facts.keys()].map(spell));
-    if (keys.size !== facts.size || [...facts.keys()].some((fact) => !keys.has(fact))) return false;
+    const there = new Map([...again.facts].map(([fact, each]) => [spell(fact), each]));
+    const [odd] = [
+      ...[...facts].filter(([fact]) => !there.has(fact)),
+      ...[...there].filter(([fact]) => !facts.has(fact)),
+    ];
+    if (odd !== undefined) return `revision ${revision}, ${describe(odd[1])}`;
   }
-  return true;
+  return null;
 }
 
 function described(plan: ReplayPlan, first: Pass, second: SecondPass): ReplayedHistory {
