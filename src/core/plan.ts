@@ -5,6 +5,7 @@ import { ancestors, type History } from "./history.ts";
 import type { Knowledge } from "./knowledge.ts";
 import type { Observation } from "./observation.ts";
 import type { Outcome } from "./outcome.ts";
+import * as homeRefusal from "./home-refusal.ts";
 import * as refusal from "./refusal.ts";
 import type { Finding, Leftover, Verdict } from "./verdict.ts";
 
@@ -69,9 +70,9 @@ export function planFor(verdict: Verdict, policy: Policy, situation: Situation):
     case "start":
       return unlessUnverified(plan);
     case "act":
-      return unlessUnverified(refusal.ofHome(knowledge, observation, plan.steps) ?? plan);
+      return unlessUnverified(homeRefusal.ofHome(knowledge, observation, plan.steps) ?? plan);
     case "refuse":
-      return unlessUnverified(refusal.withOtherHomes(plan, placesOf(knowledge, observation)));
+      return unlessUnverified(homeRefusal.withOtherHomes(plan, placesOf(knowledge, observation)));
   }
 
   function unlessUnverified(planned: Plan): Plan {
@@ -116,7 +117,7 @@ function planOnEvidence(verdict: Verdict, policy: Policy, situation: Situation):
     case "missing-file":
     case "mismatched":
       if (verdict.identified.kind === "proven" && verdict.elsewhere.length > 0)
-        return orAsAssumed(refusal.elsewhere(verdict, situation.observation));
+        return orAsAssumed(homeRefusal.elsewhere(verdict, situation.observation));
       return verdict.dataMigrations.length > 0
         ? orAsAssumed(refusal.dataMigrationBetween(verdict, tool))
         : planForFinding(verdict.identified);
@@ -133,7 +134,7 @@ function planOnEvidence(verdict: Verdict, policy: Policy, situation: Situation):
       if (verdict.isOthersTable) return refusal.othersTable(verdict);
       return orAsAssumed(
         verdict.elsewhere.length > 0
-          ? refusal.homeInDoubt(verdict, observation)
+          ? homeRefusal.homeInDoubt(verdict, observation)
           : refusal.unknown(verdict, assumable(knowledge, observation)),
       );
     case "broken-history":
