@@ -87,7 +87,14 @@ async function replayAndWrite(image: Image, settings: Settings, world: World): P
       revisions: ledger.revisions.size,
       states,
       replays: replay.replays,
+      home: ledger.home.kind,
     });
+    if (ledger.home.kind === "bound")
+      world.log({
+        level: "warn",
+        event: "bake.bound",
+        msg: "this history works only where public is the first schema of the search_path: of a database that lives in another schema the ledger proves nothing, and an upgrade there is refused",
+      });
     if (protection !== null) log(describeProtection(protection));
     return ready;
   } finally {

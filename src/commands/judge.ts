@@ -106,11 +106,7 @@ export async function judge(
   sayNewerServer(seen, log);
   throwIf(lackOfReading(seen, versionTable.name) ?? faultOfHome(request, seen));
   const knowledge = image.knowledgeAt(seen.home);
-  const everywhere = restsOnAbsence(diagnose(knowledge, seen))
-    ? { ...seen, elsewhere: await lookElsewhere(database, tableNames(knowledge)) }
-    : seen;
-  const observation = await withRows(database, knowledge, everywhere, signal);
-  const verdict = diagnose(knowledge, observation);
+  const { observation, verdict } = await diagnoseWithQuestions(database, knowledge, seen, signal);
   if (observation.elsewhere !== null) {
     const isNamed = settings.versionTable !== null;
     const isHere = verdict.kind === "unversioned";
@@ -125,18 +121,24 @@ export async function judge(
   return { knowledge, observation, verdict, plan, assumption, isPassedOver: passedOver };
 }
 
-/** Where no version row says which data migrations ran, their own rows may. */
-async function withRows(
+/** What the look has seen is enough for a healthy database. Otherwise more is asked: where else objects may be, and which rows show. */
+async function diagnoseWithQuestions(
   database: Database,
   knowledge: Knowledge,
   seen: Observation,
   signal: AbortSignal,
-): Promise<Observation> {
+): Promise<Pick<Judgement, "observation" | "verdict">> {
+  const first = diagnose(knowledge, seen);
+  if (!restsOnAbsence(first)) return { observation: seen, verdict: first };
+  const asking = lookElsewhere(database, tableNames(knowledge));
+  const everywhere = { ...seen, elsewhere: await unlessAborted(asking, signal) };
+  const second = diagnose(knowledge, everywhere);
   const { history, ledger } = knowledge;
-  const traces = tracesToAsk(ledger, history, diagnose(knowledge, seen));
-  if (ledger === null || traces.length === 0) return seen;
-  const asking = lookForRows(database, traces, ledger.salt);
-  return { ...seen, rows: await unlessAborted(asking, signal) };
+  const traces = tracesToAsk(ledger, history, second);
+  if (ledger === null || traces.length === 0) return { observation: everywhere, verdict: second };
+  const rows = await unlessAborted(lookForRows(database, traces, ledger.salt), signal);
+  const observation = { ...everywhere, rows };
+  return { observation, verdict: diagnose(knowledge, observation) };
 }
 
 function throwIf(fault: CannotJudge | null): void {
