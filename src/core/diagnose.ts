@@ -57,12 +57,6 @@ export function diagnose(knowledge: Knowledge, observation: Observation): Verdic
     if (ledger === null || live === null || expected === null)
       return asRecorded(editedFiles(knowledge, edited, null));
     if (equals(ledger, expected, live)) return asRecorded(editedFiles(knowledge, edited, []));
-    // Numbers are everybody's, and not one of the texts is ours.
-    if (table !== null && edited.length > 0 && edited.length === claim.applied.size) {
-      const why = `${table.schema}.${table.name} says ${rows.join(", ")}, with other texts than the files of this image have, and the schema is not what they make: it seems to be another application's`;
-      return { ...unknown([], why), isOthersTable: true };
-    }
-
     const found = differences(ledger, history, claim.applied, expected, live);
     const isTolerable = found.every((difference) => difference.tolerable);
     const isOwnState = found.every(
@@ -76,6 +70,16 @@ export function diagnose(knowledge: Knowledge, observation: Observation): Verdic
       identified.kind !== "nearest" &&
       identified.kind !== "sketched" &&
       !(identified.kind === "proven" && identified.heads.length === 0 && hasForeignObjects());
+    // Numbers are everybody's, and not one of the texts is ours.
+    if (
+      isAnotherState &&
+      table !== null &&
+      edited.length > 0 &&
+      edited.length === claim.applied.size
+    ) {
+      const why = `${table.schema}.${table.name} says ${rows.join(", ")}, with other texts than the files of this image have, and the schema is exactly what other files make: it seems to be another application's`;
+      return { ...unknown([], why), isOthersTable: true };
+    }
     const passed =
       identified.kind === "proven"
         ? dataPassedOver(ledger, history, claim, edited, identified.heads)

@@ -73,7 +73,13 @@ describe.each(forms)("%s run --enforce off", (program) => {
     ],
     [
       "unproven",
-      { at: "add_trade_id", sql: ["DROP TABLE alembic_version"] },
+      {
+        at: "add_trade_id",
+        sql: [
+          "DROP TABLE alembic_version",
+          "INSERT INTO customers (id, email) VALUES (1, 'ada@example.org')",
+        ],
+      },
       21,
       "unversioned",
       [],

@@ -268,7 +268,7 @@ function bakeArgs(...flags: readonly string[]): readonly string[] {
 async function bake(program: Program, place: Place, ...flags: readonly string[]): Promise<void> {
   const ended = await runProgram(program, bakeArgs(...flags), where(place));
   expect(expectLine(ended), ended.stderr).toMatchObject({ exit: 0 });
-  expect(readFileSync(path.join(place.cwd, "preflight.ledger.json"), "utf8")).toContain(`"v":1`);
+  expect(readFileSync(path.join(place.cwd, "preflight.ledger.json"), "utf8")).toContain(`"v":2`);
 }
 
 async function tables({ url }: Place): Promise<readonly unknown[]> {
