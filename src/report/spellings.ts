@@ -111,11 +111,12 @@ function inHtml(character: string): string {
   if (plain.test(character)) return quoteForRegExp(character);
   const code = character.codePointAt(0) ?? 0;
   const name = { "&": "amp", "<": "lt", ">": "gt", '"': "quot", "'": "apos" }[character];
+  // An ampersand itself is the last: it begins the other spellings, of which nothing shall be left.
   return either(
-    quoteForRegExp(character),
     ...(name === undefined ? [] : [`&${name};`]),
     `&#0*${code};`,
     `&#[xX]0*${inAnyCase(hex(code, 1))};`,
+    quoteForRegExp(character),
   );
 }
 

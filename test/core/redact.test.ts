@@ -154,6 +154,10 @@ describe("many secrets", () => {
   });
 });
 
+test("a secret that ends in an ampersand leaves nothing of its HTML", () => {
+  expect(makeRedactor(["s3cret&"])("password s3cret&amp; given")).toBe("password *** given");
+});
+
 describe("a secret that is not shown whole", () => {
   const hide = makeRedactor(["correct-horse-battery"]);
 
