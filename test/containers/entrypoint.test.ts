@@ -160,7 +160,11 @@ describe.each(forms)("%s as the first process", (form) => {
       "CREATE TABLE slow (id int);\nSELECT pg_sleep(600);\n",
     );
     chmodSync(directory, 0o755);
-    const words = ["-e", `DATABASE_URL=${url}`, "-v", `${directory}:/app/migrations:ro`];
+    // Not in the image's own place: the ledger there knows other files.
+    const words = [
+      ...["-e", `DATABASE_URL=${url}`, "-e", "PREFLIGHT_MIGRATIONS=/slow/migrations"],
+      ...["-v", `${directory}:/slow/migrations:ro`],
+    ];
     const name = await start(form, words, ["echo", "at work"], "001_slow.sql");
     await sleep(500);
     const ended = await stop(name);
