@@ -49,7 +49,12 @@ export function factAtHome(fact: Fact, spelled: string): Fact {
 }
 
 export function escapeFact(fact: Fact): Fact {
-  return mapTexts(fact, (text) => marked([text]));
+  return mapTexts(fact, escapeText);
+}
+
+/** As a ledger keeps a text in which the home is not named. */
+export function escapeText(text: string): string {
+  return marked([text]);
 }
 
 /** Whether the object of a ledger's fact moves with the home. */

@@ -1,5 +1,5 @@
 import { type Fact, factKey, type FactKind, factKinds, placeKey } from "./facts.ts";
-import { escapeFact, type LedgerHome } from "./home.ts";
+import { escapeFact, escapeText, type LedgerHome } from "./home.ts";
 import { headsKey, type Ledger, type LedgerRevision, type State } from "./ledger.ts";
 import { encodeTraces, type Trace, type Traces } from "./traces.ts";
 
@@ -132,6 +132,11 @@ function decode(root: Record<string, unknown>): Ledger {
     const traces = decodeTraces(entry["traces"] ?? {});
     states.push({ heads, from, added, dropped, traces, retired: entry["retired"] === true });
   }
+  // They may bring facts of their own.
+  const spellings = list(root["spellings"], "spellings").map((row) => {
+    const [kind, object, name, before, definition] = texts(row, 5);
+    return { fact: intern({ kind, object, name, definition: before } as Fact), definition };
+  });
   return {
     tool: toolOf(root["tool"]),
     server: serverOf(root["server"]),
@@ -143,10 +148,7 @@ function decode(root: Record<string, unknown>): Ledger {
     facts: isFirst ? facts.map(escapeFact) : facts,
     states,
     revisions: new Map(list(root["revisions"], "revisions").map(decodeRevision)),
-    spellings: list(root["spellings"], "spellings").map((row) => {
-      const [kind, object, name, before, definition] = texts(row, 5);
-      return { fact: intern({ kind, object, name, definition: before } as Fact), definition };
-    }),
+    spellings: isFirst ? spellings.map(escapeSpelling) : spellings,
   };
 
   function intern(fact: Fact): number {
@@ -173,6 +175,10 @@ function decode(root: Record<string, unknown>): Ledger {
       throw new Malformed(`a state builds on ${show(heads.join(", "))}, which is missing`);
     return index;
   }
+}
+
+function escapeSpelling(spelling: Ledger["spellings"][number]): Ledger["spellings"][number] {
+  return { ...spelling, definition: escapeText(spelling.definition) };
 }
 
 /** None has been added since. */
