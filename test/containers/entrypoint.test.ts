@@ -162,8 +162,12 @@ describe.each(forms)("%s as the first process", (form) => {
     chmodSync(directory, 0o755);
     // Not in the image's own place: the ledger there knows other files.
     const words = [
-      ...["-e", `DATABASE_URL=${url}`, "-e", "PREFLIGHT_MIGRATIONS=/slow/migrations"],
-      ...["-v", `${directory}:/slow/migrations:ro`],
+      "-e",
+      `DATABASE_URL=${url}`,
+      "-e",
+      "PREFLIGHT_MIGRATIONS=/slow/migrations",
+      "-v",
+      `${directory}:/slow/migrations:ro`,
     ];
     const name = await start(form, words, ["echo", "at work"], "001_slow.sql");
     await sleep(500);

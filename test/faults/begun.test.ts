@@ -173,25 +173,30 @@ with create_engine(driver + "://" + address.split("://", 1)[1], poolclass=pool.N
       "rolled back",
       "transaction = connection.begin()\n    context.run_migrations()\n    transaction.rollback()",
       {},
+      { exit: 26, outcome: "verify-failed" },
     ],
     [
       "migrated another database",
       "with context.begin_transaction():\n        context.run_migrations()",
       { ELSEWHERE: "" },
+      { exit: 78, outcome: "config" },
     ],
-  ])("%s: verify-failed, and the application is not started (fault 38)", async (_, body, more) => {
-    const history = writeHistory([{ id: "one", upgrade: execute("CREATE TABLE one (id int)") }]);
-    writeFileSync(path.join(history, "alembic/env.py"), env(body));
-    const url = await ground.server.createDatabase();
-    const elsewhere = await ground.server.createDatabase();
-    const place = {
-      cwd: history,
-      env: { ...environment(ground, url), ...("ELSEWHERE" in more && { ELSEWHERE: elsewhere }) },
-    };
-    const before = await dump(ground.server, url);
-    const ended = await runProgram("binary", ["run", "--", "echo", "started"], place);
-    expect(expectLine(ended, "stderr")).toMatchObject({ exit: 26, outcome: "verify-failed" });
-    expect(ended.stdout).toBe("");
-    expect(await dump(ground.server, url)).toBe(before);
-  });
+  ])(
+    "%s: refused, and the application is not started (fault 38)",
+    async (_, body, more, wanted) => {
+      const history = writeHistory([{ id: "one", upgrade: execute("CREATE TABLE one (id int)") }]);
+      writeFileSync(path.join(history, "alembic/env.py"), env(body));
+      const url = await ground.server.createDatabase();
+      const elsewhere = await ground.server.createDatabase();
+      const place = {
+        cwd: history,
+        env: { ...environment(ground, url), ...("ELSEWHERE" in more && { ELSEWHERE: elsewhere }) },
+      };
+      const before = await dump(ground.server, url);
+      const ended = await runProgram("binary", ["run", "--", "echo", "started"], place);
+      expect(expectLine(ended, "stderr")).toMatchObject(wanted);
+      expect(ended.stdout).toBe("");
+      expect(await dump(ground.server, url)).toBe(before);
+    },
+  );
 });
