@@ -9,6 +9,7 @@ import { replayHistory } from "../ledger/replay.ts";
 import { describeProtection, endProtection, type Protection } from "../ledger/protection.ts";
 import { openScratch } from "../ledger/scratch.ts";
 import type { Settings } from "../settings/settings.ts";
+import { conditionOf } from "../tools/sql/condition.ts";
 import { scratchPreludes, scratchUpgrade } from "./bake-upgrade.ts";
 import { type Ending, ready } from "./draft.ts";
 import { type Image, readImage } from "./image.ts";
@@ -66,6 +67,7 @@ async function replayAndWrite(image: Image, settings: Settings, world: World): P
       upgrade,
       versionTable: { schema: versionTable.schema, name: versionTable.name },
       namesHome: found.namesHome,
+      conditionOf,
       factsQuery: factsQuery({
         scope: null,
         ignoreSchemas: [bakeSchema],

@@ -43,6 +43,7 @@ export async function proveUpgradeAddress(
   const isLimited = (): boolean => variables["PGOPTIONS"] !== undefined;
   let shortestHold = 0;
   let wasUnseen = false;
+  const deadline = world.now() + settings.timeout;
   for (;;) {
     // It shall be seen to wait.
     const ownLimits = isLimited() ? lockTimeoutVariable(world.env, longestWait) : {};
@@ -68,6 +69,15 @@ export async function proveUpgradeAddress(
           variables,
         );
       case "failed":
+        if (sight.told.passing !== null && world.now() < deadline) {
+          world.log({
+            level: "warn",
+            event: "address.waiting",
+            msg: `${spelled} failed, and is asked again: ${sight.told.passing}`,
+          });
+          await world.sleep(betweenQuestions, world.signal);
+          break;
+        }
         // A pooler may refuse a session that asks for a setting.
         if (sight.told.error?.kind === "connection" && isLimited()) {
           variables = {};
@@ -108,6 +118,7 @@ export async function proveUpgradeAddress(
 
 /** Milliseconds. */
 const longestWait = 60_000;
+const betweenQuestions = 1_000;
 
 /** The tool's own, where a person's command tells nothing: both usually work on the same. null: it is not known either. */
 function locateAnyway(commands: Commands): readonly string[] | null {

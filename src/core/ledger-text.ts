@@ -1,7 +1,7 @@
 import { type Fact, factKey, type FactKind, factKinds, placeKey } from "./facts.ts";
 import { escapeFact, escapeText, type LedgerHome } from "./home.ts";
 import { headsKey, type Ledger, type LedgerRevision, type State } from "./ledger.ts";
-import { encodeTraces, type Trace, type Traces } from "./traces.ts";
+import { encodeTraces, type RowsToChange, type Trace, type Traces } from "./traces.ts";
 
 /** Raised when a change to the format would make an older program misread it. */
 const formatVersion = 2;
@@ -242,7 +242,7 @@ function decodeTraces(value: unknown): Traces {
     Object.entries(value).map(([revision, each]) => [
       revision,
       list(each, "traces").map((entry): Trace => {
-        if ("idle" in entry) return { kind: "idle", tables: strings(entry["idle"], "idle") };
+        if ("idle" in entry) return { kind: "idle", unless: decodeRowsToChange(entry["idle"]) };
         return {
           kind: "rows",
           table: text(entry["table"], "table"),
@@ -251,6 +251,15 @@ function decodeTraces(value: unknown): Traces {
         };
       }),
     ]),
+  );
+}
+
+function decodeRowsToChange(value: unknown): readonly RowsToChange[] {
+  if (!Array.isArray(value)) throw new Malformed("idle is not a list");
+  return value.map((entry: unknown) =>
+    isObject(entry)
+      ? { table: text(entry["table"], "table"), where: text(entry["where"], "where") }
+      : { table: text(entry, "idle"), where: null },
   );
 }
 

@@ -63,7 +63,13 @@ export type RowAnswer =
       /** Of the hashes that were asked for in these columns, those that are there. */
       readonly found: readonly string[];
     }
-  | { readonly kind: "emptiness"; readonly table: string; readonly isEmpty: boolean }
+  | {
+      readonly kind: "emptiness";
+      readonly table: string;
+      /** Only rows of which this is true count; null: all. */
+      readonly where: string | null;
+      readonly isEmpty: boolean;
+    }
   | {
       readonly kind: "unreadable";
       readonly table: string;

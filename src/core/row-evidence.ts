@@ -1,6 +1,6 @@
 import { type OpenLedger, tracesOfHeads } from "./ledger.ts";
 import type { RowAnswer } from "./observation.ts";
-import type { Trace } from "./traces.ts";
+import type { RowsToChange, Trace } from "./traces.ts";
 
 type TraceOf<Kind extends Trace["kind"]> = Extract<Trace, { readonly kind: Kind }>;
 
@@ -13,8 +13,8 @@ export type Lack =
       readonly absent: number;
       readonly of: number;
     }
-  /** It has rows that the revision may have had to change. */
-  | { readonly kind: "filled"; readonly table: string }
+  /** It has rows that the revision would change, or, where it is not known which those are, any rows. */
+  | { readonly kind: "filled"; readonly table: string; readonly where: string | null }
   | { readonly kind: "unreadable"; readonly table: string; readonly why: string };
 
 /**
@@ -54,12 +54,19 @@ export function lacksOf(trace: Trace, answers: readonly RowAnswer[]): readonly L
     case "rows":
       return lackOfRows(trace, answers);
     case "idle":
-      return trace.tables.flatMap((table) => {
-        const answer = answers.find((each) => each.table === table && each.kind !== "rows");
-        if (answer?.kind === "emptiness" && answer.isEmpty) return [];
-        return answer?.kind === "unreadable" ? answer : { kind: "filled", table };
-      });
+      return trace.unless.flatMap((rows) => lackOfNothing(rows, answers));
   }
+}
+
+function lackOfNothing(
+  { table, where }: RowsToChange,
+  answers: readonly RowAnswer[],
+): readonly Lack[] {
+  const here = answers.filter((each) => each.table === table);
+  if (here.some((each) => each.kind === "emptiness" && each.where === where && each.isEmpty))
+    return [];
+  const unreadable = here.find((each) => each.kind === "unreadable");
+  return [unreadable ?? { kind: "filled", table, where }];
 }
 
 function lackOfRows(trace: TraceOf<"rows">, answers: readonly RowAnswer[]): readonly Lack[] {

@@ -13,10 +13,17 @@ export type Trace =
       readonly hashes: readonly string[];
     }
   | {
-      /** It only changes or deletes rows, and only of these tables: where they are empty it has nothing to do. */
+      /** It only changes or deletes rows, and only these: where there are none it has nothing to do. */
       readonly kind: "idle";
-      readonly tables: readonly string[];
+      readonly unless: readonly RowsToChange[];
     };
+
+export type RowsToChange = {
+  /** As facts name it. */
+  readonly table: string;
+  /** An expression over its columns, as the server prints it; null: every row. */
+  readonly where: string | null;
+};
 
 /** By revision. */
 export type Traces = ReadonlyMap<string, readonly Trace[]>;
@@ -30,10 +37,17 @@ export function tracesAtHome(traces: Traces, spelled: string): Traces {
       each.map((trace) =>
         trace.kind === "rows"
           ? { ...trace, table: textAtHome(trace.table, spelled) }
-          : { ...trace, tables: trace.tables.map((table) => textAtHome(table, spelled)) },
+          : { ...trace, unless: trace.unless.map((each) => rowsAtHome(each, spelled)) },
       ),
     ]),
   );
+}
+
+function rowsAtHome({ table, where }: RowsToChange, spelled: string): RowsToChange {
+  return {
+    table: textAtHome(table, spelled),
+    where: where === null ? null : textAtHome(where, spelled),
+  };
 }
 
 /** As a ledger keeps it. */
@@ -46,7 +60,9 @@ function encode(trace: Trace): unknown {
     case "rows":
       return { table: trace.table, key: trace.columns, rows: trace.hashes };
     case "idle":
-      return { idle: trace.tables };
+      return {
+        idle: trace.unless.map(({ table, where }) => (where === null ? table : { table, where })),
+      };
   }
 }
 

@@ -94,7 +94,9 @@ function describeLack(lack: Lack): string {
     case "absent":
       return `${lack.absent} of its ${lack.of} rows in ${table} not there`;
     case "filled":
-      return `${table} has rows that it may have had to change`;
+      return lack.where === null
+        ? `${table} has rows that it may have had to change`
+        : `${table} has rows that it would change: ${lack.where}`;
     case "unreadable":
       return `${table} could not be read: ${lack.why}`;
   }

@@ -1,4 +1,5 @@
 import { quoteIdentifier, quoteLiteral, quoteTextArray } from "../core/quote.ts";
+import type { RowsToChange } from "../core/traces.ts";
 import { pinSettings } from "./facts.sql.ts";
 
 /** A large table is not worth a scan: whoever is not done by then has not found anything. */
@@ -34,9 +35,9 @@ WHERE hash = ANY (${quoteTextArray(hashes)});
 COMMIT`;
 }
 
-/** @param table qualified and quoted */
-export function emptinessMessage(table: string): string {
+/** Whether a table, qualified and quoted, has no such rows. */
+export function emptinessMessage({ table, where }: RowsToChange): string {
   return `${begin}
-SELECT NOT EXISTS (SELECT FROM ${table}) AS "isEmpty";
+SELECT NOT EXISTS (SELECT FROM ${table}${where === null ? "" : ` WHERE ${where}`}) AS "isEmpty";
 COMMIT`;
 }

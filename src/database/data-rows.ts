@@ -1,5 +1,5 @@
 import type { RowAnswer } from "../core/observation.ts";
-import type { Trace } from "../core/traces.ts";
+import type { RowsToChange, Trace } from "../core/traces.ts";
 import { emptinessMessage, rowsMessage } from "./data-rows.sql.ts";
 import type { Database } from "./database.ts";
 import { cannotGoOn, classify } from "./errors.ts";
@@ -22,15 +22,15 @@ export async function lookForRows(
 type RowsOfTable = Omit<Extract<Trace, { readonly kind: "rows" }>, "kind">;
 type Question =
   | ({ readonly kind: "rows" } & RowsOfTable)
-  | { readonly kind: "emptiness"; readonly table: string };
+  | ({ readonly kind: "emptiness" } & RowsToChange);
 
 /** One for each table and what its rows are known by. */
 function questionsOf(traces: readonly Trace[]): readonly Question[] {
   const rows = new Map<string, RowsOfTable>();
-  const tables = new Set<string>();
+  const changed = new Map<string, RowsToChange>();
   for (const trace of traces) {
     if (trace.kind === "idle") {
-      for (const table of trace.tables) tables.add(table);
+      for (const each of trace.unless) changed.set(JSON.stringify(each), each);
       continue;
     }
     const { table, columns, hashes } = trace;
@@ -40,7 +40,7 @@ function questionsOf(traces: readonly Trace[]): readonly Question[] {
   }
   return [
     ...[...rows.values()].map((each) => ({ kind: "rows", ...each }) as const),
-    ...[...tables].map((table) => ({ kind: "emptiness", table }) as const),
+    ...[...changed.values()].map((each) => ({ kind: "emptiness", ...each }) as const),
   ];
 }
 
@@ -54,8 +54,9 @@ async function ask(db: Database, question: Question, salt: string): Promise<RowA
         return { kind: "rows", table, columns, found: rows.map(({ hash }) => hash) };
       }
       case "emptiness": {
-        const [row] = await db.query<{ isEmpty: boolean }>(emptinessMessage(table));
-        return { kind: "emptiness", table, isEmpty: row?.isEmpty === true };
+        const { where } = question;
+        const [row] = await db.query<{ isEmpty: boolean }>(emptinessMessage(question));
+        return { kind: "emptiness", table, where, isEmpty: row?.isEmpty === true };
       }
     }
   } catch (error) {

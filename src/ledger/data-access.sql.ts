@@ -29,21 +29,27 @@ CREATE TABLE __preflight_bake.last_scans AS                -- at the last moveme
 CREATE FUNCTION __preflight_bake.scan_state() RETURNS jsonb
   LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
   SELECT coalesce(nullif(current_setting('preflight_bake.scans', true), '')::jsonb,
-                  (SELECT jsonb_build_object('counts', counts, 'reads', '[]'::jsonb) FROM __preflight_bake.last_scans))
+                  (SELECT jsonb_build_object('counts', counts, 'reads', '{}'::jsonb) FROM __preflight_bake.last_scans))
 $$;
--- Keeps the tables read since the last call, and starts to count anew.
+-- Adds up how often each table was scanned since the last call, and starts to count anew.
 CREATE FUNCTION __preflight_bake.note_reads() RETURNS void
   LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   v_state jsonb := __preflight_bake.scan_state();
 BEGIN
   PERFORM set_config('preflight_bake.scans', (
+    WITH counted AS (
+      SELECT scanned, relation, scans, scans - coalesce((v_state->'counts'->>scanned::text)::bigint, 0) AS more
+      FROM __preflight_bake.count_scans()),
+    read AS (
+      SELECT relation, sum(n) AS n
+      FROM (SELECT key AS relation, value::bigint AS n FROM jsonb_each_text(v_state->'reads')
+            UNION ALL
+            SELECT relation, more FROM counted WHERE more > 0) r
+      GROUP BY relation)
     SELECT jsonb_build_object(
-      'counts', coalesce(jsonb_object_agg(c.scanned, c.scans), '{}'),
-      'reads', v_state->'reads' || coalesce(jsonb_agg(DISTINCT c.relation)
-        FILTER (WHERE c.scans > coalesce((v_state->'counts'->>c.scanned::text)::bigint, 0)
-                  AND NOT v_state->'reads' ? c.relation), '[]'))::text
-    FROM __preflight_bake.count_scans() c), false);
+      'counts', (SELECT coalesce(jsonb_object_agg(scanned, scans), '{}') FROM counted),
+      'reads', (SELECT coalesce(jsonb_object_agg(relation, n), '{}') FROM read))::text), false);
 END $$;
 -- Starts to count anew, and forgets what was scanned since the last call.
 CREATE FUNCTION __preflight_bake.skip_scans(keep_reads boolean) RETURNS void
@@ -54,7 +60,7 @@ BEGIN
   PERFORM set_config('preflight_bake.scans', (
     SELECT jsonb_build_object(
       'counts', coalesce(jsonb_object_agg(c.scanned, c.scans), '{}'),
-      'reads', CASE WHEN keep_reads THEN v_state->'reads' ELSE '[]' END)::text
+      'reads', CASE WHEN keep_reads THEN v_state->'reads' ELSE '{}' END)::text
     FROM __preflight_bake.count_scans() c), false);
 END $$;
 CREATE FUNCTION __preflight_bake.before_ddl() RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
@@ -75,7 +81,8 @@ END $$`;
 export const writesSql = `
 CREATE FUNCTION __preflight_bake.note_write() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
-  INSERT INTO __preflight_bake.written VALUES (pg_catalog.format('%I.%I', TG_TABLE_SCHEMA, TG_TABLE_NAME), TG_OP, TG_RELID);
+  INSERT INTO __preflight_bake.written
+  VALUES (pg_catalog.format('%I.%I', TG_TABLE_SCHEMA, TG_TABLE_NAME), TG_OP, TG_RELID, pg_catalog.current_query());
   PERFORM __preflight_bake.note_transaction();
   RETURN NULL;
 END $$;

@@ -79,7 +79,9 @@ CREATE TABLE __preflight_bake.movement (                 -- one row per revision
   writes text[], reads text[],
   step bigint, xid xid8,                                 -- as in done
   rows jsonb);                                           -- see note_rows
-CREATE TABLE __preflight_bake.written (relation text, operation text, oid oid);
+CREATE TABLE __preflight_bake.written (
+  relation text, operation text, oid oid,
+  statement text);                                       -- what the client sent
 CREATE TABLE __preflight_bake.home (schema text);          -- where CREATE goes in the program's session; one row
 CREATE TABLE __preflight_bake.done (                     -- which transactions changed something
   step bigint,                                           -- movements before it, rolled back ones included

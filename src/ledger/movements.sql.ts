@@ -25,7 +25,7 @@ BEGIN
     (SELECT count(*) FROM __preflight_bake.movement), NEW.${column}, v_heads, v_facts,
     (SELECT coalesce(array_agg(DISTINCT w.operation || ' ' || w.relation), '{}') FROM __preflight_bake.written w),
     (SELECT coalesce(array_agg(t.name), '{}')
-     FROM jsonb_array_elements_text(__preflight_bake.scan_state()->'reads') AS t(name)),
+     FROM jsonb_object_keys(__preflight_bake.scan_state()->'reads') AS t(name)),
     (SELECT last_value FROM __preflight_bake.applied), pg_current_xact_id(),
     __preflight_bake.note_rows(NEW.${column}));
   DELETE FROM __preflight_bake.written;

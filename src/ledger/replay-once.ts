@@ -4,7 +4,13 @@ import { CannotJudge } from "../core/outcome.ts";
 import { quoteIdentifier } from "../core/quote.ts";
 import type { TableName } from "../core/version-table.ts";
 import { instrumentSql, type VersionRows } from "./instrument.sql.ts";
-import { followRows, type RowsAtState, type RowsNoted } from "./rows.ts";
+import {
+  type ConditionNoted,
+  type DescribeCondition,
+  followRows,
+  type RowsAtState,
+  type RowsNoted,
+} from "./rows.ts";
 import type { Scratch, ScratchDatabase } from "./scratch.ts";
 import { movementsSeenSql } from "./transactions.sql.ts";
 import { type Ended, type Upgrade, type UpgradeContext, upgradeScratch } from "./upgrade.ts";
@@ -17,6 +23,10 @@ export type ReplayPlan = UpgradeContext & {
   readonly upgrade: Upgrade;
   /** A `WITH … facts(k, o, n, d) AS (…)` head that leaves out the version table and all that is ours. */
   readonly factsQuery: string;
+  /** The rows that a statement changes, in its own words, and its table's name; null: it is not as simple as that. */
+  readonly conditionOf: (
+    statement: string,
+  ) => Promise<{ readonly table: string; readonly where: string } | null>;
 };
 
 /** One revision applied, as the server saw it. */
@@ -116,10 +126,8 @@ function rowsOf(
   }
 }
 
-async function collect(
-  { sql }: ScratchDatabase,
-  { versionTable, home }: ReplayPlan,
-): Promise<Replay> {
+async function collect({ sql }: ScratchDatabase, plan: ReplayPlan): Promise<Replay> {
+  const { versionTable, home } = plan;
   await sql`
     SELECT __preflight_bake.find_aliases(m.facts) FROM __preflight_bake.movement m
     WHERE m.facts IS NOT NULL ORDER BY m.ordinal DESC LIMIT 1`;
@@ -152,7 +160,7 @@ async function collect(
     SELECT f.o AS name FROM __preflight_bake.given g JOIN __preflight_bake.fact f ON f.id = g.fact
     WHERE f.k = 'schema' AND f.o NOT IN ('public', ${versionTable.schema}, ${home ?? "public"})`;
   const [first] = await sql<{ schema: string }[]>`SELECT schema FROM __preflight_bake.home`;
-  const rowsAfter = followRows(movements);
+  const rowsAfter = await followRows(movements, describeCondition(sql, plan));
   return {
     aliases,
     movements: movements.map((row, index) => ({
@@ -166,6 +174,23 @@ async function collect(
     })),
     givenSchemas: schemas.map(({ name }) => name).sort(),
     programsHome: first?.schema ?? null,
+  };
+}
+
+/** Before PostgreSQL 15, scans are not counted exactly. */
+const countsScans = 150_000;
+
+function describeCondition(
+  sql: ScratchDatabase["sql"],
+  { scratch, conditionOf }: ReplayPlan,
+): DescribeCondition {
+  return async (relation, statement) => {
+    if (scratch.version < countsScans) return null;
+    const said = await conditionOf(statement);
+    if (said === null) return null;
+    const [row] = await sql<{ condition: ConditionNoted | null }[]>`
+      SELECT __preflight_bake.describe_condition(${relation}::bigint::oid, ${said.table}::text::name, ${said.where}) AS condition`;
+    return row?.condition ?? null;
   };
 }
 

@@ -298,7 +298,7 @@ function compareStates(
   const sameRows = compareRows(
     history,
     spell,
-    (object) => relate({ kind: "table", object, name: "", definition: "" }).object,
+    (definition) => relate({ kind: "table", object: "", name: "", definition }).definition,
   );
   const snapshots: Snapshot[] = [];
   for (const [key, { heads, revision, facts, rows }] of first.states) {

@@ -3,6 +3,9 @@ import { pinnedSettings } from "./aliases.sql.ts";
 /** Of a table with more rows than this none is kept: nobody wants them read at a start. */
 const mostRows = 1000;
 
+/** Characters: longer ones are not looked into. */
+const longestStatement = 10_000;
+
 /**
  * Which tables a revision touched, and which rows it left there. Every table that a migration has touched so far is looked
  * at again when it was written or is no longer what it was. A row is the revision's if its key was not there before and the
@@ -28,6 +31,8 @@ CREATE FUNCTION __preflight_bake.describe_touched(
   CROSS JOIN LATERAL (
     SELECT coalesce(jsonb_agg(jsonb_build_object(
              'name', a.attname,
+             'number', a.attnum,
+             'type', format_type(a.atttypid, a.atttypmod),
              'isText', y.typcategory IN ('S', 'E') OR a.atttypid = 'uuid'::regtype,
              'isNumbered', a.attidentity <> '' OR coalesce(d.text LIKE '%nextval(%', false),
              -- Not a constant: what it is may be another thing elsewhere.
@@ -80,6 +85,7 @@ CREATE FUNCTION __preflight_bake.note_rows(p_revision text) RETURNS jsonb LANGUA
 DECLARE
   r record;
   v_touches jsonb;
+  v_changes jsonb;
   v_tables jsonb := '[]';
   v_rows jsonb;
   v_is_closed boolean;
@@ -88,7 +94,12 @@ BEGIN
   INTO v_touches
   FROM (SELECT w.oid AS relation, w.operation FROM __preflight_bake.written w
         UNION ALL
-        SELECT to_regclass(e), 'READ' FROM jsonb_array_elements_text(__preflight_bake.scan_state()->'reads') e) t;
+        SELECT to_regclass(e), 'READ' FROM jsonb_object_keys(__preflight_bake.scan_state()->'reads') e) t;
+  SELECT coalesce(jsonb_agg(jsonb_build_object('relation', w.oid::bigint, 'statement', w.statement, 'times', w.times)), '[]')
+  INTO v_changes
+  FROM (SELECT oid, statement, count(*) AS times FROM __preflight_bake.written
+        WHERE operation IN ('UPDATE', 'DELETE') AND length(statement) <= ${longestStatement}
+        GROUP BY oid, statement) w;
   INSERT INTO __preflight_bake.touched
   SELECT DISTINCT (e->>'relation')::oid, NULL, NULL, false FROM jsonb_array_elements(v_touches) e
   WHERE e->>'relation' IS NOT NULL
@@ -134,7 +145,42 @@ BEGIN
                JOIN __preflight_bake.row w ON w.relation = r.relation AND w.key = e->>0
                WHERE w.revision IS NOT NULL));
   END LOOP;
-  RETURN jsonb_build_object('touches', v_touches, 'tables', v_tables);
+  RETURN jsonb_build_object(
+    'touches', v_touches, 'changes', v_changes, 'tables', v_tables,
+    'scans', (SELECT coalesce(jsonb_agg(jsonb_build_object('relation', to_regclass(key)::oid::bigint, 'times', value::bigint)), '[]')
+              FROM jsonb_each_text(__preflight_bake.scan_state()->'reads')));
+END $$;
+
+-- The condition of an UPDATE or DELETE as the server prints it, with its columns. It must be fit for an index: it then
+-- depends on the row alone. NULL: it is not, or needs something that PostgreSQL does not bring along, or a view may be meant.
+CREATE FUNCTION __preflight_bake.describe_condition(p_relation oid, p_table name, p_where text) RETURNS jsonb LANGUAGE plpgsql
+  SECURITY DEFINER ${pinnedSettings} SET preflight_bake.inside = 'on' SET client_min_messages = error AS $$
+DECLARE
+  v_condition jsonb;
+BEGIN
+  IF EXISTS (SELECT FROM pg_class c WHERE c.relname = p_table AND c.relkind = 'v')
+     OR NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = p_relation AND c.relname = p_table) THEN
+    RETURN NULL;
+  END IF;
+  EXECUTE format('CREATE INDEX __preflight_bake_condition ON ONLY %s ((1)) WHERE (%s)', p_relation::regclass, p_where);
+  SELECT jsonb_build_object('where', pg_get_expr(i.indpred, i.indrelid), 'columns', (
+           SELECT jsonb_agg(jsonb_build_object('name', a.attname, 'number', a.attnum, 'type', format_type(a.atttypid, a.atttypmod)))
+           FROM pg_depend d JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
+           WHERE d.classid = 'pg_class'::regclass AND d.objid = i.indexrelid
+             AND d.refclassid = 'pg_class'::regclass AND d.refobjid = p_relation AND d.refobjsubid > 0))
+  INTO v_condition
+  FROM pg_index i
+  JOIN pg_class c ON c.oid = i.indexrelid
+  WHERE i.indrelid = p_relation AND c.relname = '__preflight_bake_condition'
+    AND pg_get_expr(i.indpred, i.indrelid) NOT LIKE '%.*%'                 -- a whole row
+    AND NOT EXISTS (
+      SELECT FROM pg_depend d LEFT JOIN pg_type y ON y.oid = d.refobjid
+      WHERE d.classid = 'pg_class'::regclass AND d.objid = i.indexrelid
+        AND NOT (d.refclassid = 'pg_class'::regclass AND d.refobjid = p_relation)
+        AND NOT (d.refclassid = 'pg_type'::regclass AND y.typtype = 'e'));
+  RAISE EXCEPTION 'nothing of it shall stay';
+EXCEPTION WHEN others THEN
+  RETURN v_condition;
 END $$`;
 
 /** Tables that had rows before the first migration. */

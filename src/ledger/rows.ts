@@ -1,5 +1,5 @@
 import type { History } from "../core/history.ts";
-import type { Trace } from "../core/traces.ts";
+import type { RowsToChange, Trace } from "../core/traces.ts";
 import { hashRow, saltOf } from "./hash-row.ts";
 
 /** So many rows of a table are as good as all of them. */
@@ -8,9 +8,31 @@ const mostHashes = 20;
 /** What one movement showed, as `note_rows` says it. */
 export type RowsNoted = {
   readonly touches: readonly { readonly relation: number | null; readonly operation: string }[];
+  /** UPDATEs and DELETEs by what the client sent. */
+  readonly changes: readonly {
+    readonly relation: number;
+    readonly statement: string;
+    readonly times: number;
+  }[];
+  /** How often a table or one of its indexes was read, by whatever statement but DDL. */
+  readonly scans: readonly { readonly relation: number | null; readonly times: number }[];
   /** Tables that are not what they were. */
   readonly tables: readonly (TableNoted | { readonly relation: number; readonly name: null })[];
 };
+
+/** Of the rows that a statement changes, as `describe_condition` says it. */
+export type ConditionNoted = {
+  readonly where: string;
+  readonly columns: readonly ColumnNamed[];
+};
+
+/** Found out after a replay; null: not only a condition on the rows of this table. */
+export type DescribeCondition = (
+  relation: number,
+  statement: string,
+) => Promise<ConditionNoted | null>;
+
+type ColumnNamed = { readonly name: string; readonly number: number; readonly type: string };
 
 type TableNoted = {
   readonly relation: number;
@@ -23,8 +45,7 @@ type TableNoted = {
   readonly rows: readonly Row[];
 };
 
-type Column = {
-  readonly name: string;
+type Column = ColumnNamed & {
   readonly isText: boolean;
   /** By a sequence: an application's first rows get the same numbers. */
   readonly isNumbered: boolean;
@@ -36,18 +57,20 @@ type Row = { readonly revision: string; readonly values: readonly (string | null
 /** The rows at a state, with what the revisions so far did to them. */
 export type RowsAtState = {
   readonly tables: readonly TableNoted[];
-  /** Tables by revision, where all that it did was to change rows of tables that had none. */
-  readonly idle: ReadonlyMap<string, readonly string[]>;
+  /** By revision, where all that it did was to change rows of tables that had none. */
+  readonly idle: ReadonlyMap<string, readonly RowsToChange[]>;
 };
 
 /** In the order of one replay. */
-export function followRows(
+export async function followRows(
   movements: readonly { readonly revision: string; readonly rows: RowsNoted }[],
-): readonly RowsAtState[] {
+  describeCondition: DescribeCondition,
+): Promise<readonly RowsAtState[]> {
   const tables = new Map<number, TableNoted>();
   const filled = new Set<number>();
-  const idle = new Map<string, readonly number[]>();
-  return movements.map(({ revision, rows }) => {
+  const idle = new Map<string, readonly Change[]>();
+  const states: RowsAtState[] = [];
+  for (const { revision, rows } of movements) {
     for (const table of rows.tables) {
       if (table.name === null) tables.delete(table.relation);
       else tables.set(table.relation, table);
@@ -58,28 +81,75 @@ export function followRows(
       touched.length > 0 &&
       rows.touches.every(({ operation }) => changesOnly.has(operation)) &&
       touched.every((relation) => relation !== null && !filled.has(relation));
-    if (hadNothingToDo)
-      idle.set(
-        revision,
-        touched.filter((relation) => relation !== null),
-      );
-    return { tables: [...tables.values()], idle: namesOf(idle, tables) };
-  });
+    if (hadNothingToDo) {
+      const changes: Change[] = [];
+      for (const relation of touched)
+        changes.push(...(await changesOf(relation!, rows, tables, describeCondition)));
+      idle.set(revision, changes);
+    }
+    states.push({ tables: [...tables.values()], idle: rowsToChange(idle, tables) });
+  }
+  return states;
 }
 
 const changesOnly: ReadonlySet<string> = new Set(["READ", "UPDATE", "DELETE", "TRUNCATE"]);
 
-/** What it may have read or changed and is gone, nobody can look at. */
-function namesOf(
-  idle: ReadonlyMap<string, readonly number[]>,
+/** What a revision does to a table; no condition: to any row. */
+type Change = { readonly relation: number; readonly condition: ConditionNoted | null };
+
+/**
+ * Where each statement on a table says in one condition which rows it changes, and nothing else has read the table: whoever reads
+ * what is there may do more where there is something.
+ */
+async function changesOf(
+  relation: number,
+  { touches, changes, scans }: RowsNoted,
   tables: ReadonlyMap<number, TableNoted>,
-): ReadonlyMap<string, readonly string[]> {
+  describeCondition: DescribeCondition,
+): Promise<readonly Change[]> {
+  const any: readonly Change[] = [{ relation, condition: null }];
+  const isHere = (each: { readonly relation: number | null }): boolean =>
+    each.relation === relation;
+  const mine = changes.filter(isHere);
+  const isTruncated = touches.some((each) => isHere(each) && each.operation === "TRUNCATE");
+  if (mine.length === 0 || isTruncated || count(scans.filter(isHere)) !== count(mine)) return any;
+  const found: Change[] = [];
+  for (const { statement } of mine) {
+    const condition = await describeCondition(relation, statement);
+    if (condition === null || !hasColumns(tables.get(relation), condition)) return any;
+    found.push({ relation, condition });
+  }
+  return found;
+}
+
+function count(each: readonly { readonly times: number }[]): number {
+  return each.reduce((sum, { times }) => sum + times, 0);
+}
+
+/** The very columns: not others that were given their names later on. */
+function hasColumns(table: TableNoted | undefined, { columns }: ConditionNoted): boolean {
+  return columns.every(({ name, number, type }) =>
+    table?.columns.some(
+      (column) => column.name === name && column.number === number && column.type === type,
+    ),
+  );
+}
+
+/** What it may have read or changed and is gone, nobody can look at. */
+function rowsToChange(
+  idle: ReadonlyMap<string, readonly Change[]>,
+  tables: ReadonlyMap<number, TableNoted>,
+): RowsAtState["idle"] {
   return new Map(
     [...idle]
-      .filter(([, relations]) => relations.every((relation) => tables.has(relation)))
-      .map(([revision, relations]) => [
+      .filter(([, changes]) => changes.every(({ relation }) => tables.has(relation)))
+      .map(([revision, changes]) => [
         revision,
-        relations.map((relation) => tables.get(relation)!.name),
+        changes.map(({ relation, condition }) => {
+          const table = tables.get(relation)!;
+          const isSame = condition !== null && hasColumns(table, condition);
+          return { table: table.name, where: isSame ? condition.where : null };
+        }),
       ]),
   );
 }
@@ -87,12 +157,12 @@ function namesOf(
 /**
  * What two passes saw alike. Rows whose keys differ are no evidence: nobody can look for a random key.
  * @param spell text of the second pass as the first one would have it
- * @param relate a table of the second pass, relative to the home
+ * @param relate a text of the second pass, relative to the home
  */
 export function compareRows(
   history: History,
   spell: (text: string) => string,
-  relate: (table: string) => string,
+  relate: (text: string) => string,
 ): (one: RowsAtState, other: RowsAtState) => ReadonlyMap<string, readonly Trace[]> {
   const salt = saltOf(history);
   const known = new WeakMap<TableNoted, WeakMap<TableNoted, ReadonlyMap<string, Trace>>>();
@@ -105,10 +175,10 @@ export function compareRows(
       for (const [revision, trace] of sameRows(table, twin))
         traces.set(revision, [...(traces.get(revision) ?? []), trace]);
     }
-    for (const [revision, tables] of one.idle) {
-      const twins = other.idle.get(revision) ?? [];
-      if (tables.toSorted().join() === twins.map(spell).toSorted().join())
-        traces.set(revision, [{ kind: "idle", tables: twins.map(relate).toSorted() }]);
+    for (const [revision, changes] of one.idle) {
+      const again = other.idle.get(revision) ?? [];
+      if (listed(changes, (text) => text) === listed(again, spell))
+        traces.set(revision, [{ kind: "idle", unless: distinct(again, relate) }]);
     }
     return new Map(
       [...history.revisions.keys()].flatMap((id) => {
@@ -163,6 +233,20 @@ export function compareRows(
         ),
     );
   }
+}
+
+function listed(changes: readonly RowsToChange[], spell: (text: string) => string): string {
+  return JSON.stringify(distinct(changes, spell));
+}
+
+function distinct(
+  changes: readonly RowsToChange[],
+  spell: (text: string) => string,
+): readonly RowsToChange[] {
+  const spelled = changes.map(({ table, where }) =>
+    JSON.stringify({ table: spell(table), where: where === null ? null : spell(where) }),
+  );
+  return [...new Set(spelled)].sort().map((each) => JSON.parse(each) as RowsToChange);
 }
 
 /**

@@ -44,7 +44,14 @@ const rightsRows: Trace = {
   columns: ["role", "right"],
   hashes: ["c"],
 };
-const names: Trace = { kind: "idle", tables: ["<home>.users", "app.people"] };
+const isNew = (home: string): string => `(kind = 'new'::${home}.kind)`;
+const names: Trace = {
+  kind: "idle",
+  unless: [
+    { table: "<home>.users", where: isNew("<home>") },
+    { table: "app.people", where: null },
+  ],
+};
 
 /** What the rows show of each state. */
 function tracesAt(head: string): ReadonlyMap<string, readonly Trace[]> {
@@ -82,9 +89,10 @@ const rights = (...found: readonly string[]): RowAnswer => ({
   columns: ["role", "right"],
   found,
 });
-const empty = (name: string, isEmpty: boolean): RowAnswer => ({
+const empty = (table: string, isEmpty: boolean, where: string | null = null): RowAnswer => ({
   kind: "emptiness",
-  table: name,
+  table,
+  where,
   isEmpty,
 });
 const denied: RowAnswer = {
@@ -92,7 +100,9 @@ const denied: RowAnswer = {
   table: "public.roles",
   why: "permission denied for table roles",
 };
-const emptyUsers = [empty("public.users", true), empty("app.people", true)];
+const newUsers = (areThere: boolean): RowAnswer =>
+  empty("public.users", !areThere, isNew("public"));
+const emptyUsers = [newUsers(false), empty("app.people", true)];
 
 function judge(
   at: string,
@@ -120,7 +130,7 @@ describe("without version rows, data migrations below the proven state", () => {
     ["nobody asked", "notes", null, ["fill", "names"]],
     ["nothing is there", "notes", [], ["fill", "names"]],
     [
-      "all rows are there, all tables empty",
+      "all rows are there, and none that would be changed",
       "notes",
       [roles("a", "b"), rights("c"), ...emptyUsers],
       [],
@@ -142,7 +152,24 @@ describe("without version rows, data migrations below the proven state", () => {
     [
       "one table is not empty",
       "notes",
-      [roles("a", "b"), rights("c"), empty("public.users", true), empty("app.people", false)],
+      [roles("a", "b"), rights("c"), newUsers(false), empty("app.people", false)],
+      ["names"],
+    ],
+    [
+      "one table has rows that would be changed",
+      "notes",
+      [roles("a", "b"), rights("c"), newUsers(true), empty("app.people", true)],
+      ["names"],
+    ],
+    [
+      "it was asked for other rows",
+      "notes",
+      [
+        roles("a", "b"),
+        rights("c"),
+        empty("public.users", true, "(kind IS NULL)"),
+        empty("app.people", true),
+      ],
       ["names"],
     ],
     [
@@ -179,6 +206,17 @@ describe("without version rows, data migrations below the proven state", () => {
         "if they ran, or their rows were deleted on purpose: --assume notes",
         "if they did not run: run what versions/fill.py does to rows first, then start again",
       ],
+    });
+    const { plan: changed } = judge("notes", [
+      roles("a", "b"),
+      rights("c"),
+      newUsers(true),
+      empty("app.people", false),
+    ]);
+    expect(changed).toMatchObject({
+      reason: expect.stringContaining(
+        "names (versions/names.py: users has rows that it would change: (kind = 'new'::public.kind), app.people has rows that it may have had to change)",
+      ),
     });
     const unreadable = judge("notes", [denied, rights("c"), ...emptyUsers]).plan;
     expect(unreadable).toMatchObject({
@@ -245,7 +283,13 @@ describe("the ledger's text", () => {
   it("is relative to the home", () => {
     const { states } = openLedger(ledger, '"The app"');
     expect(states.map(({ traces }) => traces.get("names"))).toContainEqual([
-      { kind: "idle", tables: ['"The app".users', "app.people"] },
+      {
+        kind: "idle",
+        unless: [
+          { table: '"The app".users', where: isNew('"The app"') },
+          { table: "app.people", where: null },
+        ],
+      },
     ]);
   });
 
@@ -257,7 +301,9 @@ describe("the ledger's text", () => {
       '"traces":{"fill":[{"table":"<home>.roles","key":["id"],"rows":["a","b"]},{"table":"<home>.rights","key":["role","right"],"rows":["c"]}]}',
     );
     expect(of("users")).not.toContain("traces");
-    expect(of("names")).toContain('"traces":{"names":[{"idle":["<home>.users","app.people"]}]}');
+    expect(of("names")).toContain(
+      `"traces":{"names":[{"idle":[{"table":"<home>.users","where":"${isNew("<home>")}"},"app.people"]}]}`,
+    );
     expect(of("forget")).toContain('"traces":{"fill":[]}');
     const decoded = decodeLedger(text);
     expect(decoded.kind === "ledger" && encodeLedger(decoded.ledger)).toBe(text);
@@ -269,6 +315,7 @@ describe("the ledger's text", () => {
     '{"fill":{}}',
     '{"fill":[{"table":"t","key":[1],"rows":[]}]}',
     '{"fill":[{"idle":"t"}]}',
+    '{"fill":[{"idle":[{"table":"t"}]}]}',
   ])("is truncated with traces like %s", (traces) => {
     const text = encodeLedger(ledger).replace('"traces":{"fill":[]}', `"traces":${traces}`);
     expect(decodeLedger(text).kind).toBe(traces === "[]" ? "ledger" : "truncated");

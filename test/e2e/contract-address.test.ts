@@ -88,7 +88,9 @@ function writeScript(body: string): string {
 
 function linesBeside(script: string, name: string): readonly string[] {
   const file = path.join(path.dirname(script), name);
-  return existsSync(file) ? readFileSync(file, "utf8").trim().split("\n") : [];
+  const lines = existsSync(file) ? readFileSync(file, "utf8").split("\n") : [];
+  // A file that a shell has opened and not yet written to holds no line.
+  return lines.filter((line) => line !== "");
 }
 
 function isAlive(pid: string | undefined): boolean {

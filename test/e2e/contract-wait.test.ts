@@ -86,7 +86,7 @@ describe("what is to be read is locked", () => {
 async function sleeping(url: string): Promise<number> {
   const rows = await shop.server.sql(
     shop.server.url,
-    `SELECT 1 FROM pg_stat_activity WHERE datname = '${new URL(url).pathname.slice(1)}' AND wait_event = 'PgSleep'`,
+    `SELECT 1 FROM pg_stat_activity WHERE datname = '${new URL(url).pathname.slice(1)}' AND query = 'SELECT pg_sleep(14)'`,
   );
   return rows.length;
 }

@@ -10,6 +10,7 @@ import { bakeSchema } from "../../src/ledger/instrument.sql.ts";
 import type { ReplayPlan } from "../../src/ledger/replay.ts";
 import type { Scratch } from "../../src/ledger/scratch.ts";
 import type { NativeUpgrade } from "../../src/ledger/upgrade.ts";
+import { conditionOf } from "../../src/tools/sql/condition.ts";
 import { fileOf, open, realTime, versionTable } from "../database/support.ts";
 
 /** A numbered file as a test writes it: all of it at once, or statement by statement. */
@@ -44,6 +45,7 @@ export function planOf(
       apply: apply ?? ((address, table) => applyFiles(files, address, { ...layout, table })),
     },
     namesHome: async () => false,
+    conditionOf,
     factsQuery: factsQuery({ scope: null, ignoreSchemas: [bakeSchema] }),
     log: () => {},
     signal: new AbortController().signal,
