@@ -126,20 +126,30 @@ describe("a ledger older than the files", () => {
     }
   });
 
-  it.each(changes)("%s: it never stamps", async (_, change) => {
-    const { image } = baked();
-    change(image);
-    const states = [
-      { at: "add_trade_id", sql: ["DROP TABLE alembic_version"] },
-      { at: "add_trade_id", sql: ["UPDATE alembic_version SET version_num = 'gone_long_ago'"] },
-    ];
-    for (const state of states) {
-      const url = await makeDatabase(shop, state);
+  describe.each([
+    ["without version rows", "DROP TABLE alembic_version"],
+    ["with a row that nobody knows", "UPDATE alembic_version SET version_num = 'gone_long_ago'"],
+  ])("%s", (_, spoil) => {
+    const [added, edited] = changes.map(([, change]) => change);
+
+    it("a revision was added behind: a stamp rests on all that could be meant", async () => {
+      const { image } = baked();
+      added!(image);
+      const url = await makeDatabase(shop, { at: "create_orders", sql: [spoil] });
+      const line = expectLine(await runProgram("module", ["run"], at(image, url)));
+      expect(line).toMatchObject({ exit: 0, ledger: "stale", recordedAfter: ["brand_new"] });
+      expect(line.reason).toContain("not verified: one revision is not in the ledger");
+    });
+
+    it("a revision was edited, and it could be at that one: it never stamps", async () => {
+      const { image } = baked();
+      edited!(image);
+      const url = await makeDatabase(shop, { at: "add_trade_id", sql: [spoil] });
       const before = await dump(shop.server, url);
       const line = expectLine(await runProgram("module", ["run"], at(image, url)));
       expect(line).toMatchObject({ outcome: "unproven", exit: 21, ledger: "stale", actions: [] });
       expect(await dump(shop.server, url)).toBe(before);
-    }
+    });
   });
 
   it.each(changes)(

@@ -81,10 +81,16 @@ describe("numbered files, run by hand", { timeout: 60_000 }, () => {
     ["with all rows", [admin, user], 0, ""],
     ["with all rows, one under another name", [admin, "INSERT INTO roles VALUES (2, 'x')"], 0, ""],
     [
-      "with rows that a file may have had to change",
-      [admin, user, "INSERT INTO users VALUES (1)"],
+      "with a row that a file would change",
+      [admin, user, "INSERT INTO users VALUES (1), (11)"],
       21,
-      "003 (migrations/003_backfill.sql: users has rows that it may have had to change)",
+      "003 (migrations/003_backfill.sql: users has rows that it would change: (id < 10))",
+    ],
+    [
+      "with rows that no file would change",
+      [admin, user, "INSERT INTO users VALUES (10), (11)"],
+      0,
+      "",
     ],
   ])("%s", async (_, rows, exit, says) => {
     const url = await databaseWith(roles, guarded, users, notes, ...rows);
@@ -101,6 +107,8 @@ describe("numbered files, run by hand", { timeout: 60_000 }, () => {
     expect(await check(image, url)).toMatchObject({ exit: 0, proven: ["003"] });
     await server.sql(url, "INSERT INTO users VALUES (1)");
     expect(await check(image, url)).toMatchObject({ exit: 21, proven: null });
+    await server.sql(url, "UPDATE users SET id = 11");
+    expect(await check(image, url)).toMatchObject({ exit: 0, proven: ["003"] });
   });
 
   it("in another schema than it was baked in", async () => {
