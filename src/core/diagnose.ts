@@ -82,7 +82,7 @@ export function diagnose(knowledge: Knowledge, observation: Observation): Verdic
     }
     const passed =
       identified.kind === "proven"
-        ? dataPassedOver(ledger, history, claim, edited, identified.heads)
+        ? dataPassedOver(ledger, history, claim, edited, identified.heads, answers)
         : nothingPassedOver;
     const mismatch: Verdict = {
       ...seen,
@@ -264,7 +264,7 @@ export function diagnose(knowledge: Knowledge, observation: Observation): Verdic
     const isClaimed = !isGraph && claim.applied.size > 0;
     const passed =
       isClaimed && ledger !== null && identified.kind === "proven"
-        ? dataPassedOver(ledger, history, claim, edited, identified.heads)
+        ? dataPassedOver(ledger, history, claim, edited, identified.heads, answers)
         : nothingPassedOver;
     const elsewhere = inDoubt(places, observation, "taken back");
     return { ...seen, kind: "missing-file", gone, identified, elsewhere, ...passed };

@@ -2,6 +2,8 @@ import { type Claim, recordsEveryRevision } from "./claim.ts";
 import { ancestors, type History } from "./history.ts";
 import { touchesRows } from "./identify.ts";
 import { changeOf, type OpenLedger } from "./ledger.ts";
+import type { RowAnswer } from "./observation.ts";
+import { hasLeftRows } from "./row-evidence.ts";
 import type { PassedOver } from "./verdict.ts";
 
 export const nothingPassedOver: PassedOver = { dataMigrations: [], direction: "backwards" };
@@ -9,13 +11,15 @@ export const nothingPassedOver: PassedOver = { dataMigrations: [], direction: "b
 /**
  * Data migrations that a stamp from what the rows claim to `proven` would skip, or make run again.
  * @param edited applied revisions whose files have changed: what they once did, nobody knows
+ * @param answers what was found of the rows that they leave
  */
 export function dataPassedOver(
   ledger: OpenLedger,
   history: History,
-  { applied }: Claim,
+  { applied, heads }: Claim,
   edited: readonly string[],
   proven: readonly string[],
+  answers: readonly RowAnswer[],
 ): PassedOver {
   const after = ancestors(history, proven);
   const skipped = [...after].filter((id) => !applied.has(id) && touchesRows(ledger, id));
@@ -29,12 +33,13 @@ export function dataPassedOver(
 
   /**
    * An empty database holds no rows that could be migrated twice. Elsewhere, a revision whose schema change is absent
-   * cannot have committed its rows either, if it commits all at once.
+   * cannot have committed its rows either, if it commits all at once: unless they are there.
    */
   function mayHaveRows(id: string): boolean {
     // The first release took a revision's word for it.
     const isSeen = ledger.home.kind !== "unknown" || recordsEveryRevision(history.tool);
     const isAtomic = isSeen && ledger.revisions.get(id)?.isAtomic === true;
+    if (hasLeftRows(ledger, heads, id, answers)) return true;
     return proven.length > 0 && touchesRows(ledger, id) && (!isAtomic || leavesNoTrace(id));
   }
 

@@ -34,6 +34,21 @@ export function hasRun(
   );
 }
 
+/** Whether any of the rows that a revision leaves at this state is there: then it ran, be it once undone by hand. */
+export function hasLeftRows(
+  ledger: OpenLedger,
+  heads: readonly string[],
+  id: string,
+  answers: readonly RowAnswer[],
+): boolean {
+  const traces = tracesOfHeads(ledger, heads).get(id) ?? [];
+  return traces.some(
+    (trace) =>
+      trace.kind === "rows" &&
+      lacksOf(trace, answers).every((lack) => lack.kind === "absent" && lack.absent < lack.of),
+  );
+}
+
 /** Whether a revision of this state would find nothing to do now: to run it and to pass it over are the same. */
 export function isIdle(
   ledger: OpenLedger,

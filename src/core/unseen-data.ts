@@ -15,15 +15,24 @@ export type UnseenData = {
 };
 
 /**
- * The traces to look for before a database without version rows is stamped: those of the data migrations that its state, or
- * one of the states that it could be at, includes. Empty: there is nothing to ask.
+ * The traces to look for before a database is stamped. Without version rows those of the data migrations that its state, or
+ * one of the states that it could be at, includes; where rows would be taken back, those of what would run again. Empty: there
+ * is nothing to ask.
  */
 export function tracesToAsk(
   ledger: OpenLedger | null,
   history: History,
   verdict: Verdict,
 ): readonly Trace[] {
-  if (ledger === null || verdict.kind !== "unversioned") return [];
+  if (ledger === null) return [];
+  if (verdict.kind === "mismatched" && verdict.identified.kind === "proven") {
+    const traces = tracesOfHeads(ledger, verdict.claimed);
+    const kept = ancestors(history, verdict.identified.heads);
+    return dataBelow(ledger, history, verdict.claimed)
+      .filter((id) => !kept.has(id))
+      .flatMap((id) => (traces.get(id) ?? []).filter(({ kind }) => kind === "rows"));
+  }
+  if (verdict.kind !== "unversioned") return [];
   return statesOf(verdict.identified).flatMap((heads) => {
     const traces = tracesOfHeads(ledger, heads);
     return dataBelow(ledger, history, heads).flatMap((id) => traces.get(id) ?? []);

@@ -279,6 +279,50 @@ describe("states that differ by a data migration alone", () => {
   });
 });
 
+describe("rows that say more than the schema, which is that of an earlier state", () => {
+  const made = [
+    revision("base", [], table("roles", "id")),
+    revision("seed", ["base"], table("users", "id"), { data: "writes" }),
+  ];
+  const chain = historyOf(made);
+  const seeded = replayOf(made);
+  const snapshots = seeded.snapshots.map((snapshot) => ({
+    ...snapshot,
+    traces: new Map(snapshot.heads[0] === "seed" ? [["seed", [rolesRows]]] : []),
+  }));
+  const known = combine(chain, writeLedger(chain, { ...seeded, snapshots }, null, []));
+  const seen = (answers: readonly RowAnswer[] | null) => {
+    const { facts } = databaseAt(made, ["base"]);
+    return observe({ rows: ["seed"], facts }, { rows: answers });
+  };
+
+  it.each<[string, readonly RowAnswer[], boolean]>([
+    ["its rows are absent", [roles()], true],
+    ["its rows cannot be read", [denied], true],
+    ["one of its rows is there", [roles("b")], false],
+    ["all of them are there", [roles("a", "b")], false],
+  ])("what would run again is not taken back where it ran: %s", (_, answers, isTakenBack) => {
+    const observation = seen(answers);
+    const plan = planFor(diagnose(known, observation), policy, {
+      knowledge: known,
+      observation,
+      assumption: null,
+    });
+    expect(plan).toMatchObject(
+      isTakenBack
+        ? { kind: "act", steps: [{ kind: "stamp", from: ["seed"], to: ["base"] }, {}] }
+        : { kind: "refuse", outcome: "unproven", reason: expect.stringContaining("seed") },
+    );
+  });
+
+  it("are a reason to ask for what would run again", () => {
+    const verdict = diagnose(known, seen(null));
+    expect(tracesToAsk(known.ledger, chain, verdict)).toEqual([
+      { ...rolesRows, table: "public.roles" },
+    ]);
+  });
+});
+
 describe("the ledger's text", () => {
   it("is relative to the home", () => {
     const { states } = openLedger(ledger, '"The app"');
