@@ -3,7 +3,7 @@ import { diagnose } from "../core/diagnose.ts";
 import { tableNames } from "../core/elsewhere.ts";
 import { restsOnAbsence } from "../core/evidence.ts";
 import { type Knowledge, scopeOf } from "../core/knowledge.ts";
-import type { Observation } from "../core/observation.ts";
+import type { Home, Observation } from "../core/observation.ts";
 import { Busy, type CannotJudge } from "../core/outcome.ts";
 import { isPassedOver, type Plan, planFor } from "../core/plan.ts";
 import { lackOfReading } from "../core/rights-to-read.ts";
@@ -21,6 +21,13 @@ import { isLockHeld, lockKey } from "../database/lock.ts";
 import { look, lookElsewhere } from "../database/look.ts";
 import type { Settings } from "../settings/settings.ts";
 import type { Image } from "./image.ts";
+import {
+  askProgramsPath,
+  hasProgramsPath,
+  faultOfTwoHomes,
+  isSomethingThere,
+  otherHome,
+} from "./program-home.ts";
 import type { World } from "./world.ts";
 
 /** One look, and what follows from it. */
@@ -92,21 +99,22 @@ export async function judge(
   database: Database,
   image: Image,
   settings: Settings,
-  { signal, log }: Pick<World, "signal" | "log">,
+  world: World,
 ): Promise<Judgement> {
   const { ledger, versionTable } = image;
   const request = { schema: settings.schema, options: settings.database?.options ?? null, ledger };
-  const looking = look(database, {
-    versionTable,
-    home: namedHome(request),
-    scope: scopeOf(ledger),
-  });
-  // It can hang behind a lock for longer than a container may take to stop.
-  const seen = await unlessAborted(looking, signal);
-  sayNewerServer(seen, log);
-  throwIf(lackOfReading(seen, versionTable.name) ?? faultOfHome(request, seen));
+  const own = await lookAt(database, image, namedHome(request), world);
+  sayNewerServer(own, world.log);
+  throwIf(lackOfReading(own, versionTable.name) ?? faultOfHome(request, own));
+  const seen = await atProgramsHome(own, database, image, settings, world);
   const knowledge = image.knowledgeAt(seen.home);
-  const { observation, verdict } = await diagnoseWithQuestions(database, knowledge, seen, signal);
+  const { observation, verdict } = await diagnoseWithQuestions(
+    database,
+    knowledge,
+    seen,
+    world.signal,
+  );
+  throwIf(faultOfTwoHomes(observation, verdict, settings));
   if (observation.elsewhere !== null) {
     const isNamed = settings.versionTable !== null;
     const isHere = verdict.kind === "unversioned";
@@ -119,6 +127,36 @@ export async function judge(
   throwIf(missingFiles(knowledge, observation, plan));
   const passedOver = isPassedOver(plan, verdict, settings.policy, situation);
   return { knowledge, observation, verdict, plan, assumption, isPassedOver: passedOver };
+}
+
+async function lookAt(
+  database: Database,
+  { ledger, versionTable }: Image,
+  home: string | null,
+  { signal }: World,
+): Promise<Observation> {
+  const looking = look(database, { versionTable, home, scope: scopeOf(ledger) });
+  // It can hang behind a lock for longer than a container may take to stop.
+  return await unlessAborted(looking, signal);
+}
+
+/** Where the history is not healthy at our own home, the program's address is asked too; it is the one that upgrades. */
+async function atProgramsHome(
+  own: Observation,
+  database: Database,
+  image: Image,
+  settings: Settings,
+  world: World,
+): Promise<Observation> {
+  if (!hasProgramsPath(image, settings)) return own;
+  if (!restsOnAbsence(diagnose(image.knowledgeAt(own.home), own))) return own;
+  const program = await askProgramsPath(own, settings, world);
+  const seen = { ...own, home: { ...own.home, program } };
+  const other = otherHome(own.home, program);
+  if (other === null) return seen;
+  const there = await lookAt(database, image, other, world);
+  const home: Home = { ...there.home, by: "program", program };
+  return isSomethingThere(diagnose(image.knowledgeAt(home), there)) ? { ...there, home } : seen;
 }
 
 /** What the look has seen is enough for a healthy database. Otherwise more is asked: where else objects may be, and which rows show. */

@@ -1,7 +1,8 @@
 import { recordsEveryRevision } from "./claim.ts";
 import type { Place } from "./elsewhere.ts";
 import type { Knowledge } from "./knowledge.ts";
-import type { Observation } from "./observation.ts";
+import type { Home, Observation, ProgramsPath, Server } from "./observation.ts";
+import { CannotJudge } from "./outcome.ts";
 import type { Refusal, Step } from "./plan.ts";
 import { refuse } from "./refusal.ts";
 import type { Verdict } from "./verdict.ts";
@@ -42,7 +43,7 @@ export function withOtherHomes(refusal: Refusal, places: readonly Place[]): Refu
 /** Where the upgrade would make its objects beside the others. Null: nothing speaks against it. */
 export function ofHome(
   { history, ledger, isBoundElsewhere }: Knowledge,
-  { home, server }: Observation,
+  { home, role, server }: Observation,
   steps: readonly Step[],
 ): Refusal | null {
   const isMoved = ledger === null || ledger.inHome.some(Boolean);
@@ -58,10 +59,11 @@ export function ofHome(
     );
   // The tool's own program goes by its session's path, which no setting of ours changes.
   const goesByPath = ledger?.home.kind !== "program" && !recordsEveryRevision(history.tool);
-  if (home.by === "setting" && goesByPath && home.createsIn !== home.schema)
+  const { createsIn } = home.program ?? home;
+  if (home.by === "setting" && goesByPath && createsIn !== home.schema)
     return refuse(
       "config",
-      `--schema says ${home.schema}, and the search_path (${server.searchPath.join(", ") || "empty"}) puts ${home.createsIn ?? "nothing"} first: the upgrade would make its objects there`,
+      `--schema says ${home.schema}, and the search_path of ${whosePath(home, role.name, server)} puts ${createsIn ?? "nothing"} first: the upgrade would make its objects there`,
       [
         `put it first for the role that upgrades: ALTER ROLE … SET search_path = ${home.schema}`,
         `or in its address: ?options=-csearch_path%3D${encodeURIComponent(home.schema)}`,
@@ -74,4 +76,26 @@ export function ofHome(
       ["put public first for the role that upgrades: ALTER ROLE … SET search_path = public"],
     );
   return null;
+}
+
+function whosePath({ program }: Home, role: string, { searchPath }: Server): string {
+  return program === null
+    ? `role ${role} (${searchPath.join(", ") || "empty"})`
+    : `role ${program.role} (${program.source})`;
+}
+
+/** Two addresses, and nothing of the history is where either of them leads. */
+export function twoHomes(
+  { schema }: Home,
+  { source, role, createsIn }: ProgramsPath,
+  judgedBy: string,
+): CannotJudge {
+  return new CannotJudge(
+    "config",
+    `two addresses are set, and they lead to two schemas: ${judgedBy} to ${schema}, ${source} (role ${role}), which the migrations' own program may read, to ${createsIn}; nothing of this history is in either`,
+    [
+      `if it shall live in ${createsIn}: --schema ${createsIn}`,
+      `if it shall live in ${schema}: --schema ${schema}, and the program's search_path must begin with it`,
+    ],
+  );
 }

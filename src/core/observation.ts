@@ -35,10 +35,19 @@ export type Home = {
   readonly spelled: string;
   /**
    * `setting`: somebody named it, or the tool's own program goes there. `table`: the version table is there, although
-   * CREATE would go to an earlier schema of the path.
+   * CREATE would go to an earlier schema of the path. `program`: the program's address leads there.
    */
-  readonly by: "setting" | "path" | "table";
+  readonly by: "setting" | "path" | "table" | "program";
   /** The first schema of the path that is there: where CREATE goes; null: none is. */
+  readonly createsIn: string | null;
+  /** The same for the address that the program may read; null: not asked, or there is no other than ours. */
+  readonly program: ProgramsPath | null;
+};
+
+export type ProgramsPath = {
+  /** Where the address stands: safe to print. */
+  readonly source: string;
+  readonly role: string;
   readonly createsIn: string | null;
 };
 

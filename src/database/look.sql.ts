@@ -44,6 +44,11 @@ export function lookRowsMessage(table: WantedTable, patience: number): string {
   );
 }
 
+/** Where CREATE goes, and on which server. */
+export function lookPathMessage(patience: number): string {
+  return [begin(patience), pinSettings, readServer(null), "COMMIT"].join("\n");
+}
+
 /**
  * The search path is kept before it is pinned: it is one of the answers.
  * @param patience milliseconds to wait for a lock that another session holds

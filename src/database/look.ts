@@ -14,7 +14,13 @@ import type { Database, Row } from "./database.ts";
 import { cannotGoOn, codeOf } from "./errors.ts";
 import type { FactsOptions } from "./facts.sql.ts";
 import { quoteIdentifier, quoteQualified } from "../core/quote.ts";
-import { elsewhereMessage, lookMessage, lookRowsMessage, readStart } from "./look.sql.ts";
+import {
+  elsewhereMessage,
+  lookMessage,
+  lookPathMessage,
+  lookRowsMessage,
+  readStart,
+} from "./look.sql.ts";
 import type { WantedTable } from "./look.sql.ts";
 import { progressTable } from "../core/migration.ts";
 import { schemasOfPath } from "../core/search-path.ts";
@@ -117,6 +123,16 @@ export async function lookElsewhere(
   });
 }
 
+/** Where CREATE goes in this session. Throws like `look`. */
+export async function lookPath(
+  db: Database,
+): Promise<{ readonly server: Server; readonly role: string; readonly createsIn: string | null }> {
+  return untilSteady(db, lookPathMessage(defaultPatience), ([, servers]) => {
+    const { server, role, home } = readServer(servers);
+    return { server, role: role.name, createsIn: home.createsIn };
+  });
+}
+
 /** When the server started: which one it is. Nobody's lock is in the way. Throws CannotJudge. */
 export async function lookStart(db: Database): Promise<Pick<Server, "startedAt">> {
   try {
@@ -204,7 +220,12 @@ function readServer(rows: readonly Row[] | undefined): {
       schemas,
     },
     // Where nothing of the path is there, what is said of it names its first one.
-    home: { schema: home === "" ? (path[0] ?? "public") : home, spelled, createsIn },
+    home: {
+      schema: home === "" ? (path[0] ?? "public") : home,
+      spelled,
+      createsIn,
+      program: null,
+    },
   };
 }
 

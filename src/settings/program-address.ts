@@ -1,4 +1,5 @@
 import type { Connection } from "./connection.ts";
+import { readDatabase } from "./connection-source.ts";
 import { parseConnectionUrl } from "./connection-url.ts";
 import type { Findings, Sources } from "./findings.ts";
 import { comparePlaces, type Place } from "./place.ts";
@@ -22,6 +23,27 @@ export function readProgramAddress(judged: Connection, sources: Sources): Progra
       return differs === "database" || differs === "server" ? [{ source, place, differs }] : [];
     });
   return differing.find(({ differs }) => differs === "database") ?? differing[0] ?? null;
+}
+
+const ownVariables: ReadonlySet<string> = new Set([
+  "PREFLIGHT_DATABASE_URL",
+  "PREFLIGHT_DATABASE_URL_FILE",
+  "PREFLIGHT_PASSWORD_COMMAND",
+]);
+
+/**
+ * The address that counts without Preflight's own variables, where another role or other options may lead to another
+ * schema. Null: there is none, or it leads to the same.
+ */
+export function readProgramConnection(judged: Connection, sources: Sources): Connection | null {
+  if (judged.source !== "PREFLIGHT_DATABASE_URL") return null;
+  const env = Object.fromEntries(
+    Object.entries(sources.env).filter(([name]) => !ownVariables.has(name)),
+  );
+  // Whatever is wrong with these variables is their program's affair.
+  const other = readDatabase({ ...sources, env }, { faults: [], warnings: [] });
+  const isSame = other?.user === judged.user && other.options === judged.options;
+  return isSame ? null : other;
 }
 
 function placesIn(sources: Sources): readonly { readonly source: string; readonly place: Place }[] {

@@ -3,7 +3,7 @@ import type { Connection } from "./connection.ts";
 import { readDatabase, readScratch } from "./connection-source.ts";
 import { type Findings, readingOnce, type Sources } from "./findings.ts";
 import { readPasswordCommand } from "./password-command.ts";
-import { readProgramAddress, warnOfAddress } from "./program-address.ts";
+import { readProgramAddress, readProgramConnection, warnOfAddress } from "./program-address.ts";
 import { collectSecrets } from "./secrets.ts";
 import { type Flag, type SettingRow, settingsTable, type Values } from "./settings-table.ts";
 import type { CommandName, Settings, SettingsResult } from "./settings.ts";
@@ -50,12 +50,14 @@ export function readSettings(argv: readonly string[], world: Sources): SettingsR
     return { kind: "faults", outcome, faults, command, metricsFile, enforce, exec: line.exec };
   }
   const programAddress = database && readProgramAddress(database, sources);
+  const programConnection = database && readProgramConnection(database, sources);
   const addressWarning = database && warnOfAddress(database, programAddress);
   return {
     kind: "settings",
     settings: {
       ...toSettings(command, values, database, scratch),
       programAddress,
+      programConnection,
       passwordCommand,
       metricsFile,
       name,
@@ -66,7 +68,7 @@ export function readSettings(argv: readonly string[], world: Sources): SettingsR
         ...describeUnknownVariables(env),
         ...(addressWarning === null ? [] : [addressWarning]),
       ],
-      secrets: collectSecrets(sources, [database, scratch], scratchFlag),
+      secrets: collectSecrets(sources, [database, programConnection, scratch], scratchFlag),
     },
   };
 }
@@ -79,6 +81,7 @@ function toSettings(
 ): Omit<
   Settings,
   | "programAddress"
+  | "programConnection"
   | "passwordCommand"
   | "metricsFile"
   | "name"

@@ -30,6 +30,8 @@ export type Settings = {
   readonly database: Connection | null;
   /** Where else the environment leads; null: nowhere, as far as it says. */
   readonly programAddress: ProgramAddress | null;
+  /** What the application's own program may connect by, where that may lead to another schema; null: nothing else. */
+  readonly programConnection: Connection | null;
   /** Prints the password of the database; already split into words. */
   readonly passwordCommand: readonly string[] | null;
   /** Where the history is; null: found by convention in the current directory. */

@@ -130,7 +130,7 @@ function at(
   const seen = observe({ rows, facts: new Map(facts.map((each, index) => [String(index), each])) });
   return {
     ...seen,
-    home: { schema, spelled: schema, by: "path", createsIn: schema, ...home },
+    home: { schema, spelled: schema, by: "path", createsIn: schema, program: null, ...home },
     versionTable: { ...seen.versionTable!, schema },
     elsewhere: {
       pathSource: source,

@@ -193,7 +193,7 @@ export function observe(
       hasUserInPath: false,
       schemas: { public: { canUse: true, canCreate: true } },
     },
-    home: { schema: "public", spelled: "public", by: "path", createsIn: "public" },
+    home: { schema: "public", spelled: "public", by: "path", createsIn: "public", program: null },
     elsewhere: null,
     rows: null,
     versionTable: {

@@ -152,7 +152,13 @@ describe("what acting needs", () => {
       {
         role: { searchPath: ["elsewhere"] },
         server: { searchPath: [] },
-        home: { schema: "elsewhere", spelled: "elsewhere", by: "path", createsIn: null },
+        home: {
+          schema: "elsewhere",
+          spelled: "elsewhere",
+          by: "path",
+          createsIn: null,
+          program: null,
+        },
         versionTable: null,
         steps: [upgrade("names")],
       },

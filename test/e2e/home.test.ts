@@ -316,3 +316,78 @@ test("a history that works only in public is refused elsewhere before it runs", 
   expect(expectLine(await run(cwd, url, []))).toMatchObject({ exit: 0, verdict: "fresh" });
   expect(expectLine(await run(cwd, url, []))).toMatchObject({ verdict: "current", actions: [] });
 });
+
+/** A role of its own for the program, whose search_path begins with `app`. */
+async function placeForTwo(sql = ""): Promise<{ readonly own: string; readonly program: string }> {
+  const { url: own, owner } = await place();
+  const role = `${new URL(own).username}_m`;
+  await server.sql(
+    owner,
+    `CREATE ROLE ${role} LOGIN; CREATE SCHEMA app AUTHORIZATION ${role}; ALTER ROLE ${role} SET search_path = app;
+     GRANT ${role} TO ${new URL(own).username}; GRANT ALL ON SCHEMA public TO ${role};
+     ${sql.replaceAll("{role}", role)}`,
+  );
+  const program = new URL(own);
+  program.username = role;
+  return { own, program: program.href };
+}
+
+describe("Preflight's own role, and another one for the program, whose search_path leads elsewhere", () => {
+  const runAs = async (
+    { own, program }: { readonly own: string; readonly program: string },
+    ...args: readonly string[]
+  ) => await run(revisions, program, args, { PREFLIGHT_DATABASE_URL: own });
+
+  test("a healthy database, one that is behind, and one without version rows are judged where the program works", async () => {
+    const two = await placeForTwo();
+    expect(expectLine(await run(revisions, two.program, []))).toMatchObject({ exit: 0 });
+    expect(expectLine(await runAs(two, "run"))).toMatchObject({
+      exit: 0,
+      verdict: "current",
+      actions: [],
+    });
+    await server.sql(
+      two.program,
+      "DROP TABLE app.users; UPDATE app.alembic_version SET version_num = 'basic'",
+    );
+    expect(expectLine(await runAs(two, "run"))).toMatchObject({
+      exit: 0,
+      verdict: "behind",
+      recordedAfter: ["users"],
+    });
+    await server.sql(two.program, "DROP TABLE app.alembic_version");
+    expect(expectLine(await runAs(two, "check"))).toMatchObject({
+      verdict: "unversioned",
+      proven: ["users"],
+    });
+  });
+
+  test("a fresh database is migrated where somebody says, if the program goes there", async () => {
+    const two = await placeForTwo();
+    const refused = expectLine(await runAs(two, "run"));
+    expect(refused).toMatchObject({ exit: 78, outcome: "config" });
+    expect(refused.reason).toContain("PREFLIGHT_DATABASE_URL to public");
+    expect(refused.reason).toContain("to app; nothing of this history is in either");
+    expect(refused.next[0]).toContain("--schema app");
+    const wrong = expectLine(await runAs(two, "run", "--schema", "public"));
+    expect(wrong).toMatchObject({ exit: 78 });
+    expect(wrong.reason).toContain("puts app first");
+    expect(expectLine(await runAs(two, "run", "--schema", "app"))).toMatchObject({
+      exit: 0,
+      verdict: "fresh",
+      recordedAfter: ["users"],
+    });
+    expect(await priceIn(two.program, "app")).toEqual([{ price: 10 }]);
+  });
+
+  test("an address that cannot be asked changes nothing", async () => {
+    const two = await placeForTwo();
+    expect(expectLine(await run(revisions, two.own, []))).toMatchObject({ exit: 0 });
+    await server.sql(two.own, "DROP TABLE users; UPDATE alembic_version SET version_num = 'basic'");
+    const program = new URL(two.program);
+    program.username = "nobody_at_all";
+    const ended = await runAs({ own: two.own, program: program.href }, "check", "--verbose");
+    expect(expectLine(ended)).toMatchObject({ exit: 0, verdict: "behind" });
+    expect(logOf(ended)).toContain("could not be asked");
+  });
+});

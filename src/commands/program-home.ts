@@ -1,0 +1,83 @@
+import * as homeRefusal from "../core/home-refusal.ts";
+import type { Home, Observation, ProgramsPath } from "../core/observation.ts";
+import type { CannotJudge } from "../core/outcome.ts";
+import type { Verdict } from "../core/verdict.ts";
+import { lookPath } from "../database/look.ts";
+import { connectAndWait } from "../database/wait.ts";
+import type { Settings } from "../settings/settings.ts";
+import type { Image } from "./image.ts";
+import type { World } from "./world.ts";
+
+/** Milliseconds: this address is asked besides. */
+const patience = 3_000;
+
+/**
+ * Where the program's own address leads, where there is one and it may lead elsewhere: a role of its own has a search_path of its
+ * own. Null: it cannot be asked, or leads to another database, which the look for the upgrade's address will name.
+ */
+export async function askProgramsPath(
+  { server }: Observation,
+  { programConnection: address }: Settings,
+  world: World,
+): Promise<ProgramsPath | null> {
+  if (address === null) return null;
+  try {
+    const database = await connectAndWait(async () => address, {
+      timeout: patience,
+      applicationName: `preflight/${world.runId}`,
+      signal: world.signal,
+      clock: world.now,
+      sleep: world.sleep,
+      random: world.random,
+      log: () => {},
+    });
+    try {
+      const seen = await lookPath(database);
+      const isSame =
+        seen.server.startedAt === server.startedAt && seen.server.database === server.database;
+      return isSame ? { source: address.source, role: seen.role, createsIn: seen.createsIn } : null;
+    } finally {
+      await database.close();
+    }
+  } catch (error) {
+    world.signal.throwIfAborted();
+    world.log({
+      level: "debug",
+      event: "home.unasked",
+      msg: `where ${address.source} leads could not be asked: ${error instanceof Error ? error.message : String(error)}`,
+    });
+    return null;
+  }
+}
+
+/** Whether another address may lead to another schema: preflight applies files by its own one, and some programs set their path. */
+export function hasProgramsPath(
+  { found, ledger }: Image,
+  { programConnection }: Settings,
+): boolean {
+  const goesByPath = found.upgrade.kind === "command" && ledger?.home.kind !== "program";
+  return programConnection !== null && goesByPath;
+}
+
+/** The other schema to look at; null: both lead to the same, or a person has said which one it is. */
+export function otherHome(home: Home, program: ProgramsPath | null): string | null {
+  if (home.by === "setting" || program?.createsIn === home.schema) return null;
+  return program?.createsIn ?? null;
+}
+
+/** Whether anything of the history was seen there. */
+export function isSomethingThere(verdict: Verdict): boolean {
+  return verdict.kind !== "fresh" && verdict.kind !== "unknown";
+}
+
+/** null: nothing speaks against the upgrade. */
+export function faultOfTwoHomes(
+  { home }: Observation,
+  verdict: Verdict,
+  { database }: Settings,
+): CannotJudge | null {
+  const { program } = home;
+  if (verdict.kind !== "fresh" || program === null || otherHome(home, program) === null)
+    return null;
+  return homeRefusal.twoHomes(home, program, database?.source ?? "our own address");
+}
