@@ -11,6 +11,7 @@ test("no command and no flag: run, with every default", () => {
     command: "run",
     database: expect.objectContaining({ source: "DATABASE_URL" }),
     programAddress: null,
+    programConnection: null,
     passwordCommand: null,
     migrations: null,
     tool: null,
