@@ -90,11 +90,12 @@ DECLARE
   v_rows jsonb;
   v_is_closed boolean;
 BEGIN
-  SELECT coalesce(jsonb_agg(DISTINCT jsonb_build_object('relation', t.relation::bigint, 'operation', t.operation)), '[]')
+  SELECT coalesce(jsonb_agg(DISTINCT jsonb_build_object(
+           'relation', t.relation::bigint, 'name', t.name, 'operation', t.operation)), '[]')
   INTO v_touches
-  FROM (SELECT w.oid AS relation, w.operation FROM __preflight_bake.written w
+  FROM (SELECT w.oid AS relation, w.relation AS name, w.operation FROM __preflight_bake.written w
         UNION ALL
-        SELECT to_regclass(e), 'READ' FROM jsonb_object_keys(__preflight_bake.scan_state()->'reads') e) t;
+        SELECT to_regclass(e), e, 'READ' FROM jsonb_object_keys(__preflight_bake.scan_state()->'reads') e) t;
   SELECT coalesce(jsonb_agg(jsonb_build_object('relation', w.oid::bigint, 'statement', w.statement, 'times', w.times)), '[]')
   INTO v_changes
   FROM (SELECT oid, statement, count(*) AS times FROM __preflight_bake.written
@@ -139,6 +140,7 @@ BEGIN
     WHERE t.relation = r.relation;
     v_tables := v_tables || jsonb_build_object(
       'relation', r.relation::bigint, 'name', r.name, 'columns', r.columns, 'keys', r.keys,
+      'identity', CASE WHEN NOT v_is_closed THEN r.identity END,
       'hasRows', coalesce(jsonb_array_length(v_rows) > 0, true),
       'rows', (SELECT coalesce(jsonb_agg(jsonb_build_object('revision', w.revision, 'values', e->1)), '[]')
                FROM jsonb_array_elements(v_rows) e

@@ -7,7 +7,7 @@ const mostHashes = 20;
 
 /** What one movement showed, as `note_rows` says it. */
 export type RowsNoted = {
-  readonly touches: readonly { readonly relation: number | null; readonly operation: string }[];
+  readonly touches: readonly Touch[];
   /** UPDATEs and DELETEs by what the client sent. */
   readonly changes: readonly {
     readonly relation: number;
@@ -18,6 +18,14 @@ export type RowsNoted = {
   readonly scans: readonly { readonly relation: number | null; readonly times: number }[];
   /** Tables that are not what they were. */
   readonly tables: readonly (TableNoted | { readonly relation: number; readonly name: null })[];
+};
+
+type Touch = {
+  /** Null: it is gone. */
+  readonly relation: number | null;
+  /** As it was then. */
+  readonly name: string;
+  readonly operation: string;
 };
 
 /** Of the rows that a statement changes, as `describe_condition` says it. */
@@ -40,6 +48,8 @@ type TableNoted = {
   readonly columns: readonly Column[];
   /** Names of the columns of each unique key; the primary one first. */
   readonly keys: readonly (readonly string[])[];
+  /** The key by which its rows are told apart; another one: they are not the same rows. Null: nobody can tell whose they are. */
+  readonly identity: string | null;
   readonly hasRows: boolean;
   /** Those that a revision wrote, and that are still there. */
   readonly rows: readonly Row[];
@@ -57,7 +67,7 @@ type Row = { readonly revision: string; readonly values: readonly (string | null
 /** The rows at a state, with what the revisions so far did to them. */
 export type RowsAtState = {
   readonly tables: readonly TableNoted[];
-  /** By revision, where all that it did was to change rows of tables that had none. */
+  /** By revision, where nothing is left here of what it wrote: what it would do to rows that a new database has not. */
   readonly idle: ReadonlyMap<string, readonly RowsToChange[]>;
 };
 
@@ -68,34 +78,63 @@ export async function followRows(
 ): Promise<readonly RowsAtState[]> {
   const tables = new Map<number, TableNoted>();
   const filled = new Set<number>();
-  const idle = new Map<string, readonly Change[]>();
+  const works = new Map<string, Work>();
   const states: RowsAtState[] = [];
   for (const { revision, rows } of movements) {
+    const filledBefore = new Set(
+      [...tables.values()].filter(({ relation }) => filled.has(relation)).map(({ name }) => name),
+    );
     for (const table of rows.tables) {
       if (table.name === null) tables.delete(table.relation);
       else tables.set(table.relation, table);
       if (table.name !== null && table.hasRows) filled.add(table.relation);
     }
-    const touched = [...new Set(rows.touches.map(({ relation }) => relation))];
-    const hadNothingToDo =
-      touched.length > 0 &&
-      rows.touches.every(({ operation }) => changesOnly.has(operation)) &&
-      touched.every((relation) => relation !== null && !filled.has(relation));
-    if (hadNothingToDo) {
-      const changes: Change[] = [];
-      for (const relation of touched)
-        changes.push(...(await changesOf(relation!, rows, tables, describeCondition)));
-      idle.set(revision, changes);
-    }
-    states.push({ tables: [...tables.values()], idle: rowsToChange(idle, tables) });
+    const work = await workOf(rows, filledBefore);
+    if (work !== null) works.set(revision, work);
+    states.push({ tables: [...tables.values()], idle: rowsToChange(works, tables) });
   }
   return states;
+
+  /** null: it changed rows that others had written, or may have read them, and it is not known which. */
+  async function workOf(rows: RowsNoted, filledBefore: ReadonlySet<string>): Promise<Work | null> {
+    const readsGone = rows.touches.some(
+      ({ relation, name }) => relation === null && filledBefore.has(name),
+    );
+    if (rows.touches.length === 0 || readsGone) return null;
+    const changes: Change[] = [];
+    const seeds: Seeds[] = [];
+    for (const relation of new Set(rows.touches.map((touch) => touch.relation))) {
+      if (relation === null) continue;
+      const identity = tables.get(relation)?.identity ?? null;
+      const isWritten = rows.touches.every(
+        (touch) => touch.relation !== relation || writesOnly.has(touch.operation),
+      );
+      if (filled.has(relation) && isWritten && identity !== null) {
+        seeds.push({ relation, identity });
+        continue;
+      }
+      const found = await changesOf(relation, rows, tables, describeCondition);
+      if (filled.has(relation) && found.some(({ condition }) => condition === null)) return null;
+      changes.push(...found);
+    }
+    return { changes, seeds };
+  }
 }
 
-const changesOnly: ReadonlySet<string> = new Set(["READ", "UPDATE", "DELETE", "TRUNCATE"]);
+const writesOnly: ReadonlySet<string> = new Set(["INSERT", "CREATE TABLE AS"]);
+const changesOnly: ReadonlySet<string> = new Set(["READ", "UPDATE", "DELETE"]);
 
-/** What a revision does to a table; no condition: to any row. */
+/** What a revision does to rows. */
+type Work = {
+  /** Of tables that have none in a new database, or none but those that it says. */
+  readonly changes: readonly Change[];
+  /** Tables into which it wrote, and nothing else. */
+  readonly seeds: readonly Seeds[];
+};
+
+/** No condition: whatever rows there are. */
 type Change = { readonly relation: number; readonly condition: ConditionNoted | null };
+type Seeds = { readonly relation: number; readonly identity: string };
 
 /**
  * Where each statement on a table says in one condition which rows it changes, and nothing else has read the table: whoever reads
@@ -111,8 +150,8 @@ async function changesOf(
   const isHere = (each: { readonly relation: number | null }): boolean =>
     each.relation === relation;
   const mine = changes.filter(isHere);
-  const isTruncated = touches.some((each) => isHere(each) && each.operation === "TRUNCATE");
-  if (mine.length === 0 || isTruncated || count(scans.filter(isHere)) !== count(mine)) return any;
+  const isSimple = touches.every((each) => !isHere(each) || changesOnly.has(each.operation));
+  if (mine.length === 0 || !isSimple || count(scans.filter(isHere)) !== count(mine)) return any;
   const found: Change[] = [];
   for (const { statement } of mine) {
     const condition = await describeCondition(relation, statement);
@@ -135,23 +174,33 @@ function hasColumns(table: TableNoted | undefined, { columns }: ConditionNoted):
   );
 }
 
-/** What it may have read or changed and is gone, nobody can look at. */
+/**
+ * What a revision did to a table that is gone makes no difference any more, and neither does what it wrote where later ones have
+ * deleted it all.
+ */
 function rowsToChange(
-  idle: ReadonlyMap<string, readonly Change[]>,
+  works: ReadonlyMap<string, Work>,
   tables: ReadonlyMap<number, TableNoted>,
 ): RowsAtState["idle"] {
   return new Map(
-    [...idle]
-      .filter(([, changes]) => changes.every(({ relation }) => tables.has(relation)))
-      .map(([revision, changes]) => [
+    [...works]
+      .filter(([revision, { seeds }]) => seeds.every((each) => isDeleted(revision, each)))
+      .map(([revision, { changes }]) => [
         revision,
-        changes.map(({ relation, condition }) => {
-          const table = tables.get(relation)!;
+        changes.flatMap(({ relation, condition }) => {
+          const table = tables.get(relation);
+          if (table === undefined) return [];
           const isSame = condition !== null && hasColumns(table, condition);
-          return { table: table.name, where: isSame ? condition.where : null };
+          return [{ table: table.name, where: isSame ? condition.where : null }];
         }),
       ]),
   );
+
+  function isDeleted(revision: string, { relation, identity }: Seeds): boolean {
+    const table = tables.get(relation);
+    if (table === undefined) return true;
+    return table.identity === identity && table.rows.every((row) => row.revision !== revision);
+  }
 }
 
 /**
