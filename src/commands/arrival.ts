@@ -18,6 +18,8 @@ export type Sight =
       readonly kind: "unseen";
       readonly tookMs: number;
       readonly isInDatabase: boolean;
+      /** The table was free for a moment while it ran: it may have read it then. */
+      readonly mayHaveSlipped: boolean;
       readonly place: Place | null;
     }
   /** The pooler has no connection left by which it could have come. */
@@ -85,6 +87,7 @@ export async function followArrival(options: ArrivalOptions, tools: StepTools): 
 type Arrival = {
   readonly at: "table" | "table?" | "session" | "session?" | "full" | null;
   readonly isHeld: boolean;
+  readonly mayHaveSlipped?: boolean;
 };
 
 async function untilAtTable(
@@ -100,6 +103,9 @@ async function untilAtTable(
   let isInDatabase = false;
   let isRoomKnown = false;
   let heldSince = 0;
+  let mayHaveSlipped = false;
+  // Not always the same: a program that takes as long would slip through each time.
+  let slice = longestSlice;
   while (!program.isDone()) {
     const { seen, waiting } = await sampleHeld(database, table, samples);
     isInDatabase ||= seen.some(isOurs);
@@ -107,15 +113,21 @@ async function untilAtTable(
     const isSomebodyThere = waiting.some(counts);
     if (isSomebodyThere && program.ranFor() >= shortestHold && !program.isDone())
       return { at: "table?", isHeld: true };
-    const longest = isSomebodyThere ? longestHold : longestSlice;
+    const longest = isSomebodyThere ? longestHold : slice;
     if (program.ranFor() - heldSince < longest) continue;
-    if (!isRoomKnown && !(await hasRoom(tools))) return { at: "full", isHeld: true };
-    isRoomKnown = true;
+    if (!isRoomKnown) {
+      if (!(await hasRoom(tools))) return { at: "full", isHeld: true };
+      // That took a while: who has come meanwhile?
+      isRoomKnown = true;
+      continue;
+    }
+    mayHaveSlipped = true;
+    slice = longestSlice * (0.6 + 0.4 * world.random());
     await releaseTable(database);
     if (!(await hold(table, tools))) return await untilInDatabase(program, before, tools);
     heldSince = program.ranFor();
   }
-  return { at: isInDatabase ? "session" : null, isHeld: true };
+  return { at: isInDatabase ? "session" : null, isHeld: true, mayHaveSlipped };
 }
 
 async function untilInDatabase(
@@ -177,7 +189,7 @@ const endOfWaiting: ReadonlySet<string> = new Set([
 ]);
 
 function sightOf(
-  { at, isHeld }: Arrival,
+  { at, isHeld, mayHaveSlipped = false }: Arrival,
   told: Told,
   likeness: Likeness,
   { lines, place, ranFor }: Asked,
@@ -194,6 +206,7 @@ function sightOf(
     tookMs: ranFor(),
     place: place(),
     isInDatabase: at === "session" || isSame,
+    mayHaveSlipped,
   } as const;
   switch (at) {
     case "table":

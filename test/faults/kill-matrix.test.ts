@@ -27,6 +27,7 @@ const matrix: readonly (readonly [Point, readonly Kind[], readonly Exclude<Victi
     ["locked", ["together", "files", "stamp"], ["us", "lock", "term"]],
     ["relooking", ["together", "files", "stamp"], ["us", "worker", "lock", "term"]],
     ["stamping", ["stamp"], ["us", "worker", "lock", "term", "pause"]],
+    ["asked", ["together", "rows"], ["us", "child", "both", "lock", "term"]],
     ["spawned", ["together", "rows", "stamp"], ["us", "child", "both", "lock", "term"]],
     [
       "working",

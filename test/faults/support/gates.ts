@@ -12,6 +12,7 @@ export type Point =
   | "locked"
   | "relooking"
   | "stamping"
+  | "asked"
   | "spawned"
   | "working"
   | "building"
@@ -70,6 +71,7 @@ export function makeGatekeeper(
           async () => void (await sql`SELECT pg_advisory_lock(${gates[point]})`),
           start,
         );
+      case "asked":
       case "spawned":
       case "exiting": {
         writeFileSync(path.join(directory, point), "");
@@ -128,7 +130,7 @@ export function makeGatekeeper(
   }
 
   async function open(): Promise<void> {
-    for (const point of ["spawned", "exiting"])
+    for (const point of ["asked", "spawned", "exiting"])
       rmSync(path.join(directory, point), { force: true });
     await sql.end({ timeout: 0 }).catch(() => {});
     await eventually(
@@ -177,6 +179,7 @@ export function isReachedBy(point: Point, kind: Kind): boolean {
   switch (point) {
     case "stamping":
       return kind === "stamp";
+    case "asked":
     case "spawned":
     case "exiting":
       return isAlembic(kind);

@@ -87,13 +87,17 @@ const second: Readonly<Record<History, readonly string[]>> = {
   outside: [alone, index, ...rows, wait(gates.working), "CREATE TABLE b_made (id int)"],
 };
 
-/** The point "spawned" is before it connects, "exiting" after its commit. */
+/** The point "asked" is before it connects to say where it works, "spawned" before it connects to work, "exiting" after its commit. */
 const env = `
 import os
+import sys
 import time
 
 from alembic import context
 from sqlalchemy import create_engine, pool
+
+
+isAtWork = "upgrade" in sys.argv
 
 
 def wait(point):
@@ -111,7 +115,7 @@ try:
 except ImportError:
     driver = "postgresql+psycopg2"
 
-wait("spawned")
+wait("spawned" if isAtWork else "asked")
 url = driver + "://" + os.environ["DATABASE_URL"].split("://", 1)[1]
 with create_engine(url, poolclass=pool.NullPool).connect() as connection:
     context.configure(
@@ -119,7 +123,8 @@ with create_engine(url, poolclass=pool.NullPool).connect() as connection:
     )
     with context.begin_transaction():
         context.run_migrations()
-    wait("exiting")
+    if isAtWork:
+        wait("exiting")
 `;
 
 export type Ground = {
