@@ -242,7 +242,12 @@ function decodeTraces(value: unknown): Traces {
     Object.entries(value).map(([revision, each]) => [
       revision,
       list(each, "traces").map((entry): Trace => {
-        if ("idle" in entry) return { kind: "idle", unless: decodeRowsToChange(entry["idle"]) };
+        if ("idle" in entry)
+          return {
+            kind: "idle",
+            unless: decodeRowsToChange(entry["idle"]),
+            besides: entry["besides"] === true,
+          };
         return {
           kind: "rows",
           table: text(entry["table"], "table"),

@@ -58,6 +58,20 @@ export function isIdle(
 ): boolean {
   const traces = tracesOfHeads(ledger, heads).get(id) ?? [];
   return (
+    hasNoRowsToChange(ledger, heads, id, answers) &&
+    traces.every((trace) => trace.kind === "idle" && !trace.besides)
+  );
+}
+
+/** Whether it would find no rows to change now. What else it does, the facts of a state tell. */
+export function hasNoRowsToChange(
+  ledger: OpenLedger,
+  heads: readonly string[],
+  id: string,
+  answers: readonly RowAnswer[],
+): boolean {
+  const traces = tracesOfHeads(ledger, heads).get(id) ?? [];
+  return (
     traces.length > 0 &&
     traces.every((trace) => trace.kind === "idle" && lacksOf(trace, answers).length === 0)
   );

@@ -16,6 +16,8 @@ export type Trace =
       /** It only changes or deletes rows, and only these: where there are none it has nothing to do. */
       readonly kind: "idle";
       readonly unless: readonly RowsToChange[];
+      /** It does more than that, of which neither rows nor facts need to tell: DDL such as a GRANT. */
+      readonly besides: boolean;
     };
 
 export type RowsToChange = {
@@ -62,6 +64,7 @@ function encode(trace: Trace): unknown {
     case "idle":
       return {
         idle: trace.unless.map(({ table, where }) => (where === null ? table : { table, where })),
+        ...(trace.besides ? { besides: true } : {}),
       };
   }
 }

@@ -2,7 +2,7 @@ import { ancestors, type History } from "./history.ts";
 import { touchesRows } from "./identify.ts";
 import { type OpenLedger, tracesOfHeads } from "./ledger.ts";
 import type { RowAnswer } from "./observation.ts";
-import { hasRun, isIdle, type Lack, lacksOf } from "./row-evidence.ts";
+import { hasNoRowsToChange, hasRun, type Lack, lacksOf } from "./row-evidence.ts";
 import type { Trace } from "./traces.ts";
 import type { Verdict } from "./verdict.ts";
 
@@ -70,7 +70,7 @@ export function unseenData(
       (id) =>
         !recorded.has(id) &&
         !hasRun(ledger, heads, id, answers) &&
-        !isIdle(ledger, heads, id, answers),
+        !hasNoRowsToChange(ledger, heads, id, answers),
     )
     .map((id) => ({
       revision: id,

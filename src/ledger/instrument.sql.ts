@@ -82,6 +82,7 @@ CREATE TABLE __preflight_bake.movement (                 -- one row per revision
 CREATE TABLE __preflight_bake.written (
   relation text, operation text, oid oid,
   statement text);                                       -- what the client sent
+CREATE TABLE __preflight_bake.altered (tag text);          -- DDL since the last movement
 CREATE TABLE __preflight_bake.home (schema text);          -- where CREATE goes in the program's session; one row
 CREATE TABLE __preflight_bake.done (                     -- which transactions changed something
   step bigint,                                           -- movements before it, rolled back ones included

@@ -29,6 +29,7 @@ BEGIN
     (SELECT last_value FROM __preflight_bake.applied), pg_current_xact_id(),
     __preflight_bake.note_rows(NEW.${column}));
   DELETE FROM __preflight_bake.written;
+  DELETE FROM __preflight_bake.altered;
   PERFORM setval('__preflight_bake.applied', (SELECT last_value + 1 FROM __preflight_bake.applied)),
           setval('__preflight_bake.reached', coalesce((SELECT r.position FROM __preflight_bake.revision r WHERE r.id = NEW.${column}), 0));
   PERFORM __preflight_bake.skip_scans(false);

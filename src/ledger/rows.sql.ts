@@ -19,6 +19,14 @@ CREATE TABLE __preflight_bake.touched (
   identity text,                 -- the key by which its rows are known
   is_closed boolean);            -- none of its rows is anybody's
 CREATE TABLE __preflight_bake.row (relation oid, key text, revision text, UNIQUE (relation, key));
+CREATE FUNCTION __preflight_bake.count_sequences() RETURNS jsonb LANGUAGE sql SECURITY DEFINER
+  SET search_path = pg_catalog, pg_temp AS $$
+  SELECT coalesce(jsonb_object_agg(c.oid, pg_sequence_last_value(c.oid)), '{}')
+  FROM pg_class c JOIN pg_namespace s ON s.oid = c.relnamespace
+  WHERE c.relkind = 'S' AND c.relpersistence <> 't' AND s.nspname <> '__preflight_bake'
+$$;
+CREATE TABLE __preflight_bake.last_sequences AS            -- at the last movement
+  SELECT __preflight_bake.count_sequences() AS counts;
 
 CREATE FUNCTION __preflight_bake.describe_touched(
   OUT relation oid, OUT name text, OUT is_plain boolean, OUT look text, OUT identity text, OUT columns jsonb, OUT keys jsonb)
@@ -86,6 +94,8 @@ DECLARE
   r record;
   v_touches jsonb;
   v_changes jsonb;
+  v_sequences jsonb := __preflight_bake.count_sequences();
+  v_moves_sequences boolean;
   v_tables jsonb := '[]';
   v_rows jsonb;
   v_is_closed boolean;
@@ -147,8 +157,12 @@ BEGIN
                JOIN __preflight_bake.row w ON w.relation = r.relation AND w.key = e->>0
                WHERE w.revision IS NOT NULL));
   END LOOP;
+  SELECT EXISTS (SELECT FROM jsonb_each(l.counts) e WHERE v_sequences->e.key <> e.value) INTO v_moves_sequences
+  FROM __preflight_bake.last_sequences l;
+  UPDATE __preflight_bake.last_sequences SET counts = v_sequences;
   RETURN jsonb_build_object(
-    'touches', v_touches, 'changes', v_changes, 'tables', v_tables,
+    'touches', v_touches, 'changes', v_changes, 'tables', v_tables, 'movesSequences', v_moves_sequences,
+    'hasDdl', EXISTS (SELECT FROM __preflight_bake.altered),
     'scans', (SELECT coalesce(jsonb_agg(jsonb_build_object('relation', to_regclass(key)::oid::bigint, 'times', value::bigint)), '[]')
               FROM jsonb_each_text(__preflight_bake.scan_state()->'reads')));
 END $$;

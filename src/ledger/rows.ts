@@ -16,6 +16,9 @@ export type RowsNoted = {
   }[];
   /** How often a table or one of its indexes was read, by whatever statement but DDL. */
   readonly scans: readonly { readonly relation: number | null; readonly times: number }[];
+  /** A sequence that was there before gives other numbers. */
+  readonly movesSequences: boolean;
+  readonly hasDdl: boolean;
   /** Tables that are not what they were. */
   readonly tables: readonly (TableNoted | { readonly relation: number; readonly name: null })[];
 };
@@ -68,8 +71,10 @@ type Row = { readonly revision: string; readonly values: readonly (string | null
 export type RowsAtState = {
   readonly tables: readonly TableNoted[];
   /** By revision, where nothing is left here of what it wrote: what it would do to rows that a new database has not. */
-  readonly idle: ReadonlyMap<string, readonly RowsToChange[]>;
+  readonly idle: ReadonlyMap<string, Idle>;
 };
+
+type Idle = Omit<Extract<Trace, { readonly kind: "idle" }>, "kind">;
 
 /** In the order of one replay. */
 export async function followRows(
@@ -100,7 +105,9 @@ export async function followRows(
     const readsGone = rows.touches.some(
       ({ relation, name }) => relation === null && filledBefore.has(name),
     );
+    const writes = rows.touches.filter(({ operation }) => writesOnly.has(operation));
     if (rows.touches.length === 0 || readsGone) return null;
+    if (rows.movesSequences && writes.length === 0) return null;
     const changes: Change[] = [];
     const seeds: Seeds[] = [];
     for (const relation of new Set(rows.touches.map((touch) => touch.relation))) {
@@ -117,7 +124,9 @@ export async function followRows(
       if (filled.has(relation) && found.some(({ condition }) => condition === null)) return null;
       changes.push(...found);
     }
-    return { changes, seeds };
+    // TRUNCATE may also start a sequence anew.
+    const truncates = rows.touches.some(({ operation }) => operation === "TRUNCATE");
+    return { changes, seeds, besides: rows.hasDdl || truncates };
   }
 }
 
@@ -130,6 +139,7 @@ type Work = {
   readonly changes: readonly Change[];
   /** Tables into which it wrote, and nothing else. */
   readonly seeds: readonly Seeds[];
+  readonly besides: boolean;
 };
 
 /** No condition: whatever rows there are. */
@@ -185,15 +195,15 @@ function rowsToChange(
   return new Map(
     [...works]
       .filter(([revision, { seeds }]) => seeds.every((each) => isDeleted(revision, each)))
-      .map(([revision, { changes }]) => [
-        revision,
-        changes.flatMap(({ relation, condition }) => {
+      .map(([revision, { changes, besides }]) => {
+        const unless = changes.flatMap(({ relation, condition }) => {
           const table = tables.get(relation);
           if (table === undefined) return [];
           const isSame = condition !== null && hasColumns(table, condition);
           return [{ table: table.name, where: isSame ? condition.where : null }];
-        }),
-      ]),
+        });
+        return [revision, { unless, besides }];
+      }),
   );
 
   function isDeleted(revision: string, { relation, identity }: Seeds): boolean {
@@ -224,10 +234,12 @@ export function compareRows(
       for (const [revision, trace] of sameRows(table, twin))
         traces.set(revision, [...(traces.get(revision) ?? []), trace]);
     }
-    for (const [revision, changes] of one.idle) {
-      const again = other.idle.get(revision) ?? [];
-      if (listed(changes, (text) => text) === listed(again, spell))
-        traces.set(revision, [{ kind: "idle", unless: distinct(again, relate) }]);
+    for (const [revision, { unless, besides }] of one.idle) {
+      const again = other.idle.get(revision);
+      if (again === undefined || listed(unless, (text) => text) !== listed(again.unless, spell))
+        continue;
+      const twice = { unless: distinct(again.unless, relate), besides: besides || again.besides };
+      traces.set(revision, [{ kind: "idle", ...twice }]);
     }
     return new Map(
       [...history.revisions.keys()].flatMap((id) => {

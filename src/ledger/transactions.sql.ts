@@ -18,6 +18,7 @@ BEGIN
   IF pg_catalog.current_setting('preflight_bake.inside', true) = 'on'
     OR pg_catalog.current_setting('transaction_read_only') = 'on' THEN RETURN; END IF;
   PERFORM __preflight_bake.note_transaction();
+  INSERT INTO __preflight_bake.altered VALUES (TG_TAG);
 END $$`;
 
 /** The movements, each with whether its revision changed nothing outside of the transaction that it is of. */

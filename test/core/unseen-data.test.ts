@@ -51,6 +51,7 @@ const names: Trace = {
     { table: "<home>.users", where: isNew("<home>") },
     { table: "app.people", where: null },
   ],
+  besides: false,
 };
 
 /** What the rows show of each state. */
@@ -270,6 +271,28 @@ describe("states that differ by a data migration alone", () => {
     expect(judge(at, answers).verdict).toMatchObject({ identified });
   });
 
+  it("stay ambiguous where it does more than change rows", () => {
+    const made = [
+      revision("base", [], table("users", "id")),
+      revision("grant", ["base"], [], { data: "writes" }),
+    ];
+    const chain = historyOf(made);
+    const { snapshots, ...baked } = replayOf(made);
+    const identified = (besides: boolean) => {
+      const traces = (heads: readonly string[]) =>
+        new Map(
+          heads[0] === "grant" ? [["grant", [{ kind: "idle", unless: [], besides } as const]]] : [],
+        );
+      const noted = snapshots.map((each) => ({ ...each, traces: traces(each.heads) }));
+      const ledger = writeLedger(chain, { ...baked, snapshots: noted }, null, []);
+      const { facts } = databaseAt(made, ["base"]);
+      const verdict = diagnose(combine(chain, ledger), observe({ rows: [], facts }, { rows: [] }));
+      return verdict.kind === "unversioned" ? verdict.identified : null;
+    };
+    expect(identified(false)).toMatchObject({ kind: "proven", heads: ["grant"], by: "no-ops" });
+    expect(identified(true)).toMatchObject({ kind: "ambiguous" });
+  });
+
   it("are asked about all of them", () => {
     const { verdict } = judge("roles", null);
     expect(tracesToAsk(knowledge.ledger, history, verdict)).toEqual([
@@ -333,6 +356,7 @@ describe("the ledger's text", () => {
           { table: '"The app".users', where: isNew('"The app"') },
           { table: "app.people", where: null },
         ],
+        besides: false,
       },
     ]);
   });

@@ -77,6 +77,7 @@ const rows = (table: string, columns: readonly string[], ...keys: readonly strin
 const idle = (...unless: readonly RowsToChange[]): Trace => ({
   kind: "idle",
   unless: unless.map(({ table, where }) => ({ table: `<home>.${table}`, where })),
+  besides: false,
 });
 
 describe("a replay notes what shows in the rows that a file ran", { timeout: 60_000 }, () => {
@@ -237,6 +238,19 @@ describe("a replay notes which rows a file would change", { timeout: 60_000 }, (
       null,
     ],
   ];
+  const some = "UPDATE people SET name = '' WHERE name IS NULL";
+  /** null: nobody knows what it would do to rows. */
+  const besides: readonly (readonly [string, readonly string[], boolean | null])[] = [
+    ["no", [some], false],
+    ["it makes a table", [some, "CREATE TABLE made (id int)"], true],
+    ["GRANT", [some, "GRANT SELECT ON people TO PUBLIC"], true],
+    ["SET STATISTICS", [some, "ALTER TABLE people ALTER name SET STATISTICS 500"], true],
+    ["a table that is made again", [some, "DROP TABLE made; CREATE TABLE made (id int)"], true],
+    ["a sequence that starts anew", [some, "ALTER SEQUENCE people_id_seq RESTART 500"], true],
+    ["setval", [some, "SELECT setval('people_id_seq', 1000)"], null],
+    ["setval in a block", [some, "DO 'BEGIN PERFORM setval(''people_id_seq'', 2000); END'"], null],
+    ["TRUNCATE", ["TRUNCATE people"], true],
+  ];
   const all = [...cases, ...seeds];
   const numbered = all.map(([, sql], index): NumberedFile => ({ id: String(101 + index), sql }));
   const end: NumberedFile = {
@@ -247,10 +261,11 @@ describe("a replay notes which rows a file would change", { timeout: 60_000 }, (
       "ALTER TABLE people ALTER age TYPE int USING age::int",
     ],
   };
+  const more = besides.map(([, sql], index): NumberedFile => ({ id: String(150 + index), sql }));
   let snapshots: ReplayedHistory["snapshots"];
   beforeAll(async () => {
     const scratch = await openForTests({ on: connectionTo(server) });
-    const files = [{ id: "100", sql: schema }, ...numbered, end];
+    const files = [{ id: "100", sql: schema }, ...numbered, ...more, end];
     ({ snapshots } = await replayHistory(planOf(files, scratch)).finally(scratch.close));
   });
 
@@ -258,8 +273,19 @@ describe("a replay notes which rows a file would change", { timeout: 60_000 }, (
     "%s",
     (_, id, expected) => {
       const last = snapshots.find(({ heads }) => heads[0] === "200");
-      const found = last?.traces.get(id)?.filter(({ kind }) => kind === "idle") ?? [];
-      expect(found).toEqual(expected === null ? [] : [idle(...expected)]);
+      const found = last?.traces.get(id)?.find((trace) => trace.kind === "idle");
+      expect(found && { ...found, besides: false }).toEqual(
+        expected === null ? undefined : idle(...expected),
+      );
+    },
+  );
+
+  test.each(besides.map(([what, , is], index) => [what, String(150 + index), is] as const))(
+    "and whether it does more than that: %s",
+    (_, id, expected) => {
+      const last = snapshots.find(({ heads }) => heads[0] === "200");
+      const [trace] = last?.traces.get(id) ?? [];
+      expect(trace?.kind === "idle" ? trace.besides : null).toBe(expected);
     },
   );
 });
