@@ -2,7 +2,9 @@ import { isChosen, isLive, rowsOfThisHistory } from "./elsewhere.ts";
 import type { Knowledge } from "./knowledge.ts";
 import type { Observation, VersionTable } from "./observation.ts";
 import { CannotJudge } from "./outcome.ts";
+import { tablesOf, unquoted } from "./sketch.ts";
 import type { TableName, VersionTableName } from "./version-table.ts";
+import { enumerate } from "./words.ts";
 
 /**
  * Whether the table that the settings lead to is the one that counts. A table is live where its home holds what its rows
@@ -27,7 +29,8 @@ export function faultOfVersionTable(
   const rivals = otherVersionTables.filter(
     (table) => rowsOfThisHistory(knowledge, table).length > 0 && isRival(table) && live(table),
   );
-  if (rivals.length === 0) return null;
+  if (rivals.length === 0)
+    return chosen !== null && !isOurs ? faultOfTexts(knowledge, observation, chosen) : null;
   // Several other homes, and nothing of it here: that nobody said which is meant is the whole answer.
   if (!isChosenLive && rivals.length > 1 && !isHere) return null;
   const ours = nameOf(chosen ?? { schema: asked.schema ?? place, name: asked.name });
@@ -79,6 +82,33 @@ export function faultOfVersionTable(
     if (isChosenLive) return false;
     return isOurs || homeOf(table) === place || !isChosen(observation);
   }
+}
+
+/**
+ * Numbers are everybody's. Where not one of the texts is ours, and others have tables here too, the table may be theirs: with what
+ * we add, their program would find versions that it never had.
+ */
+function faultOfTexts(
+  { digests, ledger }: Knowledge,
+  { facts, home }: Observation,
+  table: VersionTable,
+): CannotJudge | null {
+  const rows = (table.rows ?? []).filter(
+    (row) => row !== null && digests.has(row) && table.digests.has(row),
+  );
+  const known = new Set(ledger?.facts.map(({ object }) => unquoted(object)));
+  const others = [...tablesOf(facts).keys()].filter(
+    (name) => name.startsWith(`${home.schema}.`) && !known.has(name),
+  );
+  if (ledger === null || rows.length === 0 || others.length === 0) return null;
+  return new CannotJudge(
+    "config",
+    `${nameOf(table)} says ${rows.join(", ")}, with other texts than the files of this image have, and beside it are tables of others (${enumerate(others, 3)}): it may be another application's`,
+    [
+      `if it is another's: give this history a table of its own, --version-table ${table.schema}.NAME`,
+      `if it is this history's, and its files were edited: --version-table ${nameOf(table)}`,
+    ],
+  );
 }
 
 function nameOf({ schema, name }: TableName): string {

@@ -8,6 +8,7 @@ import { combine, type Knowledge } from "../../src/core/knowledge.ts";
 import type { Progress } from "../../src/core/migration.ts";
 import type { Observation } from "../../src/core/observation.ts";
 import { planFor, type Policy } from "../../src/core/plan.ts";
+import { faultOfVersionTable } from "../../src/core/which-version-table.ts";
 import { writeLedger } from "../../src/core/write-ledger.ts";
 import {
   answersOf,
@@ -430,6 +431,40 @@ describe("a file edited after it was applied", () => {
     expect(verdict.kind).toBe(kind);
     if (kind === "unknown") expect(plan).toMatchObject({ kind: "refuse", outcome: "unproven" });
     else expect(verdict).toMatchObject({ differences: [{ kind: "edited", revision: "001" }] });
+  });
+
+  it.each([
+    { beside: "nothing else", others: [], texts: "another's", says: null },
+    {
+      beside: "tables of others",
+      others: table("invoices", "id"),
+      texts: "another's",
+      says: "public.preflight_migrations says 001, with other texts than the files of this image have",
+    },
+    { beside: "tables of others", others: table("invoices", "id"), texts: "new", says: null },
+    {
+      beside: "tables of others",
+      others: table("invoices", "id"),
+      texts: "another's",
+      isNamed: true,
+      says: null,
+    },
+  ])("every recorded one has $texts texts, beside $beside, and nobody named the table", (given) => {
+    const knowledge = { ...numbered(files), digests: new Map([["001", "new"]]) };
+    const all = new Map(factsAfter(files, new Set(["001"])));
+    for (const each of given.others) all.set(factKey(each), each);
+    const seen = observe({ rows: ["001"], facts: all });
+    const versionTable = {
+      ...seen.versionTable!,
+      name: "preflight_migrations",
+      digests: new Map([["001", given.texts]]),
+    };
+    const observation = { ...seen, versionTable };
+    const asked = { schema: null, name: "preflight_migrations" };
+    const isNamed = given.isNamed === true;
+    const found = faultOfVersionTable(knowledge, observation, asked, isNamed, true);
+    if (given.says === null) expect(found).toBeNull();
+    else expect(found?.message).toContain(given.says);
   });
 
   it("without a ledger nothing proves it", () => {
