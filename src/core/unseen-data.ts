@@ -79,11 +79,15 @@ export function unseenData(
     }));
 }
 
+/** Of a revision that did nothing at all when it was replayed, nobody says that it changes rows. */
 function dataBelow(
   ledger: OpenLedger,
   history: History,
   heads: readonly string[],
 ): readonly string[] {
   const applied = ancestors(history, heads);
-  return [...history.revisions.keys()].filter((id) => applied.has(id) && touchesRows(ledger, id));
+  return [...history.revisions.keys()].filter(
+    (id) =>
+      applied.has(id) && touchesRows(ledger, id) && ledger.revisions.get(id)?.data !== "unknown",
+  );
 }

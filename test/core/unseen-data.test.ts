@@ -197,6 +197,20 @@ describe("without version rows, data migrations below the proven state", () => {
     );
   });
 
+  it("are not those that did nothing when they were replayed", () => {
+    const made = [
+      revision("base", [], table("users", "id")),
+      revision("comment", ["base"], [], { data: "unknown" }),
+      revision("notes", ["comment"], table("notes", "id")),
+    ];
+    const chain = historyOf(made);
+    const known = combine(chain, writeLedger(chain, replayOf(made), null, []));
+    const { facts } = databaseAt(made, ["notes"]);
+    const verdict = diagnose(known, observe({ rows: [], facts }, { rows: [] }));
+    expect(known.ledger?.revisions.get("comment")?.data).toBe("unknown");
+    expect(verdict).toMatchObject({ identified: { kind: "proven", heads: ["notes"] }, unseen: [] });
+  });
+
   it("are named with what is not there and what a person can do", () => {
     const { plan } = judge("notes", [roles("a"), rights("c"), ...emptyUsers]);
     expect(plan).toMatchObject({
