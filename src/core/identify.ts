@@ -236,7 +236,9 @@ function withWhatRan(
 ): readonly (readonly string[])[] {
   const closures = headSets.map((heads) => ancestors(history, heads));
   const ran = [...history.revisions.keys()].filter((id) =>
-    headSets.some((heads, index) => closures[index]!.has(id) && hasRun(ledger, heads, id, answers)),
+    headSets.some(
+      (heads, index) => closures[index]!.has(id) && hasRun(ledger, history, heads, id, answers),
+    ),
   );
   const left = headSets.filter((_, index) => ran.every((id) => closures[index]!.has(id)));
   return left.length > 0 ? left : headSets;
@@ -269,7 +271,7 @@ function dataBetween(
 
   function hasNothingToDo(id: string): boolean {
     return headSets.every(
-      (heads, index) => !closures[index]!.has(id) || isIdle(ledger, heads, id, answers),
+      (heads, index) => !closures[index]!.has(id) || isIdle(ledger, history, heads, id, answers),
     );
   }
 

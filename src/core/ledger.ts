@@ -2,7 +2,7 @@ import { type Fact, factKey, type FactKind, isSoft } from "./facts.ts";
 import { ancestors, type History, maximal } from "./history.ts";
 import { factAtHome, isInHome, type LedgerHome, textAtHome } from "./home.ts";
 import type { ToolName } from "./revision.ts";
-import { type Traces, tracesAtHome } from "./traces.ts";
+import { tablesOfTraces, type Trace, type Traces, tracesAtHome } from "./traces.ts";
 import type { VersionTableName } from "./version-table.ts";
 
 /** What every revision ever released is known to produce, recorded when the image was built. */
@@ -140,10 +140,42 @@ function isAtFixedHome(home: LedgerHome, { object }: Fact): boolean {
   return (home.kind === "bound" || home.kind === "unknown") && object.startsWith("public.");
 }
 
-/** What shows in the rows, at a state that the bake passed through, that revisions ran. Of other head sets nothing is known. */
-export function tracesOfHeads(ledger: OpenLedger, heads: readonly string[]): Traces {
-  const index = ledger.stateByHeads.get(headsKey(heads));
-  return index === undefined || isBeyond(ledger, heads) ? new Map() : tracesOfState(ledger, index);
+/**
+ * What shows in the rows that revisions ran. Where the bake never passed through exactly these heads, it is put together from the
+ * nearest recorded state below and what each missing revision was seen to leave by itself.
+ */
+export function tracesOfHeads(
+  ledger: OpenLedger,
+  history: History,
+  heads: readonly string[],
+): Traces {
+  if (isBeyond(ledger, heads)) return new Map();
+  const recorded = ledger.stateByHeads.get(headsKey(heads));
+  if (recorded !== undefined) return tracesOfState(ledger, recorded);
+  const applied = ancestors(history, heads);
+  const { index, covers } = highestStateWithin(ledger, history, applied);
+  const traces = new Map<string, readonly Trace[]>();
+  if (index !== null) keep(tracesOfState(ledger, index), covers);
+  for (const id of history.revisions.keys()) {
+    const own = ledger.stateByHeads.get(headsKey([id]));
+    if (own === undefined || !applied.has(id) || covers.has(id)) continue;
+    const trace = tracesOfState(ledger, own).get(id);
+    if (trace !== undefined) keep(new Map([[id, trace]]), ancestors(history, [id]));
+  }
+  return traces;
+
+  /** What was noted when only these revisions had run, and where the others leave the tables alone. */
+  function keep(noted: Traces, had: ReadonlySet<string>): void {
+    const others = [...applied].filter((id) => !had.has(id));
+    const changed = new Set(others.flatMap((id) => objectsChangedBy(ledger, history, id)));
+    for (const [revision, each] of noted)
+      if (!tablesOfTraces(each).some((table) => changed.has(table))) traces.set(revision, each);
+  }
+}
+
+function objectsChangedBy(ledger: OpenLedger, history: History, id: string): readonly string[] {
+  const { added, dropped } = changeOf(ledger, history, id) ?? { added: [], dropped: [] };
+  return [...added, ...dropped].map((position) => ledger.facts[position]!.object);
 }
 
 export function tracesOfState({ states }: Pick<Ledger, "states">, index: number): Traces {
@@ -188,7 +220,8 @@ export function factsOfHeads(
   if (recorded !== undefined) return factsOfState(ledger, recorded);
   if (heads.length === 0) return new Set();
   const applied = ancestors(history, heads);
-  const [below, facts] = highestStateWithin(ledger, history, applied);
+  const { index, covers: below } = highestStateWithin(ledger, history, applied);
+  const facts = index === null ? new Set<number>() : factsOfState(ledger, index);
   for (const id of history.revisions.keys()) {
     if (!applied.has(id) || below.has(id)) continue;
     const change = changeOf(ledger, history, id);
@@ -258,12 +291,15 @@ function highestStateWithin(
   ledger: OpenLedger,
   history: History,
   applied: ReadonlySet<string>,
-): [ReadonlySet<string>, Set<number>] {
-  let best: { readonly index: number; readonly covers: ReadonlySet<string> } | null = null;
+): { readonly index: number | null; readonly covers: ReadonlySet<string> } {
+  let best: { readonly index: number | null; readonly covers: ReadonlySet<string> } = {
+    index: null,
+    covers: new Set(),
+  };
   for (const [index, state] of ledger.states.entries()) {
     if (state.retired || !state.heads.every((head) => applied.has(head))) continue;
     const covers = ancestors(history, state.heads);
-    if (best === null || covers.size > best.covers.size) best = { index, covers };
+    if (covers.size > best.covers.size) best = { index, covers };
   }
-  return best === null ? [new Set(), new Set()] : [best.covers, factsOfState(ledger, best.index)];
+  return best;
 }

@@ -39,7 +39,7 @@ export function dataPassedOver(
     // The first release took a revision's word for it.
     const isSeen = ledger.home.kind !== "unknown" || recordsEveryRevision(history.tool);
     const isAtomic = isSeen && ledger.revisions.get(id)?.isAtomic === true;
-    if (hasLeftRows(ledger, heads, id, answers)) return true;
+    if (hasLeftRows(ledger, history, heads, id, answers)) return true;
     return proven.length > 0 && touchesRows(ledger, id) && (!isAtomic || leavesNoTrace(id));
   }
 

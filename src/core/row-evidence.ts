@@ -1,3 +1,4 @@
+import type { History } from "./history.ts";
 import { type OpenLedger, tracesOfHeads } from "./ledger.ts";
 import type { RowAnswer } from "./observation.ts";
 import type { RowsToChange, Trace } from "./traces.ts";
@@ -23,11 +24,12 @@ export type Lack =
  */
 export function hasRun(
   ledger: OpenLedger,
+  history: History,
   heads: readonly string[],
   id: string,
   answers: readonly RowAnswer[],
 ): boolean {
-  const traces = tracesOfHeads(ledger, heads).get(id) ?? [];
+  const traces = tracesOfHeads(ledger, history, heads).get(id) ?? [];
   return (
     traces.some(({ kind }) => kind === "rows") &&
     traces.every((trace) => lacksOf(trace, answers).length === 0)
@@ -37,11 +39,12 @@ export function hasRun(
 /** Whether any of the rows that a revision leaves at this state is there: then it ran, be it once undone by hand. */
 export function hasLeftRows(
   ledger: OpenLedger,
+  history: History,
   heads: readonly string[],
   id: string,
   answers: readonly RowAnswer[],
 ): boolean {
-  const traces = tracesOfHeads(ledger, heads).get(id) ?? [];
+  const traces = tracesOfHeads(ledger, history, heads).get(id) ?? [];
   return traces.some(
     (trace) =>
       trace.kind === "rows" &&
@@ -52,13 +55,14 @@ export function hasLeftRows(
 /** Whether a revision of this state would find nothing to do now: to run it and to pass it over are the same. */
 export function isIdle(
   ledger: OpenLedger,
+  history: History,
   heads: readonly string[],
   id: string,
   answers: readonly RowAnswer[],
 ): boolean {
-  const traces = tracesOfHeads(ledger, heads).get(id) ?? [];
+  const traces = tracesOfHeads(ledger, history, heads).get(id) ?? [];
   return (
-    hasNoRowsToChange(ledger, heads, id, answers) &&
+    hasNoRowsToChange(ledger, history, heads, id, answers) &&
     traces.every((trace) => trace.kind === "idle" && !trace.besides)
   );
 }
@@ -66,11 +70,12 @@ export function isIdle(
 /** Whether it would find no rows to change now. What else it does, the facts of a state tell. */
 export function hasNoRowsToChange(
   ledger: OpenLedger,
+  history: History,
   heads: readonly string[],
   id: string,
   answers: readonly RowAnswer[],
 ): boolean {
-  const traces = tracesOfHeads(ledger, heads).get(id) ?? [];
+  const traces = tracesOfHeads(ledger, history, heads).get(id) ?? [];
   return (
     traces.length > 0 &&
     traces.every((trace) => trace.kind === "idle" && lacksOf(trace, answers).length === 0)

@@ -52,6 +52,12 @@ function rowsAtHome({ table, where }: RowsToChange, spelled: string): RowsToChan
   };
 }
 
+export function tablesOfTraces(traces: readonly Trace[]): readonly string[] {
+  return traces.flatMap((trace) =>
+    trace.kind === "rows" ? [trace.table] : trace.unless.map(({ table }) => table),
+  );
+}
+
 /** As a ledger keeps it. */
 export function encodeTraces(traces: Traces): Record<string, readonly unknown[]> {
   return Object.fromEntries([...traces].map(([revision, each]) => [revision, each.map(encode)]));

@@ -26,7 +26,7 @@ export function tracesToAsk(
 ): readonly Trace[] {
   if (ledger === null) return [];
   if (verdict.kind === "mismatched" && verdict.identified.kind === "proven") {
-    const traces = tracesOfHeads(ledger, verdict.claimed);
+    const traces = tracesOfHeads(ledger, history, verdict.claimed);
     const kept = ancestors(history, verdict.identified.heads);
     return dataBelow(ledger, history, verdict.claimed)
       .filter((id) => !kept.has(id))
@@ -34,7 +34,7 @@ export function tracesToAsk(
   }
   if (verdict.kind !== "unversioned") return [];
   return statesOf(verdict.identified).flatMap((heads) => {
-    const traces = tracesOfHeads(ledger, heads);
+    const traces = tracesOfHeads(ledger, history, heads);
     return dataBelow(ledger, history, heads).flatMap((id) => traces.get(id) ?? []);
   });
 }
@@ -64,13 +64,13 @@ export function unseenData(
   answers: readonly RowAnswer[],
   recorded: ReadonlySet<string>,
 ): readonly UnseenData[] {
-  const traces = tracesOfHeads(ledger, heads);
+  const traces = tracesOfHeads(ledger, history, heads);
   return dataBelow(ledger, history, heads)
     .filter(
       (id) =>
         !recorded.has(id) &&
-        !hasRun(ledger, heads, id, answers) &&
-        !hasNoRowsToChange(ledger, heads, id, answers),
+        !hasRun(ledger, history, heads, id, answers) &&
+        !hasNoRowsToChange(ledger, history, heads, id, answers),
     )
     .map((id) => ({
       revision: id,
