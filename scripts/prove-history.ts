@@ -41,8 +41,12 @@ const started = performance.now();
 const server = await startServer();
 try {
   const project = await readProject(path.resolve(directory));
-  await bake(project);
-  await play(project);
+  try {
+    await bake(project);
+    await play(project);
+  } finally {
+    project.close();
+  }
 } finally {
   await server.stop();
 }
@@ -74,10 +78,8 @@ async function play(project: Project): Promise<void> {
       if (fault !== null) falseAlarms += 1;
       if (fault !== null) say(`FALSE ALARM at ${name(heads)}: ${fault}`);
 
-      const answer = await walk.withCopy(async ({ url, run }) => {
-        await run(`DELETE FROM ${versionTable.name}`);
-        return await judge(await check(url), heads, project, walk);
-      });
+      const without = await walk.withoutRows(versionTable.name, check);
+      const answer = await judge(without, heads, project, walk);
       tally.set(answer.kind, tally.get(answer.kind)! + 1);
       for (const each of answer.because) {
         const key = `${answer.kind} for ${each} (${project.history.revisions.get(each)!.file})`;

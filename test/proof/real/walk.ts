@@ -9,12 +9,17 @@ export type Walk = {
   readonly url: string;
   readonly schema: string | null;
   readonly rows: (column: string, table: string) => Promise<readonly string[]>;
+  /** Lends it without the rows of a table, as it is if there is nothing to fill, else a copy. */
+  readonly withoutRows: <Value>(
+    table: string,
+    use: (url: string) => Promise<Value>,
+  ) => Promise<Value>;
   /** Lends a copy as it is now, filled. */
   readonly withCopy: <Value>(use: (copy: Copy) => Promise<Value>) => Promise<Value>;
   readonly drop: () => Promise<void>;
 };
 
-export type Copy = {
+type Copy = {
   readonly url: string;
   readonly run: (sql: string) => Promise<void>;
 };
@@ -46,21 +51,42 @@ export async function beginWalk(
       const rows = await server.sql(url, `SELECT ${column} AS id FROM ${table} ORDER BY 1`);
       return rows.map(({ id }) => String(id));
     },
-    withCopy: async (use) => {
-      copies += 1;
-      const copy = `${name}_${copies}`;
-      await server.sql(server.url, `CREATE DATABASE ${copy} TEMPLATE ${name}`);
-      const copyUrl = addressOf(copy);
+    withoutRows: async (table, use) => {
+      if (fill !== null)
+        return await withCopy(async (copy) => {
+          await copy.run(`DELETE FROM ${table}`);
+          return await use(copy.url);
+        });
+      const [kept] = await server.sql(
+        url,
+        `WITH gone AS (DELETE FROM ${table} RETURNING *) SELECT jsonb_agg(gone)::text AS rows FROM gone`,
+      );
       try {
-        const run = async (sql: string): Promise<void> => void (await server.sql(copyUrl, sql));
-        if (fill !== null) await run(fill);
-        return await use({ url: copyUrl, run });
+        return await use(url);
       } finally {
-        await server.sql(server.url, `DROP DATABASE ${copy} WITH (FORCE)`);
+        await server.sql(
+          url,
+          `INSERT INTO ${table} SELECT * FROM jsonb_populate_recordset(NULL::${table}, ${literal(String(kept?.["rows"]))})`,
+        );
       }
     },
+    withCopy,
     drop: async () => void (await server.sql(server.url, `DROP DATABASE ${name} WITH (FORCE)`)),
   };
+
+  async function withCopy<Value>(use: (copy: Copy) => Promise<Value>): Promise<Value> {
+    copies += 1;
+    const copy = `${name}_${copies}`;
+    await server.sql(server.url, `CREATE DATABASE ${copy} TEMPLATE ${name}`);
+    const copyUrl = addressOf(copy);
+    try {
+      const run = async (sql: string): Promise<void> => void (await server.sql(copyUrl, sql));
+      if (fill !== null) await run(fill);
+      return await use({ url: copyUrl, run });
+    } finally {
+      await server.sql(server.url, `DROP DATABASE ${copy} WITH (FORCE)`);
+    }
+  }
 
   function addressOf(database: string): string {
     const address = new URL(server.url);
