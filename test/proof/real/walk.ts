@@ -48,25 +48,25 @@ export async function beginWalk(
         `SELECT 1 FROM pg_tables WHERE schemaname = ${home} AND tablename = ${literal(table)}`,
       );
       if (found === undefined) return [];
-      const rows = await server.sql(url, `SELECT ${column} AS id FROM ${table} ORDER BY 1`);
+      const rows = await server.sql(url, `SELECT ${column} AS id FROM ${quoted(table)} ORDER BY 1`);
       return rows.map(({ id }) => String(id));
     },
     withoutRows: async (table, use) => {
       if (fill !== null)
         return await withCopy(async (copy) => {
-          await copy.run(`DELETE FROM ${table}`);
+          await copy.run(`DELETE FROM ${quoted(table)}`);
           return await use(copy.url);
         });
       const [kept] = await server.sql(
         url,
-        `WITH gone AS (DELETE FROM ${table} RETURNING *) SELECT jsonb_agg(gone)::text AS rows FROM gone`,
+        `WITH gone AS (DELETE FROM ${quoted(table)} RETURNING *) SELECT jsonb_agg(gone)::text AS rows FROM gone`,
       );
       try {
         return await use(url);
       } finally {
         await server.sql(
           url,
-          `INSERT INTO ${table} SELECT * FROM jsonb_populate_recordset(NULL::${table}, ${literal(String(kept?.["rows"]))})`,
+          `INSERT INTO ${quoted(table)} SELECT * FROM jsonb_populate_recordset(NULL::${quoted(table)}, ${literal(String(kept?.["rows"]))})`,
         );
       }
     },
