@@ -24,7 +24,7 @@ BEGIN
           WHEN v_number = 2 AND NOT a.attnotnull THEN 'NULL'
           WHEN y.typname IN ('json', 'jsonb') THEN '''{}'''
           WHEN y.typname = 'uuid' THEN 'gen_random_uuid()'
-          WHEN y.typcategory = 'N' THEN (1000 + v_number)::text
+          WHEN y.typcategory = 'N' THEN (4700 + v_number)::text
           WHEN y.typcategory = 'B' THEN 'true'
           WHEN y.typcategory = 'D' THEN 'now()'
           WHEN y.typcategory = 'T' THEN '''1 hour'''
