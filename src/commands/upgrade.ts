@@ -34,6 +34,19 @@ export async function upgrade(
   );
 }
 
+/** Rows that nobody knows are replaced in the very table alone that the upgrade's program reads. @returns why not; null: it does */
+export async function proveVersionTable(
+  strangers: readonly string[],
+  observation: Observation,
+  tools: StepTools,
+): Promise<Ending | null> {
+  const { upgrade: how } = tools.image.found;
+  if (how.kind === "native") return null;
+  const table = versionTableOf(observation, tools.image.versionTable);
+  const proof = await proveUpgradeAddress(how.commands, table, tools, strangers);
+  return proof.kind === "failed" ? proof.ending : null;
+}
+
 async function upgradeNatively(
   { tool, load }: Extract<Upgrade, { readonly kind: "native" }>,
   revisions: readonly string[],

@@ -15,6 +15,7 @@ import { type Judgement, judgeWhenFree } from "./judge.ts";
 import { openDatabase } from "./open.ts";
 import { describeStep, planActions } from "./say.ts";
 import { takeStep } from "./step.ts";
+import { proveVersionTable } from "./upgrade.ts";
 import type { World } from "./world.ts";
 
 /** A plan that comes again, or goes on changing, will not end. */
@@ -114,6 +115,11 @@ export async function workThrough(
     const started = now();
     const tools = { database, image: { ...image, knowledge }, settings, world };
     try {
+      const strangers = replacedStrangers(knowledge, steps);
+      if (strangers.length > 0) {
+        const failure = await proveVersionTable(strangers, observation, tools);
+        if (failure !== null) return failure;
+      }
       for (const step of steps) {
         signal.throwIfAborted();
         log({ level: "info", event: `${step.kind}.start`, msg: describeStep(step) });
@@ -134,6 +140,17 @@ export async function workThrough(
     noteRows(judgement, world);
     return judgement;
   }
+}
+
+/** Rows that neither files nor ledger know and a stamp would replace, before an upgrade. */
+function replacedStrangers(
+  { history, ledger }: Knowledge,
+  steps: readonly Step[],
+): readonly string[] {
+  if (!steps.some(({ kind }) => kind === "upgrade")) return [];
+  return steps
+    .flatMap((step) => (step.kind === "stamp" ? step.from : []))
+    .filter((id) => !history.revisions.has(id) && ledger?.revisions.has(id) !== true);
 }
 
 /** Whether a stamp would take back what the rows say. */

@@ -385,3 +385,40 @@ describe("check, which starts no program", () => {
     expect(logOf(ended)).not.toContain("may take its address");
   });
 });
+
+describe("rows that nobody knows, and a schema that is exactly an earlier state", () => {
+  const configure = 'version_table=os.environ.get("VERSION_TABLE", "alembic_version")';
+  let history: string;
+  beforeAll(async () => {
+    history = writeHistory(chain, { configure });
+    const baked = await runProgram("binary", ["bake"], {
+      cwd: history,
+      env: { ...environment(shop, ""), PREFLIGHT_SCRATCH_URL: shop.server.url },
+    });
+    expect(expectLine(baked), baked.stderr).toMatchObject({ exit: 0 });
+  });
+
+  async function databaseWithStranger(): Promise<string> {
+    const url = await databaseAt(history, "behind");
+    await shop.server.sql(url, "UPDATE alembic_version SET version_num = 'stranger'");
+    return url;
+  }
+
+  it("are replaced in the table that the program reads", async () => {
+    const url = await databaseWithStranger();
+    const ended = await run(history, { program: url, judged: url });
+    expect(expectLine(ended), ended.stderr).toMatchObject({
+      exit: 0,
+      verdict: "missing-file",
+      recordedAfter: ["two"],
+    });
+  });
+
+  it("and stay where the program reads another one: they are a neighbour's", async () => {
+    const url = await databaseWithStranger();
+    const env = { VERSION_TABLE: "own_versions" };
+    const line = await expectRefused(history, { program: url, judged: url, env });
+    expect(line).toMatchObject({ verdict: "missing-file", recordedAfter: ["stranger"] });
+    expect(line.reason).toContain("another version table");
+  });
+});
