@@ -57,18 +57,22 @@ export function identify(
   const distances = distancesToStates(ledger, live);
   const candidates = matchingStates(distances).filter(isAsBaked);
   const present = candidates.filter((index) => !ledger.states[index]!.retired);
-  if (present.length > 0) {
-    const extras = differencesTo(present[0]!);
-    if (extras.every((extra) => extra.tolerable)) return narrow(present, extras);
+  const nearest = nearestState(ledger, distances, isAsBaked);
+  const composed = candidates.length > 0 || nearest === null ? null : composedFrom(nearest);
+  const exact =
+    composed === null ? present.map((index) => ledger.states[index]!.heads) : [composed];
+  if (exact.length > 0) {
+    const extras = differencesTo(exact[0]!);
+    if (extras.every((extra) => extra.tolerable)) return narrow(exact, extras);
   } else if (candidates.length > 0 && live.foreign.every(isHarmless)) {
     const heads = candidates.map((index) => ledger.states[index]!.heads);
     return { kind: "retired", heads: [...new Set(heads.flat())].sort() };
   }
-  const nearest = nearestState(ledger, distances, isAsBaked);
+  const heads = nearest === null ? [] : ledger.states[nearest]!.heads;
   return {
     kind: "nearest",
-    heads: nearest === null ? [] : ledger.states[nearest]!.heads,
-    differences: nearest === null ? [] : differencesTo(nearest),
+    heads,
+    differences: nearest === null ? [] : differencesTo(heads),
   };
 
   /** What an edited revision makes now, the ledger does not know. */
@@ -76,9 +80,34 @@ export function identify(
     return !isBeyond(ledger, ledger.states[index]!.heads);
   }
 
-  function differencesTo(index: number): readonly SchemaDifference[] {
-    const applied = ancestors(history, ledger.states[index]!.heads);
-    return differences(ledger, history, applied, factsOfState(ledger, index), live);
+  function differencesTo(heads: readonly string[]): readonly SchemaDifference[] {
+    const expected = factsOfHeads(ledger, history, heads) ?? new Set();
+    return differences(ledger, history, ancestors(history, heads), expected, live);
+  }
+
+  /** Head sets that no bake passed through: from the nearest state a revision more or less at a time, as long as that comes nearer. */
+  function composedFrom(index: number): readonly string[] | null {
+    let heads = ledger.states[index]!.heads;
+    let distance = total(distances[index]!);
+    for (let step = 0; step < mostComposed && distance > 0; step += 1) {
+      const next = neighboursOf(history, heads)
+        .map((each) => ({ heads: each, distance: distanceTo(each) }))
+        .reduce((one, other) => (other.distance < one.distance ? other : one), { heads, distance });
+      if (next.distance >= distance) return null;
+      ({ heads, distance } = next);
+    }
+    return distance === 0 ? heads : null;
+  }
+
+  function distanceTo(heads: readonly string[]): number {
+    const facts = factsOfHeads(ledger, history, heads);
+    if (facts === null) return Number.POSITIVE_INFINITY;
+    return ledger.facts.filter(
+      (_, position) =>
+        !ledger.soft[position] &&
+        !live.ignored.has(position) &&
+        facts.has(position) !== live.known.has(position),
+    ).length;
   }
 
   function isHarmless(fact: Sighting["foreign"][number]): boolean {
@@ -87,9 +116,11 @@ export function identify(
     );
   }
 
-  function narrow(states: readonly number[], extras: readonly SchemaDifference[]): Identification {
-    const baked = states.map((index) => ledger.states[index]!.heads);
-    const equal = withUnrecorded(ledger, history, baked);
+  function narrow(
+    exact: readonly (readonly string[])[],
+    extras: readonly SchemaDifference[],
+  ): Identification {
+    const equal = withUnrecorded(ledger, history, exact);
     const softly = equal.filter((heads) => hasSameSoftFacts(ledger, history, heads, live));
     const possible = softly.length > 0 ? softly : equal;
     const left = withWhatRan(ledger, history, possible, answers);
@@ -106,6 +137,20 @@ export function identify(
       return { kind: "proven", heads: recorded, by: "rows", extras };
     return { kind: "ambiguous", candidates: left, dataMigrations };
   }
+}
+
+/** Steps from the nearest state: further away it is nobody's. */
+const mostComposed = 100;
+
+/** One revision more, or without one of the last. */
+function neighboursOf(history: History, heads: readonly string[]): readonly (readonly string[])[] {
+  const applied = ancestors(history, heads);
+  const less = heads.map((head) => [...applied].filter((id) => id !== head));
+  const more = [...history.revisions.keys()]
+    .filter((id) => !applied.has(id))
+    .filter((id) => history.needs.get(id)?.every((need) => applied.has(need)) === true)
+    .map((id) => [...applied, id]);
+  return [...less, ...more].map((ids) => maximal(history, ids));
 }
 
 /**

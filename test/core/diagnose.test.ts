@@ -636,3 +636,31 @@ describe("the words", () => {
     });
   });
 });
+
+describe("branches side by side, without version rows", () => {
+  const column = (name: string): Fact => fact("column", "public.t", name, "integer");
+  const revisions = [
+    revision("r0", [], [...table("t", "id"), column("old")]),
+    revision("e1", ["r0"], [column("e1")]),
+    revision("e2", ["e1"], [column("e2")]),
+    revision("c1", ["r0"], [], { drops: [column("old")] }),
+    revision("c2", ["c1"], [column("c2")]),
+  ];
+  const knowledge = knowledgeOf(revisions);
+
+  it.each([[["c1", "e1"]], [["c1", "e2"]], [["c2", "e1"]], [["c2", "e2"]], [["e2"]], [["c1"]]])(
+    "%s is known, whether a bake passed through it or not",
+    (heads) => {
+      const { facts } = databaseAt(revisions, heads);
+      const verdict = diagnose(knowledge, observe({ rows: [], facts }));
+      expect(verdict).toMatchObject({ kind: "unversioned", identified: { kind: "proven", heads } });
+    },
+  );
+
+  it("and what is of no set of heads is not", () => {
+    const { facts } = databaseAt(revisions, ["c1", "e1"]);
+    const less = new Map([...facts].filter(([, each]) => each.name !== "id"));
+    const verdict = diagnose(knowledge, observe({ rows: [], facts: less }));
+    expect(verdict).toMatchObject({ kind: "unversioned", identified: { kind: "nearest" } });
+  });
+});
