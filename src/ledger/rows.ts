@@ -86,28 +86,21 @@ export async function followRows(
   const works = new Map<string, Work>();
   const states: RowsAtState[] = [];
   for (const { revision, rows } of movements) {
-    const filledBefore = new Set(
-      [...tables.values()].filter(({ relation }) => filled.has(relation)).map(({ name }) => name),
-    );
     for (const table of rows.tables) {
       if (table.name === null) tables.delete(table.relation);
       else tables.set(table.relation, table);
       if (table.name !== null && table.hasRows) filled.add(table.relation);
     }
-    const work = await workOf(rows, filledBefore);
+    const work = await workOf(rows);
     if (work !== null) works.set(revision, work);
     states.push({ tables: [...tables.values()], idle: rowsToChange(works, tables) });
   }
   return states;
 
-  /** null: it changed rows that others had written, or may have read them, and it is not known which. */
-  async function workOf(rows: RowsNoted, filledBefore: ReadonlySet<string>): Promise<Work | null> {
-    const readsGone = rows.touches.some(
-      ({ relation, name }) => relation === null && filledBefore.has(name),
-    );
+  /** null: it did nothing to rows, or more than that. */
+  async function workOf(rows: RowsNoted): Promise<Work | null> {
     const writes = rows.touches.filter(({ operation }) => writesOnly.has(operation));
-    if (rows.touches.length === 0 || readsGone) return null;
-    if (rows.movesSequences && writes.length === 0) return null;
+    if (rows.touches.length === 0 || (rows.movesSequences && writes.length === 0)) return null;
     const changes: Change[] = [];
     const seeds: Seeds[] = [];
     for (const relation of new Set(rows.touches.map((touch) => touch.relation))) {
@@ -116,13 +109,9 @@ export async function followRows(
       const isWritten = rows.touches.every(
         (touch) => touch.relation !== relation || writesOnly.has(touch.operation),
       );
-      if (filled.has(relation) && isWritten && identity !== null) {
+      if (filled.has(relation) && isWritten && identity !== null)
         seeds.push({ relation, identity });
-        continue;
-      }
-      const found = await changesOf(relation, rows, tables, describeCondition);
-      if (filled.has(relation) && found.some(({ condition }) => condition === null)) return null;
-      changes.push(...found);
+      else changes.push(...(await changesOf(relation, rows, tables, describeCondition)));
     }
     // TRUNCATE may also start a sequence anew.
     const truncates = rows.touches.some(({ operation }) => operation === "TRUNCATE");
@@ -135,14 +124,13 @@ const changesOnly: ReadonlySet<string> = new Set(["READ", "UPDATE", "DELETE"]);
 
 /** What a revision does to rows. */
 type Work = {
-  /** Of tables that have none in a new database, or none but those that it says. */
   readonly changes: readonly Change[];
   /** Tables into which it wrote, and nothing else. */
   readonly seeds: readonly Seeds[];
   readonly besides: boolean;
 };
 
-/** No condition: whatever rows there are. */
+/** What it does to a table; no condition: to whatever rows there are. */
 type Change = { readonly relation: number; readonly condition: ConditionNoted | null };
 type Seeds = { readonly relation: number; readonly identity: string };
 
@@ -186,25 +174,28 @@ function hasColumns(table: TableNoted | undefined, { columns }: ConditionNoted):
 
 /**
  * What a revision did to a table that is gone makes no difference any more, and neither does what it wrote where later ones have
- * deleted it all.
+ * deleted it all. Of a table that has rows in every new database it must be known which ones the revision changes.
  */
 function rowsToChange(
   works: ReadonlyMap<string, Work>,
   tables: ReadonlyMap<number, TableNoted>,
 ): RowsAtState["idle"] {
-  return new Map(
-    [...works]
-      .filter(([revision, { seeds }]) => seeds.every((each) => isDeleted(revision, each)))
-      .map(([revision, { changes, besides }]) => {
-        const unless = changes.flatMap(({ relation, condition }) => {
-          const table = tables.get(relation);
-          if (table === undefined) return [];
-          const isSame = condition !== null && hasColumns(table, condition);
-          return [{ table: table.name, where: isSame ? condition.where : null }];
-        });
-        return [revision, { unless, besides }];
-      }),
-  );
+  const idle = new Map<string, Idle>();
+  for (const [revision, { changes, seeds, besides }] of works) {
+    const unless = changes.flatMap(rowsOf);
+    const isKnown = unless.every((each) => each !== null);
+    if (isKnown && seeds.every((each) => isDeleted(revision, each)))
+      idle.set(revision, { unless, besides });
+  }
+  return idle;
+
+  function rowsOf({ relation, condition }: Change): readonly (RowsToChange | null)[] {
+    const table = tables.get(relation);
+    if (table === undefined) return [];
+    if (condition !== null && hasColumns(table, condition))
+      return [{ table: table.name, where: condition.where }];
+    return [table.hasRows ? null : { table: table.name, where: null }];
+  }
 
   function isDeleted(revision: string, { relation, identity }: Seeds): boolean {
     const table = tables.get(relation);

@@ -154,6 +154,7 @@ describe("a replay notes which rows a file would change", { timeout: 60_000 }, (
     "CREATE TABLE people (id serial PRIMARY KEY, name text, nick text, born date, kind mood, made timestamptz, age text)",
     "CREATE TABLE other (id int PRIMARY KEY)",
     "CREATE TABLE old (id int PRIMARY KEY)",
+    "CREATE TABLE brief (id int PRIMARY KEY, n int)",
     "CREATE TABLE kinds (id int PRIMARY KEY, name text)",
     "CREATE TABLE viewed (id int PRIMARY KEY, a int, b int)",
     "CREATE SCHEMA api",
@@ -230,6 +231,13 @@ describe("a replay notes which rows a file would change", { timeout: 60_000 }, (
       ["INSERT INTO other SELECT id FROM old", "DROP TABLE old"],
       [{ table: "other", where: null }],
     ],
+    ["nothing of rows that are there for a while", ["INSERT INTO brief VALUES (1, 1), (2, 2)"], []],
+    [
+      "all of a table that is empty again",
+      ["UPDATE brief SET n = n + 1"],
+      [{ table: "brief", where: null }],
+    ],
+    ["and of one that it empties", ["DELETE FROM brief"], [{ table: "brief", where: null }]],
     ["not where it wrote some that are there", ["INSERT INTO kinds VALUES (3, 'c')"], null],
     ["nor where it changed all rows of others", ["UPDATE kinds SET name = 'd'"], null],
     [
