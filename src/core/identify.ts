@@ -4,7 +4,6 @@ import { ancestors, type History, maximal } from "./history.ts";
 import {
   changeOf,
   factsOfHeads,
-  factsOfState,
   headsKey,
   isBeyond,
   type OpenLedger,
