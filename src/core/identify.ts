@@ -1,13 +1,7 @@
 import { differences, type SchemaDifference } from "./difference.ts";
 import { holdsRows, isHarmlessExtra, isPremise } from "./facts.ts";
 import { ancestors, type History, maximal } from "./history.ts";
-import {
-  changeOf,
-  factsOfHeads,
-  headsKey,
-  isBeyond,
-  type OpenLedger,
-} from "./ledger.ts";
+import { changeOf, factsOfHeads, headsKey, isBeyond, type OpenLedger } from "./ledger.ts";
 import type { RowAnswer } from "./observation.ts";
 import { hasRun, isIdle } from "./row-evidence.ts";
 import type { Sighting } from "./sighting.ts";
