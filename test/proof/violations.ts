@@ -98,9 +98,11 @@ export function violationsOf(evidence: Evidence): readonly Violation[] {
    */
   function isBelieved(): boolean {
     const isHealthy = ["fresh", "behind", "head", "restored", "rows-gone"].includes(world.state);
-    const said = { "rows-later": world.other, "unknown-row": revisions.length }[
-      world.state as string
-    ];
+    const said = {
+      "rows-earlier": world.other,
+      "rows-later": world.other,
+      "unknown-row": revisions.length,
+    }[world.state as string];
     const isTraceless =
       said !== undefined && withoutIndexes(states[world.at]!) === withoutIndexes(states[said]!);
     return isTraceless || (first.line.ledger !== "verified" && !isHealthy);
