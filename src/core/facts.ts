@@ -135,11 +135,18 @@ export function isHarmlessExtra(fact: Fact, isKnownObject: (object: string) => b
     case "policy":
     case "rule":
       return !isKnownObject(fact.object);
+    case "index":
+      // It refuses rows that the application may write.
+      return !isKnownObject(fact.object) || !isUniqueIndex(fact);
     case "invalid":
       return false;
     default:
       return true;
   }
+}
+
+function isUniqueIndex({ definition }: Fact): boolean {
+  return definition.startsWith("CREATE UNIQUE INDEX ");
 }
 
 /** An INSERT that does not name the column still works. */

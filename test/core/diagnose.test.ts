@@ -135,6 +135,49 @@ describe("rows that this history knows", () => {
       "start",
     ],
     [
+      "an index of somebody's",
+      {
+        at: "status",
+        plus: [
+          fact("index", "public.orders", "i", "CREATE INDEX i ON public.orders USING btree (id)"),
+        ],
+      },
+      "drifted",
+      "start",
+    ],
+    [
+      "a unique index of somebody's",
+      {
+        at: "status",
+        plus: [
+          fact(
+            "index",
+            "public.orders",
+            "i",
+            "CREATE UNIQUE INDEX i ON public.orders USING btree (id)",
+          ),
+        ],
+      },
+      "drifted",
+      "drift",
+    ],
+    [
+      "a unique index of somebody's, on his own table",
+      {
+        at: "status",
+        plus: [
+          fact(
+            "index",
+            "public.notes",
+            "i",
+            "CREATE UNIQUE INDEX i ON public.notes USING btree (id)",
+          ),
+        ],
+      },
+      "drifted",
+      "start",
+    ],
+    [
       "a nullable column of somebody's",
       { at: "status", plus: [fact("column", "public.orders", "extra", "text")] },
       "drifted",

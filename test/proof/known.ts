@@ -17,10 +17,6 @@ const known: readonly {
       (ledger === "absent" || ledger === "first-release"),
   },
   {
-    about: "a unique index of somebody else on the history's table is tolerated",
-    isIt: ({ state }, { kind }) => state === "unique-index-added" && kind === "should-have-refused",
-  },
-  {
     about: "what was reverted by hand is done once more, its rows of data too",
     isIt: ({ state }, { kind }) => state === "column-dropped" && kind === "ran-twice",
   },
