@@ -63,7 +63,8 @@ export async function proveUpgradeAddress(
         if (shortestHold > 0) return go();
         break;
       case "unseen":
-        if (sight.mayHaveSlipped && slips < mostSlips) {
+        // Who never came to this database has not slipped through either.
+        if (sight.isInDatabase && sight.mayHaveSlipped && slips < mostSlips) {
           slips += 1;
           break;
         }
