@@ -110,7 +110,8 @@ export function violationsOf(evidence: Evidence): readonly Violation[] {
 
   /** The rows that count then are not where the world has put its own. */
   function isElsewhere(): boolean {
-    return world.state === "unknown-row" && first.line.verdict === "ahead";
+    const isStrangers = world.state === "unknown-row" || world.table === "taken";
+    return isStrangers && first.line.verdict === "ahead";
   }
 
   function isSame(one: Lines, other: Lines): boolean {
