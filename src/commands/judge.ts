@@ -11,7 +11,13 @@ import { tracesToAsk } from "../core/unseen-data.ts";
 import type { Verdict } from "../core/verdict.ts";
 import { versionTableOf } from "../core/version-table.ts";
 import { missingFiles } from "../core/missing-files.ts";
-import { faultOfHome, namedHome } from "../core/which-home.ts";
+import {
+  faultOfHome,
+  faultOfTwoHomes,
+  isSomethingThere,
+  namedHome,
+  otherHome,
+} from "../core/which-home.ts";
 import { faultOfVersionTable } from "../core/which-version-table.ts";
 import { lookForRows } from "../database/data-rows.ts";
 import type { Database } from "../database/database.ts";
@@ -21,13 +27,7 @@ import { isLockHeld, lockKey } from "../database/lock.ts";
 import { look, lookElsewhere } from "../database/look.ts";
 import type { Settings } from "../settings/settings.ts";
 import type { Image } from "./image.ts";
-import {
-  askProgramsPath,
-  hasProgramsPath,
-  faultOfTwoHomes,
-  isSomethingThere,
-  otherHome,
-} from "./program-home.ts";
+import { askProgramsPath, hasProgramsPath } from "./program-home.ts";
 import type { World } from "./world.ts";
 
 /** One look, and what follows from it. */
@@ -114,7 +114,7 @@ export async function judge(
     seen,
     world.signal,
   );
-  throwIf(faultOfTwoHomes(observation, verdict, settings));
+  throwIf(faultOfTwoHomes(observation, verdict, settings.database?.source ?? "our own address"));
   if (observation.elsewhere !== null) {
     const isNamed = settings.versionTable !== null;
     const isHere = verdict.kind === "unversioned";

@@ -1,7 +1,4 @@
-import * as homeRefusal from "../core/home-refusal.ts";
-import type { Home, Observation, ProgramsPath } from "../core/observation.ts";
-import type { CannotJudge } from "../core/outcome.ts";
-import type { Verdict } from "../core/verdict.ts";
+import type { Observation, ProgramsPath } from "../core/observation.ts";
 import { lookPath } from "../database/look.ts";
 import { connectAndWait } from "../database/wait.ts";
 import type { Settings } from "../settings/settings.ts";
@@ -57,27 +54,4 @@ export function hasProgramsPath(
 ): boolean {
   const goesByPath = found.upgrade.kind === "command" && ledger?.home.kind !== "program";
   return programConnection !== null && goesByPath;
-}
-
-/** The other schema to look at; null: both lead to the same, or a person has said which one it is. */
-export function otherHome(home: Home, program: ProgramsPath | null): string | null {
-  if (home.by === "setting" || program?.createsIn === home.schema) return null;
-  return program?.createsIn ?? null;
-}
-
-/** Whether anything of the history was seen there. */
-export function isSomethingThere(verdict: Verdict): boolean {
-  return verdict.kind !== "fresh" && verdict.kind !== "unknown";
-}
-
-/** null: nothing speaks against the upgrade. */
-export function faultOfTwoHomes(
-  { home }: Observation,
-  verdict: Verdict,
-  { database }: Settings,
-): CannotJudge | null {
-  const { program } = home;
-  if (verdict.kind !== "fresh" || program === null || otherHome(home, program) === null)
-    return null;
-  return homeRefusal.twoHomes(home, program, database?.source ?? "our own address");
 }

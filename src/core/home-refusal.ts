@@ -1,8 +1,7 @@
 import { recordsEveryRevision } from "./claim.ts";
 import type { Place } from "./elsewhere.ts";
 import type { Knowledge } from "./knowledge.ts";
-import type { Home, Observation, ProgramsPath, Server } from "./observation.ts";
-import { CannotJudge } from "./outcome.ts";
+import type { Home, Observation, Server } from "./observation.ts";
 import type { Refusal, Step } from "./plan.ts";
 import { refuse } from "./refusal.ts";
 import type { Verdict } from "./verdict.ts";
@@ -82,20 +81,4 @@ function whosePath({ program }: Home, role: string, { searchPath }: Server): str
   return program === null
     ? `role ${role} (${searchPath.join(", ") || "empty"})`
     : `role ${program.role} (${program.source})`;
-}
-
-/** Two addresses, and nothing of the history is where either of them leads. */
-export function twoHomes(
-  { schema }: Home,
-  { source, role, createsIn }: ProgramsPath,
-  judgedBy: string,
-): CannotJudge {
-  return new CannotJudge(
-    "config",
-    `two addresses are set, and they lead to two schemas: ${judgedBy} to ${schema}, ${source} (role ${role}), which the migrations' own program may read, to ${createsIn}; nothing of this history is in either`,
-    [
-      `if it shall live in ${createsIn}: --schema ${createsIn}`,
-      `if it shall live in ${schema}: --schema ${schema}, and the program's search_path must begin with it`,
-    ],
-  );
 }

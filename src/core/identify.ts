@@ -3,7 +3,7 @@ import { holdsRows, isHarmlessExtra, isPremise } from "./facts.ts";
 import { ancestors, type History, maximal } from "./history.ts";
 import { changeOf, factsOfHeads, headsKey, isBeyond, type OpenLedger } from "./ledger.ts";
 import type { RowAnswer } from "./observation.ts";
-import { hasRun, isIdle } from "./row-evidence.ts";
+import { evidenceOf } from "./row-evidence.ts";
 import type { Sighting } from "./sighting.ts";
 
 /** What the facts alone say about where a database stands. */
@@ -275,7 +275,8 @@ function withWhatRan(
   const closures = headSets.map((heads) => ancestors(history, heads));
   const ran = [...history.revisions.keys()].filter((id) =>
     headSets.some(
-      (heads, index) => closures[index]!.has(id) && hasRun(ledger, history, heads, id, answers),
+      (heads, index) =>
+        closures[index]!.has(id) && evidenceOf(ledger, history, heads, id, answers).hasRun,
     ),
   );
   const left = headSets.filter((_, index) => ran.every((id) => closures[index]!.has(id)));
@@ -309,7 +310,8 @@ function dataBetween(
 
   function hasNothingToDo(id: string): boolean {
     return headSets.every(
-      (heads, index) => !closures[index]!.has(id) || isIdle(ledger, history, heads, id, answers),
+      (heads, index) =>
+        !closures[index]!.has(id) || evidenceOf(ledger, history, heads, id, answers).isIdle,
     );
   }
 

@@ -3,7 +3,7 @@ import { ancestors, type History } from "./history.ts";
 import { touchesRows } from "./identify.ts";
 import { changeOf, type OpenLedger } from "./ledger.ts";
 import type { RowAnswer } from "./observation.ts";
-import { hasLeftRows } from "./row-evidence.ts";
+import { evidenceOf } from "./row-evidence.ts";
 import type { PassedOver } from "./verdict.ts";
 
 export const nothingPassedOver: PassedOver = { dataMigrations: [], direction: "backwards" };
@@ -39,7 +39,7 @@ export function dataPassedOver(
     // The first release took a revision's word for it.
     const isSeen = ledger.home.kind !== "unknown" || recordsEveryRevision(history.tool);
     const isAtomic = isSeen && ledger.revisions.get(id)?.isAtomic === true;
-    if (hasLeftRows(ledger, history, heads, id, answers)) return true;
+    if (evidenceOf(ledger, history, heads, id, answers).hasLeftRows) return true;
     return proven.length > 0 && touchesRows(ledger, id) && (!isAtomic || leavesNoTrace(id));
   }
 

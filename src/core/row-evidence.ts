@@ -18,68 +18,37 @@ export type Lack =
   | { readonly kind: "filled"; readonly table: string; readonly where: string | null }
   | { readonly kind: "unreadable"; readonly table: string; readonly why: string };
 
-/**
- * Whether the rows show that a revision of this state ran: all that is left of what it wrote there is in its place. A part
- * may be what a run that stopped half-way has left, or what the application has left.
- */
-export function hasRun(
-  ledger: OpenLedger,
-  history: History,
-  heads: readonly string[],
-  id: string,
-  answers: readonly RowAnswer[],
-): boolean {
-  const traces = tracesOfHeads(ledger, history, heads).get(id) ?? [];
-  return (
-    traces.some(({ kind }) => kind === "rows") &&
-    traces.every((trace) => lacksOf(trace, answers).length === 0)
-  );
-}
+/** What the rows show of a revision at a state. */
+export type RowEvidence = {
+  /** All that is left there of what it wrote is in its place. A part may be what a run that stopped half-way has left, or the application. */
+  readonly hasRun: boolean;
+  /** Some of it is: then it ran, be it once undone by hand. */
+  readonly hasLeftRows: boolean;
+  /** It would find no rows to change now. What else it does, the facts of a state tell. */
+  readonly hasNoRowsToChange: boolean;
+  /** It would find nothing to do at all: to run it and to pass it over are the same. */
+  readonly isIdle: boolean;
+};
 
-/** Whether any of the rows that a revision leaves at this state is there: then it ran, be it once undone by hand. */
-export function hasLeftRows(
+export function evidenceOf(
   ledger: OpenLedger,
   history: History,
   heads: readonly string[],
   id: string,
   answers: readonly RowAnswer[],
-): boolean {
+): RowEvidence {
   const traces = tracesOfHeads(ledger, history, heads).get(id) ?? [];
-  return traces.some(
-    (trace) =>
-      trace.kind === "rows" &&
-      lacksOf(trace, answers).every((lack) => lack.kind === "absent" && lack.absent < lack.of),
-  );
-}
-
-/** Whether a revision of this state would find nothing to do now: to run it and to pass it over are the same. */
-export function isIdle(
-  ledger: OpenLedger,
-  history: History,
-  heads: readonly string[],
-  id: string,
-  answers: readonly RowAnswer[],
-): boolean {
-  const traces = tracesOfHeads(ledger, history, heads).get(id) ?? [];
-  return (
-    hasNoRowsToChange(ledger, history, heads, id, answers) &&
-    traces.every((trace) => trace.kind === "idle" && !trace.besides)
-  );
-}
-
-/** Whether it would find no rows to change now. What else it does, the facts of a state tell. */
-export function hasNoRowsToChange(
-  ledger: OpenLedger,
-  history: History,
-  heads: readonly string[],
-  id: string,
-  answers: readonly RowAnswer[],
-): boolean {
-  const traces = tracesOfHeads(ledger, history, heads).get(id) ?? [];
-  return (
-    traces.length > 0 &&
-    traces.every((trace) => trace.kind === "idle" && lacksOf(trace, answers).length === 0)
-  );
+  const isShown = (trace: Trace): boolean => lacksOf(trace, answers).length === 0;
+  const isPartlyShown = (trace: Trace): boolean =>
+    lacksOf(trace, answers).every((lack) => lack.kind === "absent" && lack.absent < lack.of);
+  const rows = traces.filter(({ kind }) => kind === "rows");
+  const hasNoRowsToChange = traces.length > 0 && rows.length === 0 && traces.every(isShown);
+  return {
+    hasRun: rows.length > 0 && traces.every(isShown),
+    hasLeftRows: rows.some(isPartlyShown),
+    hasNoRowsToChange,
+    isIdle: hasNoRowsToChange && traces.every((trace) => trace.kind === "idle" && !trace.besides),
+  };
 }
 
 /** Empty: the trace is there. Nobody asked: it is not. */

@@ -2,7 +2,7 @@ import { ancestors, type History } from "./history.ts";
 import { touchesRows } from "./identify.ts";
 import { type OpenLedger, tracesOfHeads } from "./ledger.ts";
 import type { RowAnswer } from "./observation.ts";
-import { hasNoRowsToChange, hasRun, type Lack, lacksOf } from "./row-evidence.ts";
+import { evidenceOf, type Lack, lacksOf } from "./row-evidence.ts";
 import type { Trace } from "./traces.ts";
 import type { Verdict } from "./verdict.ts";
 
@@ -66,12 +66,10 @@ export function unseenData(
 ): readonly UnseenData[] {
   const traces = tracesOfHeads(ledger, history, heads);
   return dataBelow(ledger, history, heads)
-    .filter(
-      (id) =>
-        !recorded.has(id) &&
-        !hasRun(ledger, history, heads, id, answers) &&
-        !hasNoRowsToChange(ledger, history, heads, id, answers),
-    )
+    .filter((id) => {
+      const { hasRun, hasNoRowsToChange } = evidenceOf(ledger, history, heads, id, answers);
+      return !recorded.has(id) && !hasRun && !hasNoRowsToChange;
+    })
     .map((id) => ({
       revision: id,
       file: history.revisions.get(id)?.file ?? "",

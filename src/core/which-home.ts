@@ -1,9 +1,10 @@
 import * as grants from "./grants.ts";
 import { factAtHome } from "./home.ts";
 import type { Ledger } from "./ledger.ts";
-import type { Observation } from "./observation.ts";
+import type { Home, Observation, ProgramsPath } from "./observation.ts";
 import { CannotJudge } from "./outcome.ts";
 import { pathOfOptions, schemasOfPath } from "./search-path.ts";
+import type { Verdict } from "./verdict.ts";
 
 /** What leads to the home, besides the search_path that the session has. */
 export type HomeRequest = {
@@ -94,5 +95,39 @@ function isMade(ledger: Ledger | null, schema: string): boolean {
     ledger?.facts.some(
       (fact) => fact.kind === "schema" && factAtHome(fact, "").object === schema,
     ) ?? false
+  );
+}
+
+/** Where the program's own address leads to another schema; null: to the same, or a person has said which one it is. */
+export function otherHome(home: Home, program: ProgramsPath | null): string | null {
+  if (home.by === "setting" || program?.createsIn === home.schema) return null;
+  return program?.createsIn ?? null;
+}
+
+/** Whether anything of the history was seen there. */
+export function isSomethingThere(verdict: Verdict): boolean {
+  return verdict.kind !== "fresh" && verdict.kind !== "unknown";
+}
+
+/**
+ * Two addresses, and nothing of the history is where either of them leads.
+ * @param source of our own address
+ * @returns null: nothing speaks against the upgrade
+ */
+export function faultOfTwoHomes(
+  { home }: Observation,
+  verdict: Verdict,
+  source: string,
+): CannotJudge | null {
+  const { program, schema } = home;
+  const other = otherHome(home, program);
+  if (verdict.kind !== "fresh" || program === null || other === null) return null;
+  return new CannotJudge(
+    "config",
+    `two addresses are set, and they lead to two schemas: ${source} to ${schema}, ${program.source} (role ${program.role}), which the migrations' own program may read, to ${other}; nothing of this history is in either`,
+    [
+      `if it shall live in ${other}: --schema ${other}`,
+      `if it shall live in ${schema}: --schema ${schema}, and the program's search_path must begin with it`,
+    ],
   );
 }
