@@ -107,7 +107,7 @@ export function openLedger(
     positions,
     stateByHeads: new Map(states.map((state, index) => [headsKey(state.heads), index])),
     soft: facts.map(isSoft),
-    inHome: ledger.facts.map((fact) => isInHome(fact) || isAtFixedHome(ledger.home, fact)),
+    inHome: ledger.facts.map((fact) => isInHome(fact) || isAtFixedHome(ledger.home, home, fact)),
     lacking: new Set(image?.lacking),
     beyond: beyondOf(image),
   };
@@ -135,9 +135,20 @@ export function openLedger(
   }
 }
 
-/** Without a replay in another home nobody knows what would move: all of it may. */
-function isAtFixedHome(home: LedgerHome, { object }: Fact): boolean {
-  return (home.kind === "bound" || home.kind === "unknown") && object.startsWith("public.");
+/**
+ * Without a replay in another home nobody knows what would move: all of it may. What a program puts into a schema that its files
+ * name is told by that name.
+ */
+function isAtFixedHome(home: LedgerHome, spelled: string, { object }: Fact): boolean {
+  switch (home.kind) {
+    case "bound":
+    case "unknown":
+      return object.startsWith("public.");
+    case "program":
+      return home.isFixed && object.startsWith(`${spelled}.`);
+    case "relative":
+      return false;
+  }
 }
 
 /**

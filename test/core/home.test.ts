@@ -509,3 +509,16 @@ describe("start-up options", () => {
     );
   });
 });
+
+describe("a home that the program's own files name", () => {
+  it.each([true, false])("has what stands there by that name, if it is fixed: %s", (isFixed) => {
+    const tables = ["app.t", "other.t"].map((name) => fact("table", name, "", "r"));
+    const made = [revision("one", [], tables)];
+    const home = { kind: "program", schema: "app", isFixed } as const;
+    const baked = writeLedger(historyOf(made), { ...replayOf(made), home }, null, []);
+    const { facts, inHome } = openLedger(baked, "app");
+    expect(facts.filter((_, position) => inHome[position]).map(({ object }) => object)).toEqual(
+      isFixed ? ["app.t"] : [],
+    );
+  });
+});
