@@ -26,10 +26,16 @@ export async function bake(settings: Settings, world: World): Promise<Ending> {
 }
 
 /** `bake --check`: files against ledger, no database. */
-function compare({ knowledge, ledgerPath }: Image, world: World): Ending {
+function compare({ knowledge, ledger, ledgerPath }: Image, world: World): Ending {
   const { status, lacking } = knowledge;
   if (status === "verified") {
     world.log({ level: "info", event: "ledger.verified", msg: `${ledgerPath} is up to date` });
+    if (ledger?.home.kind === "unknown")
+      world.log({
+        level: "warn",
+        event: "ledger.first-release",
+        msg: `${ledgerPath} was baked by the first release: it holds for the schema public alone, and cannot show that a data migration ran; run \`preflight bake\` and commit the file`,
+      });
     return ready;
   }
   const next = ["run `preflight bake` and commit the file"];

@@ -41,7 +41,8 @@ export function checkAssumption(
 
 /**
  * The revisions for which a person's word would hold, and of them those that explain the most of the live tables and
- * columns. They differ in what tables and columns do not show: which of them it is, only the person knows.
+ * columns. They differ in what tables and columns do not show: which of them it is, only the person knows. Not among
+ * them: one whose pending revisions would make a table or column that is there already, and fail.
  * Empty: nothing but `base` would hold.
  * @param nearest the state that comes nearest by more than tables and columns: it alone, where a word for it would hold
  */
@@ -64,7 +65,19 @@ export function assumable(
     if (explained > most) [most, found] = [explained, []];
     if (explained === most) found.push(id);
   }
-  return found;
+  const made = ledger === null ? null : factsOfHeads(ledger, history, history.heads);
+  if (ledger === null || made === null) return found;
+  const inTheEnd = tablesOf([...made].map((position) => ledger.facts[position]!));
+  return found.filter((id) => !isInTheWay(tablesNeeded(id, knowledge, observation)));
+
+  function isInTheWay(applied: Tables): boolean {
+    return [...inTheEnd].some(([table, columns]) => {
+      const present = live.get(table);
+      if (present === undefined) return false;
+      const had = applied.get(table);
+      return had === undefined || [...columns].some((each) => present.has(each) && !had.has(each));
+    });
+  }
 
   /** Of its tables and columns; 0: one is not there. */
   function countWhereAllIsThere(id: string): number {

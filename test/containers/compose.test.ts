@@ -26,17 +26,18 @@ afterAll(async () => {
   await docker(["image", "rm", "--force", ...images]);
 });
 
-/** A copy of the example, as somebody has it who begins with it. */
-function copyOf(project: string): Place {
+/** A copy of the example, as somebody has it who begins with it; nothing is left of a test that was killed. */
+async function copyOf(project: string): Promise<Place> {
   const directory = mkdtempSync(path.join(tmpdir(), `${project}-`));
   cpSync(example, directory, { recursive: true });
   const place = { directory, env: { ...process.env, PATH, COMPOSE_PROJECT_NAME: project } };
   places.push(place);
+  await type("docker compose down -v", place);
   return place;
 }
 
 it("docs/compose.md shows what is seen when its commands are typed", async () => {
-  const place = copyOf("guestbook");
+  const place = await copyOf("guestbook");
   const text = readFileSync(document, "utf8");
   const played = await playSessions(text, async (command) => await type(command, place));
   await expect(played).toMatchFileSnapshot(document);
@@ -53,7 +54,7 @@ it("docs/compose.md quotes the example's files", () => {
 });
 
 it("of five that start at once on an empty database, without the job, one migrates", async () => {
-  const place = copyOf("guestbook-five");
+  const place = await copyOf("guestbook-five");
   const compose = async (words: string): Promise<string> => {
     const { exit, text } = await type(`docker compose ${words}`, place);
     expect(exit, `${words}:\n${text}`).toBe(0);

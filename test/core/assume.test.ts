@@ -322,6 +322,38 @@ describe("--unverified refuse", () => {
   });
 });
 
+describe("a word is offered", () => {
+  it.each<[string, Given, readonly string[]]>([
+    [
+      "where nothing of what comes after it is there",
+      { at: "orders", rows: [] },
+      ["orders", "fill"],
+    ],
+    [
+      "where nothing but a constraint is missing",
+      { at: "status", rows: [], lose: "orders_check" },
+      ["status"],
+    ],
+    [
+      "not where the next revision would make a table again",
+      { at: "status", rows: [], lose: "total" },
+      [],
+    ],
+    [
+      "not where a pending revision would add a column again",
+      {
+        at: "orders",
+        rows: [],
+        lose: "email",
+        plus: [fact("column", "public.orders", "status", "text")],
+      },
+      [],
+    ],
+  ])("%s", (_, given, offered) => {
+    expect(assumable(knowledgeOf(shop), observed(given))).toEqual(offered);
+  });
+});
+
 describe("for any history and any damaged database", () => {
   it.each(["alembic", "sql"] as const)("%s: every word that a refusal offers holds", (tool) => {
     let offered = 0;

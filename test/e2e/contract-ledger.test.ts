@@ -1,4 +1,5 @@
-import { cpSync, existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { chainOf, writeHistory, writeRevision } from "../support/histories.ts";
@@ -186,3 +187,29 @@ it("bake --check is 0 on a fresh ledger, 66 without one, and needs no database o
   });
   expect(existsSync(file)).toBe(false);
 });
+
+it("bake --check tells of a ledger of the first release what it cannot show", async () => {
+  const { image, file } = baked();
+  const place = at(image, "");
+  const warning = /baked by the first release/;
+  expect(logOf(await runProgram("binary", ["bake", "--check"], place))).not.toMatch(warning);
+  writeFileSync(file, readFileSync(file, "utf8").replace('"v":2', '"v":1'));
+  const ended = await runProgram("binary", ["bake", "--check"], place);
+  expect(expectLine(ended)).toMatchObject({ exit: 0, ledger: "verified" });
+  expect(logOf(ended)).toMatch(warning);
+});
+
+it.each([[["."]], [[".", "release-2"]]])(
+  "the ledgers of examples/compose are what bake makes of %j",
+  async (parts) => {
+    const image = mkdtempSync(path.join(tmpdir(), "compose-"));
+    for (const part of parts)
+      cpSync(path.join("examples/compose", part), image, { recursive: true });
+    const file = path.join(image, "preflight.ledger.json");
+    const committed = readFileSync(file, "utf8");
+    expect(expectLine(await runProgram("binary", ["bake"], at(image, "")))).toMatchObject({
+      exit: 0,
+    });
+    expect(readFileSync(file, "utf8")).toBe(committed);
+  },
+);
