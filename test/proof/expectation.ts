@@ -102,6 +102,8 @@ export function expectationOf(world: World, image: ProofImage, before: Lines): E
   function unversioned(): Expectation {
     if ((neighbour === "tenant" || neighbour === "tenant-behind") && !isChosen)
       return either("Which version table: another one is live, and the home was not chosen");
+    if (table === "leftover")
+      return either("Which version table: one that was left behind may be the one that counts");
     if (history.revisions.slice(0, Math.max(at, dataAt(world))).some(({ writes }) => writes))
       return either("Data that nobody saw run");
     if (neighbour === "other-tool") return either("another tool's rows are evidence");

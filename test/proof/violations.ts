@@ -98,11 +98,9 @@ export function violationsOf(evidence: Evidence): readonly Violation[] {
    */
   function isBelieved(): boolean {
     const isHealthy = ["fresh", "behind", "head", "restored", "rows-gone"].includes(world.state);
-    const said = {
-      "rows-earlier": world.other,
-      "rows-later": world.other,
-      "unknown-row": revisions.length,
-    }[world.state as string];
+    const said = isElsewhere()
+      ? revisions.length
+      : { "rows-earlier": world.other, "rows-later": world.other }[world.state as string];
     const isTraceless =
       said !== undefined &&
       (withoutIndexes(states[world.at]!) === withoutIndexes(states[said]!) ||
@@ -110,7 +108,7 @@ export function violationsOf(evidence: Evidence): readonly Violation[] {
     return isTraceless || (first.line.ledger !== "verified" && !isHealthy);
   }
 
-  /** The rows that count then are not where the world has put its own. */
+  /** It counts on a stranger's rows, not on those that the world has put there as its own. */
   function isElsewhere(): boolean {
     const isStrangers = world.state === "unknown-row" || world.table === "taken";
     return isStrangers && first.line.verdict === "ahead";
