@@ -3,6 +3,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import process from "node:process";
 import { z } from "zod";
+import { extraKinds, totalFunctions } from "../src/core/extras.ts";
 import { auditReport } from "../src/report/audit-report.ts";
 import { exitCodesMarkdown, settingsMarkdown } from "../src/report/help.ts";
 import { metricsMarkdown } from "../src/report/metrics.ts";
@@ -30,6 +31,7 @@ export function generateDocs(): readonly {
   const tables = { settings: settingsTable, addresses: addressTable };
   const readme = read("README.md");
   const observability = read("docs/observability.md");
+  const decisions = read("docs/how-it-decides.md");
   return [
     {
       file: "README.md",
@@ -45,9 +47,28 @@ export function generateDocs(): readonly {
       text: observability,
       wanted: replaceBlock(observability, "metrics", metricsMarkdown()),
     },
+    {
+      file: "docs/how-it-decides.md",
+      text: decisions,
+      wanted: replaceBlock(decisions, "extras", extrasMarkdown()),
+    },
     schemaFile("docs/verdict.schema.json", verdictLine),
     schemaFile("docs/audit.schema.json", auditReport),
   ];
+}
+
+function extrasMarkdown(): string {
+  const answers = { start: "starts", warn: "starts, with a warning", refuse: "20" };
+  const rows = extraKinds.map(
+    ({ what, answer, why }) => `| ${what} | ${answers[answer]} | ${why} |`,
+  );
+  return [
+    "| added, and in no revision | the application | because |",
+    "|---|---|---|",
+    ...rows,
+    "",
+    `These built-in functions, comparisons of built-in types, and CASE, COALESCE, NULLIF, GREATEST, LEAST, IN, AND, OR, NOT, IS NULL have a result for every value: ${totalFunctions.map((each) => `\`${each}\``).join(", ")}.`,
+  ].join("\n");
 }
 
 function schemaFile(file: string, contract: z.ZodType) {

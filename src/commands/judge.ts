@@ -1,7 +1,7 @@
 import { type Assumption, checkAssumption } from "../core/assume.ts";
 import { diagnose } from "../core/diagnose.ts";
 import { tableNames } from "../core/elsewhere.ts";
-import { restsOnAbsence } from "../core/evidence.ts";
+import { extrasInDoubt, restsOnAbsence, withEvaluated } from "../core/evidence.ts";
 import { type Knowledge, scopeOf } from "../core/knowledge.ts";
 import type { Home, Observation } from "../core/observation.ts";
 import { Busy, type CannotJudge } from "../core/outcome.ts";
@@ -24,7 +24,7 @@ import type { Database } from "../database/database.ts";
 import { isUpgradeAtWork } from "../database/fence.ts";
 import { unlessAborted } from "../database/in-time.ts";
 import { isLockHeld, lockKey } from "../database/lock.ts";
-import { look, lookElsewhere } from "../database/look.ts";
+import { look, lookAtExtras, lookElsewhere } from "../database/look.ts";
 import type { Settings } from "../settings/settings.ts";
 import type { Image } from "./image.ts";
 import { askProgramsPath, hasProgramsPath } from "./program-home.ts";
@@ -159,7 +159,10 @@ async function atProgramsHome(
   return isSomethingThere(diagnose(image.knowledgeAt(home), there)) ? { ...there, home } : seen;
 }
 
-/** What the look has seen is enough for a healthy database. Otherwise more is asked: where else objects may be, and which rows show. */
+/**
+ * What the look has seen is enough for a healthy database. Otherwise more is asked: what extras may do, where else objects may be, and
+ * which rows show.
+ */
 async function diagnoseWithQuestions(
   database: Database,
   knowledge: Knowledge,
@@ -168,6 +171,12 @@ async function diagnoseWithQuestions(
 ): Promise<Pick<Judgement, "observation" | "verdict">> {
   const first = diagnose(knowledge, seen);
   if (!restsOnAbsence(first)) return { observation: seen, verdict: first };
+  const doubtful = extrasInDoubt(first);
+  if (doubtful.length > 0) {
+    const evaluated = await unlessAborted(lookAtExtras(database, doubtful), signal);
+    const facts = withEvaluated(seen.facts, doubtful, evaluated);
+    return await diagnoseWithQuestions(database, knowledge, { ...seen, facts }, signal);
+  }
   const asking = lookElsewhere(database, tableNames(knowledge));
   const everywhere = { ...seen, elsewhere: await unlessAborted(asking, signal) };
   const second = diagnose(knowledge, everywhere);

@@ -44,7 +44,7 @@ export function learn(judgement: Judgement, image: Image, world: World): void {
   log({ level: "info", event: "verdict", msg: summarise(verdict), verdict: verdict.kind });
   for (const difference of differences)
     log({
-      level: difference.tolerable ? "info" : "debug",
+      level: levelOf(difference),
       event: "drift",
       msg: describeDifference(difference),
       tolerated: difference.tolerable,
@@ -228,6 +228,12 @@ function identified({ identified: finding }: Extract<Verdict, { identified: unkn
     rows: " (and another tool's rows say the same)",
   };
   return `; the schema is exactly that of ${nameHeads(finding.heads)}${how[finding.by]}`;
+}
+
+/** What is not tolerable stands in the refusal, too. */
+function levelOf(difference: Difference): "warn" | "info" | "debug" {
+  if (difference.kind === "extra" && difference.warns) return "warn";
+  return difference.tolerable ? "info" : "debug";
 }
 
 function countDrift(differences: readonly Difference[]): VerdictLine["drift"] {

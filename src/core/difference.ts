@@ -1,11 +1,5 @@
-import {
-  type Fact,
-  isHarmlessExtra,
-  isPlainIndex,
-  isPremise,
-  placeKey,
-  takenNames,
-} from "./facts.ts";
+import { type Fact, isPlainIndex, isPremise, placeKey, takenNames } from "./facts.ts";
+import { extraKind } from "./extras.ts";
 import type { History } from "./history.ts";
 import { changeOf, type OpenLedger, revisionOfState } from "./ledger.ts";
 import type { Sighting } from "./sighting.ts";
@@ -31,6 +25,10 @@ export type Difference =
       readonly fact: Fact;
       /** Null: in no revision's work. */
       readonly revision: string | null;
+      /** What it does to the application's statements; "": nothing. */
+      readonly why: string;
+      /** A person should know, although it is tolerable. */
+      readonly warns: boolean;
       readonly tolerable: boolean;
     }
   | {
@@ -100,13 +98,7 @@ export function differences(
     const blocked = pending.creates.get(place) ?? pending.namedBy(fact);
     if (blocked !== undefined)
       found.push({ kind: "in-the-way", fact, revision: blocked, tolerable: false });
-    else
-      found.push({
-        kind: "extra",
-        fact,
-        revision: null,
-        tolerable: isHarmlessExtra(fact, (object) => objects.has(object)),
-      });
+    else found.push(extra(fact));
   }
   for (const [place, position] of missing) {
     const fact = ledger.facts[position]!;
@@ -118,6 +110,12 @@ export function differences(
     });
   }
   return found.sort(byPlace);
+
+  function extra(fact: Fact): SchemaDifference {
+    const { answer, why } = extraKind(fact, (object) => objects.has(object));
+    const [warns, tolerable] = [answer === "warn", answer !== "refuse"];
+    return { kind: "extra", fact, revision: null, why, warns, tolerable };
+  }
 }
 
 /** Places that pending revisions create or drop, and names that they take, with the revision that does it. */

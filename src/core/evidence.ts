@@ -1,4 +1,6 @@
 import type { Difference } from "./difference.ts";
+import { isInDoubt } from "./extras.ts";
+import { type Fact, placeKey } from "./facts.ts";
 import type { Verdict } from "./verdict.ts";
 
 /** The state that the facts were found to equal; null: none, or nothing to compare with. */
@@ -57,4 +59,24 @@ export function restsOnAbsence(verdict: Verdict): boolean {
     default:
       return true;
   }
+}
+
+/** The extras of a verdict whose kind is in doubt. */
+export function extrasInDoubt(verdict: Verdict): readonly Fact[] {
+  return differencesOf(verdict).flatMap((difference) =>
+    difference.kind === "extra" && isInDoubt(difference.fact) ? [difference.fact] : [],
+  );
+}
+
+/** The facts, with what was found out about those that were in doubt. */
+export function withEvaluated(
+  facts: readonly Fact[],
+  asked: readonly Fact[],
+  answers: ReadonlyMap<string, readonly string[]>,
+): readonly Fact[] {
+  const places = new Set(asked.map(placeKey));
+  return facts.map((fact) => {
+    const place = placeKey(fact);
+    return places.has(place) ? { ...fact, evaluates: answers.get(place) ?? [] } : fact;
+  });
 }

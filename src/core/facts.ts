@@ -6,6 +6,11 @@ export type Fact = {
   /** The name inside the object (a column, an index, a constraint), or "". */
   readonly name: string;
   readonly definition: string;
+  /**
+   * Functions, other constructs and constrained domains that PostgreSQL evaluates for it whenever a row is written. Only of live
+   * facts, and only where it was asked: see `isInDoubt`.
+   */
+  readonly evaluates?: readonly string[];
 };
 
 /** The first 25 say what a schema consists of; the last two (soft) only help to tell revisions apart. */
@@ -118,41 +123,5 @@ export function isInvalidIndex(fact: Fact): boolean {
   return (
     fact.kind === "invalid" ||
     (fact.kind === "index" && / INVALID( REPLICA IDENTITY)?$/.test(fact.definition))
-  );
-}
-
-/**
- * Whether a fact that nobody planned can be left alone: writing to the application's own tables
- * works as before.
- * @param isKnownObject whether the history makes the object; what hangs on a stranger's table is the stranger's.
- */
-export function isHarmlessExtra(fact: Fact, isKnownObject: (object: string) => boolean): boolean {
-  switch (fact.kind) {
-    case "column":
-      return !isKnownObject(fact.object) || acceptsInsertsWithout(fact);
-    case "constraint":
-    case "trigger":
-    case "policy":
-    case "rule":
-      return !isKnownObject(fact.object);
-    case "index":
-      // It refuses rows that the application may write.
-      return !isKnownObject(fact.object) || !isUniqueIndex(fact);
-    case "invalid":
-      return false;
-    default:
-      return true;
-  }
-}
-
-function isUniqueIndex({ definition }: Fact): boolean {
-  return definition.startsWith("CREATE UNIQUE INDEX ");
-}
-
-/** An INSERT that does not name the column still works. */
-function acceptsInsertsWithout(column: Fact): boolean {
-  return (
-    !column.definition.includes(" NOT NULL") ||
-    / (DEFAULT|IDENTITY|GENERATED) /.test(column.definition)
   );
 }

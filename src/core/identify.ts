@@ -1,5 +1,6 @@
 import { differences, type SchemaDifference } from "./difference.ts";
-import { holdsRows, isHarmlessExtra, isPremise } from "./facts.ts";
+import { extraKind } from "./extras.ts";
+import { holdsRows, isPremise } from "./facts.ts";
 import { ancestors, type History, maximal } from "./history.ts";
 import { changeOf, factsOfHeads, headsKey, isBeyond, type OpenLedger } from "./ledger.ts";
 import type { RowAnswer } from "./observation.ts";
@@ -104,9 +105,9 @@ export function identify(
   }
 
   function isHarmless(fact: Sighting["foreign"][number]): boolean {
-    return isHarmlessExtra(fact, (object) =>
-      ledger.facts.some((known, position) => known.object === object && live.known.has(position)),
-    );
+    const isOurs = (object: string): boolean =>
+      ledger.facts.some((known, position) => known.object === object && live.known.has(position));
+    return extraKind(fact, isOurs).answer !== "refuse";
   }
 
   function narrow(

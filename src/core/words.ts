@@ -50,7 +50,7 @@ export function describeDifference(difference: Difference): string {
     case "changed":
       return `${name} is not as revision ${difference.revision ?? "?"} makes it: expected ${quote(difference.fact)}, found ${quote(difference.actual)}`;
     case "extra":
-      return `${name} is there, and no applied revision makes it`;
+      return `${name} is there, and no applied revision makes it${difference.why === "" ? "" : `: ${difference.why}`}`;
     case "in-the-way":
       return `${name} is there already: revision ${difference.revision}, which is pending, makes one of that name and would fail`;
   }

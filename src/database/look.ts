@@ -1,5 +1,5 @@
 import { setTimeout as pause } from "node:timers/promises";
-import type { Fact } from "../core/facts.ts";
+import { type Fact, placeKey } from "../core/facts.ts";
 import type { Progress } from "../core/migration.ts";
 import type {
   Elsewhere,
@@ -12,6 +12,7 @@ import type {
 import { Busy, CannotJudge } from "../core/outcome.ts";
 import type { Database, Row } from "./database.ts";
 import { cannotGoOn, codeOf } from "./errors.ts";
+import { evaluatedMessage } from "./extras.sql.ts";
 import type { FactsOptions } from "./facts.sql.ts";
 import { quoteIdentifier, quoteQualified } from "../core/quote.ts";
 import {
@@ -120,6 +121,21 @@ export async function lookElsewhere(
       pathSource: path?.source ?? "default",
       tables: (tables ?? []) as unknown as Elsewhere["tables"],
     };
+  });
+}
+
+/** What PostgreSQL evaluates for these facts whenever a row is written, by `placeKey`. Throws like `look`. */
+export async function lookAtExtras(
+  db: Database,
+  facts: readonly Fact[],
+): Promise<ReadonlyMap<string, readonly string[]>> {
+  return untilSteady(db, evaluatedMessage(facts, defaultPatience), ([rows]) => {
+    return new Map(
+      ((rows ?? []) as readonly EvaluatedRow[]).map(({ k, o, n, evaluates }) => [
+        placeKey({ kind: k, object: o, name: n, definition: "" }),
+        evaluates,
+      ]),
+    );
   });
 }
 
@@ -360,6 +376,13 @@ function readTools(
     .filter(({ schema, name }) => schema !== chosen?.schema || name !== chosen.name)
     .map(({ tool, schema, name }) => ({ tool, table: `${schema}.${name}` }));
 }
+
+type EvaluatedRow = {
+  readonly k: Fact["kind"];
+  readonly o: string;
+  readonly n: string;
+  readonly evaluates: readonly string[];
+};
 
 function readFact(row: Row): Fact {
   const { k, o, n, d } = row as { k: Fact["kind"]; o: string; n: string; d: string };
