@@ -1,6 +1,6 @@
 import { differences, type SchemaDifference } from "./difference.ts";
 import { extraKind } from "./extras.ts";
-import { holdsRows, isPremise } from "./facts.ts";
+import { type Fact, holdsRows, isPremise } from "./facts.ts";
 import { ancestors, type History, maximal } from "./history.ts";
 import { changeOf, factsOfHeads, headsKey, isBeyond, type OpenLedger } from "./ledger.ts";
 import type { RowAnswer } from "./observation.ts";
@@ -19,10 +19,11 @@ export type Identification =
       readonly extras: readonly SchemaDifference[];
     }
   | {
-      /** Several states have these facts and a data migration lies between them. */
+      /** Several states have these facts, and what tells them apart is data, or cannot be compared on this server. */
       readonly kind: "ambiguous";
       readonly candidates: readonly (readonly string[])[];
       readonly dataMigrations: readonly string[];
+      readonly notCompared: readonly Fact[];
     }
   | {
       /** Only revisions that are no longer in this image have these facts. */
@@ -104,7 +105,7 @@ export function identify(
     ).length;
   }
 
-  function isHarmless(fact: Sighting["foreign"][number]): boolean {
+  function isHarmless(fact: Fact): boolean {
     const isOurs = (object: string): boolean =>
       ledger.facts.some((known, position) => known.object === object && live.known.has(position));
     return extraKind(fact, isOurs).answer !== "refuse";
@@ -125,11 +126,23 @@ export function identify(
     }
     const latest = latestOf(history, left);
     const dataMigrations = dataBetween(ledger, history, left, answers);
-    if (latest !== null && dataMigrations.length === 0)
+    const notCompared = uncomparedBetween(left);
+    if (latest !== null && dataMigrations.length === 0 && notCompared.length === 0)
       return { kind: "proven", heads: latest, by: "no-ops", extras };
     if (recorded !== null && left.some((heads) => headsKey(heads) === headsKey(recorded)))
       return { kind: "proven", heads: recorded, by: "rows", extras };
-    return { kind: "ambiguous", candidates: left, dataMigrations };
+    return { kind: "ambiguous", candidates: left, dataMigrations, notCompared };
+  }
+
+  /** Facts that some of these states have and others do not, and of which nobody knows whether they are there. */
+  function uncomparedBetween(headSets: readonly (readonly string[])[]): readonly Fact[] {
+    const made = headSets.map((heads) => factsOfHeads(ledger, history, heads) ?? new Set<number>());
+    return ledger.facts.filter(
+      (_, position) =>
+        live.ignored.has(position) &&
+        made.some((facts) => facts.has(position)) &&
+        !made.every((facts) => facts.has(position)),
+    );
   }
 }
 

@@ -214,10 +214,15 @@ export function unproven(
     case "ambiguous":
       return refuse(
         "unproven",
-        `the schema is exactly what ${finding.candidates.map(nameHeads).join(" and ")} make; between them lies what leaves no trace in it, such as data: ${enumerate(finding.dataMigrations)}`,
-        finding.candidates.map(
-          (heads) => `if the database is at ${nameHeads(heads)}: ${sayAtHeads(heads, tool)}`,
-        ),
+        `the schema is exactly what ${finding.candidates.map(nameHeads).join(" and ")} make; ${sayWhatIsBetween(finding)}`,
+        [
+          ...finding.candidates.map(
+            (heads) => `if the database is at ${nameHeads(heads)}: ${sayAtHeads(heads, tool)}`,
+          ),
+          ...(finding.notCompared.length > 0
+            ? ["or bake on a PostgreSQL of this server's major version, and it will be compared"]
+            : []),
+        ],
       );
     case "retired":
       return refuse(
@@ -262,6 +267,15 @@ export function unproven(
       ]);
     }
   }
+}
+
+function sayWhatIsBetween({
+  dataMigrations,
+  notCompared,
+}: Extract<Finding, { readonly kind: "ambiguous" }>): string {
+  return dataMigrations.length > 0
+    ? `between them lies what leaves no trace in it, such as data: ${enumerate(dataMigrations)}`
+    : `what tells them apart, this server's major version spells in another way than the one that the ledger was baked on: ${enumerate([...new Set(notCompared.map(nameFact))])}`;
 }
 
 export function dataMigrationBetween(

@@ -519,6 +519,38 @@ describe("no rows", () => {
   });
 });
 
+describe("no rows, and a view's text that this server spells in another way", () => {
+  const text = (query: string): readonly Fact[] => [fact("viewdef", "public.seen", "", query)];
+  const redefined = [
+    revision(
+      "view",
+      [],
+      [...table("users", "id"), fact("view", "public.seen", "", "v"), ...text("1")],
+    ),
+    revision("redefine", ["view"], text("2"), { drops: text("1") }),
+    revision("later", ["redefine"], table("later", "id")),
+  ];
+  it.each<[string, number, readonly string[], string, string]>([
+    ["on the ledger's major", 150_000, ["view"], "proven", "view"],
+    ["on another one, the same way of spelling", 140_000, ["view"], "proven", "view"],
+    ["on one with another way", 160_000, ["view"], "ambiguous", "view redefine"],
+    ["on one with another way, and more tells it", 160_000, ["later"], "proven", "later"],
+  ])("%s", (_, version, at, kind, heads) => {
+    const seen = databaseAt(redefined, at, []);
+    const { server } = observe(seen);
+    const observation = observe(seen, { server: { ...server, version } });
+    const verdict = diagnose(knowledgeOf(redefined), observation);
+    expect(verdict).toMatchObject({ kind: "unversioned", identified: { kind } });
+    if (verdict.kind !== "unversioned") return;
+    const { identified } = verdict;
+    const named =
+      identified.kind === "ambiguous"
+        ? identified.candidates.flat()
+        : "heads" in identified && identified.heads;
+    expect(named).toEqual(heads.split(" "));
+  });
+});
+
 describe("rows that no file has", () => {
   it.each<[string, Given, string, string]>([
     [
