@@ -1,6 +1,7 @@
 import { claimOf, factsOfClaim, recordedOf, recordsEveryRevision } from "./claim.ts";
 import { type Difference, differences } from "./difference.ts";
 import { inDoubt, placesOf } from "./elsewhere.ts";
+import { oursIn } from "./extras.ts";
 import { type Fact, isInvalidIndex, isPremise, isSoft, schemaOf } from "./facts.ts";
 import { editedFiles, editedRevisions } from "./edited.ts";
 import { findHalfDone } from "./half-done.ts";
@@ -13,8 +14,8 @@ import { appliedByLedger } from "./missing-files.ts";
 import { denialOf, headsOfNeighbour, neighbourOf, recordedBy } from "./neighbour.ts";
 import type { Observation } from "./observation.ts";
 import { dataPassedOver, nothingPassedOver } from "./passed-over.ts";
-import { recognise, type Sighting } from "./sighting.ts";
-import { nearestSketch, sketchOf, tablesOf } from "./sketch.ts";
+import { asSeen, recognise, type Sighting } from "./sighting.ts";
+import { nearestSketch, sketchOf, tablesOf, unquoted } from "./sketch.ts";
 import { unseenData } from "./unseen-data.ts";
 import type { Finding, Verdict } from "./verdict.ts";
 import { namePlaces } from "./words.ts";
@@ -285,7 +286,25 @@ export function diagnose(knowledge: Knowledge, observation: Observation): Verdic
 
   function leftoverIndexes(): readonly Fact[] {
     return observation.facts.filter(
-      (fact) => isInvalidIndex(fact) && !observation.buildingIndexes.includes(indexName(fact)),
+      (fact) =>
+        isInvalidIndex(fact) &&
+        !observation.buildingIndexes.includes(indexName(fact)) &&
+        isWantedIndex(fact),
+    );
+  }
+
+  /** An index of its name is one of the history's, and not left INVALID by the history itself. */
+  function isWantedIndex(fact: Fact): boolean {
+    if (ledger === null || live === null) return isOnTableOfFiles(fact);
+    return live.foreign.includes(fact) && oursIn(ledger.facts).makesIndex(fact.object, fact.name);
+  }
+
+  function isOnTableOfFiles({ object }: Fact): boolean {
+    const schema = observation.home.schema;
+    return [...history.revisions.values()].some(({ sketch }) =>
+      sketch.some(
+        ({ table: named }) => `${named.schema ?? schema}.${named.name}` === unquoted(object),
+      ),
     );
   }
 
@@ -293,7 +312,17 @@ export function diagnose(knowledge: Knowledge, observation: Observation): Verdic
     const indexes = leftoverIndexes();
     return indexes.length === 0
       ? null
-      : { ...seen, kind: "partial", left: { kind: "invalid-index", indexes } };
+      : {
+          ...seen,
+          kind: "partial",
+          left: { kind: "invalid-index", indexes, applied: madeOf(indexes) },
+        };
+  }
+
+  function madeOf(indexes: readonly Fact[]): readonly Fact[] {
+    if (ledger === null || expected === null) return [];
+    const made = oursIn([...expected].map((position) => ledger.facts[position]!));
+    return indexes.filter(({ object, name }) => made.makesIndex(object, name));
   }
 
   /** Extensions and empty schemas are often made before an application's first start. */
@@ -352,10 +381,11 @@ type Unknown = Extract<Verdict, { readonly kind: "unknown" }>;
 /** The common case, kept cheap: the live schema is exactly the expected one. */
 function equals(ledger: OpenLedger, expected: ReadonlySet<number>, live: Sighting): boolean {
   if (live.foreign.length > 0) return false;
-  for (const fact of expected)
+  const wanted = asSeen(live, expected);
+  for (const fact of wanted)
     if (!ledger.soft[fact] && !live.ignored.has(fact) && !live.known.has(fact)) return false;
   for (const fact of live.known)
-    if (!ledger.soft[fact] && !expected.has(fact) && !isPremise(ledger.facts[fact]!)) return false;
+    if (!ledger.soft[fact] && !wanted.has(fact) && !isPremise(ledger.facts[fact]!)) return false;
   return true;
 }
 

@@ -1,8 +1,8 @@
 import { type Fact, isPlainIndex, isPremise, placeKey, takenNames } from "./facts.ts";
-import { extraKind } from "./extras.ts";
+import { extraKind, oursIn } from "./extras.ts";
 import type { History } from "./history.ts";
 import { changeOf, type OpenLedger, revisionOfState } from "./ledger.ts";
-import type { Sighting } from "./sighting.ts";
+import { asSeen, type Sighting } from "./sighting.ts";
 
 /** One thing by which the live schema is not what a state's facts say. */
 export type Difference =
@@ -63,7 +63,8 @@ export function differences(
 ): readonly SchemaDifference[] {
   const pending = pendingWork(ledger, history, applied);
   const makers = makersOfFacts(ledger);
-  const expectedFacts = [...expected].filter(
+  const wanted = asSeen(live, expected);
+  const expectedFacts = [...wanted].filter(
     (position) => !ledger.soft[position] && !live.ignored.has(position),
   );
   const missing = new Map(
@@ -71,10 +72,10 @@ export function differences(
       .filter((position) => !live.known.has(position))
       .map((position) => [placeKey(ledger.facts[position]!), position]),
   );
-  const objects = new Set(expectedFacts.map((position) => ledger.facts[position]!.object));
+  const ours = oursIn(expectedFacts.map((position) => ledger.facts[position]!));
   const surplus = [
     ...[...live.known]
-      .filter((position) => !expected.has(position) && !ledger.soft[position])
+      .filter((position) => !wanted.has(position) && !ledger.soft[position])
       .map((position) => ledger.facts[position]!)
       .filter((fact) => !isPremise(fact)),
     ...live.foreign,
@@ -112,7 +113,7 @@ export function differences(
   return found.sort(byPlace);
 
   function extra(fact: Fact): SchemaDifference {
-    const { answer, why } = extraKind(fact, (object) => objects.has(object));
+    const { answer, why } = extraKind(fact, ours);
     const [warns, tolerable] = [answer === "warn", answer !== "refuse"];
     return { kind: "extra", fact, revision: null, why, warns, tolerable };
   }

@@ -1,4 +1,4 @@
-import type { Fact, FactKind } from "./facts.ts";
+import { type Fact, type FactKind, parentsIn } from "./facts.ts";
 
 /** What may be added to a schema by others than the history, and what that does to an application that knows nothing of it. */
 export type ExtraKind = {
@@ -9,11 +9,19 @@ export type ExtraKind = {
   readonly answer: "start" | "warn" | "refuse";
   /** What it does to the application's statements; "": nothing. */
   readonly why: string;
-  readonly isIt: (fact: Fact, isOurs: (object: string) => boolean) => boolean;
+  readonly isIt: (fact: Fact, ours: Ours) => boolean;
+};
+
+/** What the history has made here. */
+export type Ours = {
+  /** @param object qualified and quoted */
+  readonly makes: (object: string) => boolean;
+  /** An index, or a constraint with one, of this name. */
+  readonly makesIndex: (object: string, name: string) => boolean;
 };
 
 const always = (): boolean => true;
-const ofOthers: ExtraKind["isIt"] = (fact, isOurs) => !isOurs(fact.object);
+const ofOthers: ExtraKind["isIt"] = (fact, ours) => !ours.makes(fact.object);
 
 /**
  * The closed table: of each fact that no revision makes, the first kind that it is. Whatever is not here does not get in. The
@@ -25,7 +33,7 @@ export const extraKinds: readonly ExtraKind[] = [
     of: ["table", "ftable"],
     answer: "refuse",
     why: "its rows are read, changed and deleted with the parent's",
-    isIt: ({ definition }, isOurs) => parentsIn(definition).some(isOurs),
+    isIt: (fact, ours) => parentsIn(fact).some(ours.makes),
   },
   {
     what: "a table, a foreign table, a partition, a view, a materialized view, a sequence",
@@ -53,7 +61,8 @@ export const extraKinds: readonly ExtraKind[] = [
     of: ["constraint"],
     answer: "warn",
     why: "it may stop the application's DELETE or UPDATE of a row that it refers to",
-    isIt: ({ object, definition }, isOurs) => !isOurs(object) && isOurs(referredIn(definition)),
+    isIt: ({ object, definition }, ours) =>
+      !ours.makes(object) && ours.makes(referredIn(definition)),
   },
   {
     what: "anything else on a table of somebody else's",
@@ -87,6 +96,16 @@ export const extraKinds: readonly ExtraKind[] = [
       (fact.definition.includes(" NOT NULL") || mayFail(fact)),
   },
   { what: "any other column", of: ["column"], answer: "start", why: "", isIt: always },
+  {
+    what: "an INVALID copy of one of the history's indexes that a failed REINDEX left: NAME_ccnew, NAME_ccold",
+    of: ["index"],
+    answer: "warn",
+    why: "it costs time at every write, serves no query, and can be dropped",
+    isIt: ({ object, name, definition }, ours) =>
+      definition.endsWith(" INVALID") &&
+      /_cc(new|old)\d*$/.test(name) &&
+      ours.makesIndex(object, name.replace(/_cc(new|old)\d*$/, "")),
+  },
   {
     what: "a unique index",
     of: ["index"],
@@ -124,11 +143,24 @@ export const extraKinds: readonly ExtraKind[] = [
   },
 ];
 
-/** @param isOurs whether the history makes the table of this name, qualified and quoted */
-export function extraKind(fact: Fact, isOurs: (object: string) => boolean): ExtraKind {
-  const found = extraKinds.find(({ of, isIt }) => of.includes(fact.kind) && isIt(fact, isOurs));
+export function extraKind(fact: Fact, ours: Ours): ExtraKind {
+  const found = extraKinds.find(({ of, isIt }) => of.includes(fact.kind) && isIt(fact, ours));
   if (found === undefined) throw new Error(`an extra of no kind: ${fact.kind} ${fact.object}`);
   return found;
+}
+
+/** @param made facts that the history has made here */
+export function oursIn(made: Iterable<Fact>): Ours {
+  const objects = new Set<string>();
+  const indexes = new Set<string>();
+  for (const { kind, object, name } of made) {
+    objects.add(object);
+    if (kind === "index" || kind === "constraint") indexes.add(`${object}\0${name}`);
+  }
+  return {
+    makes: (object) => objects.has(object),
+    makesIndex: (object, name) => indexes.has(`${object}\0${name}`),
+  };
 }
 
 /** Whether what it is can be told only from what PostgreSQL evaluates when a row is written: `Fact.evaluates`. */
@@ -229,12 +261,6 @@ function mayFail({ evaluates }: Fact): boolean {
 function hasExpression({ definition }: Fact): boolean {
   const keys = definition.slice(definition.indexOf(" USING ") + 1);
   return /\(.*[(']| WHERE /.test(keys);
-}
-
-/** Of a table's definition; qualified and quoted. */
-function parentsIn(definition: string): readonly string[] {
-  const [, parents = ""] = / INHERITS (\S.*?)(?= OF | USING | SERVER |$)/.exec(definition) ?? [];
-  return parents.match(/(?:"(?:[^"]|"")*"|[^",])+/g) ?? [];
 }
 
 /** The table that a foreign key refers to; "": it is none. */

@@ -125,3 +125,17 @@ export function isInvalidIndex(fact: Fact): boolean {
     (fact.kind === "index" && / INVALID( REPLICA IDENTITY)?$/.test(fact.definition))
   );
 }
+
+/** The tables that a table inherits from, or is a partition of; qualified and quoted. */
+export function parentsIn({ definition }: Fact): readonly string[] {
+  const [, parents = ""] = / INHERITS (\S.*?)(?= OF | USING | SERVER |$)/.exec(definition) ?? [];
+  return parents.match(/(?:"(?:[^"]|"")*"|[^",])+/g) ?? [];
+}
+
+/** The same without an index's storage parameters, which change nothing that an application could notice. */
+export function withoutStorage(fact: Fact): Fact {
+  if (fact.kind !== "index" || !fact.definition.includes(" WITH (")) return fact;
+  return { ...fact, definition: fact.definition.replace(storage, "") };
+}
+
+const storage = / WITH \((?:\w+=(?:'[^']*'|\w+)(?:, )?)+\)(?= WHERE | INVALID| REPLICA IDENTITY|$)/;

@@ -1,7 +1,7 @@
 import { isPremise, placeKey } from "./facts.ts";
 import { ancestors, type History, maximal } from "./history.ts";
 import { changeOf, factsOfHeads, type OpenLedger } from "./ledger.ts";
-import type { Sighting } from "./sighting.ts";
+import { asSeen, type Sighting } from "./sighting.ts";
 import type { Change, Leftover } from "./verdict.ts";
 
 /**
@@ -32,8 +32,9 @@ export function findHalfDone(
     if (before === null || change === null) continue;
     const added = new Set(change.added.filter(isHard));
     const dropped = new Set(change.dropped.filter(isHard));
-    const gone = [...before].filter((fact) => isHard(fact) && !live.known.has(fact));
-    const surplus = [...live.known].filter((fact) => surplusCounts(fact) && !before.has(fact));
+    const there = asSeen(live, before);
+    const gone = [...there].filter((fact) => isHard(fact) && !live.known.has(fact));
+    const surplus = [...live.known].filter((fact) => surplusCounts(fact) && !there.has(fact));
     if (!gone.every((fact) => dropped.has(fact)) || !surplus.every((fact) => added.has(fact)))
       continue;
 

@@ -1,11 +1,11 @@
 import { differences, type SchemaDifference } from "./difference.ts";
-import { extraKind } from "./extras.ts";
+import { extraKind, oursIn } from "./extras.ts";
 import { type Fact, holdsRows, isPremise } from "./facts.ts";
 import { ancestors, type History, maximal } from "./history.ts";
 import { changeOf, factsOfHeads, headsKey, isBeyond, type OpenLedger } from "./ledger.ts";
 import type { RowAnswer } from "./observation.ts";
 import { evidenceOf } from "./row-evidence.ts";
-import type { Sighting } from "./sighting.ts";
+import { asSeen, type Sighting } from "./sighting.ts";
 
 /** What the facts alone say about where a database stands. */
 export type Identification =
@@ -95,8 +95,9 @@ export function identify(
   }
 
   function distanceTo(heads: readonly string[]): number {
-    const facts = factsOfHeads(ledger, history, heads);
-    if (facts === null) return Number.POSITIVE_INFINITY;
+    const made = factsOfHeads(ledger, history, heads);
+    if (made === null) return Number.POSITIVE_INFINITY;
+    const facts = asSeen(live, made);
     return ledger.facts.filter(
       (_, position) =>
         !ledger.soft[position] &&
@@ -106,9 +107,8 @@ export function identify(
   }
 
   function isHarmless(fact: Fact): boolean {
-    const isOurs = (object: string): boolean =>
-      ledger.facts.some((known, position) => known.object === object && live.known.has(position));
-    return extraKind(fact, isOurs).answer !== "refuse";
+    const ours = oursIn(ledger.facts.filter((_, position) => live.known.has(position)));
+    return extraKind(fact, ours).answer !== "refuse";
   }
 
   function narrow(
@@ -220,8 +220,8 @@ function distancesToStates(ledger: OpenLedger, live: Sighting): readonly Distanc
   const distances: Distance[] = [];
   for (const state of ledger.states) {
     const distance = { ...(state.from === null ? empty : distances[state.from]!) };
-    for (const position of state.added) move(position, 1);
-    for (const position of state.dropped) move(position, -1);
+    for (const position of asSeen(live, state.added)) move(position, 1);
+    for (const position of asSeen(live, state.dropped)) move(position, -1);
     distances.push(distance);
 
     function move(position: number, direction: 1 | -1): void {

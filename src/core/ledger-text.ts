@@ -1,4 +1,4 @@
-import { type Fact, factKey, type FactKind, factKinds, placeKey } from "./facts.ts";
+import { type Fact, factKey, type FactKind, factKinds, placeKey, withoutStorage } from "./facts.ts";
 import { escapeFact, escapeText, type LedgerHome } from "./home.ts";
 import { headsKey, type Ledger, type LedgerRevision, type State } from "./ledger.ts";
 import { encodeTraces, type RowsToChange, type Trace, type Traces } from "./traces.ts";
@@ -151,7 +151,8 @@ function decode(root: Record<string, unknown>): Ledger {
     spellings: isFirst ? spellings.map(escapeSpelling) : spellings,
   };
 
-  function intern(fact: Fact): number {
+  function intern(written: Fact): number {
+    const fact = isFirst ? withoutStorage(written) : written;
     const key = factKey(fact);
     const known = positions.get(key);
     if (known !== undefined) return known;

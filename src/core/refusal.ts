@@ -64,9 +64,13 @@ export function partial(left: Leftover, tool: ToolName): Refusal {
     case "invalid-index":
       return refuse(
         "partial",
-        `an interrupted CREATE INDEX CONCURRENTLY has left an INVALID index: ${enumerate(left.indexes.map(nameFact))}`,
+        `an INVALID index is there, as an interrupted CREATE INDEX CONCURRENTLY leaves it: ${enumerate(left.indexes.map(nameFact))}`,
         [
-          ...left.indexes.map((index) => `${dropIndex(index)}; then start again`),
+          ...left.indexes.map((index) =>
+            left.applied.includes(index)
+              ? `${rebuildIndex(index)} (its revision was applied, and will not make it again)`
+              : `${dropIndex(index)}; then start again`,
+          ),
           "if its creation failed on duplicate rows, mend those first",
         ],
       );
@@ -219,7 +223,7 @@ export function unproven(
           ...finding.candidates.map(
             (heads) => `if the database is at ${nameHeads(heads)}: ${sayAtHeads(heads, tool)}`,
           ),
-          ...(finding.notCompared.length > 0
+          ...(finding.notCompared.some(({ kind }) => kind === "viewdef")
             ? ["or bake on a PostgreSQL of this server's major version, and it will be compared"]
             : []),
         ],
@@ -275,7 +279,7 @@ function sayWhatIsBetween({
 }: Extract<Finding, { readonly kind: "ambiguous" }>): string {
   return dataMigrations.length > 0
     ? `between them lies what leaves no trace in it, such as data: ${enumerate(dataMigrations)}`
-    : `what tells them apart, this server's major version spells in another way than the one that the ledger was baked on: ${enumerate([...new Set(notCompared.map(nameFact))])}`;
+    : `what tells them apart is not compared here: ${enumerate([...new Set(notCompared.map(nameFact))])}`;
 }
 
 export function dataMigrationBetween(
@@ -398,8 +402,24 @@ export function contradicted(
   };
 }
 
-function dropIndex({ object, name }: Fact): string {
-  return `DROP INDEX CONCURRENTLY ${object.slice(0, object.indexOf(".") + 1)}${quoted(name)}`;
+/** PostgreSQL refuses CONCURRENTLY for the index of a partitioned table, whose definition says ONLY. */
+function dropIndex(index: Fact): string {
+  return `DROP INDEX ${isOfPartitioned(index) ? "" : "CONCURRENTLY "}${indexName(index)}`;
+}
+
+/** The index of a partitioned table becomes valid with the last of its partitions' indexes. */
+function rebuildIndex(index: Fact): string {
+  return isOfPartitioned(index)
+    ? `create the index on each partition that lacks it, then ALTER INDEX ${indexName(index)} ATTACH PARTITION …`
+    : `REINDEX INDEX CONCURRENTLY ${indexName(index)}, or ${dropIndex(index)} and create it anew`;
+}
+
+function isOfPartitioned({ kind, definition }: Fact): boolean {
+  return kind === "invalid" || / ON ONLY /.test(definition);
+}
+
+function indexName({ object, name }: Fact): string {
+  return `${object.slice(0, object.indexOf(".") + 1)}${quoted(name)}`;
 }
 
 /** A command that is copied must name the index as PostgreSQL has it. */

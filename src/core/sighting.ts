@@ -1,6 +1,15 @@
-import { type Fact, factKey, isPremise, isRelation, isSoft, schemaOf } from "./facts.ts";
+import {
+  type Fact,
+  factKey,
+  type FactKind,
+  isPremise,
+  isRelation,
+  isSoft,
+  schemaOf,
+} from "./facts.ts";
 import type { OpenLedger } from "./ledger.ts";
 import { inWords } from "./old-spelling.ts";
+import { retiredPartitions } from "./retention.ts";
 
 /** The live schema in the ledger's words. */
 export type Sighting = {
@@ -8,9 +17,17 @@ export type Sighting = {
   readonly known: ReadonlySet<number>;
   /** Hard facts that the ledger has never seen, premises and a platform's own aside. */
   readonly foreign: readonly Fact[];
-  /** Kinds of the ledger's facts that cannot be compared on this server. */
+  /** The ledger's facts that are not compared: kinds that this server spells in another way, and partitions that have served. */
   readonly ignored: ReadonlySet<number>;
+  /** The ledger's facts that are NOT VALID, by the facts that say the same and are valid here. */
+  readonly validated: ReadonlyMap<number, number>;
 };
+
+/** These facts of the ledger, as they would be here: what was NOT VALID may have become valid. */
+export function asSeen(live: Sighting, positions: Iterable<number>): ReadonlySet<number> {
+  if (live.validated.size === 0) return new Set(positions);
+  return new Set([...positions].map((position) => live.validated.get(position) ?? position));
+}
 
 /**
  * Recognises live facts by their spelling at bake time, by the spelling that dump and restore give
@@ -31,27 +48,54 @@ export function recognise(
   const known = new Set<number>();
   const foreign: Fact[] = [];
   const kinds = new Set(ledger.kinds);
+  const retired = retiredPartitions(ledger.facts, facts);
+  const notValid = notValidFacts(ledger);
   for (const fact of facts) {
     if (isGiven(fact) || !kinds.has(fact.kind)) continue;
     if (fact.kind === "viewdef" && !comparesViews) continue;
+    // Detached and kept, it is a table of somebody's; what hangs on it is his.
+    if (retired.has(fact.object) && fact.kind !== "table") continue;
     const position =
       ledger.positions.get(factKey(fact)) ??
       ledger.positions.get(factKey(renamed(fact, renames))) ??
-      old(renamed(fact, renames));
+      old(renamed(fact, renames)) ??
+      notValid.get(factKey(fact));
     if (position !== undefined) known.add(position);
     else if (!isSoft(fact) && !isPremise(fact) && !isPlatforms(fact)) foreign.push(fact);
   }
   const ignored = new Set<number>();
-  if (!comparesViews)
-    for (const [position, fact] of ledger.facts.entries())
-      if (fact.kind === "viewdef") ignored.add(position);
-  return { known, foreign, ignored };
+  for (const [position, fact] of ledger.facts.entries())
+    if ((fact.kind === "viewdef" && !comparesViews) || retired.has(fact.object))
+      ignored.add(position);
+  const validated = new Map<number, number>();
+  for (const [key, position] of notValid) {
+    const valid = ledger.positions.get(key);
+    if (valid !== undefined && known.has(valid) && !known.has(position))
+      validated.set(position, valid);
+  }
+  return { known, foreign, ignored, validated };
 
   /** A relation that a migration made is the history's, wherever it is. */
   function isPlatforms(fact: Fact): boolean {
     return platformSchemas.has(schemaOf(fact) ?? "") && !ours.has(fact.object);
   }
 }
+
+/** By what they would say once they are valid. */
+function notValidFacts({ facts }: OpenLedger): ReadonlyMap<string, number> {
+  return new Map(
+    [...facts.entries()]
+      .filter(
+        ([, { kind, definition }]) => canBeValidated.has(kind) && definition.includes(" NOT VALID"),
+      )
+      .map(([position, fact]) => [
+        factKey({ ...fact, definition: fact.definition.replaceAll(" NOT VALID", "") }),
+        position,
+      ]),
+  );
+}
+
+const canBeValidated: ReadonlySet<FactKind> = new Set(["constraint", "column", "domain"]);
 
 /** The schema `public` is there before any migration. */
 export function isGiven(fact: Fact): boolean {

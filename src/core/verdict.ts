@@ -123,7 +123,12 @@ export type Finding =
 
 /** What a migration that stopped half-way left behind. */
 export type Leftover =
-  | { readonly kind: "invalid-index"; readonly indexes: readonly Fact[] }
+  | {
+      readonly kind: "invalid-index";
+      readonly indexes: readonly Fact[];
+      /** Those that an applied revision has made: they are not made again. */
+      readonly applied: readonly Fact[];
+    }
   | {
       /** It ran outside of a transaction, statement by statement, and did not end. */
       readonly kind: "interrupted";

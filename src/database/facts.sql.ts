@@ -68,6 +68,8 @@ rel AS MATERIALIZED (                      -- all relations in scope, with their
   WHERE c.relkind IN ('r','p','f','v','m','S','c')
     AND c.relpersistence <> 't'
     AND NOT EXISTS (SELECT 1 FROM ext e WHERE e.classid = 'pg_catalog.pg_class'::regclass AND e.objid = c.oid)
+    -- (a composite type belongs to an extension by its row in pg_type alone)
+    AND NOT EXISTS (SELECT 1 FROM ext e WHERE c.relkind = 'c' AND e.classid = 'pg_catalog.pg_type'::regclass AND e.objid = c.reltype)
     AND NOT EXISTS (SELECT 1 FROM ignored WHERE ignored.oid = c.oid)
 ),
 tab AS MATERIALIZED (SELECT * FROM rel WHERE relkind IN ('r','p','f','v','m')),

@@ -1,5 +1,5 @@
 import { setTimeout as pause } from "node:timers/promises";
-import { type Fact, placeKey } from "../core/facts.ts";
+import { type Fact, placeKey, withoutStorage } from "../core/facts.ts";
 import type { Progress } from "../core/migration.ts";
 import type {
   Elsewhere,
@@ -386,5 +386,5 @@ type EvaluatedRow = {
 
 function readFact(row: Row): Fact {
   const { k, o, n, d } = row as { k: Fact["kind"]; o: string; n: string; d: string };
-  return { kind: k, object: o, name: n, definition: d };
+  return withoutStorage({ kind: k, object: o, name: n, definition: d });
 }

@@ -1,4 +1,4 @@
-import { type Fact, factKey, type FactKind } from "../core/facts.ts";
+import { type Fact, factKey, type FactKind, withoutStorage } from "../core/facts.ts";
 import { headsKey } from "../core/ledger.ts";
 import { CannotJudge } from "../core/outcome.ts";
 import { quoteIdentifier } from "../core/quote.ts";
@@ -138,9 +138,11 @@ async function collect({ sql }: ScratchDatabase, plan: ReplayPlan): Promise<Repl
   const facts = new Map<number, Fact>();
   const aliases = new Map<string, { fact: Fact; definition: string }>();
   for (const { id, k, o, n, d, second } of rows) {
-    const fact: Fact = { kind: k, object: o, name: n, definition: d };
+    const fact = withoutStorage({ kind: k, object: o, name: n, definition: d });
     facts.set(id, fact);
-    if (second !== null && second !== d) aliases.set(factKey(fact), { fact, definition: second });
+    if (second === null || second === d) continue;
+    const { definition } = withoutStorage({ ...fact, definition: second });
+    aliases.set(factKey(fact), { fact, definition });
   }
   const movements = await sql<
     {

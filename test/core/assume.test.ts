@@ -316,7 +316,7 @@ describe("--unverified refuse", () => {
     expect(decide({ at: "status", rows: ["status"] }, null, refuse).plan).toEqual({
       kind: "start",
     });
-    const invalid = { ...table("i", "a")[0]!, kind: "invalid" as const, name: "by_day" };
+    const invalid = fact("invalid", "public.orders", "by_day");
     const given = { at: "status", rows: ["status"], knowledge: noLedger, plus: [invalid] };
     expect(decide(given, null, refuse).plan).toMatchObject({ outcome: "partial" });
   });

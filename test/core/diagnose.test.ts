@@ -49,6 +49,11 @@ const shop = [
   ),
 ];
 
+function leftInvalid(name: string, what = "INDEX", only = ""): Fact {
+  const definition = `CREATE ${what} ${name}${only} public.orders USING btree (total) INVALID`;
+  return fact("index", "public.orders", name, definition);
+}
+
 type Given = {
   readonly at: string | null;
   readonly rows?: readonly (string | null)[];
@@ -368,9 +373,53 @@ describe("rows that this history knows", () => {
     ],
     [
       "an index left INVALID",
-      { at: "status", plus: [fact("index", "public.orders", "late", "CREATE INDEX late INVALID")] },
+      { at: "status", without: named("by_total"), plus: [leftInvalid("by_total")] },
       "partial",
       "partial",
+    ],
+    [
+      "an index left INVALID that a pending revision makes",
+      {
+        at: "status",
+        plus: [leftInvalid("late")],
+        revisions: [
+          ...shop,
+          revision("late", ["status"], [fact("index", "public.orders", "late")]),
+        ],
+      },
+      "partial",
+      "partial",
+    ],
+    [
+      "an index left INVALID that no revision makes",
+      { at: "status", plus: [leftInvalid("late")] },
+      "drifted",
+      "start",
+    ],
+    [
+      "the same, and it is unique",
+      { at: "status", plus: [leftInvalid("late", "UNIQUE INDEX")] },
+      "drifted",
+      "drift",
+    ],
+    [
+      "what a failed REINDEX left of an index",
+      { at: "status", plus: [leftInvalid("by_total_ccnew", "UNIQUE INDEX")] },
+      "drifted",
+      "start",
+    ],
+    [
+      "an INVALID index that the revision makes so",
+      {
+        at: "only",
+        plus: [],
+        revisions: [
+          ...shop,
+          revision("only", ["status"], [leftInvalid("only", "INDEX", " ON ONLY")]),
+        ],
+      },
+      "current",
+      "start",
     ],
     [
       "an index still being built",
@@ -693,8 +742,10 @@ describe("the words", () => {
   });
 
   it("give a command that can be copied, whatever an index is called", () => {
-    const odd = fact("index", "public.orders", 'By "Day"', "CREATE INDEX x INVALID");
-    expect(judge({ at: "status", plus: [odd] }).detail).toMatchObject({
+    const odd = fact("index", "public.orders", 'By "Day"', "CREATE INDEX x");
+    const revisions = [...shop, revision("odd", ["status"], [odd])];
+    const left = { ...odd, definition: `${odd.definition} INVALID` };
+    expect(judge({ at: "status", plus: [left], revisions }).detail).toMatchObject({
       next: expect.arrayContaining([
         'DROP INDEX CONCURRENTLY public."By ""Day"""; then start again',
       ]),
