@@ -2,21 +2,32 @@ import { defineConfig } from "vitest/config";
 
 const slow = { testTimeout: 120_000, hookTimeout: 180_000 };
 
+/** They wait for other processes more than they work. */
+const waiting = { maxWorkers: 3, sequence: { groupOrder: 0 } };
+/** They fill the machine, or measure: more at a time would run into each other's deadlines. */
+const demanding = { maxWorkers: 2, sequence: { groupOrder: 1 } };
+
 export default defineConfig({
   test: {
-    // Most of them wait for other processes; more at a time would run into each other's deadlines.
-    maxWorkers: 2,
     globalSetup: "test/support/temporary-files.ts",
     projects: [
-      { test: { name: "core", include: ["test/core/**/*.test.ts"], testTimeout: 60_000 } },
-      { test: { name: "tools", include: ["test/tools/**/*.test.ts"], ...slow } },
-      { test: { name: "database", include: ["test/database/**/*.test.ts"], ...slow } },
-      { test: { name: "ledger", include: ["test/ledger/**/*.test.ts"], ...slow } },
-      { test: { name: "e2e", include: ["test/e2e/**/*.test.ts"], ...slow } },
+      {
+        test: {
+          name: "core",
+          include: ["test/core/**/*.test.ts"],
+          ...waiting,
+          testTimeout: 60_000,
+        },
+      },
+      { test: { name: "tools", include: ["test/tools/**/*.test.ts"], ...waiting, ...slow } },
+      { test: { name: "database", include: ["test/database/**/*.test.ts"], ...waiting, ...slow } },
+      { test: { name: "ledger", include: ["test/ledger/**/*.test.ts"], ...waiting, ...slow } },
+      { test: { name: "e2e", include: ["test/e2e/**/*.test.ts"], ...waiting, ...slow } },
       {
         test: {
           name: "faults",
           include: ["test/faults/**/*.test.ts"],
+          ...demanding,
           ...slow,
           testTimeout: 300_000,
         },
@@ -25,11 +36,19 @@ export default defineConfig({
         test: {
           name: "proof",
           include: ["test/proof/**/*.test.ts"],
+          ...demanding,
           ...slow,
           testTimeout: 600_000,
         },
       },
-      { test: { name: "fuzz", include: ["test/fuzz/**/*.test.ts"], testTimeout: 3_600_000 } },
+      {
+        test: {
+          name: "fuzz",
+          include: ["test/fuzz/**/*.test.ts"],
+          ...demanding,
+          testTimeout: 3_600_000,
+        },
+      },
     ],
   },
 });

@@ -1,7 +1,7 @@
 import type { Fact } from "./facts.ts";
-import { ancestors } from "./history.ts";
+import { ancestors, type History } from "./history.ts";
 import type { Knowledge } from "./knowledge.ts";
-import { factsOfHeads } from "./ledger.ts";
+import { changeOf, factsOfHeads, type OpenLedger } from "./ledger.ts";
 import type { Observation } from "./observation.ts";
 import { absentFrom, sketchOf, tablesOf, unquoted } from "./sketch.ts";
 
@@ -65,10 +65,10 @@ export function assumable(
     if (explained > most) [most, found] = [explained, []];
     if (explained === most) found.push(id);
   }
-  const made = ledger === null ? null : factsOfHeads(ledger, history, history.heads);
-  if (ledger === null || made === null) return found;
-  const inTheEnd = tablesOf([...made].map((position) => ledger.facts[position]!));
-  return found.filter((id) => !isInTheWay(tablesNeeded(id, knowledge, observation)));
+  if (ledger === null) return found;
+  const inTheEnd = tablesOf(factsMadeOnlyOnce(ledger, history));
+  const left = found.filter((id) => !isInTheWay(tablesNeeded(id, knowledge, observation)));
+  return left.length > 0 || isInTheWay(new Map()) ? left : ["base"];
 
   function isInTheWay(applied: Tables): boolean {
     return [...inTheEnd].some(([table, columns]) => {
@@ -93,6 +93,18 @@ export function assumable(
     }
     return count;
   }
+}
+
+/** What the whole history makes, but for what it makes only if it is not there. */
+function factsMadeOnlyOnce(ledger: OpenLedger, history: History): readonly Fact[] {
+  const made = factsOfHeads(ledger, history, history.heads) ?? new Set();
+  const lenient = new Set<number>();
+  for (const [id, { saysIfNotExists }] of history.revisions)
+    if (saysIfNotExists)
+      for (const position of changeOf(ledger, history, id)?.added ?? []) lenient.add(position);
+  return [...made]
+    .filter((position) => !lenient.has(position))
+    .map((position) => ledger.facts[position]!);
 }
 
 type Tables = ReadonlyMap<string, ReadonlySet<string>>;

@@ -1,4 +1,4 @@
-import { type Fact, isPlainIndex, isPremise, placeKey, takenNames } from "./facts.ts";
+import { type Fact, factKey, isPlainIndex, isPremise, placeKey, takenNames } from "./facts.ts";
 import { extraKind, oursIn } from "./extras.ts";
 import type { History } from "./history.ts";
 import { changeOf, type OpenLedger, revisionOfState } from "./ledger.ts";
@@ -99,6 +99,8 @@ export function differences(
     const blocked = pending.creates.get(place) ?? pending.namedBy(fact);
     if (blocked !== undefined)
       found.push({ kind: "in-the-way", fact, revision: blocked, tolerable: false });
+    else if (pending.allows(fact))
+      found.push({ kind: "extra", fact, revision: null, why: "", warns: false, tolerable: true });
     else found.push(extra(fact));
   }
   for (const [place, position] of missing) {
@@ -119,23 +121,36 @@ export function differences(
   }
 }
 
-/** Places that pending revisions create or drop, and names that they take, with the revision that does it. */
+/**
+ * Places that pending revisions create or drop, and names that they take, with the revision that does it. One that says IF NOT
+ * EXISTS takes what is there, and goes on.
+ */
 function pendingWork(ledger: OpenLedger, history: History, applied: ReadonlySet<string>) {
   const creates = new Map<string, string>();
   const drops = new Map<string, string>();
   const names = new Map<string, string>();
-  for (const id of history.revisions.keys()) {
+  const allowed = new Set<string>();
+  for (const [id, { saysIfNotExists }] of history.revisions) {
     if (applied.has(id)) continue;
     const change = changeOf(ledger, history, id);
     if (change === null) continue;
     for (const position of change.added) {
+      if (saysIfNotExists) {
+        allowed.add(factKey(ledger.facts[position]!));
+        continue;
+      }
       remember(creates, position, id);
       for (const name of takenNames(ledger.facts[position]!))
         if (!names.has(name)) names.set(name, id);
     }
     for (const position of change.dropped) remember(drops, position, id);
   }
-  return { creates, drops, namedBy };
+  return { creates, drops, namedBy, allows };
+
+  /** It is just what a pending revision would make, if it were not there. */
+  function allows(fact: Fact): boolean {
+    return allowed.has(factKey(fact));
+  }
 
   /** The revision that wants a name which the fact has taken. */
   function namedBy(fact: Fact): string | undefined {

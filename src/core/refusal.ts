@@ -1,6 +1,6 @@
 import type { Assumption } from "./assume.ts";
 import type { Difference } from "./difference.ts";
-import type { Fact } from "./facts.ts";
+import { type Fact, holdsRows } from "./facts.ts";
 import type { HistoryFault } from "./history.ts";
 import type { Knowledge } from "./knowledge.ts";
 import type { Refusal, Situation } from "./plan.ts";
@@ -97,13 +97,15 @@ export function partial(left: Leftover, tool: ToolName): Refusal {
       );
     case "half-done": {
       const [done, undone] = [left.done.map(describeChange), left.undone.map(describeChange)];
+      const undo = `undo by hand what is done of ${left.revision}, then start again: the upgrade runs it whole`;
+      const complete = `do by hand all that is not done, its data included, and record it: ${sayStamp([left.revision], tool)}`;
+      const mayHoldRows = left.done.some(({ kind, fact }) => kind === "adds" && holdsRows(fact));
       return refuse(
         "partial",
         `revision ${left.revision} stopped half-way. Done: ${enumerate(done)}. Not done: ${enumerate(undone)}`,
-        [
-          `undo by hand what is done of ${left.revision}, then start again: the upgrade runs it whole`,
-          `or do by hand all that is not done, its data included, and record it: ${sayStamp([left.revision], tool)}`,
-        ],
+        mayHoldRows
+          ? [complete, `or, if nobody needs what its tables and columns hold by now: ${undo}`]
+          : [undo, `or ${complete}`],
       );
     }
   }
@@ -245,11 +247,7 @@ export function unproven(
       return refuse(
         "unproven",
         `no revision makes exactly this schema. The nearest is ${nameHeads(finding.heads)}: ${enumerate(finding.differences.map(describeDifference))}`,
-        [
-          `bring the schema to what ${nameHeads(finding.heads)} makes, then start again`,
-          ...inEffect(finding, tool, assumable),
-          toCompare,
-        ],
+        waysFromNearest(finding, tool, assumable),
       );
     case "sketched": {
       const { probably } = finding;
@@ -271,6 +269,28 @@ export function unproven(
       ]);
     }
   }
+}
+
+/** Never first to do what would take rows along. */
+function waysFromNearest(
+  finding: Extract<Finding, { readonly kind: "nearest" }>,
+  tool: ToolName,
+  assumable: readonly string[],
+): readonly string[] {
+  const bring = `bring the schema to what ${nameHeads(finding.heads)} makes`;
+  const words = inEffect(finding, tool, assumable);
+  const [word, ...others] = words;
+  const takesRows = finding.differences.some(
+    ({ kind, fact }) => kind !== "missing" && holdsRows(fact),
+  );
+  return takesRows && word !== undefined
+    ? [
+        word.replace(/^or, /, ""),
+        ...others,
+        `or ${bring} (whatever table or column goes takes its rows along), then start again`,
+        toCompare,
+      ]
+    : [`${bring}, then start again`, ...words, toCompare];
 }
 
 function sayWhatIsBetween({

@@ -20,6 +20,8 @@ export type Revision = {
   readonly isEmpty: boolean;
   /** All of it commits at once, or nothing, as far as its file and its tool's set-up tell. */
   readonly isAtomic: boolean;
+  /** It creates something IF NOT EXISTS: that it is there already does not make it fail. */
+  readonly saysIfNotExists: boolean;
   readonly sketch: Sketch;
 };
 

@@ -29,6 +29,10 @@ export function inEffect(
 ): readonly string[] {
   const { heads, differences } = finding;
   const [nearest] = heads;
+  if (assumable[0] === "base")
+    return [
+      "or, if what is there may stay as it is: --assume base; the migrations then run from the first one, and make what is missing",
+    ];
   const isAssumable = nearest !== undefined && assumable.includes(nearest);
   if (heads.length !== 1 || isAssumable) {
     const drift = differences.every(({ tolerable }) => tolerable) ? "" : " --drift warn";

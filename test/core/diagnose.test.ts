@@ -600,6 +600,48 @@ describe("no rows, and a view's text that this server spells in another way", ()
   });
 });
 
+describe("a revision that says IF NOT EXISTS", () => {
+  const fuel = fact("column", "public.cars", "fuel", "text");
+  const first = [...table("cars", "plate"), fuel, ...table("trips", "car")];
+  const second = [...table("portals", "id"), fact("column", "public.trips", "km", "text")];
+  const lenient = (rest: Partial<ModelRevision> = {}): readonly ModelRevision[] => [
+    revision("first", [], first, { saysIfNotExists: true, ...rest }),
+    revision("second", ["first"], second, { saysIfNotExists: true, ...rest }),
+  ];
+  const cars = table("cars", "plate");
+
+  it("is not half-done where a part of what it makes is there; a person says that it shall run", () => {
+    const given = { at: null, rows: [], plus: cars, revisions: lenient() };
+    const { verdict, plan, detail } = judge(given);
+    expect({ verdict, plan }).toEqual({ verdict: "unversioned", plan: "unproven" });
+    expect(JSON.stringify(detail)).toContain(
+      "--assume base; the migrations then run from the first one",
+    );
+    expect(judge({ ...given, policy: { assume: "base" } }).plan).toMatch(/upgrade 2$/);
+  });
+
+  it("goes on where something of what it will make is there", () => {
+    const given = { at: "first", plus: table("portals", "id"), revisions: lenient() };
+    expect(judge(given)).toMatchObject({ verdict: "behind", plan: "upgrade 1" });
+  });
+
+  it("may have written rows before it stopped, if it does not commit all at once", () => {
+    const revisions = lenient({ data: "writes", isAtomic: false });
+    expect(judge({ at: null, rows: [], plus: cars, revisions })).toMatchObject({ plan: "partial" });
+  });
+
+  it("otherwise what is there is in the way", () => {
+    const revisions = lenient({ saysIfNotExists: false });
+    expect(judge({ at: null, rows: [], plus: cars, revisions })).toMatchObject({ plan: "partial" });
+    const inTheWay = judge({ at: "first", plus: table("portals", "id"), revisions });
+    expect(inTheWay).toMatchObject({ plan: "partial" });
+    // Whoever follows the first advice must not lose rows.
+    expect(inTheWay.detail).toMatchObject({
+      next: [expect.stringMatching(/^do by hand/), expect.stringMatching(/nobody needs.*undo/)],
+    });
+  });
+});
+
 describe("rows that no file has", () => {
   it.each<[string, Given, string, string]>([
     [

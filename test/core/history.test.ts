@@ -19,6 +19,7 @@ function revision(
     hash: "",
     isEmpty: true,
     isAtomic: true,
+    saysIfNotExists: false,
     sketch: [],
     ...more,
   };

@@ -19,6 +19,7 @@ export type ModelRevision = {
   readonly adds: readonly Fact[];
   readonly data: LedgerRevision["data"];
   readonly isAtomic?: boolean;
+  readonly saysIfNotExists?: boolean;
   /** Its rows stay where it put them, and are the same each time. */
   readonly leavesRows?: boolean;
 };
@@ -69,7 +70,13 @@ export function historyOf(revisions: readonly ModelRevision[]): History {
   };
 }
 
-function fileOf({ id, needs, adds, isAtomic = true }: ModelRevision): Revision {
+function fileOf({
+  id,
+  needs,
+  adds,
+  isAtomic = true,
+  saysIfNotExists = false,
+}: ModelRevision): Revision {
   return {
     id,
     parents: needs,
@@ -79,6 +86,7 @@ function fileOf({ id, needs, adds, isAtomic = true }: ModelRevision): Revision {
     hash: `hash of ${id}`,
     isEmpty: true,
     isAtomic,
+    saysIfNotExists,
     sketch: adds.flatMap(({ kind, object, name }): Revision["sketch"] => {
       const at = { schema: null, name: object.replace("public.", "") };
       if (kind === "table") return [{ kind: "create-table", table: at, columns: [] }];

@@ -37,6 +37,50 @@ async function lookAfter(
   }
 }
 
+test("what an extension brings is the extension's, wherever it is put", async () => {
+  const url = await server.createDatabase();
+  const db = await open(connectionTo(url));
+  try {
+    await db.query("CREATE SCHEMA elsewhere");
+    const known = ["schema public", "schema elsewhere"];
+    const all = await db.query<{ name: string }>(
+      "SELECT name::text FROM pg_available_extensions WHERE name <> 'plpgsql' ORDER BY name",
+    );
+    expect(all.length).toBeGreaterThan(30);
+    const tried = new Set<string>();
+    for (const { name } of all) {
+      for (const schema of ["public", "elsewhere"]) {
+        await db.query("BEGIN");
+        const [failed] = await db
+          .query(`CREATE EXTENSION ${quoteIdentifier(name)} SCHEMA ${schema} CASCADE`)
+          .then(
+            () => [],
+            (error: unknown) => [error],
+          );
+        // Some ask for a schema of their own, or for a program that is not there.
+        await db.query(failed === undefined ? "COMMIT" : "ROLLBACK");
+        if (failed !== undefined) continue;
+        const { facts } = await look(db, { versionTable: wanted, scope: null });
+        const others = facts.filter(({ kind }) => kind !== "extension");
+        expect(
+          others
+            .map(({ kind, object }) => `${kind} ${object}`)
+            .filter((each) => !known.includes(each)),
+          `${name} in ${schema}`,
+        ).toEqual([]);
+        const made = facts
+          .filter(({ kind }) => kind === "extension")
+          .map(({ object }) => quoteIdentifier(object));
+        tried.add(name);
+        await db.query(`DROP EXTENSION ${made.join(", ")} CASCADE`);
+      }
+    }
+    expect(tried.size).toBeGreaterThan(30);
+  } finally {
+    await db.close();
+  }
+}, 120_000);
+
 describe("the version table", () => {
   test("an empty database", async () => {
     const seen = await lookAfter("");

@@ -319,9 +319,10 @@ describe("the lock of another session", () => {
 });
 
 describe("output without end (fault 41)", () => {
-  const megabytes = 1024;
+  /** Several times what the program may use. Lines are the most work: each is looked through and logged. */
+  const megabytes = { lines: 512, "one line": 1024, "both streams": 512, binary: 512 } as const;
   /** Prints so much, in this way, and then migrates. */
-  const flood = (how: "lines" | "one line" | "both streams" | "binary"): string => {
+  const flood = (how: keyof typeof megabytes): string => {
     const piece = {
       lines: "(b'x' * 999 + b'\\n') * 1024",
       "one line": "b'x' * (1000 * 1024)",
@@ -336,7 +337,7 @@ def write(to, rest):
     while rest:
         rest = rest[os.write(to, rest):]
 piece = ${piece}
-for index in range(${megabytes * 1024 * 1024} // len(piece)):
+for index in range(${megabytes[how] * 1024 * 1024} // len(piece)):
     write(${how === "both streams" ? "1 + index % 2" : "1"}, piece)
 write(1, b"\\nthe flood is over\\n")
 sys.exit(subprocess.run(["alembic", "upgrade", "heads"]).returncode)
@@ -350,10 +351,9 @@ sys.exit(subprocess.run(["alembic", "upgrade", "heads"]).returncode)
     ["binary", "one line"],
     ["binary", "both streams"],
     ["binary", "binary"],
-    ["module", "lines"],
     ["module", "one line"],
   ] as const)(
-    "%s: 1 GB as %s costs bounded memory, and the upgrade goes on (fault 41)",
+    "%s: as %s it costs bounded memory, and the upgrade goes on (fault 41)",
     async (program, how) => {
       const url = await makeDatabase(shop, { at: "create_orders" });
       const args = ["run", "--upgrade-command", flood(how)];
@@ -362,7 +362,7 @@ sys.exit(subprocess.run(["alembic", "upgrade", "heads"]).returncode)
       expect(exit).toBe(0);
       if (process.env["PREFLIGHT_SHOW_PEAKS"] !== undefined)
         process.stdout.write(`${program}, ${how}: peak ${peak} MB, ${bytes} bytes shown\n`);
-      expect(peak, "the peak of its memory in MB").toBeLessThan(400);
+      expect(peak, "the peak of its memory in MB").toBeLessThan(300);
       if (how === "one line")
         expect(bytes, "of one line the beginning is shown").toBeLessThan(1_000_000);
     },

@@ -199,6 +199,7 @@ describe("a ledger", () => {
       [...decoded.ledger.revisions.values()].map((revision) => ({
         ...revision,
         isEmpty: false,
+        saysIfNotExists: false,
         sketch: [],
       })),
     );

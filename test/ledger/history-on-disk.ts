@@ -68,6 +68,7 @@ function historyOf(migrations: readonly Migration[]): History {
           hash: "",
           isEmpty: false,
           isAtomic: true,
+          saysIfNotExists: false,
           sketch: [],
         },
       ]),

@@ -70,6 +70,7 @@ export function historyOf(files: readonly NumberedFile[]): History {
           hash: `hash of ${id}`,
           isEmpty: false,
           isAtomic: true,
+          saysIfNotExists: false,
           sketch: [],
         },
       ]),

@@ -94,7 +94,7 @@ export function expectationOf(world: World, image: ProofImage, before: Lines): E
       };
     if ((neighbour === "tenant" || neighbour === "tenant-behind") && !isChosen)
       return { kind: "refuse", because: "Home: they count if the home was not chosen" };
-    if (neighbour === "other-history")
+    if (neighbour === "other-history" || table === "taken")
       return either("another application's tables are in the home");
     return { kind: "act" };
   }

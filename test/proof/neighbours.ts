@@ -22,7 +22,11 @@ export function otherVersionTables(
         ...tool.record(old, history, 1 + (pick % history.revisions.length)),
       ];
     case "taken":
-      return [tool.create(theirs), tool.recordForeign(theirs, pick)];
+      return [
+        tool.create(theirs),
+        tool.recordForeign(theirs, pick),
+        `CREATE TABLE ${quoted(homeName)}.invoices (number int PRIMARY KEY)`,
+      ];
   }
 }
 

@@ -7,6 +7,7 @@ import type { Vouched } from "../tool.ts";
 import { refuseCompiled } from "./compiled.ts";
 import { keepsRevisionsWhole } from "./environment.ts";
 import type { AlembicLocation } from "./location.ts";
+import { saysIfNotExists } from "../if-not-exists.ts";
 import { hashOf } from "../hash.ts";
 import { type OpenFile, openFile, type Unreadable } from "../open-file.ts";
 import { realPath } from "./real-path.ts";
@@ -49,7 +50,8 @@ function allVouchedFor(
   for (const each of files) {
     if (!("bytes" in each)) return null;
     const revision = vouched.get(each.file);
-    if (revision?.hash !== hashOf(each.bytes.toString("utf8"))) return null;
+    const text = each.bytes.toString("utf8");
+    if (revision?.hash !== hashOf(text)) return null;
     const { id, parents, dependsOn, labels, file, hash, isAtomic } = revision;
     known.push({
       kind: "revision",
@@ -62,6 +64,7 @@ function allVouchedFor(
         hash,
         isEmpty: false,
         isAtomic,
+        saysIfNotExists: saysIfNotExists(text),
         sketch: [],
       },
     });

@@ -5,6 +5,7 @@ import {
   type Attributes,
   readAttributes,
 } from "./attributes.ts";
+import { saysIfNotExists } from "../if-not-exists.ts";
 import { hashOf } from "../hash.ts";
 import type { UnreadableFile } from "../open-file.ts";
 import type { Literal } from "./literals.ts";
@@ -63,6 +64,7 @@ function fromScript(file: string, script: Node, text: string): RevisionFile {
       hash: hashOf(text),
       isEmpty: isEmptyUpgrade(script),
       isAtomic: keepsTransaction(script),
+      saysIfNotExists: saysIfNotExists(text),
       sketch: readSketch(script),
     },
   };

@@ -6,6 +6,7 @@ import { CannotJudge } from "../../core/outcome.ts";
 import type { FileTool, Revision, Sketch } from "../../core/revision.ts";
 import { describeFault } from "../../core/words.ts";
 import { readDeletedFiles } from "../deleted-files.ts";
+import { saysIfNotExists } from "../if-not-exists.ts";
 import { hashOf } from "../hash.ts";
 import { openFile, type Unreadable } from "../open-file.ts";
 import type { DeletedRevision, FoundHistory, Vouched } from "../tool.ts";
@@ -62,19 +63,22 @@ type Opened = NamedFile & {
   /** Where it was parsed. */
   readonly isEmpty: boolean;
   readonly isAtomic: boolean;
+  readonly saysIfNotExists: boolean;
   readonly sketch: Sketch;
 };
 
 function openNamed(named: NamedFile, root: string): Opened {
   const open = openFile(join(root, named.file), root);
   const [bytes, faults] = "bytes" in open ? [open.bytes, []] : [Buffer.alloc(0), open.faults];
+  const text = bytes.toString("utf8");
   return {
     ...named,
     bytes,
-    hash: hashOf(bytes.toString("utf8")),
+    hash: hashOf(text),
     faults,
     isEmpty: false,
     isAtomic: true,
+    saysIfNotExists: saysIfNotExists(text),
     sketch: [],
   };
 }
@@ -120,7 +124,7 @@ function duplicates(files: readonly NamedFile[]): readonly HistoryFault[] {
 
 /** Each file follows the one before it. */
 function chain(read: readonly Opened[]): readonly Revision[] {
-  return read.map(({ id, file, hash, isEmpty, isAtomic, sketch }, index) => ({
+  return read.map(({ id, file, hash, isEmpty, isAtomic, saysIfNotExists, sketch }, index) => ({
     id,
     parents: before(read, index),
     dependsOn: [],
@@ -129,6 +133,7 @@ function chain(read: readonly Opened[]): readonly Revision[] {
     hash,
     isEmpty,
     isAtomic,
+    saysIfNotExists,
     sketch,
   }));
 }
