@@ -1,9 +1,9 @@
 import path from "node:path";
 
-import { writeLedger } from "../core/write-ledger.ts";
+import { continues, writeLedger } from "../core/write-ledger.ts";
 import { enumerate } from "../core/words.ts";
 import { factsQuery } from "../database/facts.sql.ts";
-import { saveLedger } from "../ledger/file.ts";
+import { otherHistory, saveLedger } from "../ledger/file.ts";
 import { bakeSchema } from "../ledger/instrument.sql.ts";
 import { replayHistory } from "../ledger/replay.ts";
 import { describeProtection, endProtection, type Protection } from "../ledger/protection.ts";
@@ -83,6 +83,8 @@ async function replayAndWrite(image: Image, settings: Settings, world: World): P
       signal: world.signal,
     });
     const ledger = writeLedger(history, toReplay(replay), image.ledger, deleted);
+    if (image.ledger !== null && !continues(ledger, image.ledger, history))
+      throw otherHistory(ledgerPath);
     const { bytes } = await saveLedger(ledgerPath, ledger);
     world.draft.ledger = "verified";
     world.draft.actedMs = Math.round(world.now() - started);

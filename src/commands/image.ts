@@ -1,11 +1,11 @@
 import path from "node:path";
 import type { History, HistoryFault } from "../core/history.ts";
 import { combine, type HomeName, type Knowledge } from "../core/knowledge.ts";
-import type { Ledger } from "../core/ledger.ts";
+import { type Ledger, sharesRevision } from "../core/ledger.ts";
 import { CannotJudge } from "../core/outcome.ts";
 import type { ToolName } from "../core/revision.ts";
 import type { WantedTable } from "../database/look.sql.ts";
-import { readLedger, refuseOtherHistory } from "../ledger/file.ts";
+import { otherHistory, readLedger } from "../ledger/file.ts";
 import type { Settings } from "../settings/settings.ts";
 import { findHistory, type FoundHistory, type Vouched } from "../tools/tool.ts";
 import type { World } from "./world.ts";
@@ -47,7 +47,9 @@ export async function readImage(settings: Settings, world: World): Promise<Image
   if (found.graph.kind === "broken") return { kind: "broken", faults: found.graph.faults };
   if (read.kind === "unusable") throw read.fault;
   const { history } = found.graph;
-  if (ledger !== null) refuseOtherHistory(ledgerPath, ledger, history);
+  // Files that replace all those before them share no revision with these: whether they make the same, a bake sees.
+  if (ledger !== null && !isWritten && !sharesRevision(ledger, history))
+    throw otherHistory(ledgerPath);
   refuseUnknownWord(settings.policy.assume, history);
 
   const knowledgeAt = lastOf((home: HomeName) => combine(history, ledger, found, home));

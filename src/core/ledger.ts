@@ -197,6 +197,12 @@ export function headsKey(heads: readonly string[]): string {
   return heads.join("\0");
 }
 
+/** Whether a ledger knows any of these revisions. One of the two that is empty speaks against nothing. */
+export function sharesRevision({ revisions }: Ledger, history: History): boolean {
+  if (revisions.size === 0 || history.revisions.size === 0) return true;
+  return [...history.revisions.keys()].some((id) => revisions.has(id));
+}
+
 /** Positions of all facts of a state, hard and soft. */
 export function factsOfState(ledger: Ledger, index: number): Set<number> {
   const facts = new Set<number>();

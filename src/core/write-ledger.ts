@@ -6,6 +6,7 @@ import {
   headsKey,
   type Ledger,
   type LedgerRevision,
+  sharesRevision,
   type State,
   tracesOfState,
 } from "./ledger.ts";
@@ -40,6 +41,22 @@ export type Replay = {
 
 /** A revision whose file is gone. */
 export type Deleted = Pick<LedgerRevision, "id" | "file" | "parents" | "dependsOn">;
+
+/**
+ * Whether the history that a ledger was written for goes on from what it kept of an earlier one: it shares a revision with it, or, where
+ * its files replace all those before them, it makes at least half of what they made.
+ */
+export function continues(ledger: Ledger, previous: Ledger, history: History): boolean {
+  if (sharesRevision(previous, history)) return true;
+  const before = newestFacts(({ retired }) => retired);
+  const now = newestFacts(({ retired }) => !retired);
+  return [...before].filter((fact) => now.has(fact)).length * 2 >= before.size;
+
+  function newestFacts(isOne: (state: State) => boolean): ReadonlySet<number> {
+    const all = factsOfState(ledger, ledger.states.findLastIndex(isOne));
+    return new Set([...all].filter((position) => !isSoft(ledger.facts[position]!)));
+  }
+}
 
 /**
  * The ledger of a replayed history. Append-only: what an earlier ledger knew of revisions that have

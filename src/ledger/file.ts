@@ -1,6 +1,5 @@
 import { randomUUID } from "node:crypto";
 import { readFile, rename, rm, stat, writeFile } from "node:fs/promises";
-import type { History } from "../core/history.ts";
 import type { Ledger } from "../core/ledger.ts";
 import { decodeLedger, encodeLedger, type LedgerText } from "../core/ledger-text.ts";
 import { CannotJudge } from "../core/outcome.ts";
@@ -57,14 +56,14 @@ function decode(bytes: Buffer): LedgerText {
   return decodeLedger(text);
 }
 
-/** @throws CannotJudge when a ledger shares no revision with the history beside it */
-export function refuseOtherHistory(path: string, ledger: Ledger, history: History): void {
-  const isRelated = [...history.revisions.keys()].some((id) => ledger.revisions.has(id));
-  if (isRelated || history.revisions.size === 0 || ledger.revisions.size === 0) return;
-  throw new CannotJudge(
+export function otherHistory(path: string): CannotJudge {
+  return new CannotJudge(
     "config",
     `the ledger ${path} is of another history: it shares no revision with these migration files`,
-    ["name the ledger that was baked from these files: --ledger", "or bake it again"],
+    [
+      "name the ledger that was baked from these files: --ledger",
+      "or, if these files replace (squash) all that it knows: preflight bake",
+    ],
   );
 }
 

@@ -1,4 +1,12 @@
-import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -213,3 +221,26 @@ it.each([[["."]], [[".", "release-2"]]])(
     expect(readFileSync(file, "utf8")).toBe(committed);
   },
 );
+
+it("files that replace all those before them: what the kept ledger knows is retired, and the row is stamped anew", async () => {
+  const image = mkdtempSync(path.join(tmpdir(), "squash-"));
+  const file = (name: string): string => path.join(image, "migrations", name);
+  const [a, b] = ["CREATE TABLE a (id int);\n", "CREATE TABLE b (id int);\n"];
+  mkdirSync(path.join(image, "migrations"));
+  writeFileSync(file("001_a.sql"), a);
+  writeFileSync(file("002_b.sql"), b);
+  const url = await shop.server.createDatabase();
+  const say = async (command: string) =>
+    expectLine(await runProgram("binary", [command], at(image, url)));
+  await say("bake");
+  expect(await say("run")).toMatchObject({ exit: 0, recordedAfter: ["002"] });
+
+  for (const name of ["001_a.sql", "002_b.sql"]) rmSync(file(name));
+  writeFileSync(file("100_all.sql"), `${a}${b}`);
+  const stale = await say("check");
+  expect(stale).toMatchObject({ exit: 78 });
+  expect(stale.next.join()).toContain("replace (squash) all that it knows: preflight bake");
+  expect(await say("bake")).toMatchObject({ exit: 0 });
+  expect(await say("run")).toMatchObject({ exit: 0, proven: ["100"], recordedAfter: ["100"] });
+  expect(await say("check")).toMatchObject({ exit: 0, verdict: "current" });
+});
