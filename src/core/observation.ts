@@ -94,6 +94,8 @@ export type Server = {
   readonly searchPath: readonly string[];
   readonly inRecovery: boolean;
   readonly readOnly: boolean;
+  /** `pg_settings.source` of what makes it so; null: it is not. */
+  readonly readOnlyBy: string | null;
   /** Identity of the server process: differs after a restart or a failover. ISO 8601. */
   readonly startedAt: string;
 };

@@ -8,6 +8,7 @@ import { progressTable } from "./migration.ts";
 import type { Observation } from "./observation.ts";
 import { CannotJudge } from "./outcome.ts";
 import { type Step, widthFor } from "./plan.ts";
+import { quoteIdentifier } from "./quote.ts";
 import { type VersionTableName, versionTableOf } from "./version-table.ts";
 
 /** A right that a step needs and the role has not, with the SQL that gives it. */
@@ -21,25 +22,52 @@ export type Task = {
   readonly steps: readonly Step[];
 };
 
+/**
+ * A role or an address that is read-only stays so until a person changes it. A database or a server may be so for a while, as where a
+ * disk is full.
+ */
+function readOnly({ server, role }: Observation): CannotJudge {
+  const { database, readOnlyBy } = server;
+  const setting = "default_transaction_read_only";
+  const because = (where: string): string =>
+    `the database must be changed, and transactions are read-only here: ${where} has ${setting} on`;
+  switch (readOnlyBy) {
+    case "user":
+      return new CannotJudge("permission", because(`role ${role.name}`), [
+        `connect as another role, or: ALTER ROLE ${quoteIdentifier(role.name)} RESET ${setting}`,
+      ]);
+    case "database user":
+      return new CannotJudge("permission", because(`role ${role.name} in database ${database}`), [
+        `connect as another role, or: ALTER ROLE ${quoteIdentifier(role.name)} IN DATABASE ${quoteIdentifier(database)} RESET ${setting}`,
+      ]);
+    case "client":
+    case "session":
+      return new CannotJudge("permission", because("the address (options, PGOPTIONS)"), [
+        `take ${setting} out of it`,
+      ]);
+    case "database":
+      return new CannotJudge("unavailable", because(`database ${database}`), [
+        `find out why (a full disk?), then: ALTER DATABASE ${quoteIdentifier(database)} RESET ${setting}`,
+      ]);
+    default:
+      return new CannotJudge("unavailable", because("the server"), [
+        "find out why (a full disk, a primary that is being switched?), or name the primary",
+      ]);
+  }
+}
+
 /** With the schema of the version table, now or when it is made. */
 type TaskAt = Task & { readonly home: string };
 
 /**
  * What the steps will need and the role has not, all of it, as far as it is seen without side effects.
  * Who owns the tables that a migration alters is not looked at: that is known to the migration alone.
- * @returns `permission`; `config` where no schema is there to work in, or only a temporary one; `unavailable` for a
- * role that may only read; null: nothing is lacking
+ * @returns `permission`; `config` where no schema is there to work in, or only a temporary one; `unavailable` where
+ * nobody may write; null: nothing is lacking
  */
 export function lackOfActing(task: Task): CannotJudge | null {
   const { server, role } = task.observation;
-  if (server.readOnly)
-    return new CannotJudge(
-      "unavailable",
-      `the database must be changed, and transactions of role ${role.name} are read-only here`,
-      [
-        "connect as another role, or without default_transaction_read_only (ALTER ROLE … or ALTER DATABASE … has set it)",
-      ],
-    );
+  if (server.readOnly) return readOnly(task.observation);
   if (isHomeTemporary(task.observation))
     return new CannotJudge(
       "config",

@@ -79,6 +79,8 @@ SELECT current_setting('server_version_num')::int4 AS version,
        current_database()::text AS database,
        pg_is_in_recovery() AS "inRecovery",
        current_setting('default_transaction_read_only')::bool AS "readOnly",
+       CASE WHEN current_setting('default_transaction_read_only')::bool
+            THEN (SELECT s.source FROM pg_settings s WHERE s.name = 'default_transaction_read_only') END AS "readOnlyBy",
        ${startedAt} AS "startedAt",
        current_user::text AS role,
        has_database_privilege(current_database()::text, 'CREATE') AS "canCreateSchema",

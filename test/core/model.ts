@@ -191,6 +191,7 @@ export function observe(
       searchPath: ["public"],
       inRecovery: false,
       readOnly: false,
+      readOnlyBy: null,
       startedAt: "2026-01-01T00:00:00Z",
     },
     role: {

@@ -135,12 +135,23 @@ describe("what acting needs", () => {
   });
 
   test.each<readonly [name: string, given: Case, outcome: string, says: RegExp]>([
-    [
-      "a role that may only read",
-      { server: { readOnly: true }, steps: [upgrade("names")] },
-      "unavailable",
-      /transactions of role shop are read-only/,
-    ],
+    ...(
+      [
+        ["user", "permission", /: role shop has default_transaction_read_only on/],
+        ["database user", "permission", /: role shop in database \w+ has/],
+        ["client", "permission", /: the address \(options, PGOPTIONS\) has/],
+        ["database", "unavailable", /: database \w+ has/],
+        ["configuration file", "unavailable", /: the server has/],
+      ] as const
+    ).map(
+      ([by, outcome, says]) =>
+        [
+          `read-only by ${by}`,
+          { server: { readOnly: true, readOnlyBy: by }, steps: [upgrade("names")] },
+          outcome,
+          says,
+        ] as const,
+    ),
     [
       "a search path that begins with the session's own schema",
       { role: { searchPath: ["pg_temp", "public"] }, steps: [upgrade("names")] },

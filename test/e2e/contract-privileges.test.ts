@@ -135,15 +135,33 @@ describe("a role whose transactions are read-only by default", () => {
     });
   });
 
-  it("is 69 when something must be written, and nothing is", async () => {
+  it("is 77 when something must be written, names who is read-only, and writes nothing; check has no fault to find", async () => {
     const { owner, url } = await seenBy("create_orders", mayDoAll, readOnly);
     await expectNothingWritten(owner, async () => {
       for (const program of ["binary", "module"] as const) {
         const line = expectLine(await runProgram(program, ["run"], at(url)));
-        expect(line).toMatchObject({ exit: 69, outcome: "unavailable", verdict: "behind" });
+        expect(line).toMatchObject({ exit: 77, outcome: "permission", verdict: "behind" });
+        expect(line.reason).toMatch(/: role \w+ has default_transaction_read_only on$/);
+        expect(line.next.join()).toContain("RESET default_transaction_read_only");
         expect(line.actions).toEqual([]);
       }
+      const checked = expectLine(await runProgram("binary", ["check"], at(url)));
+      expect(checked).toMatchObject({ exit: 0, verdict: "behind", reason: null });
     });
     expect(await rowsOf(shop.server, owner)).toEqual(["create_orders"]);
+  });
+
+  it("is 69 where it is the database that is read-only, and says so", async () => {
+    const { owner, url } = await seenBy("create_orders", mayDoAll);
+    const name = new URL(owner).pathname.slice(1);
+    await shop.server.sql(owner, `ALTER DATABASE ${name} SET ${readOnly}`);
+    const line = expectLine(await runProgram("binary", ["run"], at(url)));
+    expect(line).toMatchObject({
+      exit: 69,
+      outcome: "unavailable",
+      verdict: "behind",
+      actions: [],
+    });
+    expect(line.reason).toContain(`database ${name} has default_transaction_read_only on`);
   });
 });
