@@ -118,12 +118,20 @@ export function diagnose(knowledge: Knowledge, observation: Observation): Verdic
 
   function interruption(): Verdict | null {
     if (isGraph) return beginning();
-    const progress = observation.progress.find(({ version }) => !claim.applied.has(version));
+    const open = observation.progress.filter(({ version }) => !claim.applied.has(version));
+    const inOrder = [...history.revisions.values()].flatMap(
+      ({ id }) => open.find(({ version }) => version === id) ?? [],
+    );
+    const asBegun = inOrder.find(
+      ({ version, checksum }) => history.revisions.get(version)?.hash === checksum,
+    );
+    const progress = asBegun ?? inOrder[0] ?? open[0];
     if (progress === undefined) return null;
     const revision = history.revisions.get(progress.version);
     const left = {
       kind: "interrupted",
       progress,
+      others: open.filter((each) => each !== progress).map(({ version }) => version),
       table: `${table?.schema ?? observation.home.schema}.${progressTable}`,
       file: revision?.file ?? null,
       isEdited: revision?.hash !== progress.checksum,

@@ -123,6 +123,11 @@ export function canResume(
 
 function interrupted(left: Interrupted): Refusal {
   const { version, done, of, line, statement, state, error } = left.progress;
+  const { others } = left;
+  const besides =
+    others.length === 0
+      ? ""
+      : `. Besides, ${enumerate(others)} did not end either: it is their turn afterwards`;
   const file = left.file ?? `version ${version}, which no file of this image has`;
   const place = `statement ${done + 1} of ${of} (line ${line}): ${statement}`;
   const how = {
@@ -139,7 +144,7 @@ function interrupted(left: Interrupted): Refusal {
         : [];
   return refuse(
     "partial",
-    `${file} stopped half-way; it cannot run in one transaction. ${done === 0 ? "None" : done} of its ${of} statements ${done > 1 ? "are" : "is"} done. ${how}`,
+    `${file} stopped half-way; it cannot run in one transaction. ${done === 0 ? "None" : done} of its ${of} statements ${done > 1 ? "are" : "is"} done. ${how}${besides}`,
     left.file === null || left.isEdited
       ? [
           ...drops,

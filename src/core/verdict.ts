@@ -133,6 +133,8 @@ export type Leftover =
       /** It ran outside of a transaction, statement by statement, and did not end. */
       readonly kind: "interrupted";
       readonly progress: Progress;
+      /** Versions of others that did not end either. */
+      readonly others: readonly string[];
       /** Where the row about it stands. */
       readonly table: string;
       /** Null: no file has this version. */

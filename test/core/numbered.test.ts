@@ -226,6 +226,26 @@ describe("verdicts", () => {
       },
     },
     {
+      name: "several did not end: the one that can go on is named, and the others",
+      applied: ["001", "002", "003"],
+      rows: ["001", "002", "003"],
+      rest: {
+        progress: [
+          progress("099", "failed"),
+          { ...progress("004", "failed"), checksum: "older" },
+          progress("005", "started"),
+        ],
+      },
+      verdict: "partial",
+      plan: {
+        kind: "refuse",
+        outcome: "partial",
+        reason: expect.stringMatching(
+          /005.* stopped half-way.*Besides, 099; 004 did not end either/,
+        ),
+      },
+    },
+    {
       name: "the same, and it shall go on",
       applied: ["001", "002", "003", "004"],
       rows: ["001", "002", "003", "004"],
