@@ -160,10 +160,11 @@ describe("the lock", () => {
     await sleep(600);
     await lock.release();
     const second = await waiting;
-    expect(events.filter(({ event }) => event === "lock.waiting")).toHaveLength(1);
-    expect(events[0]?.msg).toContain(
-      `held by process ${one.backendPid} (application preflight/test`,
-    );
+    const said = events.filter(({ event }) => event === "lock.waiting");
+    // Once more where the holder is met in the middle of its heartbeat.
+    expect([1, 2]).toContain(said.length);
+    for (const { msg } of said)
+      expect(msg).toContain(`held by process ${one.backendPid} (application preflight/test`);
     await second.release();
     await Promise.all([one.close(), two.close()]);
   });

@@ -19,7 +19,7 @@ const onSome = [
 /** The tests that ask something of the server; `npm run test:servers` runs them on every major but the one of `npm test`. */
 export default defineConfig({
   test: {
-    maxWorkers: 3,
+    maxWorkers: 2,
     globalSetup: "test/support/temporary-files.ts",
     testTimeout: 120_000,
     hookTimeout: 180_000,
