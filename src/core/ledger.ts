@@ -1,8 +1,8 @@
-import { type Fact, factKey, type FactKind, isSoft } from "./facts.ts";
+import { type Fact, factKey, type FactKind, isRelation, isSoft } from "./facts.ts";
 import { ancestors, type History, maximal } from "./history.ts";
 import { factAtHome, isInHome, type LedgerHome, textAtHome } from "./home.ts";
 import type { ToolName } from "./revision.ts";
-import { tablesOfTraces, type Trace, type Traces, tracesAtHome } from "./traces.ts";
+import { asksForAnyRow, tablesOfTraces, type Trace, type Traces, tracesAtHome } from "./traces.ts";
 import type { VersionTableName } from "./version-table.ts";
 
 /** What every revision ever released is known to produce, recorded when the image was built. */
@@ -178,15 +178,23 @@ export function tracesOfHeads(
   /** What was noted when only these revisions had run, and where the others leave the tables alone. */
   function keep(noted: Traces, had: ReadonlySet<string>): void {
     const others = [...applied].filter((id) => !had.has(id));
-    const changed = new Set(others.flatMap((id) => objectsChangedBy(ledger, history, id)));
-    for (const [revision, each] of noted)
-      if (!tablesOfTraces(each).some((table) => changed.has(table))) traces.set(revision, each);
+    const changes = others.flatMap((id) => factsChangedBy(ledger, history, id));
+    const changed = new Set(changes.map(({ object }) => object));
+    const replaced = new Set(changes.filter(isRelation).map(({ object }) => object));
+    for (const [revision, each] of noted) {
+      // A table without rows has none to change, whatever columns it has got.
+      const isLost = (trace: Trace): boolean =>
+        tablesOfTraces([trace]).some((table) =>
+          (asksForAnyRow(trace) ? replaced : changed).has(table),
+        );
+      if (!each.some(isLost)) traces.set(revision, each);
+    }
   }
 }
 
-function objectsChangedBy(ledger: OpenLedger, history: History, id: string): readonly string[] {
+function factsChangedBy(ledger: OpenLedger, history: History, id: string): readonly Fact[] {
   const { added, dropped } = changeOf(ledger, history, id) ?? { added: [], dropped: [] };
-  return [...added, ...dropped].map((position) => ledger.facts[position]!.object);
+  return [...added, ...dropped].map((position) => ledger.facts[position]!);
 }
 
 export function tracesOfState({ states }: Pick<Ledger, "states">, index: number): Traces {

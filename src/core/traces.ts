@@ -58,6 +58,11 @@ export function tablesOfTraces(traces: readonly Trace[]): readonly string[] {
   );
 }
 
+/** Whether it is enough that the tables are empty. */
+export function asksForAnyRow(trace: Trace): boolean {
+  return trace.kind === "idle" && trace.unless.every(({ where }) => where === null);
+}
+
 /** As a ledger keeps it. */
 export function encodeTraces(traces: Traces): Record<string, readonly unknown[]> {
   return Object.fromEntries([...traces].map(([revision, each]) => [revision, each.map(encode)]));

@@ -2,16 +2,19 @@ import { describe, expect, it } from "vitest";
 import { checkAssumption } from "../../src/core/assume.ts";
 import { diagnose } from "../../src/core/diagnose.ts";
 import type { Fact } from "../../src/core/facts.ts";
-import type { Knowledge } from "../../src/core/knowledge.ts";
-import type { Observation } from "../../src/core/observation.ts";
+import { combine, type Knowledge } from "../../src/core/knowledge.ts";
+import type { Observation, RowAnswer } from "../../src/core/observation.ts";
 import { type Plan, planFor, type Policy } from "../../src/core/plan.ts";
+import { writeLedger } from "../../src/core/write-ledger.ts";
 import {
   answersOf,
   databaseAt,
   fact,
+  historyOf,
   knowledgeOf,
   type ModelRevision,
   observe,
+  replayOf,
   revision,
   table,
 } from "./model.ts";
@@ -824,6 +827,43 @@ describe("branches side by side, without version rows", () => {
       expect(verdict).toMatchObject({ kind: "unversioned", identified: { kind: "proven", heads } });
     },
   );
+
+  it.each<[string, string | null, boolean, ModelRevision, string]>([
+    [
+      "an empty table has nothing to change, whatever columns it has got",
+      null,
+      true,
+      revisions[1]!,
+      "proven",
+    ],
+    ["a table with rows may", null, false, revisions[1]!, "ambiguous"],
+    ["a condition may mean another column", "(old = 1)", true, revisions[1]!, "ambiguous"],
+    [
+      "a table may have been made anew",
+      null,
+      true,
+      revision("e1", ["r0"], [fact("table", "public.t", "", "p"), column("e1")], {
+        drops: [fact("table", "public.t", "", "r")],
+      }),
+      "ambiguous",
+    ],
+  ])("beside another branch, of a data migration: %s", (_, where, isEmpty, expand, kind) => {
+    const made = [revisions[0]!, revision("data", ["r0"], [], { data: "writes" }), expand];
+    const history = historyOf(made);
+    const replay = replayOf(made);
+    const trace = { kind: "idle", unless: [{ table: "<home>.t", where }], besides: false } as const;
+    const snapshots = replay.snapshots
+      // As a bake passes through them: one branch to its end, then the other one.
+      .filter(({ heads }) => heads.length === 1)
+      .map((each) =>
+        each.heads[0] === "data" ? { ...each, traces: new Map([["data", [trace]]]) } : each,
+      );
+    const ledger = writeLedger(history, { ...replay, snapshots }, null, []);
+    const { facts } = databaseAt(made, ["e1"]);
+    const rows: readonly RowAnswer[] = [{ kind: "emptiness", table: "public.t", where, isEmpty }];
+    const verdict = diagnose(combine(history, ledger), observe({ rows: [], facts }, { rows }));
+    expect(verdict).toMatchObject({ kind: "unversioned", identified: { kind } });
+  });
 
   it("and what is of no set of heads is not", () => {
     const { facts } = databaseAt(revisions, ["c1", "e1"]);
