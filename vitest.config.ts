@@ -7,6 +7,12 @@ const waiting = { maxWorkers: 3, sequence: { groupOrder: 0 } };
 /** They fill the machine, or measure: more at a time would run into each other's deadlines. */
 const demanding = { maxWorkers: 2, sequence: { groupOrder: 1 } };
 
+/** Fifty at once, whoever is killed at an exact moment, and locks that are held for so long. */
+const demandingFaults = [
+  "test/faults/{replicas,kill-matrix,kill-matrix-server,kill-matrix-exec}.test.ts",
+  "test/faults/{begun,bytes,lock,upgrade-locks}.test.ts",
+];
+
 export default defineConfig({
   test: {
     globalSetup: "test/support/temporary-files.ts",
@@ -28,8 +34,18 @@ export default defineConfig({
       {
         test: {
           name: "faults",
-          include: ["test/faults/**/*.test.ts"],
+          include: demandingFaults,
           ...demanding,
+          ...slow,
+          testTimeout: 300_000,
+        },
+      },
+      {
+        test: {
+          name: "more faults",
+          include: ["test/faults/**/*.test.ts"],
+          exclude: demandingFaults,
+          ...waiting,
           ...slow,
           testTimeout: 300_000,
         },
