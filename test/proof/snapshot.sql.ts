@@ -9,6 +9,7 @@ const leftOut = [
   "shop_alembic_version",
   "schema_migrations",
   "mlruns",
+  "invoices",
 ];
 
 /**
