@@ -2,7 +2,7 @@ import type { Difference } from "../core/difference.ts";
 import { claimOf, recordsEveryRevision } from "../core/claim.ts";
 import { differencesOf, provenHeads } from "../core/evidence.ts";
 import type { HistoryFault } from "../core/history.ts";
-import { touchesRows } from "../core/identify.ts";
+import { touchesRows } from "../core/ledger.ts";
 import type { Knowledge } from "../core/knowledge.ts";
 import type { Refusal, Step } from "../core/plan.ts";
 import { brokenHistory } from "../core/refusal.ts";

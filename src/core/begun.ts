@@ -1,4 +1,4 @@
-import { touchesRows } from "./identify.ts";
+import { touchesRows } from "./ledger.ts";
 import type { Knowledge } from "./knowledge.ts";
 
 /**

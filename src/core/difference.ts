@@ -1,7 +1,7 @@
 import { type Fact, factKey, isPlainIndex, isPremise, placeKey, takenNames } from "./facts.ts";
 import { extraKind, oursIn } from "./extras.ts";
 import type { History } from "./history.ts";
-import { changeOf, type OpenLedger, revisionOfState } from "./ledger.ts";
+import { changeOf, type OpenLedger, revisionOfState, touchesRows } from "./ledger.ts";
 import { asSeen, type Sighting } from "./sighting.ts";
 
 /** One thing by which the live schema is not what a state's facts say. */
@@ -40,10 +40,12 @@ export type Difference =
       readonly tolerable: boolean;
     }
   | {
-      /** Stands where a pending revision will work: that revision would fail. */
+      /** Stands where a pending revision will work. */
       readonly kind: "in-the-way";
       readonly fact: Fact;
       readonly revision: string;
+      /** That revision would fail; otherwise it would go on, and write its rows: whether they are there, nobody knows. */
+      readonly fails: boolean;
       readonly tolerable: false;
     };
 
@@ -98,7 +100,13 @@ export function differences(
     }
     const blocked = pending.creates.get(place) ?? pending.namedBy(fact);
     if (blocked !== undefined)
-      found.push({ kind: "in-the-way", fact, revision: blocked, tolerable: false });
+      found.push({
+        kind: "in-the-way",
+        fact,
+        revision: blocked,
+        fails: history.revisions.get(blocked)?.saysIfNotExists !== true,
+        tolerable: false,
+      });
     else if (pending.allows(fact))
       found.push({ kind: "extra", fact, revision: null, why: "", warns: false, tolerable: true });
     else found.push(extra(fact));
@@ -123,7 +131,7 @@ export function differences(
 
 /**
  * Places that pending revisions create or drop, and names that they take, with the revision that does it. One that says IF NOT
- * EXISTS takes what is there, and goes on.
+ * EXISTS takes what is there, and goes on; if it writes rows as well, what is there may be its own work.
  */
 function pendingWork(ledger: OpenLedger, history: History, applied: ReadonlySet<string>) {
   const creates = new Map<string, string>();
@@ -135,7 +143,7 @@ function pendingWork(ledger: OpenLedger, history: History, applied: ReadonlySet<
     const change = changeOf(ledger, history, id);
     if (change === null) continue;
     for (const position of change.added) {
-      if (saysIfNotExists) {
+      if (saysIfNotExists && !touchesRows(ledger, id)) {
         allowed.add(factKey(ledger.facts[position]!));
         continue;
       }

@@ -1,6 +1,6 @@
 import type { Claim } from "./claim.ts";
 import type { Difference } from "./difference.ts";
-import { touchesRows } from "./identify.ts";
+import { touchesRows } from "./ledger.ts";
 import type { Knowledge } from "./knowledge.ts";
 import type { VersionTable } from "./observation.ts";
 

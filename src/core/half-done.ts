@@ -1,7 +1,6 @@
 import { isPremise, placeKey } from "./facts.ts";
 import { ancestors, type History, maximal } from "./history.ts";
-import { touchesRows } from "./identify.ts";
-import { changeOf, factsOfHeads, type OpenLedger } from "./ledger.ts";
+import { changeOf, factsOfHeads, type OpenLedger, touchesRows } from "./ledger.ts";
 import { asSeen, type Sighting } from "./sighting.ts";
 import type { Change, Leftover } from "./verdict.ts";
 
@@ -22,10 +21,10 @@ export function findHalfDone(
     isHard(position) && !isPremise(ledger.facts[position]!);
   const foreignPlaces = new Set(live.foreign.map(placeKey));
 
-  for (const [id, { saysIfNotExists, isAtomic }] of history.revisions) {
+  for (const [id, { saysIfNotExists }] of history.revisions) {
     if (claimed.has(id)) continue;
     // What it finds, it leaves; what is missing, it makes. Rows it may have written before it stopped.
-    if (saysIfNotExists && (isAtomic || !touchesRows(ledger, id))) continue;
+    if (saysIfNotExists && !touchesRows(ledger, id)) continue;
     const below = maximal(history, [
       ...claimed,
       ...ancestors(history, history.needs.get(id) ?? []),

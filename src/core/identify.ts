@@ -2,7 +2,14 @@ import { differences, type SchemaDifference } from "./difference.ts";
 import { extraKind, oursIn } from "./extras.ts";
 import { type Fact, holdsRows, isPremise } from "./facts.ts";
 import { ancestors, type History, maximal } from "./history.ts";
-import { changeOf, factsOfHeads, headsKey, isBeyond, type OpenLedger } from "./ledger.ts";
+import {
+  changeOf,
+  factsOfHeads,
+  headsKey,
+  isBeyond,
+  type OpenLedger,
+  touchesRows,
+} from "./ledger.ts";
 import type { RowAnswer } from "./observation.ts";
 import { evidenceOf } from "./row-evidence.ts";
 import { asSeen, type Sighting } from "./sighting.ts";
@@ -334,9 +341,4 @@ function dataBetween(
     const dropped = changeOf(ledger, history, id)?.dropped ?? [];
     return dropped.some((fact) => shared.has(fact) && holdsRows(ledger.facts[fact]!));
   }
-}
-
-/** A revision that the ledger does not know may do anything. */
-export function touchesRows(ledger: OpenLedger, id: string): boolean {
-  return ledger.revisions.get(id)?.data !== "none";
 }

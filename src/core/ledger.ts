@@ -328,3 +328,8 @@ function highestStateWithin(
   }
   return best;
 }
+
+/** A revision that the ledger does not know may do anything. */
+export function touchesRows(ledger: OpenLedger, id: string): boolean {
+  return ledger.revisions.get(id)?.data !== "none";
+}

@@ -1,6 +1,5 @@
 import { ancestors, type History } from "./history.ts";
-import { touchesRows } from "./identify.ts";
-import type { OpenLedger } from "./ledger.ts";
+import { type OpenLedger, touchesRows } from "./ledger.ts";
 import type { NeighbourTable, Observation } from "./observation.ts";
 import type { Denial } from "./verdict.ts";
 

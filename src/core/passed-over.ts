@@ -1,7 +1,6 @@
 import { type Claim, recordsEveryRevision } from "./claim.ts";
 import { ancestors, type History } from "./history.ts";
-import { touchesRows } from "./identify.ts";
-import { changeOf, type OpenLedger } from "./ledger.ts";
+import { changeOf, type OpenLedger, touchesRows } from "./ledger.ts";
 import type { RowAnswer } from "./observation.ts";
 import { evidenceOf } from "./row-evidence.ts";
 import type { PassedOver } from "./verdict.ts";

@@ -1,6 +1,5 @@
 import { ancestors, type History } from "./history.ts";
-import { touchesRows } from "./identify.ts";
-import { type OpenLedger, tracesOfHeads } from "./ledger.ts";
+import { type OpenLedger, tracesOfHeads, touchesRows } from "./ledger.ts";
 import type { RowAnswer } from "./observation.ts";
 import { evidenceOf, type Lack, lacksOf } from "./row-evidence.ts";
 import type { Trace } from "./traces.ts";

@@ -52,7 +52,7 @@ export function describeDifference(difference: Difference): string {
     case "extra":
       return `${name} is there, and no applied revision makes it${difference.why === "" ? "" : `: ${difference.why}`}`;
     case "in-the-way":
-      return `${name} is there already: revision ${difference.revision}, which is pending, makes one of that name and would fail`;
+      return `${name} is there already: revision ${difference.revision}, which is pending, makes one of that name and ${difference.fails ? "would fail" : "writes rows, and nobody knows whether it did"}`;
   }
 }
 

@@ -628,9 +628,17 @@ describe("a revision that says IF NOT EXISTS", () => {
     expect(judge(given)).toMatchObject({ verdict: "behind", plan: "upgrade 1" });
   });
 
-  it("may have written rows before it stopped, if it does not commit all at once", () => {
-    const revisions = lenient({ data: "writes", isAtomic: false });
-    expect(judge({ at: null, rows: [], plus: cars, revisions })).toMatchObject({ plan: "partial" });
+  it("may have written rows too, and then is not run over what is there", () => {
+    for (const isAtomic of [true, false]) {
+      const revisions = lenient({ data: "writes", isAtomic });
+      const plan = (given: Given): string => judge({ ...given, revisions }).plan;
+      expect(plan({ at: null, rows: [], plus: cars })).toBe("partial");
+      expect(plan({ at: "first", plus: table("portals", "id") })).toBe("partial");
+      // All that it makes is there: rows that are older than the schema.
+      expect(plan({ at: "second", rows: ["first"] })).toBe("unproven");
+      const besides = fact("view", "public.seen", "", "v");
+      expect(plan({ at: "second", rows: ["first"], plus: [besides] })).toBe("unproven");
+    }
   });
 
   it("otherwise what is there is in the way", () => {
