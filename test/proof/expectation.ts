@@ -54,8 +54,9 @@ export function expectationOf(world: World, image: ProofImage, before: Lines): E
         : { kind: "refuse", because: "something of the recorded state is missing" };
     case "half-done":
       // What is left of one may be just what a later one leaves.
-      return isSomeState()
-        ? either("the schema is exactly another state's")
+      if (isSomeState()) return either("the schema is exactly another state's");
+      return makesWhatIsMissing()
+        ? either("it says IF NOT EXISTS, and makes what is missing")
         : { kind: "refuse", because: "a migration stopped half-way" };
     case "interrupted":
       return { kind: "refuse", because: "a migration stopped half-way" };
@@ -112,6 +113,11 @@ export function expectationOf(world: World, image: ProofImage, before: Lines): E
       return either("Data that nobody saw run");
     if (neighbour === "other-tool") return either("another tool's rows are evidence");
     return isAmbiguous() ? either("several states have these facts") : { kind: "act" };
+  }
+
+  function makesWhatIsMissing(): boolean {
+    const stopped = history.revisions[at];
+    return stopped?.writes === false && /IF NOT EXISTS/.test(stopped.statements.join(" "));
   }
 
   function isSomeState(): boolean {
