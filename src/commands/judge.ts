@@ -169,16 +169,13 @@ async function diagnoseWithQuestions(
   seen: Observation,
   signal: AbortSignal,
 ): Promise<Pick<Judgement, "observation" | "verdict">> {
-  const first = diagnose(knowledge, seen);
-  if (!restsOnAbsence(first)) return { observation: seen, verdict: first };
-  const doubtful = extrasInDoubt(first);
-  if (doubtful.length > 0) {
-    const evaluated = await unlessAborted(lookAtExtras(database, doubtful), signal);
-    const facts = withEvaluated(seen.facts, doubtful, evaluated);
-    return await diagnoseWithQuestions(database, knowledge, { ...seen, facts }, signal);
-  }
+  const glance = diagnose(knowledge, seen);
+  if (!restsOnAbsence(glance)) return { observation: seen, verdict: glance };
+  const closer = await withExtrasLookedAt(database, glance, seen, signal);
+  const first = closer === seen ? glance : diagnose(knowledge, closer);
+  if (!restsOnAbsence(first)) return { observation: closer, verdict: first };
   const asking = lookElsewhere(database, tableNames(knowledge));
-  const everywhere = { ...seen, elsewhere: await unlessAborted(asking, signal) };
+  const everywhere = { ...closer, elsewhere: await unlessAborted(asking, signal) };
   const second = diagnose(knowledge, everywhere);
   const { history, ledger } = knowledge;
   const traces = tracesToAsk(ledger, history, second);
@@ -186,6 +183,18 @@ async function diagnoseWithQuestions(
   const rows = await unlessAborted(lookForRows(database, traces, ledger.salt), signal);
   const observation = { ...everywhere, rows };
   return { observation, verdict: diagnose(knowledge, observation) };
+}
+
+async function withExtrasLookedAt(
+  database: Database,
+  verdict: Verdict,
+  seen: Observation,
+  signal: AbortSignal,
+): Promise<Observation> {
+  const doubtful = extrasInDoubt(verdict);
+  if (doubtful.length === 0) return seen;
+  const evaluated = await unlessAborted(lookAtExtras(database, doubtful), signal);
+  return { ...seen, facts: withEvaluated(seen.facts, doubtful, evaluated) };
 }
 
 function throwIf(fault: CannotJudge | null): void {

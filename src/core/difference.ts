@@ -122,7 +122,10 @@ export function differences(
   }
   return found.sort(byPlace);
 
-  function extra(fact: Fact): SchemaDifference {
+  function extra(seen: Fact): SchemaDifference {
+    const evaluates = live.evaluates.get(placeKey(seen));
+    const isKnown = seen.evaluates !== undefined || evaluates === undefined;
+    const fact = isKnown ? seen : { ...seen, evaluates };
     const { answer, why } = extraKind(fact, ours);
     const [warns, tolerable] = [answer === "warn", answer !== "refuse"];
     return { kind: "extra", fact, revision: null, why, warns, tolerable };

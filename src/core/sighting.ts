@@ -6,6 +6,7 @@ import {
   isRelation,
   isSoft,
   schemaOf,
+  placeKey,
 } from "./facts.ts";
 import type { OpenLedger } from "./ledger.ts";
 import { inWords } from "./old-spelling.ts";
@@ -21,6 +22,8 @@ export type Sighting = {
   readonly ignored: ReadonlySet<number>;
   /** The ledger's facts that are NOT VALID, by the facts that say the same and are valid here. */
   readonly validated: ReadonlyMap<number, number>;
+  /** `Fact.evaluates` of the live facts of which it was asked, by place: the ledger's own facts do not have it. */
+  readonly evaluates: ReadonlyMap<string, readonly string[]>;
 };
 
 /** These facts of the ledger, as they would be here: what was NOT VALID may have become valid. */
@@ -73,7 +76,12 @@ export function recognise(
     if (valid !== undefined && known.has(valid) && !known.has(position))
       validated.set(position, valid);
   }
-  return { known, foreign, ignored, validated };
+  const evaluates = new Map(
+    facts.flatMap((fact) =>
+      fact.evaluates === undefined ? [] : [[placeKey(fact), fact.evaluates] as const],
+    ),
+  );
+  return { known, foreign, ignored, validated, evaluates };
 
   /** A relation that a migration made is the history's, wherever it is. */
   function isPlatforms(fact: Fact): boolean {

@@ -1,4 +1,5 @@
 import type { ChildEnd, ChildOptions } from "../tools/child.ts";
+import { followComplaint, noComplaint } from "../tools/complaint.ts";
 import { protect } from "./protection.ts";
 import type { Log } from "./scratch.ts";
 import type { CommandUpgrade } from "./upgrade.ts";
@@ -14,6 +15,8 @@ export type ChildReport = {
   readonly succeeded: boolean;
   readonly end: ChildEnd;
   readonly lastLines: readonly string[];
+  /** What it gave as the reason of its failure; null: it printed nothing. */
+  readonly complaint: string | null;
 };
 
 /** Runs one of the tool's commands to its end, without a time limit; its lines go to the log. */
@@ -24,6 +27,7 @@ export async function runCommand(
   env: Readonly<Record<string, string>>,
 ): Promise<ChildReport> {
   const lastLines: string[] = [];
+  let complaint = noComplaint;
   signal.throwIfAborted();
   const end = await runChild(protect(protection, argv, cwd), {
     cwd,
@@ -33,12 +37,18 @@ export async function runCommand(
     // Not cut short: half a secret would not be known for one.
     onLine: (line) => {
       log("child", { line });
+      complaint = followComplaint(complaint, line);
       lastLines.push(line);
       if (lastLines.length > linesKept) lastLines.shift();
     },
   });
   signal.throwIfAborted();
-  return { succeeded: end.kind === "exited" && end.code === 0, end, lastLines };
+  return {
+    succeeded: end.kind === "exited" && end.code === 0,
+    end,
+    lastLines,
+    complaint: complaint.line,
+  };
 }
 
 const linesKept = 20;

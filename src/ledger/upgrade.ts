@@ -90,12 +90,14 @@ async function upgradeByCommand(
     async () => await Promise.all([watch.stop(), child.done()]),
   );
   const replay = `The replay of \`upgrade ${target}\``;
-  const { succeeded, lastLines } = end;
+  const { succeeded, lastLines, complaint } = end;
   if (succeeded) return { says: `${replay} ended with exit code 0`, lastLines };
+  for (const line of lastLines) context.log(line);
   const lines = lastLines.join("\n");
+  const where = await place(database, context.history);
   throw new CannotJudge(
     "migration-failed",
-    `${replay} on an empty database ${describeEnd(end)} ${await place(database, context.history)}:\n${lines}`,
+    `${replay} on an empty database ${describeEnd(end)} ${where}: ${complaint ?? "it printed nothing"}`,
     [...advise(upgrade.protection, lines), ...remedies(lines)],
   );
 }
@@ -144,14 +146,17 @@ function watchProgress(
 }
 
 async function place({ sql }: ScratchDatabase, { revisions }: History): Promise<string> {
-  const [row] = await sql<{ applied: number; reached: number }[]>`
-    SELECT a.last_value::int AS applied, r.last_value::int AS reached
+  const [row] = await sql<{ applied: number; reached: number; major: number }[]>`
+    SELECT a.last_value::int AS applied, r.last_value::int AS reached,
+           current_setting('server_version_num')::int / 10000 AS major
     FROM __preflight_bake.applied a, __preflight_bake.reached r`;
-  const { applied, reached } = row!;
+  const { applied, reached, major } = row!;
   const last = applied === 0 ? undefined : [...revisions.keys()][reached - 1];
-  return last === undefined
-    ? "before the first revision was done"
-    : `after revision ${last} (${applied} of ${revisions.size})`;
+  const where =
+    last === undefined
+      ? "before the first revision was done"
+      : `after revision ${last} (${applied} of ${revisions.size})`;
+  return `${where}, on PostgreSQL ${major}`;
 }
 
 function remedies(said: string): readonly string[] {

@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { diagnose } from "../../src/core/diagnose.ts";
-import { type Fact, factKey, withoutStorage } from "../../src/core/facts.ts";
+import { extrasInDoubt, withEvaluated } from "../../src/core/evidence.ts";
+import { type Fact, factKey, placeKey, withoutStorage } from "../../src/core/facts.ts";
 import { retiredPartitions } from "../../src/core/retention.ts";
 import type { Verdict } from "../../src/core/verdict.ts";
 import {
@@ -89,6 +90,38 @@ describe("what was NOT VALID and is valid now", () => {
       }));
     expect(diagnosed(made, loosen)).toMatchObject({ kind: "drifted" });
   });
+});
+
+describe("what a revision made and a later one took away, and is there again", () => {
+  const column = fact("column", "public.t", "size", "integer GENERATED s (1 / id)");
+  const made = [
+    revision("t", [], table("t", "id")),
+    revision("size", ["t"], [column]),
+    revision("away", ["size"], [], { drops: [column] }),
+    revision("later", ["away"], table("later", "id")),
+  ];
+  it.each([
+    [[], "starts"],
+    [["int4div(integer,integer)"], "is drift"],
+  ] as const)(
+    "is an extra like any other, and is looked at once: it evaluates %j",
+    (evaluates, answer) => {
+      const seen = databaseAt(made, ["later"]);
+      const facts = new Map([...seen.facts, [factKey(column), column]]);
+      const observation = observe({ ...seen, facts });
+      const knowledge = knowledgeOf(made);
+      const doubtful = extrasInDoubt(diagnose(knowledge, observation));
+      expect(doubtful).toEqual([column]);
+      const answers = new Map([[placeKey(column), evaluates]]);
+      const closer = { ...observation, facts: withEvaluated(observation.facts, doubtful, answers) };
+      const verdict = diagnose(knowledge, closer);
+      expect(extrasInDoubt(verdict)).toEqual([]);
+      expect(verdict).toMatchObject({
+        kind: "drifted",
+        differences: [{ tolerable: answer === "starts" }],
+      });
+    },
+  );
 });
 
 describe("an index's storage parameters", () => {
