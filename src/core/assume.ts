@@ -1,7 +1,7 @@
 import type { Fact } from "./facts.ts";
 import { ancestors, type History } from "./history.ts";
 import type { Knowledge } from "./knowledge.ts";
-import { changeOf, factsOfHeads, type OpenLedger } from "./ledger.ts";
+import { changeOf, factsOfHeads, type OpenLedger, touchesRows } from "./ledger.ts";
 import type { Observation } from "./observation.ts";
 import { absentFrom, sketchOf, tablesOf, unquoted } from "./sketch.ts";
 
@@ -95,12 +95,12 @@ export function assumable(
   }
 }
 
-/** What the whole history makes, but for what it makes only if it is not there. */
+/** What the whole history makes, but for what it makes only if it is not there. Rows are not written twice on our advice. */
 function factsMadeOnlyOnce(ledger: OpenLedger, history: History): readonly Fact[] {
   const made = factsOfHeads(ledger, history, history.heads) ?? new Set();
   const lenient = new Set<number>();
   for (const [id, { saysIfNotExists }] of history.revisions)
-    if (saysIfNotExists)
+    if (saysIfNotExists && !touchesRows(ledger, id))
       for (const position of changeOf(ledger, history, id)?.added ?? []) lenient.add(position);
   return [...made]
     .filter((position) => !lenient.has(position))

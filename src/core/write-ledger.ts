@@ -50,7 +50,9 @@ export function continues(ledger: Ledger, previous: Ledger, history: History): b
   if (sharesRevision(previous, history)) return true;
   const before = newestFacts(({ retired }) => retired);
   const now = newestFacts(({ retired }) => !retired);
-  return [...before].filter((fact) => now.has(fact)).length * 2 >= before.size;
+  const kept = [...before].filter((fact) => now.has(fact)).length;
+  // Nothing in common is no evidence, also where there was nothing.
+  return kept > 0 && kept * 2 >= before.size;
 
   function newestFacts(isOne: (state: State) => boolean): ReadonlySet<number> {
     const all = factsOfState(ledger, ledger.states.findLastIndex(isOne));

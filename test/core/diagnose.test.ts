@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { checkAssumption } from "../../src/core/assume.ts";
+import { assumable, checkAssumption } from "../../src/core/assume.ts";
 import { diagnose } from "../../src/core/diagnose.ts";
 import type { Fact } from "../../src/core/facts.ts";
 import { combine, type Knowledge } from "../../src/core/knowledge.ts";
@@ -626,6 +626,12 @@ describe("a revision that says IF NOT EXISTS", () => {
   it("goes on where something of what it will make is there", () => {
     const given = { at: "first", plus: table("portals", "id"), revisions: lenient() };
     expect(judge(given)).toMatchObject({ verdict: "behind", plan: "upgrade 1" });
+  });
+
+  it("that writes rows is not offered to run again over what is there", () => {
+    const revisions = lenient({ data: "writes" });
+    const { knowledge, observation } = judge({ at: null, rows: [], plus: cars, revisions });
+    expect(assumable(knowledge, observation)).toEqual([]);
   });
 
   it("may have written rows too, and then is not run over what is there", () => {
