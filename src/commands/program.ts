@@ -2,7 +2,7 @@ import { cancelBackends, endBackends } from "../database/backends.ts";
 import { isShortOfSessions } from "../database/lock.ts";
 import { upgradeName } from "../database/upgrade-name.ts";
 import { type ChildEnd, runChild } from "../tools/child.ts";
-import { type Complaint, followComplaint, noComplaint } from "../tools/complaint.ts";
+import { type Complaint, followComplaint, noComplaint } from "../core/complaint.ts";
 import { type DriverError, followDriverError } from "../tools/driver-errors.ts";
 import type { StepTools } from "./step.ts";
 

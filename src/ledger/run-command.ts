@@ -1,5 +1,5 @@
 import type { ChildEnd, ChildOptions } from "../tools/child.ts";
-import { followComplaint, noComplaint } from "../tools/complaint.ts";
+import { followComplaint, noComplaint } from "../core/complaint.ts";
 import { protect } from "./protection.ts";
 import type { Log } from "./scratch.ts";
 import type { CommandUpgrade } from "./upgrade.ts";

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { followComplaint, noComplaint } from "../../src/tools/complaint.ts";
+import { followComplaint, noComplaint } from "../../src/core/complaint.ts";
 
 const sqlalchemy = `INFO Running upgrade create_likes -> forbid_empty_messages, An entry says something.
 Traceback (most recent call last):
