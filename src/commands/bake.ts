@@ -72,7 +72,7 @@ async function replayAndWrite(image: Image, settings: Settings, world: World): P
       history,
       upgrade,
       versionTable: { schema: versionTable.schema, name: versionTable.name },
-      namesHome: found.namesHome,
+      readPath: found.readPath,
       conditionOf,
       factsQuery: factsQuery({
         scope: null,

@@ -52,7 +52,9 @@ export async function readImage(settings: Settings, world: World): Promise<Image
     throw otherHistory(ledgerPath);
   refuseUnknownWord(settings.policy.assume, history);
 
-  const knowledgeAt = lastOf((home: HomeName) => combine(history, ledger, found, home));
+  const isPathUnknown = ledger === null || ledger.home.kind === "unknown";
+  const particulars = { ...found, programsPath: isPathUnknown ? await found.readPath() : [] };
+  const knowledgeAt = lastOf((home: HomeName) => combine(history, ledger, particulars, home));
   const knowledge = knowledgeAt({ schema: "public", spelled: "public" });
   world.draft.ledger = knowledge.status;
   sayHistory(knowledge, world);

@@ -13,6 +13,7 @@ import { versionTableOf } from "../core/version-table.ts";
 import { missingFiles } from "../core/missing-files.ts";
 import {
   faultOfHome,
+  faultOfProgramsPath,
   faultOfTwoHomes,
   isSomethingThere,
   namedHome,
@@ -114,6 +115,7 @@ export async function judge(
     seen,
     world.signal,
   );
+  throwIf(faultOfProgramsPath(knowledge, observation, verdict));
   throwIf(faultOfTwoHomes(observation, verdict, settings.database?.source ?? "our own address"));
   if (observation.elsewhere !== null) {
     const isNamed = settings.versionTable !== null;

@@ -41,7 +41,7 @@ export function withOtherHomes(refusal: Refusal, places: readonly Place[]): Refu
 
 /** Where the upgrade would make its objects beside the others. Null: nothing speaks against it. */
 export function ofHome(
-  { history, ledger, isBoundElsewhere }: Knowledge,
+  { history, ledger, isBoundElsewhere, programsPath }: Knowledge,
   { home, role, server }: Observation,
   steps: readonly Step[],
 ): Refusal | null {
@@ -57,7 +57,10 @@ export function ofHome(
       ],
     );
   // The tool's own program goes by its session's path, which no setting of ours changes.
-  const goesByPath = ledger?.home.kind !== "program" && !recordsEveryRevision(history.tool);
+  const goesByPath =
+    ledger?.home.kind !== "program" &&
+    programsPath.length === 0 &&
+    !recordsEveryRevision(history.tool);
   const { createsIn } = home.program ?? home;
   if (home.by === "setting" && goesByPath && createsIn !== home.schema)
     return refuse(

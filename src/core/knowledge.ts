@@ -19,15 +19,18 @@ export type Knowledge = {
   readonly digests: ReadonlyMap<string, string>;
   /** Schemas that a platform fills: what the ledger does not know there is nobody's drift. */
   readonly platformSchemas: ReadonlySet<string>;
+  /** Where no ledger tells: the schemas that the upgrade's own program puts first, as its text says; null: it takes one from elsewhere. */
+  readonly programsPath: readonly (string | null)[];
 };
 
 /** What a tool adds to its files and ledger. */
 export type Particulars = {
   readonly digests: ReadonlyMap<string, string>;
   readonly platformSchemas: readonly string[];
+  readonly programsPath: readonly (string | null)[];
 };
 
-const none: Particulars = { digests: new Map(), platformSchemas: [] };
+const none: Particulars = { digests: new Map(), platformSchemas: [], programsPath: [] };
 
 type LedgerStatus = "verified" | "absent" | "stale";
 
@@ -40,12 +43,13 @@ const inPublic: HomeName = { schema: "public", spelled: "public" };
 export function combine(
   history: History,
   ledger: Ledger | null,
-  { digests, platformSchemas }: Particulars = none,
+  { digests, platformSchemas, programsPath }: Particulars = none,
   home: HomeName = inPublic,
 ): Knowledge {
   const tool = {
     digests,
     platformSchemas: new Set([...platformSchemas, ...(ledger?.given ?? [])]),
+    programsPath,
   };
   if (ledger === null || !isGoodFor(ledger.home, home))
     return {

@@ -1,10 +1,12 @@
 import * as grants from "./grants.ts";
 import { factAtHome } from "./home.ts";
+import type { Knowledge } from "./knowledge.ts";
 import type { Ledger } from "./ledger.ts";
 import type { Home, Observation, ProgramsPath } from "./observation.ts";
 import { CannotJudge } from "./outcome.ts";
 import { pathOfOptions, schemasOfPath } from "./search-path.ts";
 import type { Verdict } from "./verdict.ts";
+import { enumerate } from "./words.ts";
 
 /** What leads to the home, besides the search_path that the session has. */
 export type HomeRequest = {
@@ -95,6 +97,30 @@ function isMade(ledger: Ledger | null, schema: string): boolean {
     ledger?.facts.some(
       (fact) => fact.kind === "schema" && factAtHome(fact, "").object === schema,
     ) ?? false
+  );
+}
+
+/**
+ * The upgrade's program sets the search_path, no ledger tells where to, and where we looked there is nothing: it may be at work in
+ * another schema.
+ * @returns null: nothing speaks against the upgrade
+ */
+export function faultOfProgramsPath(
+  { programsPath }: Knowledge,
+  { home, versionTable }: Observation,
+  verdict: Verdict,
+): CannotJudge | null {
+  if (verdict.kind !== "fresh" || versionTable !== null || home.by === "setting") return null;
+  const others = [...new Set(programsPath)].filter((name) => name !== home.schema);
+  if (others.length === 0) return null;
+  const named = others.filter((name) => name !== null);
+  return new CannotJudge(
+    "config",
+    `the migrations' own program sets the search_path ${named.length === others.length ? `to ${enumerate(named)}` : "to a name from elsewhere"}, no ledger tells where they live, and schema ${home.schema}, which the session's path leads to, has nothing of this history`,
+    [
+      `say which schema it is: --schema ${named.length === 1 ? named[0] : "NAME"} (PREFLIGHT_SCHEMA)`,
+      "or run `preflight bake`, which sees it, and copy preflight.ledger.json into the image",
+    ],
   );
 }
 

@@ -13,7 +13,7 @@ export type ReplayPlan = Omit<PassPlan, "home" | "versionTable"> & {
   /** Schema null: wherever the program's search_path leads, `public` or another home. */
   readonly versionTable: VersionTableName;
   /** Whether the project's own files say in so many words that its search_path begins with this schema. */
-  readonly namesHome: (schema: string) => Promise<boolean>;
+  readonly readPath: () => Promise<readonly (string | null)[]>;
 };
 
 /** What a history does, seen on a server, twice the same. */
@@ -138,7 +138,7 @@ async function describePass(plan: ReplayPlan, pass: Pass, place: string): Promis
   const { versionTable } = plan;
   const { programsHome: schema } = pass;
   if (schema !== null && schema !== otherHome) {
-    const isFixed = await plan.namesHome(schema);
+    const isFixed = (await plan.readPath()).includes(schema);
     return {
       pass,
       home: { kind: "program", schema, isFixed },

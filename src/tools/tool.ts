@@ -55,8 +55,8 @@ export type FoundHistory = {
   /** By id: what the version table keeps of each file's text; empty where it keeps nothing. */
   readonly digests: ReadonlyMap<string, string>;
   readonly upgrade: Upgrade;
-  /** Whether the files that run the migrations say in so many words that the search_path begins with this schema. */
-  readonly namesHome: (schema: string) => Promise<boolean>;
+  /** The schema of each place where the files that run the migrations set the search_path; null: it is put in from elsewhere. */
+  readonly readPath: () => Promise<readonly (string | null)[]>;
   /** Revisions that version control knows and the image does not; [] where that cannot be known. Sorted by id. */
   readonly readDeleted: () => Promise<readonly DeletedRevision[]>;
 };

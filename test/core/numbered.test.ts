@@ -489,7 +489,7 @@ describe("a file edited after it was applied", () => {
 
   it("without a ledger nothing proves it", () => {
     const { history } = numbered(files);
-    const knowledge = combine(history, null, { digests, platformSchemas: [] });
+    const knowledge = combine(history, null, { digests, platformSchemas: [], programsPath: [] });
     const judged = judge(knowledge, edited(observe({ rows, facts })));
     expect(judged).toMatchObject({ verdict: { kind: "drifted" }, plan: { outcome: "drift" } });
   });

@@ -297,6 +297,42 @@ with create_engine(url).connect() as connection:
     expect(expectLine(await run(cwd, url, []))).toMatchObject({ exit: 0, verdict: "fresh" });
     expect(expectLine(await run(cwd, url, []))).toMatchObject({ verdict: "current", actions: [] });
   });
+
+  test.each([
+    ["in so many words", `"acme"`, "--schema acme"],
+    ["from a variable", `os.environ.get("TENANT", "acme")`, "--schema NAME"],
+  ])("%s, and no ledger tells: asked for before anything runs", async (_, name, next) => {
+    const set =
+      name === `"acme"` ? `text("SET search_path TO acme")` : `text("SET search_path TO " + s)`;
+    const cwd = writeHistory([{ id: "plans", upgrade }], {
+      env: env(
+        `s = ${name}; connection.execute(text("CREATE SCHEMA IF NOT EXISTS " + s)); connection.execute(${set})`,
+      ),
+    });
+    const { url } = await place();
+    expect(expectLine(await run(cwd, url, []))).toMatchObject({
+      exit: 78,
+      reason: expect.stringContaining("sets the search_path"),
+      next: [expect.stringContaining(next), expect.stringContaining("preflight bake")],
+    });
+    const said = ["--schema", "acme"];
+    expect(expectLine(await run(cwd, url, ["run", ...said]))).toMatchObject({
+      exit: 0,
+      verdict: "fresh",
+    });
+    expect(expectLine(await run(cwd, url, ["run", ...said]))).toMatchObject({
+      verdict: "current",
+      actions: [],
+    });
+  });
+
+  test("to the schema that is judged, and no ledger tells: nothing to ask", async () => {
+    const cwd = writeHistory([{ id: "plans", upgrade }], {
+      env: env(`# search_path\n    connection.execute(text("SET search_path TO public"))`),
+    });
+    const { url } = await place();
+    expect(expectLine(await run(cwd, url, []))).toMatchObject({ exit: 0, verdict: "fresh" });
+  });
 });
 
 test("a history that works only in public is refused elsewhere before it runs", async () => {

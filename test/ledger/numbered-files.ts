@@ -44,7 +44,7 @@ export function planOf(
       progressTable,
       apply: apply ?? ((address, table) => applyFiles(files, address, { ...layout, table })),
     },
-    namesHome: async () => false,
+    readPath: async () => [],
     conditionOf,
     factsQuery: factsQuery({ scope: null, ignoreSchemas: [bakeSchema] }),
     log: () => {},

@@ -508,7 +508,7 @@ function planOf(
     },
     versionTable: { schema: "public", name: "alembic_version" },
     factsQuery: facts,
-    namesHome: async () => false,
+    readPath: async () => [],
     log: () => {},
     signal: new AbortController().signal,
   };

@@ -10,13 +10,6 @@ const known: readonly {
   readonly isIt: (world: World, violation: Violation) => boolean;
 }[] = [
   {
-    about:
-      "a program that sets the path itself upgrades another schema than the one that was judged",
-    isIt: ({ home, ledger }) =>
-      (home === "program" || home === "variable") &&
-      (ledger === "absent" || ledger === "first-release"),
-  },
-  {
     about: "what was reverted by hand is done once more, its rows of data too",
     isIt: ({ state }, { kind }) => state === "column-dropped" && kind === "ran-twice",
   },

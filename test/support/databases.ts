@@ -68,7 +68,7 @@ export async function advisoryLocksIn(server: TestServer, url: string): Promise<
 export async function eventually(
   ask: () => Promise<boolean>,
   what: string,
-  milliseconds = 10_000,
+  milliseconds = 60_000,
 ): Promise<void> {
   const deadline = performance.now() + milliseconds;
   while (!(await ask())) {

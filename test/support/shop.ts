@@ -167,7 +167,8 @@ async function run(
     execFile(
       program,
       args,
-      { ...options, maxBuffer: 64 * 1024 * 1024 },
+      // Whoever hangs is asked to end, and so tells how far it came, before the test's own time is over.
+      { ...options, maxBuffer: 64 * 1024 * 1024, timeout: 100_000 },
       (error, stdout, stderr) => {
         const code = error === null ? 0 : typeof error.code === "number" ? error.code : 128;
         resolve({ code, stdout, stderr });

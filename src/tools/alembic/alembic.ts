@@ -41,16 +41,17 @@ function found(reading: AlembicReading): FoundHistory {
       commands: location.commands,
       readAddresses: async () => await readAddresses(location),
     },
-    namesHome: async (schema) => await namesHome(location, schema),
+    readPath: async () => await readPath(location),
     readDeleted: async () => await readDeleted(reading),
   };
 }
 
 /** `SET search_path TO app` or `-csearch_path=app`, in one piece: a name that is put in may come from anywhere. */
-async function namesHome({ scriptDirectory }: AlembicLocation, schema: string): Promise<boolean> {
+async function readPath({ scriptDirectory }: AlembicLocation): Promise<readonly (string | null)[]> {
   const text = await readFile(join(scriptDirectory, "env.py"), "utf8").catch(() => "");
-  const settings = text.matchAll(/search_path\s*(?:=|\bTO\b)\s*(?:\\?["'])?([\w$]+)/gi);
-  return [...settings].some(([, name]) => name === schema);
+  const code = text.replaceAll(/^\s*#.*$/gm, "");
+  const settings = code.matchAll(/search_path(?:\s*(?:=|\bTO\b)\s*(?:\\?["'])?([\w$]+))?/gi);
+  return [...settings].map(([, name]) => name ?? null);
 }
 
 /** A parent that seems to be missing may stand in a file that cannot be read: then only that file is worth naming. */

@@ -50,7 +50,7 @@ export async function readDirectory(
     digests: new Map(opened.map(({ id, bytes }) => [id, digestOf(bytes.toString("utf8"))])),
     upgrade: { kind: "native", tool, load: async (ids) => await load(ids, opened, numbered) },
     // Our own runner leaves the path as it is.
-    namesHome: async () => false,
+    readPath: async () => [],
     readDeleted: async () => await readDeleted(files, numbered),
   };
 }
