@@ -1,6 +1,7 @@
 import type { Difference } from "../core/difference.ts";
 import { claimOf, recordsEveryRevision } from "../core/claim.ts";
 import { differencesOf, provenHeads } from "../core/evidence.ts";
+import { isReported } from "../core/facts.ts";
 import type { HistoryFault } from "../core/history.ts";
 import { touchesRows } from "../core/ledger.ts";
 import type { Knowledge } from "../core/knowledge.ts";
@@ -233,6 +234,7 @@ function identified({ identified: finding }: Extract<Verdict, { identified: unkn
 /** What is not tolerable stands in the refusal, too. */
 function levelOf(difference: Difference): "warn" | "info" | "debug" {
   if (difference.kind === "extra" && difference.warns) return "warn";
+  if (difference.kind === "missing" && isReported(difference.fact)) return "warn";
   return difference.tolerable ? "info" : "debug";
 }
 

@@ -100,7 +100,7 @@ function factsMadeOnlyOnce(ledger: OpenLedger, history: History): readonly Fact[
   const made = factsOfHeads(ledger, history, history.heads) ?? new Set();
   const lenient = new Set<number>();
   for (const [id, { saysIfNotExists }] of history.revisions)
-    if (saysIfNotExists && !touchesRows(ledger, id))
+    if (saysIfNotExists && ![...ancestors(history, [id])].some((each) => touchesRows(ledger, each)))
       for (const position of changeOf(ledger, history, id)?.added ?? []) lenient.add(position);
   return [...made]
     .filter((position) => !lenient.has(position))

@@ -1,12 +1,12 @@
 import { claimOf, factsOfClaim, recordedOf, recordsEveryRevision } from "./claim.ts";
-import { type Difference, differences } from "./difference.ts";
+import { type Difference, differences, lackingOfDeployment } from "./difference.ts";
 import { inDoubt, placesOf } from "./elsewhere.ts";
 import { oursIn } from "./extras.ts";
-import { type Fact, isInvalidIndex, isPremise, isSoft, schemaOf } from "./facts.ts";
+import { type Fact, holdsRows, isInvalidIndex, isPremise, isSoft, schemaOf } from "./facts.ts";
 import { editedFiles, editedRevisions } from "./edited.ts";
 import { findHalfDone } from "./half-done.ts";
 import { ancestors, maximal } from "./history.ts";
-import { type Identification, identify } from "./identify.ts";
+import { type Identification, hasSameSoftFacts, identify } from "./identify.ts";
 import type { Knowledge } from "./knowledge.ts";
 import { factsOfHeads, factsOfState, headsKey, type OpenLedger } from "./ledger.ts";
 import { progressTable } from "./migration.ts";
@@ -57,14 +57,16 @@ export function diagnose(knowledge: Knowledge, observation: Observation): Verdic
   function diagnoseRows(): Verdict {
     if (ledger === null || live === null || expected === null)
       return asRecorded(editedFiles(knowledge, edited, null));
-    if (equals(ledger, expected, live)) return asRecorded(editedFiles(knowledge, edited, []));
+    const lacking = lackingOfDeployment(ledger, expected, live, observation.role.name);
+    if (equals(ledger, expected, live))
+      return asRecorded([...lacking, ...editedFiles(knowledge, edited, [])]);
     const found = differences(ledger, history, claim.applied, expected, live);
     const isTolerable = found.every((difference) => difference.tolerable);
     const isOwnState = found.every(
       ({ kind, fact }) => kind === "extra" && live.foreign.includes(fact),
     );
-    if (isOwnState && isTolerable)
-      return asRecorded([...found, ...editedFiles(knowledge, edited, found)]);
+    const all = [...found, ...lacking, ...editedFiles(knowledge, edited, found)];
+    if (isOwnState && isTolerable) return asRecorded(all);
 
     const identified = known(identify(ledger, history, live));
     const isAnotherState =
@@ -96,11 +98,13 @@ export function diagnose(knowledge: Knowledge, observation: Observation): Verdic
     };
     if (isAnotherState && identified.kind === "proven" && passed.dataMigrations.length === 0)
       return mismatch;
-    if (isTolerable) return asRecorded([...found, ...editedFiles(knowledge, edited, found)]);
+    // An index or a view that a revision drops may be somebody's who still needs it. A column or a table says that it did not run.
+    if (isAnotherState && (hasRowsBesides(found) || commentsTell(identified))) return mismatch;
+    if (isTolerable) return asRecorded(all);
     if (isAnotherState) return mismatch;
     const left = findHalfDone(ledger, history, claim.applied, live);
     if (left !== null) return { ...seen, kind: "partial", left };
-    return drifted([...found, ...editedFiles(knowledge, edited, found)]);
+    return drifted(all);
 
     function asRecorded(differences: readonly Difference[]): Verdict {
       if (differences.some(({ tolerable }) => !tolerable)) return drifted(differences);
@@ -109,6 +113,25 @@ export function diagnose(knowledge: Knowledge, observation: Observation): Verdic
       if (pending.length > 0)
         return { ...seen, kind: "behind", heads, pending, skipped, differences };
       return differences.length > 0 ? drifted(differences) : { ...seen, kind: "current", heads };
+    }
+
+    function hasRowsBesides(differences: readonly Difference[]): boolean {
+      return differences.some((each) => each.kind === "extra" && holdsRows(each.fact));
+    }
+
+    /** All that could tell the one state from the other speaks for the earlier one. */
+    function commentsTell(finding: Finding): boolean {
+      if (ledger === null || live === null) return false;
+      const candidates =
+        finding.kind === "proven"
+          ? [finding.heads]
+          : finding.kind === "ambiguous"
+            ? finding.candidates
+            : [];
+      return (
+        candidates.some((each) => hasSameSoftFacts(ledger, history, each, live)) &&
+        !hasSameSoftFacts(ledger, history, heads, live)
+      );
     }
 
     function drifted(differences: readonly Difference[]): Verdict & { readonly kind: "drifted" } {

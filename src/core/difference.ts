@@ -1,6 +1,14 @@
-import { type Fact, factKey, isPlainIndex, isPremise, placeKey, takenNames } from "./facts.ts";
+import {
+  type Fact,
+  factKey,
+  isPlainIndex,
+  isPremise,
+  isReported,
+  placeKey,
+  takenNames,
+} from "./facts.ts";
 import { extraKind, oursIn } from "./extras.ts";
-import type { History } from "./history.ts";
+import { ancestors, type History } from "./history.ts";
 import { changeOf, type OpenLedger, revisionOfState, touchesRows } from "./ledger.ts";
 import { asSeen, type Sighting } from "./sighting.ts";
 
@@ -44,7 +52,7 @@ export type Difference =
       readonly kind: "in-the-way";
       readonly fact: Fact;
       readonly revision: string;
-      /** That revision would fail; otherwise it would go on, and write its rows: whether they are there, nobody knows. */
+      /** That revision would fail; otherwise it would go on: whether the rows that are written up to there already are, nobody knows. */
       readonly fails: boolean;
       readonly tolerable: false;
     };
@@ -133,8 +141,29 @@ export function differences(
 }
 
 /**
+ * What these facts leave to each deployment, and is not here: publications, the part in replication, owners, privileges.
+ * @param role the one that we have connected as: without what a migration granted it, the application may fail
+ */
+export function lackingOfDeployment(
+  ledger: OpenLedger,
+  expected: ReadonlySet<number>,
+  live: Sighting,
+  role: string,
+): readonly SchemaDifference[] {
+  const makers = makersOfFacts(ledger);
+  return [...expected]
+    .filter((position) => isReported(ledger.facts[position]!) && !live.known.has(position))
+    .map((position) => {
+      const fact = ledger.facts[position]!;
+      const tolerable = fact.kind !== "grant" || fact.name !== role;
+      return { kind: "missing", fact, revision: makers.get(position) ?? null, tolerable } as const;
+    })
+    .sort(byPlace);
+}
+
+/**
  * Places that pending revisions create or drop, and names that they take, with the revision that does it. One that says IF NOT
- * EXISTS takes what is there, and goes on; if it writes rows as well, what is there may be its own work.
+ * EXISTS takes what is there, and goes on; if rows are written up to there, what is there may be its own work, and they may be written.
  */
 function pendingWork(ledger: OpenLedger, history: History, applied: ReadonlySet<string>) {
   const creates = new Map<string, string>();
@@ -145,8 +174,9 @@ function pendingWork(ledger: OpenLedger, history: History, applied: ReadonlySet<
     if (applied.has(id)) continue;
     const change = changeOf(ledger, history, id);
     if (change === null) continue;
+    const isLenient = saysIfNotExists && !mayHaveWritten(id);
     for (const position of change.added) {
-      if (saysIfNotExists && !touchesRows(ledger, id)) {
+      if (isLenient) {
         allowed.add(factKey(ledger.facts[position]!));
         continue;
       }
@@ -157,6 +187,11 @@ function pendingWork(ledger: OpenLedger, history: History, applied: ReadonlySet<
     for (const position of change.dropped) remember(drops, position, id);
   }
   return { creates, drops, namedBy, allows };
+
+  function mayHaveWritten(id: string): boolean {
+    const upToThere = [...ancestors(history, [id])].filter((each) => !applied.has(each));
+    return upToThere.some((each) => touchesRows(ledger, each));
+  }
 
   /** It is just what a pending revision would make, if it were not there. */
   function allows(fact: Fact): boolean {

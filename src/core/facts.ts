@@ -13,7 +13,7 @@ export type Fact = {
   readonly evaluates?: readonly string[];
 };
 
-/** The first 25 say what a schema consists of; the last two (soft) only help to tell revisions apart. */
+/** The last six are soft. */
 export type FactKind = (typeof factKinds)[number];
 
 export const factKinds = [
@@ -42,13 +42,42 @@ export const factKinds = [
   "aggregate",
   "statistics",
   "eventtrigger",
+  "operator",
+  "opclass",
+  "opfamily",
+  "tsconfig",
+  "tsdictionary",
+  "tsparser",
+  "tstemplate",
+  "collation",
+  "conversion",
+  "cast",
+  "transform",
+  "language",
+  "accessmethod",
+  "fdw",
+  "server",
+  "publication",
+  "replica",
+  "grant",
+  "owner",
   "comment",
   "colorder",
 ] as const;
 
-/** Soft facts are never drift. */
+/** Soft facts are no evidence of a revision by their absence, and never make a schema another one. */
 export function isSoft(fact: Fact): boolean {
-  return fact.kind === "comment" || fact.kind === "colorder";
+  return tellsApart(fact) || isReported(fact);
+}
+
+/** What dump and restore may leave behind, and what helps to tell revisions apart that are alike in all else. */
+export function tellsApart({ kind }: Fact): boolean {
+  return kind === "comment" || kind === "colorder";
+}
+
+/** What is each deployment's own: where it lacks what the history has made of it, a person is told. */
+export function isReported({ kind }: Fact): boolean {
+  return kind === "publication" || kind === "replica" || kind === "grant" || kind === "owner";
 }
 
 /**
@@ -56,12 +85,24 @@ export function isSoft(fact: Fact): boolean {
  * hold no data. Being there is no evidence of anything and no drift; being absent where needed is.
  */
 export function isPremise({ kind }: Fact): boolean {
-  return kind === "schema" || kind === "extension" || kind === "eventtrigger";
+  return premises.has(kind);
 }
+
+const premises: ReadonlySet<FactKind> = new Set([
+  "schema",
+  "extension",
+  "eventtrigger",
+  "cast",
+  "transform",
+  "language",
+  "accessmethod",
+  "fdw",
+  "server",
+]);
 
 /** The schema that holds the object, unquoted; null for what lives in none, such as an extension. */
 export function schemaOf({ kind, object }: Fact): string | null {
-  if (kind === "extension" || kind === "eventtrigger") return null;
+  if (kind === "publication" || (kind !== "schema" && premises.has(kind))) return null;
   const [, quoted, plain] = /^(?:"((?:[^"]|"")*)"|([^".]+))(?:\.|$)/.exec(object) ?? [];
   return quoted?.replaceAll('""', '"') ?? plain ?? null;
 }
@@ -120,10 +161,7 @@ export function isPlainIndex(fact: Fact): boolean {
 
 /** What an interrupted CREATE INDEX CONCURRENTLY leaves behind. */
 export function isInvalidIndex(fact: Fact): boolean {
-  return (
-    fact.kind === "invalid" ||
-    (fact.kind === "index" && / INVALID( REPLICA IDENTITY)?$/.test(fact.definition))
-  );
+  return fact.kind === "invalid" || (fact.kind === "index" && fact.definition.endsWith(" INVALID"));
 }
 
 /** The tables that a table inherits from, or is a partition of; qualified and quoted. */
@@ -132,10 +170,11 @@ export function parentsIn({ definition }: Fact): readonly string[] {
   return parents.match(/(?:"(?:[^"]|"")*"|[^",])+/g) ?? [];
 }
 
-/** The same without an index's storage parameters, which change nothing that an application could notice. */
+/** The same without an index's storage parameters, which change nothing that an application could notice, and its part in replication. */
 export function withoutStorage(fact: Fact): Fact {
-  if (fact.kind !== "index" || !fact.definition.includes(" WITH (")) return fact;
-  return { ...fact, definition: fact.definition.replace(storage, "") };
+  if (fact.kind !== "index" || !/ WITH \(| REPLICA IDENTITY$/.test(fact.definition)) return fact;
+  const definition = fact.definition.replace(storage, "").replace(/ REPLICA IDENTITY$/, "");
+  return { ...fact, definition };
 }
 
 const storage = / WITH \((?:\w+=(?:'[^']*'|\w+)(?:, )?)+\)(?= WHERE | INVALID| REPLICA IDENTITY|$)/;

@@ -1,6 +1,6 @@
 import { differences, type SchemaDifference } from "./difference.ts";
 import { extraKind, oursIn } from "./extras.ts";
-import { type Fact, holdsRows, isPremise } from "./facts.ts";
+import { type Fact, holdsRows, isPremise, tellsApart } from "./facts.ts";
 import { ancestors, type History, maximal } from "./history.ts";
 import {
   changeOf,
@@ -124,7 +124,7 @@ export function identify(
   ): Identification {
     const equal = withUnrecorded(ledger, history, exact);
     const softly = equal.filter((heads) => hasSameSoftFacts(ledger, history, heads, live));
-    const possible = softly.length > 0 ? softly : equal;
+    const possible = softly.length > 0 ? [...softly, ...maybeToo(softly, equal)] : equal;
     const left = withWhatRan(ledger, history, possible, answers);
     if (left.length === 1) {
       const by =
@@ -139,6 +139,17 @@ export function identify(
     if (recorded !== null && left.some((heads) => headsKey(heads) === headsKey(recorded)))
       return { kind: "proven", heads: recorded, by: "rows", extras };
     return { kind: "ambiguous", candidates: left, dataMigrations, notCompared };
+  }
+
+  /** A dump may leave comments behind: that one is absent tells no state apart from which it would differ in data as well. */
+  function maybeToo(
+    softly: readonly (readonly string[])[],
+    equal: readonly (readonly string[])[],
+  ): readonly (readonly string[])[] {
+    const others = equal.filter(
+      (heads) => !softly.includes(heads) && !isRefuted(ledger, history, heads, live),
+    );
+    return dataBetween(ledger, history, [...softly, ...others], answers).length > 0 ? others : [];
   }
 
   /** Facts that some of these states have and others do not, and of which nobody knows whether they are there. */
@@ -274,15 +285,29 @@ function total(distance: Distance): number {
   return distance.missing + distance.surplus;
 }
 
-function hasSameSoftFacts(
+export function hasSameSoftFacts(
   ledger: OpenLedger,
   history: History,
   heads: readonly string[],
   live: Sighting,
 ): boolean {
   const expected = factsOfHeads(ledger, history, heads);
-  return ledger.soft.every(
-    (soft, position) => !soft || (expected?.has(position) ?? false) === live.known.has(position),
+  return ledger.facts.every(
+    (fact, position) =>
+      !tellsApart(fact) || (expected?.has(position) ?? false) === live.known.has(position),
+  );
+}
+
+/** A soft fact is there that the state has not, or has in other words. */
+function isRefuted(
+  ledger: OpenLedger,
+  history: History,
+  heads: readonly string[],
+  live: Sighting,
+): boolean {
+  const expected = factsOfHeads(ledger, history, heads);
+  return [...live.known].some(
+    (position) => tellsApart(ledger.facts[position]!) && expected?.has(position) !== true,
   );
 }
 

@@ -103,8 +103,12 @@ function retireWithoutFile(ledger: Ledger, history: History): Ledger {
   };
 }
 
-/** The schemas whose facts are the history's business. */
-export type Scope = { readonly home: boolean; readonly named: readonly string[] };
+/** The schemas whose facts are the history's business, and whether owners and privileges are. */
+export type Scope = {
+  readonly home: boolean;
+  readonly named: readonly string[];
+  readonly rights: boolean;
+};
 
 /** The home as far as the history makes anything there, and the schemas that it names. Null: without a ledger nobody knows which. */
 export function scopeOf(ledger: Ledger | null): Scope | null {
@@ -115,5 +119,6 @@ export function scopeOf(ledger: Ledger | null): Scope | null {
   return {
     home: ledger.home.kind === "program" || ledger.facts.some(isInHome),
     named: [...given, ...made.filter((schema) => schema !== null)],
+    rights: ledger.facts.some(({ kind }) => kind === "grant" || kind === "owner"),
   };
 }

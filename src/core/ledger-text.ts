@@ -182,8 +182,13 @@ function escapeSpelling(spelling: Ledger["spellings"][number]): Ledger["spelling
   return { ...spelling, definition: escapeText(spelling.definition) };
 }
 
-/** None has been added since. */
-const kindsOfFirstRelease: readonly FactKind[] = factKinds;
+const kindsOfFirstRelease: readonly FactKind[] = factKinds.filter((kind) => !isLater(kind));
+
+function isLater(kind: FactKind): boolean {
+  const [first, last] = [factKinds.indexOf("operator"), factKinds.indexOf("owner")];
+  const at = factKinds.indexOf(kind);
+  return first <= at && at <= last;
+}
 
 function homeOf(value: unknown): LedgerHome {
   if (value === "relative" || value === "bound" || value === "unknown") return { kind: value };

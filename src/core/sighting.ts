@@ -66,6 +66,7 @@ export function recognise(
     if (position !== undefined) known.add(position);
     else if (!isSoft(fact) && !isPremise(fact) && !isPlatforms(fact)) foreign.push(fact);
   }
+  for (const position of heldPrivileges(ledger, facts)) known.add(position);
   const ignored = new Set<number>();
   for (const [position, fact] of ledger.facts.entries())
     if ((fact.kind === "viewdef" && !comparesViews) || retired.has(fact.object))
@@ -87,6 +88,25 @@ export function recognise(
   function isPlatforms(fact: Fact): boolean {
     return platformSchemas.has(schemaOf(fact) ?? "") && !ours.has(fact.object);
   }
+}
+
+/** Whoever has more than a migration granted has that, too. */
+function heldPrivileges(ledger: OpenLedger, facts: readonly Fact[]): readonly number[] {
+  const granted = ledger.facts.flatMap((fact, position) =>
+    fact.kind === "grant" ? [{ fact, position }] : [],
+  );
+  if (granted.length === 0) return [];
+  const held = new Map(
+    facts
+      .filter(({ kind }) => kind === "grant")
+      .map((fact) => [placeKey(fact), new Set(fact.definition.split(", "))]),
+  );
+  return granted
+    .filter(({ fact }) => {
+      const has = held.get(placeKey(fact));
+      return fact.definition.split(", ").every((privilege) => has?.has(privilege));
+    })
+    .map(({ position }) => position);
 }
 
 /** By what they would say once they are valid. */

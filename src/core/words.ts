@@ -28,6 +28,29 @@ export function nameFact(fact: Fact): string {
       return `foreign table ${object}`;
     case "eventtrigger":
       return `event trigger ${object}`;
+    case "opclass":
+      return `operator class ${object}`;
+    case "opfamily":
+      return `operator family ${object}`;
+    case "tsconfig":
+    case "tsdictionary":
+    case "tsparser":
+    case "tstemplate":
+      return `text search ${textSearch[fact.kind]} ${object}`;
+    case "accessmethod":
+      return `access method ${object}`;
+    case "fdw":
+      return `foreign-data wrapper ${object}`;
+    case "server":
+      return `foreign server ${object}`;
+    case "publication":
+      return `publication ${object}${fact.name === "" ? "" : ` of ${fact.name}`}`;
+    case "replica":
+      return `the replica identity of ${object}`;
+    case "owner":
+      return `the ownership of ${object} by ${fact.definition}`;
+    case "grant":
+      return `${fact.definition} on ${object} for ${fact.name}`;
     case "enum":
     case "range":
       return `type ${object}`;
@@ -39,6 +62,13 @@ export function nameFact(fact: Fact): string {
       return `${fact.kind} ${object}`;
   }
 }
+
+const textSearch = {
+  tsconfig: "configuration",
+  tsdictionary: "dictionary",
+  tsparser: "parser",
+  tstemplate: "template",
+} as const;
 
 export function describeDifference(difference: Difference): string {
   if (difference.kind === "edited")
@@ -52,7 +82,7 @@ export function describeDifference(difference: Difference): string {
     case "extra":
       return `${name} is there, and no applied revision makes it${difference.why === "" ? "" : `: ${difference.why}`}`;
     case "in-the-way":
-      return `${name} is there already: revision ${difference.revision}, which is pending, makes one of that name and ${difference.fails ? "would fail" : "writes rows, and nobody knows whether it did"}`;
+      return `${name} is there already: revision ${difference.revision}, which is pending, makes one of that name${difference.fails ? " and would fail" : ", and whether the rows that are written up to there already are, nobody knows"}`;
   }
 }
 

@@ -7,6 +7,8 @@ export type FactsOptions = {
   readonly scope: Scope | null;
   /** Schemas left out, together with triggers and event triggers whose function lives in one of them. */
   readonly ignoreSchemas?: readonly string[];
+  /** Owners and privileges: those that a migration gave, those that are held here (by us: in whatever way), or none. */
+  readonly rights?: "given" | "held" | "none";
   /** Relations left out besides every known tool's version tables; schema null: in any schema. */
   readonly ignoreRelations?: readonly { readonly schema: string | null; readonly name: string }[];
 };
@@ -17,13 +19,14 @@ export type FactsOptions = {
  * d is NULL only when an object vanished while it was read.
  *
  * Needs the settings of `pinSettings`; then the text is the same on every server of a major version.
- * Left out on purpose: owner, privileges, tablespace, storage, compression, statistics targets, table
- * reloptions, extension versions. NOT NULL rows of PostgreSQL 18 (contype n) are attributes of the column here.
+ * Left out on purpose: tablespace, storage, compression, statistics targets, table reloptions, extension versions, a collation's
+ * locale (each major spells it in its own way), a foreign server's options (each deployment has its own). NOT NULL rows of PostgreSQL 18 (contype n) are attributes of the column here.
  * It holds no backslash and no dollar sign, so that it can stand inside a function's body.
  */
 export function factsQuery({
   scope,
   ignoreSchemas = [],
+  rights = "none",
   ignoreRelations = [],
 }: FactsOptions): string {
   const left = [...knownVersionTables, ...ignoreRelations];
@@ -63,7 +66,7 @@ ignored AS MATERIALIZED (                  -- and what belongs to them, such as 
 rel AS MATERIALIZED (                      -- all relations in scope, with their printable name q
   SELECT c.oid, c.relkind, ns.s, quote_ident(ns.s) || '.' || quote_ident(c.relname) AS q,
          c.relpersistence, c.relrowsecurity, c.relforcerowsecurity, c.relispartition, c.relpartbound,
-         c.reloftype, c.relam, c.reloptions
+         c.reloftype, c.relam, c.reloptions, c.relreplident, c.relowner, c.relacl
   FROM pg_catalog.pg_class c JOIN ns ON ns.oid = c.relnamespace
   WHERE c.relkind IN ('r','p','f','v','m','S','c')
     AND c.relpersistence <> 't'
@@ -148,7 +151,6 @@ facts(k, o, n, d) AS (
   UNION ALL
   SELECT 'index', r.q, ic.relname::text,
          pg_catalog.pg_get_indexdef(i.indexrelid) || CASE WHEN NOT i.indisvalid THEN ' INVALID' ELSE '' END
-           || CASE WHEN i.indisreplident THEN ' REPLICA IDENTITY' ELSE '' END
   FROM pg_catalog.pg_index i JOIN rel r ON r.oid = i.indrelid JOIN pg_catalog.pg_class ic ON ic.oid = i.indexrelid
   WHERE NOT ic.relispartition AND i.indislive
     AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_constraint c WHERE c.conindid = i.indexrelid AND c.contype IN ('p','u','x') AND c.conrelid = i.indrelid)
@@ -226,6 +228,118 @@ facts(k, o, n, d) AS (
     AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_proc f JOIN pg_catalog.pg_namespace fn ON fn.oid = f.pronamespace
                     WHERE f.oid = v.evtfoid AND fn.nspname::text = ANY (${quoteTextArray(ignoreSchemas)}))
 
+  -- operators (not shells, which stand for one to come), their classes and families
+  UNION ALL
+  SELECT 'operator', quote_ident(ns.s) || '.' || p.oprname || '(' || concat_ws(',', coalesce(pg_catalog.format_type(nullif(p.oprleft, 0), NULL), 'NONE'),
+              coalesce(pg_catalog.format_type(nullif(p.oprright, 0), NULL), 'NONE')) || ')', '',
+         concat_ws(' ', pg_catalog.format_type(p.oprresult, NULL), p.oprcode::regprocedure, 'COMMUTATOR ' || nullif(p.oprcom, 0)::regoperator::text,
+           'NEGATOR ' || nullif(p.oprnegate, 0)::regoperator::text, 'RESTRICT ' || nullif(p.oprrest::oid, 0)::regproc::text,
+           'JOIN ' || nullif(p.oprjoin::oid, 0)::regproc::text, CASE WHEN p.oprcanmerge THEN 'MERGES' END, CASE WHEN p.oprcanhash THEN 'HASHES' END)
+  FROM pg_catalog.pg_operator p JOIN ns ON ns.oid = p.oprnamespace
+  WHERE p.oprcode <> 0 AND NOT EXISTS (SELECT 1 FROM ext e WHERE e.classid = 'pg_catalog.pg_operator'::regclass AND e.objid = p.oid)
+  UNION ALL
+  SELECT 'opclass', quote_ident(ns.s) || '.' || quote_ident(p.opcname) || ' USING ' || am.amname, '',
+         concat_ws(' ', CASE WHEN p.opcdefault THEN 'DEFAULT' END, 'FOR', pg_catalog.format_type(p.opcintype, NULL),
+           'FAMILY', quote_ident(fn.nspname), quote_ident(f.opfname), 'STORAGE ' || pg_catalog.format_type(nullif(p.opckeytype, 0), NULL))
+  FROM pg_catalog.pg_opclass p JOIN ns ON ns.oid = p.opcnamespace JOIN pg_catalog.pg_am am ON am.oid = p.opcmethod
+  JOIN pg_catalog.pg_opfamily f ON f.oid = p.opcfamily JOIN pg_catalog.pg_namespace fn ON fn.oid = f.opfnamespace
+  WHERE NOT EXISTS (SELECT 1 FROM ext e WHERE e.classid = 'pg_catalog.pg_opclass'::regclass AND e.objid = p.oid)
+  UNION ALL
+  SELECT 'opfamily', quote_ident(ns.s) || '.' || quote_ident(f.opfname) || ' USING ' || am.amname, '',
+         concat_ws(', ',
+           (SELECT string_agg(concat_ws(' ', 'OPERATOR', o.amopstrategy, o.amopopr::regoperator, CASE WHEN o.amoppurpose = 'o' THEN 'FOR ORDER BY' END), ', '
+                     ORDER BY o.amopstrategy, o.amopopr::regoperator::text COLLATE "C") FROM pg_catalog.pg_amop o WHERE o.amopfamily = f.oid),
+           (SELECT string_agg(concat_ws(' ', 'FUNCTION', o.amprocnum, o.amproc::regprocedure), ', '
+                     ORDER BY o.amprocnum, o.amproc::regprocedure::text COLLATE "C") FROM pg_catalog.pg_amproc o WHERE o.amprocfamily = f.oid))
+  FROM pg_catalog.pg_opfamily f JOIN ns ON ns.oid = f.opfnamespace JOIN pg_catalog.pg_am am ON am.oid = f.opfmethod
+  WHERE NOT EXISTS (SELECT 1 FROM ext e WHERE e.classid = 'pg_catalog.pg_opfamily'::regclass AND e.objid = f.oid)
+
+  -- text search; a token type has a number, and each parser a list of its own
+  UNION ALL
+  SELECT 'tsconfig', quote_ident(ns.s) || '.' || quote_ident(c.cfgname), '',
+         concat_ws(' ', (SELECT quote_ident(pn.nspname) || '.' || quote_ident(p.prsname) FROM pg_catalog.pg_ts_parser p
+                         JOIN pg_catalog.pg_namespace pn ON pn.oid = p.prsnamespace WHERE p.oid = c.cfgparser),
+           (SELECT string_agg(m.maptokentype || ' ' || m.mapdict::regdictionary::text, ', ' ORDER BY m.maptokentype, m.mapseqno)
+            FROM pg_catalog.pg_ts_config_map m WHERE m.mapcfg = c.oid))
+  FROM pg_catalog.pg_ts_config c JOIN ns ON ns.oid = c.cfgnamespace
+  WHERE NOT EXISTS (SELECT 1 FROM ext e WHERE e.classid = 'pg_catalog.pg_ts_config'::regclass AND e.objid = c.oid)
+  UNION ALL
+  SELECT 'tsdictionary', quote_ident(ns.s) || '.' || quote_ident(c.dictname), '',
+         concat_ws(' ', quote_ident(tn.nspname) || '.' || quote_ident(t.tmplname), c.dictinitoption)
+  FROM pg_catalog.pg_ts_dict c JOIN ns ON ns.oid = c.dictnamespace
+  JOIN pg_catalog.pg_ts_template t ON t.oid = c.dicttemplate JOIN pg_catalog.pg_namespace tn ON tn.oid = t.tmplnamespace
+  WHERE NOT EXISTS (SELECT 1 FROM ext e WHERE e.classid = 'pg_catalog.pg_ts_dict'::regclass AND e.objid = c.oid)
+  UNION ALL
+  SELECT 'tsparser', quote_ident(ns.s) || '.' || quote_ident(c.prsname), '',
+         concat_ws(' ', c.prsstart, c.prstoken, c.prsend, c.prsheadline, c.prslextype)
+  FROM pg_catalog.pg_ts_parser c JOIN ns ON ns.oid = c.prsnamespace
+  WHERE NOT EXISTS (SELECT 1 FROM ext e WHERE e.classid = 'pg_catalog.pg_ts_parser'::regclass AND e.objid = c.oid)
+  UNION ALL
+  SELECT 'tstemplate', quote_ident(ns.s) || '.' || quote_ident(c.tmplname), '', concat_ws(' ', c.tmplinit, c.tmpllexize)
+  FROM pg_catalog.pg_ts_template c JOIN ns ON ns.oid = c.tmplnamespace
+  WHERE NOT EXISTS (SELECT 1 FROM ext e WHERE e.classid = 'pg_catalog.pg_ts_template'::regclass AND e.objid = c.oid)
+
+  -- collations and conversions
+  UNION ALL
+  SELECT 'collation', quote_ident(ns.s) || '.' || quote_ident(c.collname), '',
+         concat_ws(' ', c.collprovider, CASE WHEN NOT c.collisdeterministic THEN 'NOT DETERMINISTIC' END)
+  FROM pg_catalog.pg_collation c JOIN ns ON ns.oid = c.collnamespace
+  WHERE NOT EXISTS (SELECT 1 FROM ext e WHERE e.classid = 'pg_catalog.pg_collation'::regclass AND e.objid = c.oid)
+  UNION ALL
+  SELECT 'conversion', quote_ident(ns.s) || '.' || quote_ident(c.conname), '',
+         concat_ws(' ', pg_catalog.pg_encoding_to_char(c.conforencoding), 'TO', pg_catalog.pg_encoding_to_char(c.contoencoding), c.conproc,
+           CASE WHEN c.condefault THEN 'DEFAULT' END)
+  FROM pg_catalog.pg_conversion c JOIN ns ON ns.oid = c.connamespace
+  WHERE NOT EXISTS (SELECT 1 FROM ext e WHERE e.classid = 'pg_catalog.pg_conversion'::regclass AND e.objid = c.oid)
+
+  -- what lives in no schema: made by somebody (the server's own have lower numbers), of types that are in scope. A range type brings a
+  -- cast to its multirange along, from 14 on
+  UNION ALL
+  SELECT 'cast', concat('(', pg_catalog.format_type(c.castsource, NULL), ' AS ', pg_catalog.format_type(c.casttarget, NULL), ')'), '',
+         concat_ws(' ', c.castmethod, c.castcontext, nullif(c.castfunc, 0)::regprocedure)
+  FROM pg_catalog.pg_cast c
+  WHERE c.oid >= 16384
+    AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_cast'::regclass AND d.objid = c.oid AND d.deptype IN ('e','i'))
+    AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_type t WHERE t.oid IN (c.castsource, c.casttarget)
+                    AND t.typnamespace <> 'pg_catalog'::regnamespace AND t.typnamespace NOT IN (SELECT ns.oid FROM ns))
+  UNION ALL
+  SELECT 'transform', pg_catalog.format_type(c.trftype, NULL) || ' LANGUAGE ' || quote_ident(l.lanname), '',
+         concat_ws(' ', c.trffromsql, c.trftosql)
+  FROM pg_catalog.pg_transform c JOIN pg_catalog.pg_language l ON l.oid = c.trflang
+  WHERE NOT EXISTS (SELECT 1 FROM ext e WHERE e.classid = 'pg_catalog.pg_transform'::regclass AND e.objid = c.oid)
+  UNION ALL
+  SELECT 'language', quote_ident(l.lanname), '',
+         concat_ws(' ', CASE WHEN l.lanpltrusted THEN 'TRUSTED' END, l.lanplcallfoid::regproc, nullif(l.laninline, 0)::regproc, nullif(l.lanvalidator, 0)::regproc)
+  FROM pg_catalog.pg_language l
+  WHERE l.oid >= 16384 AND NOT EXISTS (SELECT 1 FROM ext e WHERE e.classid = 'pg_catalog.pg_language'::regclass AND e.objid = l.oid)
+  UNION ALL
+  SELECT 'accessmethod', quote_ident(a.amname), '', concat_ws(' ', a.amtype, a.amhandler)
+  FROM pg_catalog.pg_am a
+  WHERE a.oid >= 16384 AND NOT EXISTS (SELECT 1 FROM ext e WHERE e.classid = 'pg_catalog.pg_am'::regclass AND e.objid = a.oid)
+  UNION ALL
+  SELECT 'fdw', quote_ident(w.fdwname), '', concat_ws(' ', nullif(w.fdwhandler, 0)::regproc, nullif(w.fdwvalidator, 0)::regproc)
+  FROM pg_catalog.pg_foreign_data_wrapper w
+  WHERE NOT EXISTS (SELECT 1 FROM ext e WHERE e.classid = 'pg_catalog.pg_foreign_data_wrapper'::regclass AND e.objid = w.oid)
+  UNION ALL
+  SELECT 'server', quote_ident(v.srvname), '', concat_ws(' ', quote_ident(w.fdwname), v.srvtype)
+  FROM pg_catalog.pg_foreign_server v JOIN pg_catalog.pg_foreign_data_wrapper w ON w.oid = v.srvfdw
+  WHERE NOT EXISTS (SELECT 1 FROM ext e WHERE e.classid = 'pg_catalog.pg_foreign_server'::regclass AND e.objid = v.oid)
+
+  -- replication
+  UNION ALL
+  SELECT 'publication', quote_ident(b.pubname), '',
+         concat_ws(' ', CASE WHEN b.puballtables THEN 'ALL TABLES' END, CASE WHEN b.pubinsert THEN 'INSERT' END, CASE WHEN b.pubupdate THEN 'UPDATE' END,
+           CASE WHEN b.pubdelete THEN 'DELETE' END, CASE WHEN b.pubtruncate THEN 'TRUNCATE' END)
+  FROM pg_catalog.pg_publication b
+  UNION ALL
+  SELECT 'publication', quote_ident(b.pubname), r.q, ''
+  FROM pg_catalog.pg_publication_rel p JOIN pg_catalog.pg_publication b ON b.oid = p.prpubid JOIN rel r ON r.oid = p.prrelid
+  UNION ALL
+  SELECT 'replica', r.q, '', concat_ws(' ', r.relreplident,
+           (SELECT quote_ident(ic.relname) FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class ic ON ic.oid = i.indexrelid
+            WHERE i.indrelid = r.oid AND i.indisreplident))
+  FROM rel r WHERE r.relkind IN ('r','p') AND r.relreplident <> 'd'
+${rightsFacts[rights]}
   -- soft: column order of tables and views
   UNION ALL
   -- (a digest: the list itself would be a third of a ledger, and no person reads it; md5 fails on FIPS builds)
@@ -239,6 +353,47 @@ facts(k, o, n, d) AS (
   FROM pg_catalog.pg_description x JOIN rel r ON r.oid = x.objoid WHERE x.classoid = 'pg_catalog.pg_class'::regclass
 )`;
 }
+
+/** Objects with an owner and privileges; t is what acldefault() calls their kind. */
+const securable = `(
+    SELECT r.q, CASE r.relkind WHEN 'S' THEN 's' ELSE 'r' END::"char" AS t, r.relowner AS owner, r.relacl AS acl FROM rel r WHERE r.relkind <> 'c'
+    UNION ALL
+    SELECT quote_ident(ns.s), 'n', n.nspowner, n.nspacl FROM ns JOIN pg_catalog.pg_namespace n ON n.oid = ns.oid
+    UNION ALL
+    SELECT quote_ident(ns.s) || '.' || quote_ident(p.proname) || '(' || pg_catalog.pg_get_function_identity_arguments(p.oid) || ')', 'f', p.proowner, p.proacl
+    FROM pg_catalog.pg_proc p JOIN ns ON ns.oid = p.pronamespace
+    WHERE NOT EXISTS (SELECT 1 FROM ext e WHERE e.classid = 'pg_catalog.pg_proc'::regclass AND e.objid = p.oid)
+  ) a`;
+
+/** MAINTAIN, which ALL includes since 17, is left out. */
+const rightsFacts: Readonly<Record<"given" | "held" | "none", string>> = {
+  none: "",
+  given: `
+  -- owners and privileges that are not those of what has just been made
+  UNION ALL
+  SELECT 'owner', a.q, '', pg_catalog.pg_get_userbyid(a.owner)::text FROM ${securable}
+  WHERE a.owner <> (SELECT u.oid FROM pg_catalog.pg_roles u WHERE u.rolname = current_user)
+  UNION ALL
+  SELECT 'grant', a.q, CASE x.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_catalog.pg_get_userbyid(x.grantee)::text END,
+         string_agg(x.privilege_type, ', ' ORDER BY x.privilege_type COLLATE "C")
+  FROM ${securable}, LATERAL aclexplode(a.acl) x
+  WHERE x.grantee <> a.owner AND x.privilege_type <> 'MAINTAIN'
+    AND NOT EXISTS (SELECT 1 FROM aclexplode(acldefault(a.t, a.owner)) d WHERE d.grantee = x.grantee AND d.privilege_type = x.privilege_type)
+  GROUP BY a.q, x.grantee
+`,
+  held: `
+  -- owners; privileges, also those of owners, and whatever this session's role has by way of others
+  UNION ALL
+  SELECT 'owner', a.q, '', pg_catalog.pg_get_userbyid(a.owner)::text FROM ${securable}
+  UNION ALL
+  SELECT 'grant', a.q, g.name, string_agg(DISTINCT x.privilege_type, ', ')
+  FROM ${securable}, LATERAL aclexplode(coalesce(a.acl, acldefault(a.t, a.owner))) x,
+       LATERAL (SELECT CASE x.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_catalog.pg_get_userbyid(x.grantee)::text END
+                UNION
+                SELECT current_user::text WHERE CASE x.grantee WHEN 0 THEN true ELSE pg_has_role(x.grantee, 'USAGE') END) g (name)
+  GROUP BY a.q, g.name
+`,
+};
 
 function inScope(scope: Scope | null): string {
   if (scope === null) return "";

@@ -62,7 +62,12 @@ export async function look(db: Database, options: LookOptions): Promise<Observat
 async function lookAt(db: Database, options: LookOptions): Promise<Observation> {
   const { versionTable, scope, ignoreRelations = [], patience = defaultPatience } = options;
   const named = options.home ?? null;
-  const facts = { scope, ignoreRelations: [...ignoreRelations, versionTable] };
+  const rights = scope?.rights === true ? "held" : "none";
+  const facts: FactsOptions = {
+    scope,
+    rights,
+    ignoreRelations: [...ignoreRelations, versionTable],
+  };
   const message = lookMessage(versionTable, named, facts, patience);
   return untilSteady(db, message, (answers) => {
     const [, servers, tables, neighbours, progress, tools, building, found, ...after] = answers;

@@ -647,6 +647,20 @@ describe("a revision that says IF NOT EXISTS", () => {
     }
   });
 
+  it("shows that what lies before it may have run, where that writes rows", () => {
+    const [one, two] = lenient();
+    const fill = revision("fill", ["first"], [], { data: "writes" });
+    const revisions = [one!, fill, { ...two!, needs: ["fill"] }];
+    expect(judge({ at: "second", rows: ["first"], revisions }).plan).toBe("unproven");
+    const plus = table("portals", "id");
+    expect(judge({ at: "first", plus, revisions })).toMatchObject({
+      verdict: "drifted",
+      plan: "drift",
+    });
+    const { knowledge, observation } = judge({ at: "second", rows: [], revisions });
+    expect(assumable(knowledge, observation)).not.toContain("base");
+  });
+
   it("otherwise what is there is in the way", () => {
     const revisions = lenient({ saysIfNotExists: false });
     expect(judge({ at: null, rows: [], plus: cars, revisions })).toMatchObject({ plan: "partial" });
@@ -884,5 +898,116 @@ describe("branches side by side, without version rows", () => {
     const less = new Map([...facts].filter(([, each]) => each.name !== "id"));
     const verdict = diagnose(knowledge, observe({ rows: [], facts: less }));
     expect(verdict).toMatchObject({ kind: "unversioned", identified: { kind: "nearest" } });
+  });
+});
+
+describe("what a dump may leave behind", () => {
+  const comment = (text: string): Fact => fact("comment", "public.orders", "", text);
+  const withComment = (data: ModelRevision["data"]): readonly ModelRevision[] => [
+    ...shop.slice(0, 2),
+    revision("told", ["orders"], [comment("every order")], { data }),
+  ];
+
+  it.each<[string, Given, unknown]>([
+    [
+      "a comment that is absent does not show that the rows beside it were not written",
+      { at: "orders", rows: [], revisions: withComment("writes") },
+      { kind: "unversioned", identified: { kind: "ambiguous", dataMigrations: ["told"] } },
+    ],
+    [
+      "where nothing was written, the comment decides",
+      { at: "orders", rows: [], revisions: withComment("none") },
+      { kind: "unversioned", identified: { kind: "proven", heads: ["orders"], by: "soft-facts" } },
+    ],
+    [
+      "a comment that is there shows that they were",
+      { at: "told", rows: [], revisions: withComment("writes") },
+      { kind: "unversioned", identified: { kind: "proven", heads: ["told"], by: "soft-facts" } },
+    ],
+  ])("%s", (_, given, verdict) => {
+    expect(judge(given).evidence).toMatchObject(verdict as object);
+  });
+});
+
+describe("rows at head over a schema that is exactly an earlier state's, with data in between", () => {
+  const view = fact("view", "public.totals", "", "v");
+  const over = (dropped: Fact, told: readonly Fact[]): readonly ModelRevision[] => [
+    ...shop.slice(0, 2),
+    ...(dropped === view ? [revision("view", ["orders"], [view])] : []),
+    revision("fill", [dropped === view ? "view" : "orders"], told, { data: "writes" }),
+    revision("less", ["fill"], [], { drops: [dropped] }),
+  ];
+  const email = table("customers", "email")[1]!;
+  const told = [fact("comment", "public.orders", "", "filled")];
+
+  it.each<[string, Given, string, string]>([
+    [
+      "a column that is dropped",
+      { at: "orders", revisions: over(email, []) },
+      "mismatched",
+      "unproven",
+    ],
+    [
+      "a view, which somebody may need",
+      { at: "view", revisions: over(view, []) },
+      "drifted",
+      "start",
+    ],
+    [
+      "a view, and a comment that is missing",
+      { at: "view", revisions: over(view, told) },
+      "mismatched",
+      "unproven",
+    ],
+  ])("%s", (_, given, verdict, plan) => {
+    expect(judge({ ...given, rows: ["less"] })).toMatchObject({ verdict, plan });
+  });
+});
+
+describe("what is each deployment's own", () => {
+  const grant = (role: string, what = "INSERT, SELECT"): Fact =>
+    fact("grant", "public.orders", role, what);
+  const own = [
+    fact("publication", "outgoing", "", "INSERT"),
+    fact("owner", "public.orders", "", "keeper"),
+    grant("reader"),
+  ];
+  const revisions = [...shop, revision("own", ["status"], own)];
+
+  it.each<[string, Given, string, string]>([
+    ["all there", { at: "own" }, "current", "start"],
+    ["a publication gone", { at: "own", without: named("outgoing") }, "drifted", "start"],
+    ["another owner", { at: "own", without: ({ kind }) => kind === "owner" }, "drifted", "start"],
+    ["another role's privileges gone", { at: "own", without: named("reader") }, "drifted", "start"],
+    [
+      "more privileges than were granted",
+      { at: "own", without: named("reader"), plus: [grant("reader", "DELETE, INSERT, SELECT")] },
+      "current",
+      "start",
+    ],
+    [
+      "fewer",
+      { at: "own", without: named("reader"), plus: [grant("reader", "SELECT")] },
+      "drifted",
+      "start",
+    ],
+    [
+      "our own role's privileges gone",
+      {
+        at: "ours",
+        revisions: [...revisions, revision("ours", ["own"], [grant("shop")])],
+        without: named("shop"),
+      },
+      "drifted",
+      "drift",
+    ],
+    [
+      "no rows, and none of it there",
+      { at: "own", rows: [], without: (each) => own.includes(each) },
+      "unversioned",
+      "unproven",
+    ],
+  ])("%s", (_, given, verdict, plan) => {
+    expect(judge({ revisions, ...given })).toMatchObject({ verdict, plan });
   });
 });

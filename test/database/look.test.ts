@@ -386,7 +386,9 @@ describe("facts", () => {
   });
 
   test("of the schemas in scope only", async () => {
-    const { facts } = await lookAfter(torture, { scope: { home: false, named: ["Odd schema"] } });
+    const { facts } = await lookAfter(torture, {
+      scope: { home: false, named: ["Odd schema"], rights: false },
+    });
     expect(facts.some(({ object }) => object === `"Odd schema"."Us""ers"`)).toBe(true);
     expect(facts.filter(({ object }) => object.startsWith("public."))).toEqual([]);
   });

@@ -46,7 +46,7 @@ export function planOf(
     },
     readPath: async () => [],
     conditionOf,
-    factsQuery: factsQuery({ scope: null, ignoreSchemas: [bakeSchema] }),
+    factsQuery: factsQuery({ scope: null, rights: "given", ignoreSchemas: [bakeSchema] }),
     log: () => {},
     signal: new AbortController().signal,
   };

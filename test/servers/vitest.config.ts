@@ -5,7 +5,7 @@ const major = process.env["PREFLIGHT_TEST_POSTGRES"] ?? "";
 
 /** What is asked of the catalog, and what is written: it may differ in every major. */
 const onEvery = [
-  "test/servers/examples.test.ts",
+  "test/servers/{alterations,examples}.test.ts",
   ...(major === "13" ? [] : ["test/servers/restored.test.ts"]),
   "test/database/{extras,look,look-numbered,migrate,server-kind,stamp}.test.ts",
 ];
