@@ -76,6 +76,7 @@ async function replayAndWrite(image: Image, settings: Settings, world: World): P
       conditionOf,
       factsQuery: factsQuery({
         scope: null,
+        rare: true,
         rights: "given",
         ignoreSchemas: [bakeSchema],
         ignoreRelations: [versionTable],

@@ -235,6 +235,7 @@ function identified({ identified: finding }: Extract<Verdict, { identified: unkn
 function levelOf(difference: Difference): "warn" | "info" | "debug" {
   if (difference.kind === "extra" && difference.warns) return "warn";
   if (difference.kind === "missing" && isReported(difference.fact)) return "warn";
+  if (difference.kind === "changed" && difference.tolerable) return "warn";
   return difference.tolerable ? "info" : "debug";
 }
 

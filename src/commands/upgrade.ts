@@ -34,7 +34,7 @@ export async function upgrade(
   );
 }
 
-/** Rows that nobody knows are replaced in the very table alone that the upgrade's program reads. @returns why not; null: it does */
+/** Rows are replaced in the very table alone that the upgrade's program reads. @returns why not; null: it does */
 export async function proveVersionTable(
   strangers: readonly string[],
   observation: Observation,

@@ -115,10 +115,11 @@ export async function workThrough(
     const started = now();
     const tools = { database, image: { ...image, knowledge }, settings, world };
     try {
-      const strangers = replacedStrangers(knowledge, steps);
-      if (strangers.length > 0) {
-        const failure = await proveVersionTable(strangers, observation, tools);
-        if (failure !== null) return failure;
+      const replaced = steps.flatMap((step) => (step.kind === "stamp" ? step.from : []));
+      if (replaced.length > 0) {
+        const failure = await proveVersionTable(unknownTo(knowledge, replaced), observation, tools);
+        // Whoever only stamps needs no program that works.
+        if (failure !== null && steps.some(({ kind }) => kind === "upgrade")) return failure;
       }
       for (const step of steps) {
         signal.throwIfAborted();
@@ -142,15 +143,9 @@ export async function workThrough(
   }
 }
 
-/** Rows that neither files nor ledger know and a stamp would replace, before an upgrade. */
-function replacedStrangers(
-  { history, ledger }: Knowledge,
-  steps: readonly Step[],
-): readonly string[] {
-  if (!steps.some(({ kind }) => kind === "upgrade")) return [];
-  return steps
-    .flatMap((step) => (step.kind === "stamp" ? step.from : []))
-    .filter((id) => !history.revisions.has(id) && ledger?.revisions.has(id) !== true);
+/** Rows that no file has: the program says that it cannot find them, and so which table it reads. */
+function unknownTo({ history }: Knowledge, rows: readonly string[]): readonly string[] {
+  return rows.filter((id) => !history.revisions.has(id));
 }
 
 /** Whether a stamp would take back what the rows say. */

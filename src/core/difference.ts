@@ -26,7 +26,7 @@ export type Difference =
       readonly fact: Fact;
       readonly actual: Fact;
       readonly revision: string | null;
-      readonly tolerable: false;
+      readonly tolerable: boolean;
     }
   | {
       readonly kind: "extra";
@@ -141,7 +141,8 @@ export function differences(
 }
 
 /**
- * What these facts leave to each deployment, and is not here: publications, the part in replication, owners, privileges.
+ * What these facts leave to each deployment, and is not so here: publications, the part in replication, owners, privileges, an
+ * extension's schema.
  * @param role the one that we have connected as: without what a migration granted it, the application may fail
  */
 export function lackingOfDeployment(
@@ -151,14 +152,18 @@ export function lackingOfDeployment(
   role: string,
 ): readonly SchemaDifference[] {
   const makers = makersOfFacts(ledger);
-  return [...expected]
-    .filter((position) => isReported(ledger.facts[position]!) && !live.known.has(position))
-    .map((position) => {
-      const fact = ledger.facts[position]!;
-      const tolerable = fact.kind !== "grant" || fact.name !== role;
-      return { kind: "missing", fact, revision: makers.get(position) ?? null, tolerable } as const;
-    })
-    .sort(byPlace);
+  const found: SchemaDifference[] = [];
+  for (const position of expected) {
+    const fact = ledger.facts[position]!;
+    const revision = makers.get(position) ?? null;
+    const actual = live.movedExtensions.get(position);
+    if (actual !== undefined)
+      found.push({ kind: "changed", fact, actual, revision, tolerable: true });
+    if (!isReported(fact) || live.known.has(position)) continue;
+    const tolerable = fact.kind !== "grant" || fact.name !== role;
+    found.push({ kind: "missing", fact, revision, tolerable });
+  }
+  return found.sort(byPlace);
 }
 
 /**

@@ -65,6 +65,15 @@ export const factKinds = [
   "colorder",
 ] as const;
 
+/** Kinds that few histories have: a look does not ask for them in vain. What is there besides is harmless. */
+export function isRare({ kind }: Fact): boolean {
+  return rare.has(kind);
+}
+
+const rare: ReadonlySet<FactKind> = new Set(
+  factKinds.slice(factKinds.indexOf("operator"), factKinds.indexOf("grant")),
+);
+
 /** Soft facts are no evidence of a revision by their absence, and never make a schema another one. */
 export function isSoft(fact: Fact): boolean {
   return tellsApart(fact) || isReported(fact);

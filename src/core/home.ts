@@ -58,8 +58,8 @@ export function escapeText(text: string): string {
 }
 
 /** Whether the object of a ledger's fact moves with the home. */
-export function isInHome({ object }: Fact): boolean {
-  return object.startsWith(`${mark}.`);
+export function isInHome({ kind, object, definition }: Fact): boolean {
+  return object.startsWith(`${mark}.`) || (kind === "extension" && definition.endsWith(mark));
 }
 
 /**

@@ -1,4 +1,4 @@
-import { schemaOf } from "./facts.ts";
+import { isRare, schemaOf } from "./facts.ts";
 import type { History } from "./history.ts";
 import { isInHome, type LedgerHome } from "./home.ts";
 import { type Ledger, openLedger, type OpenLedger } from "./ledger.ts";
@@ -103,10 +103,11 @@ function retireWithoutFile(ledger: Ledger, history: History): Ledger {
   };
 }
 
-/** The schemas whose facts are the history's business, and whether owners and privileges are. */
+/** The schemas whose facts are the history's business, and whether rare kinds, and owners and privileges, are. */
 export type Scope = {
   readonly home: boolean;
   readonly named: readonly string[];
+  readonly rare: boolean;
   readonly rights: boolean;
 };
 
@@ -119,6 +120,7 @@ export function scopeOf(ledger: Ledger | null): Scope | null {
   return {
     home: ledger.home.kind === "program" || ledger.facts.some(isInHome),
     named: [...given, ...made.filter((schema) => schema !== null)],
+    rare: ledger.facts.some(isRare),
     rights: ledger.facts.some(({ kind }) => kind === "grant" || kind === "owner"),
   };
 }

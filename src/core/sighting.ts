@@ -22,6 +22,8 @@ export type Sighting = {
   readonly ignored: ReadonlySet<number>;
   /** The ledger's facts that are NOT VALID, by the facts that say the same and are valid here. */
   readonly validated: ReadonlyMap<number, number>;
+  /** Extensions for which the history names a schema, and which are in another one here. */
+  readonly movedExtensions: ReadonlyMap<number, Fact>;
   /** `Fact.evaluates` of the live facts of which it was asked, by place: the ledger's own facts do not have it. */
   readonly evaluates: ReadonlyMap<string, readonly string[]>;
 };
@@ -53,6 +55,7 @@ export function recognise(
   const kinds = new Set(ledger.kinds);
   const retired = retiredPartitions(ledger.facts, facts);
   const notValid = notValidFacts(ledger);
+  const movedExtensions = new Map<number, Fact>();
   for (const fact of facts) {
     if (isGiven(fact) || !kinds.has(fact.kind)) continue;
     if (fact.kind === "viewdef" && !comparesViews) continue;
@@ -63,8 +66,11 @@ export function recognise(
       ledger.positions.get(factKey(renamed(fact, renames))) ??
       old(renamed(fact, renames)) ??
       notValid.get(factKey(fact));
-    if (position !== undefined) known.add(position);
-    else if (!isSoft(fact) && !isPremise(fact) && !isPlatforms(fact)) foreign.push(fact);
+    if (position !== undefined) {
+      known.add(position);
+      const isMoved = fact.kind === "extension" && !ledger.positions.has(factKey(fact));
+      if (isMoved && ledger.inHome[position] === false) movedExtensions.set(position, fact);
+    } else if (!isSoft(fact) && !isPremise(fact) && !isPlatforms(fact)) foreign.push(fact);
   }
   for (const position of heldPrivileges(ledger, facts)) known.add(position);
   const ignored = new Set<number>();
@@ -82,7 +88,7 @@ export function recognise(
       fact.evaluates === undefined ? [] : [[placeKey(fact), fact.evaluates] as const],
     ),
   );
-  return { known, foreign, ignored, validated, evaluates };
+  return { known, foreign, ignored, validated, movedExtensions, evaluates };
 
   /** A relation that a migration made is the history's, wherever it is. */
   function isPlatforms(fact: Fact): boolean {

@@ -7,6 +7,8 @@ export type FactsOptions = {
   readonly scope: Scope | null;
   /** Schemas left out, together with triggers and event triggers whose function lives in one of them. */
   readonly ignoreSchemas?: readonly string[];
+  /** Whether kinds are read that few histories have: see `isRare`. */
+  readonly rare?: boolean;
   /** Owners and privileges: those that a migration gave, those that are held here (by us: in whatever way), or none. */
   readonly rights?: "given" | "held" | "none";
   /** Relations left out besides every known tool's version tables; schema null: in any schema. */
@@ -26,6 +28,7 @@ export type FactsOptions = {
 export function factsQuery({
   scope,
   ignoreSchemas = [],
+  rare = false,
   rights = "none",
   ignoreRelations = [],
 }: FactsOptions): string {
@@ -228,6 +231,24 @@ facts(k, o, n, d) AS (
     AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_proc f JOIN pg_catalog.pg_namespace fn ON fn.oid = f.pronamespace
                     WHERE f.oid = v.evtfoid AND fn.nspname::text = ANY (${quoteTextArray(ignoreSchemas)}))
 
+${rare ? rareFacts : ""}
+${rightsFacts[rights]}
+  -- soft: column order of tables and views
+  UNION ALL
+  -- (a digest: the list itself would be a third of a ledger, and no person reads it; md5 fails on FIPS builds)
+  SELECT 'colorder', r.q, '', left(encode(sha256(convert_to(string_agg(quote_ident(a.attname), ',' ORDER BY a.attnum), 'UTF8')), 'hex'), 12)
+  FROM tab r JOIN pg_catalog.pg_attribute a ON a.attrelid = r.oid AND a.attnum > 0 AND NOT a.attisdropped
+  GROUP BY r.q
+
+  -- soft: comments on relations and their columns
+  UNION ALL
+  SELECT 'comment', r.q, coalesce((SELECT a.attname::text FROM pg_catalog.pg_attribute a WHERE a.attrelid = r.oid AND a.attnum = x.objsubid AND x.objsubid > 0), ''), x.description
+  FROM pg_catalog.pg_description x JOIN rel r ON r.oid = x.objoid WHERE x.classoid = 'pg_catalog.pg_class'::regclass
+)`;
+}
+
+/** Few histories have any of these, and each costs a look some time to plan. */
+const rareFacts = `
   -- operators (not shells, which stand for one to come), their classes and families
   UNION ALL
   SELECT 'operator', quote_ident(ns.s) || '.' || p.oprname || '(' || concat_ws(',', coalesce(pg_catalog.format_type(nullif(p.oprleft, 0), NULL), 'NONE'),
@@ -339,20 +360,7 @@ facts(k, o, n, d) AS (
            (SELECT quote_ident(ic.relname) FROM pg_catalog.pg_index i JOIN pg_catalog.pg_class ic ON ic.oid = i.indexrelid
             WHERE i.indrelid = r.oid AND i.indisreplident))
   FROM rel r WHERE r.relkind IN ('r','p') AND r.relreplident <> 'd'
-${rightsFacts[rights]}
-  -- soft: column order of tables and views
-  UNION ALL
-  -- (a digest: the list itself would be a third of a ledger, and no person reads it; md5 fails on FIPS builds)
-  SELECT 'colorder', r.q, '', left(encode(sha256(convert_to(string_agg(quote_ident(a.attname), ',' ORDER BY a.attnum), 'UTF8')), 'hex'), 12)
-  FROM tab r JOIN pg_catalog.pg_attribute a ON a.attrelid = r.oid AND a.attnum > 0 AND NOT a.attisdropped
-  GROUP BY r.q
-
-  -- soft: comments on relations and their columns
-  UNION ALL
-  SELECT 'comment', r.q, coalesce((SELECT a.attname::text FROM pg_catalog.pg_attribute a WHERE a.attrelid = r.oid AND a.attnum = x.objsubid AND x.objsubid > 0), ''), x.description
-  FROM pg_catalog.pg_description x JOIN rel r ON r.oid = x.objoid WHERE x.classoid = 'pg_catalog.pg_class'::regclass
-)`;
-}
+`;
 
 /** Objects with an owner and privileges; t is what acldefault() calls their kind. */
 const securable = `(

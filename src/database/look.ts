@@ -65,6 +65,7 @@ async function lookAt(db: Database, options: LookOptions): Promise<Observation> 
   const rights = scope?.rights === true ? "held" : "none";
   const facts: FactsOptions = {
     scope,
+    rare: scope?.rare === true,
     rights,
     ignoreRelations: [...ignoreRelations, versionTable],
   };

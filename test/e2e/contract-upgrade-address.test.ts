@@ -386,7 +386,7 @@ describe("check, which starts no program", () => {
   });
 });
 
-describe("rows that nobody knows, and a schema that is exactly an earlier state", () => {
+describe("rows that are not the schema's", () => {
   const configure = 'version_table=os.environ.get("VERSION_TABLE", "alembic_version")';
   let history: string;
   beforeAll(async () => {
@@ -398,27 +398,38 @@ describe("rows that nobody knows, and a schema that is exactly an earlier state"
     expect(expectLine(baked), baked.stderr).toMatchObject({ exit: 0 });
   });
 
-  async function databaseWithStranger(): Promise<string> {
+  /** The schema is that of `one`, or of `two`. */
+  const rows = [
+    ["nobody knows them", "behind", "stranger", "missing-file"],
+    ["later than the schema", "behind", "two", "mismatched"],
+    ["earlier than the schema, and nothing is left to be run", "head", "one", "mismatched"],
+  ] as const;
+
+  async function databaseWith(at: "behind" | "head", row: string): Promise<string> {
     const url = await databaseAt(history, "behind");
-    await shop.server.sql(url, "UPDATE alembic_version SET version_num = 'stranger'");
+    if (at === "head") await alembic(shop, history, url, "upgrade", "head");
+    await shop.server.sql(url, `UPDATE alembic_version SET version_num = '${row}'`);
     return url;
   }
 
-  it("are replaced in the table that the program reads", async () => {
-    const url = await databaseWithStranger();
+  it.each(rows)("%s: replaced in the table that the program reads", async (_, at, row, verdict) => {
+    const url = await databaseWith(at, row);
     const ended = await run(history, { program: url, judged: url });
     expect(expectLine(ended), ended.stderr).toMatchObject({
       exit: 0,
-      verdict: "missing-file",
+      verdict,
       recordedAfter: ["two"],
     });
   });
 
-  it("and stay where the program reads another one: they are a neighbour's", async () => {
-    const url = await databaseWithStranger();
-    const env = { VERSION_TABLE: "own_versions" };
-    const line = await expectRefused(history, { program: url, judged: url, env });
-    expect(line).toMatchObject({ verdict: "missing-file", recordedAfter: ["stranger"] });
-    expect(line.reason).toContain("another version table");
-  });
+  it.each(rows)(
+    "%s: they stay where the program reads another table, and are a neighbour's",
+    async (_, at, row, verdict) => {
+      const url = await databaseWith(at, row);
+      const env = { VERSION_TABLE: "own_versions" };
+      const line = await expectRefused(history, { program: url, judged: url, env });
+      expect(line).toMatchObject({ verdict, recordedAfter: [row] });
+      expect(line.reason).toContain("another version table");
+    },
+  );
 });

@@ -46,7 +46,12 @@ export function planOf(
     },
     readPath: async () => [],
     conditionOf,
-    factsQuery: factsQuery({ scope: null, rights: "given", ignoreSchemas: [bakeSchema] }),
+    factsQuery: factsQuery({
+      scope: null,
+      rare: true,
+      rights: "given",
+      ignoreSchemas: [bakeSchema],
+    }),
     log: () => {},
     signal: new AbortController().signal,
   };

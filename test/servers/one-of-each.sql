@@ -1,6 +1,7 @@
 -- One of each kind of object, in words that PostgreSQL 13 knows.
 CREATE SCHEMA app;
 CREATE EXTENSION citext;
+CREATE EXTENSION pg_trgm SCHEMA app;
 CREATE TABLE things (id int PRIMARY KEY, parent int CONSTRAINT of_things REFERENCES things, name text NOT NULL DEFAULT 'a', size int CONSTRAINT positive_size CHECK (size > 0), double_size int GENERATED ALWAYS AS (size * 2) STORED, during int4range, CONSTRAINT one_name UNIQUE (name), CONSTRAINT not_twice EXCLUDE USING gist (during WITH &&));
 CREATE TABLE keyed (id bigint GENERATED ALWAYS AS IDENTITY, label text COLLATE "C");
 CREATE INDEX things_size ON things (size);
