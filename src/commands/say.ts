@@ -9,6 +9,7 @@ import type { Refusal, Step } from "../core/plan.ts";
 import { brokenHistory } from "../core/refusal.ts";
 import type { Verdict } from "../core/verdict.ts";
 import type { Migration } from "../core/migration.ts";
+import { underOtherVersions } from "../core/ways-out.ts";
 import { describeDifference, enumerate, nameHeads } from "../core/words.ts";
 import type { Log, LogEvent } from "../report/log.ts";
 import type { VerdictLine } from "../report/verdict-line.ts";
@@ -99,7 +100,13 @@ function warnOfRows(verdict: Verdict, { history, ledger }: Knowledge, log: Log):
 }
 
 export function sayStart(
-  { verdict, observation: { home, server } }: Judgement,
+  {
+    verdict,
+    knowledge: {
+      history: { tool },
+    },
+    observation: { home, server },
+  }: Judgement,
   { log }: World,
 ): void {
   if (home.by === "table")
@@ -114,7 +121,12 @@ export function sayStart(
       event: "ahead",
       msg: `THIS IMAGE IS OLDER THAN THE DATABASE: it is at ${verdict.strangers.join(", ")}, which this image does not have. ${
         verdict.lacking.length === 0
-          ? "Everything that this image needs is still there, so it may start. Nothing was written."
+          ? `Everything that this image needs is still there, so it may start. Nothing was written.${underOtherVersions(
+              verdict,
+              tool,
+            )
+              .map((way) => ` Or, ${way}.`)
+              .join("")}`
           : "The schema lacks something that this image needs; it starts because of --ahead allow."
       }`,
     });

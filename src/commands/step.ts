@@ -2,6 +2,7 @@ import { rowsFor } from "../core/claim.ts";
 import type { VersionRow } from "../core/migration.ts";
 import type { Observation } from "../core/observation.ts";
 import { type Step, widthFor } from "../core/plan.ts";
+import { renumberedRows } from "../core/renumbered.ts";
 import { versionTableOf } from "../core/version-table.ts";
 import type { Database } from "../database/database.ts";
 import { stamp } from "../database/stamp.ts";
@@ -32,7 +33,10 @@ export async function takeStep(
   const { history } = image.knowledge;
   const basis = observation.versionTable?.rows ?? [];
   const present = basis.filter((row) => row !== null);
-  const rows = step.kind === "stamp" ? rowsFor(history, step.to, present) : present;
+  // What stands there under another number gets its own.
+  const renumbered = renumberedRows(image.knowledge, observation.versionTable);
+  const past = present.filter((row) => !renumbered.has(row));
+  const rows = step.kind === "stamp" ? rowsFor(history, step.to, past) : present;
   await stamp(database, {
     tool: history.tool,
     table: versionTableOf(observation, image.versionTable),

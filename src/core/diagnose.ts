@@ -8,13 +8,14 @@ import { findHalfDone } from "./half-done.ts";
 import { ancestors, maximal } from "./history.ts";
 import { type Identification, hasSameSoftFacts, identify } from "./identify.ts";
 import type { Knowledge } from "./knowledge.ts";
-import { factsOfHeads, factsOfState, headsKey, type OpenLedger } from "./ledger.ts";
+import { factsOfHeads, factsOfState, headsKey, type OpenLedger, touchesRows } from "./ledger.ts";
 import { progressTable } from "./migration.ts";
 import { appliedByLedger } from "./missing-files.ts";
 import { denialOf, headsOfNeighbour, neighbourOf, recordedBy } from "./neighbour.ts";
 import type { Observation } from "./observation.ts";
 import { dataPassedOver, nothingPassedOver } from "./passed-over.ts";
 import { asSeen, recognise, type Sighting } from "./sighting.ts";
+import { renumberedRows } from "./renumbered.ts";
 import { nearestSketch, sketchOf, tablesOf, unquoted } from "./sketch.ts";
 import { unseenData } from "./unseen-data.ts";
 import type { Finding, Verdict } from "./verdict.ts";
@@ -48,6 +49,8 @@ export function diagnose(knowledge: Knowledge, observation: Observation): Verdic
   }
   const interrupted = interruption();
   if (interrupted !== null) return interrupted;
+  const renumbered = underOtherNumbers();
+  if (renumbered !== null) return renumbered;
   if (strangers.length > 0) return diagnoseStrangers();
   if (rows.length === 0) return diagnoseWithoutRows();
   const invalid = invalidIndexes();
@@ -228,8 +231,7 @@ export function diagnose(knowledge: Knowledge, observation: Observation): Verdic
   /** Whether the state lacks something that the rows claim. */
   function backwards(identified: Finding): boolean {
     if (identified.kind !== "proven") return true;
-    const state = ancestors(history, identified.heads);
-    return strangers.length > 0 || [...claim.applied].some((id) => !state.has(id));
+    return strangers.length > 0 || !hasAllThatIsClaimed(identified.heads);
   }
 
   /** A revision that is not in the ledger may have run and left no trace: then nobody knows at which of them this is. */
@@ -245,6 +247,28 @@ export function diagnose(knowledge: Knowledge, observation: Observation): Verdic
       : identified;
   }
 
+  /** With these numbers the rows say just what the schema is. */
+  function underOtherNumbers(): Verdict | null {
+    const same = renumberedRows(knowledge, table);
+    if (same.size === 0 || ledger === null || live === null) return null;
+    const meant = claimOf(
+      history,
+      rows.map((row) => same.get(row) ?? row),
+    );
+    const made = factsOfClaim(ledger, history, meant);
+    if (meant.strangers.length > 0 || meant.skipped.length > 0 || made === null) return null;
+    if (!equals(ledger, made, live)) return null;
+    const identified = { kind: "proven", heads: meant.heads, by: "facts", extras: [] } as const;
+    return {
+      ...seen,
+      kind: "missing-file",
+      gone: [...same.keys()],
+      identified,
+      elsewhere: [],
+      ...nothingPassedOver,
+    };
+  }
+
   function diagnoseStrangers(): Verdict {
     if (isAtHeadWithoutFiles())
       return { ...seen, kind: "current", heads: recorded, verified: true };
@@ -258,7 +282,7 @@ export function diagnose(knowledge: Knowledge, observation: Observation): Verdic
       identified.heads.length > 0 &&
       live.foreign.length === 0 &&
       pendingAfter(identified.heads).length > 0 &&
-      (isGraph || identified.heads[0] === heads[0])
+      (isGraph || hasAllThatIsClaimed(identified.heads))
     )
       return missingFile(strangers, identified);
     const needed = ledger && factsOfHeads(ledger, history, history.heads);
@@ -276,9 +300,21 @@ export function diagnose(knowledge: Knowledge, observation: Observation): Verdic
       (fact) => !ledger.soft[fact] && !live.ignored.has(fact),
     ).length;
     if (hardNeeded > 0 && lacking.length * 2 <= hardNeeded)
-      return { ...seen, kind: "ahead", strangers, lacking, notRun: isGraph ? [] : pending };
+      return {
+        ...seen,
+        kind: "ahead",
+        strangers,
+        lacking,
+        unrecorded: isGraph ? [] : pending,
+        notRun: notSeenToRun(),
+      };
     const why = `no file and no ledger entry of this image has ${strangers.join(", ")}, and less than half of what it needs is here${neighbours()}`;
     return unknown(strangers, why);
+  }
+
+  function hasAllThatIsClaimed(heads: readonly string[]): boolean {
+    const state = ancestors(history, heads);
+    return [...claim.applied].every((id) => state.has(id));
   }
 
   /** All that the ledger calls live is recorded, and the schema is what that makes: only the files are not in the image. */
@@ -291,11 +327,16 @@ export function diagnose(knowledge: Knowledge, observation: Observation): Verdic
     return [...knowledge.unfiled, ...history.revisions.keys()].every((id) => applied.has(id));
   }
 
+  /** Where every file has a row, one that has none did not run: unless the schema has all that it does. */
+  function notSeenToRun(): readonly string[] {
+    if (isGraph) return [];
+    return pending.filter((id) => ledger === null || touchesRows(ledger, id));
+  }
+
   /** Where every file has a row, the rows that have files still say which data migrations ran. */
   function missingFile(gone: readonly string[], identified: Finding): Verdict {
-    const isClaimed = !isGraph && claim.applied.size > 0;
     const passed =
-      isClaimed && ledger !== null && identified.kind === "proven"
+      !isGraph && ledger !== null && identified.kind === "proven"
         ? dataPassedOver(ledger, history, claim, edited, identified.heads, answers)
         : nothingPassedOver;
     const elsewhere = inDoubt(places, observation, "taken back");

@@ -165,7 +165,7 @@ function planOnEvidence(verdict: Verdict, policy: Policy, situation: Situation):
     const isCompatible = ahead.lacking.length === 0 && ahead.notRun.length === 0;
     if (policy.ahead === "allow" || (policy.ahead === "compatible" && isCompatible))
       return { kind: "start" };
-    return refusal.ahead(ahead);
+    return refusal.ahead(ahead, tool);
   }
 
   /** The word says what version rows would say. They would not excuse what differs either. */

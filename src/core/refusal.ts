@@ -7,7 +7,7 @@ import type { Refusal, Situation } from "./plan.ts";
 import type { ToolName } from "./revision.ts";
 import type { UnseenData } from "./unseen-data.ts";
 import type { Denial, Finding, Leftover, Verdict } from "./verdict.ts";
-import { inEffect, sayAssume, sayAtHeads, sayStamp } from "./ways-out.ts";
+import { inEffect, sayAssume, sayAtHeads, sayStamp, underOtherVersions } from "./ways-out.ts";
 import {
   describeChange,
   describeDifference,
@@ -331,7 +331,7 @@ export function dataMigrationBetween(
   );
 }
 
-export function ahead(verdict: Of<"ahead">): Refusal {
+export function ahead(verdict: Of<"ahead">, tool: ToolName): Refusal {
   const rows = verdict.strangers.join(", ");
   const isNotRun = verdict.lacking.length === 0 && verdict.notRun.length > 0;
   return refuse(
@@ -344,6 +344,7 @@ export function ahead(verdict: Of<"ahead">): Refusal {
     [
       "start the image that brought the database to this revision, or a newer one",
       "or take the database back to what this image needs before you roll back",
+      ...underOtherVersions(verdict, tool).map((way) => `or, ${way}`),
     ],
   );
 }

@@ -56,6 +56,8 @@ export type Verdict =
       /** What this image needs and the schema lacks. */
       readonly lacking: readonly Difference[];
       /** Files of this image that have no row, where every applied file has one. */
+      readonly unrecorded: readonly string[];
+      /** Of these, the ones that change rows, which no schema shows. */
       readonly notRun: readonly string[];
     })
   | (Seen & {

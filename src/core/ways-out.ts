@@ -1,5 +1,5 @@
 import type { ToolName } from "./revision.ts";
-import type { Finding } from "./verdict.ts";
+import type { Finding, Verdict } from "./verdict.ts";
 
 /** A person's word names one revision; several heads are recorded with the tool itself. */
 export function sayAtHeads(heads: readonly string[], tool: ToolName): string {
@@ -19,6 +19,21 @@ export function sayAssume(ids: readonly string[]): string {
   const shown = ids.slice(0, 5).map((id) => `--assume ${id}`);
   const more = ids.length > shown.length ? ` (or one of ${ids.length - shown.length} more)` : "";
   return `${shown.join(" or ")}${more}`;
+}
+
+/** Supabase's dashboard and its API record a migration with a time of their own. */
+export function underOtherVersions(
+  { strangers, unrecorded, lacking }: Extract<Verdict, { readonly kind: "ahead" }>,
+  tool: ToolName,
+): readonly string[] {
+  const absent = new Set(lacking.map(({ revision }) => revision));
+  const present = unrecorded.filter((id) => !absent.has(id));
+  if (tool !== "supabase" || present.length === 0) return [];
+  const repair = (status: string, ids: readonly string[]): string =>
+    `supabase migration repair --status ${status} ${ids.join(" ")}`;
+  return [
+    `if these are the same migrations under other versions: ${repair("reverted", strangers)}, then ${repair("applied", present)}`,
+  ];
 }
 
 /** A word for the nearest state, or for one that lacks nothing. What differs all the same stays: as drift. */

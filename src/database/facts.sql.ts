@@ -373,7 +373,7 @@ const securable = `(
     WHERE NOT EXISTS (SELECT 1 FROM ext e WHERE e.classid = 'pg_catalog.pg_proc'::regclass AND e.objid = p.oid)
   ) a`;
 
-/** MAINTAIN, which ALL includes since 17, is left out. */
+/** MAINTAIN, which ALL includes since 17, is left out; and what default privileges give anyway, such as Supabase's, is nobody's GRANT. */
 const rightsFacts: Readonly<Record<"given" | "held" | "none", string>> = {
   none: "",
   given: `
@@ -387,6 +387,9 @@ const rightsFacts: Readonly<Record<"given" | "held" | "none", string>> = {
   FROM ${securable}, LATERAL aclexplode(a.acl) x
   WHERE x.grantee <> a.owner AND x.privilege_type <> 'MAINTAIN'
     AND NOT EXISTS (SELECT 1 FROM aclexplode(acldefault(a.t, a.owner)) d WHERE d.grantee = x.grantee AND d.privilege_type = x.privilege_type)
+    AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_default_acl y, aclexplode(y.defaclacl) d
+                    WHERE y.defaclrole = a.owner AND y.defaclobjtype = CASE a.t WHEN 's' THEN 'S' ELSE a.t END
+                      AND d.grantee = x.grantee AND d.privilege_type = x.privilege_type)
   GROUP BY a.q, x.grantee
 `,
   held: `

@@ -309,6 +309,98 @@ describe("rows say more than Alembic's", () => {
     });
   });
 
+  it("a newer image was here, and all that a file of this one does is there without a row", () => {
+    const known = [files[0]!, files[1]!, revision("003", ["002"], kept)];
+    const facts = factsAfter(known, new Set(["001", "002", "003"]));
+    const judged = judge(numbered(known), observe({ rows: ["001", "002", "004"], facts }));
+    expect(judged).toMatchObject({
+      verdict: { kind: "ahead", lacking: [], unrecorded: ["003"], notRun: [] },
+      plan: { kind: "start" },
+    });
+  });
+
+  it("a squash: exactly an earlier state, under numbers that no file has", () => {
+    const known = [files[0]!, files[1]!, revision("003", ["002"], kept)];
+    const at = (rows: readonly string[], applied: readonly string[], all = known) =>
+      judge(numbered(all), observe({ rows, facts: factsAfter(all, new Set(applied)) })).plan;
+    expect(at(["100", "101"], ["001", "002"])).toMatchObject({
+      steps: [
+        { kind: "stamp", to: ["002"] },
+        { kind: "upgrade", revisions: ["003"] },
+      ],
+    });
+    // Nobody saw that the rows which the second one writes are there.
+    const withData = [known[0]!, revision("002", ["001"], [], { data: "writes" }), known[2]!];
+    const seen = [
+      ...withData.slice(0, 2),
+      revision("003", ["002"], kept),
+      revision("004", ["003"], table("late", "id")),
+    ];
+    expect(at(["100", "101"], ["001", "002", "003"], seen)).toMatchObject({ outcome: "unproven" });
+  });
+
+  describe("the same text under another number", () => {
+    const known = [
+      files[0]!,
+      revision("002", ["001"], kept),
+      revision("003", ["002"], table("late", "id")),
+    ];
+    const texts = new Map([
+      ["001", "a"],
+      ["002", "b"],
+      ["003", "c"],
+    ]);
+    const at = (
+      rows: Readonly<Record<string, string>>,
+      applied: readonly string[],
+      digests = texts,
+    ) => {
+      const full = numbered(known);
+      const revisions = new Map(
+        [...full.history.revisions].map(([id, each]) => [id, { ...each, isEmpty: false }]),
+      );
+      const knowledge = { ...full, history: { ...full.history, revisions }, digests };
+      const observation = observe({
+        rows: Object.keys(rows),
+        facts: factsAfter(known, new Set(applied)),
+      });
+      const versionTable = { ...observation.versionTable!, digests: new Map(Object.entries(rows)) };
+      return judge(knowledge, { ...observation, versionTable });
+    };
+
+    it("is that file: the row gets its number", () => {
+      const judged = at({ "001": "a", "2026": "b" }, ["001", "002"]);
+      expect(judged).toMatchObject({
+        verdict: { kind: "missing-file", gone: ["2026"] },
+        plan: {
+          steps: [
+            { kind: "stamp", to: ["002"] },
+            { kind: "upgrade", revisions: ["003"] },
+          ],
+        },
+      });
+      expect(at({ "0009": "a", "2026": "b", "003": "c" }, ["001", "002", "003"])).toMatchObject({
+        verdict: { kind: "missing-file", gone: ["2026", "0009"] },
+        plan: { steps: [{ kind: "stamp", to: ["003"] }] },
+      });
+    });
+
+    it("is nobody's where two rows have it, the schema is another one, or the text is", () => {
+      const start = { kind: "start" };
+      expect(at({ "001": "a", "2026": "b", "2027": "b" }, ["001", "002", "003"])).toMatchObject({
+        plan: start,
+      });
+      expect(at({ "001": "a", "2026": "c" }, ["001", "002"]).verdict).not.toMatchObject({
+        gone: ["2026"],
+        identified: { heads: ["003"] },
+      });
+      expect(at({ "001": "a", "2026": "x" }, ["001", "002", "003"])).toMatchObject({
+        verdict: { kind: "ahead" },
+        plan: start,
+      });
+    });
+  });
+
   it("a newer image dropped what this one's newest file made: its rows are not taken back", () => {
     const known = [files[0]!, files[1]!, revision("003", ["002"], kept)];
     const facts = factsAfter(known, new Set(["001", "002"]));
