@@ -101,22 +101,29 @@ function isMade(ledger: Ledger | null, schema: string): boolean {
 }
 
 /**
- * The upgrade's program sets the search_path, no ledger tells where to, and where we looked there is nothing: it may be at work in
- * another schema.
- * @returns null: nothing speaks against the upgrade
+ * The upgrade's program sets the search_path, no ledger tells where to, and it may well be at work in another schema: where we
+ * looked there is nothing, or rows of this history are there as well.
+ * @returns null: nothing speaks against the home
  */
 export function faultOfProgramsPath(
-  { programsPath }: Knowledge,
-  { home, versionTable }: Observation,
+  { programsPath, history }: Knowledge,
+  { home, versionTable, otherVersionTables }: Observation,
   verdict: Verdict,
 ): CannotJudge | null {
-  if (verdict.kind !== "fresh" || versionTable !== null || home.by === "setting") return null;
+  if (home.by === "setting") return null;
   const others = [...new Set(programsPath)].filter((name) => name !== home.schema);
-  if (others.length === 0) return null;
+  const rivals = otherVersionTables.filter(
+    ({ schema, rows }) =>
+      (others.includes(schema) || others.includes(null)) &&
+      rows?.some((row) => row !== null && history.revisions.has(row)) === true,
+  );
+  const isEmpty = verdict.kind === "fresh" && versionTable === null;
+  if (others.length === 0 || (!isEmpty && rivals.length === 0)) return null;
   const named = others.filter((name) => name !== null);
+  const places = rivals.map(({ schema, name }) => `${schema}.${name}`);
   return new CannotJudge(
     "config",
-    `the migrations' own program sets the search_path ${named.length === others.length ? `to ${enumerate(named)}` : "to a name from elsewhere"}, no ledger tells where they live, and schema ${home.schema}, which the session's path leads to, has nothing of this history`,
+    `the migrations' own program sets the search_path ${named.length === others.length ? `to ${enumerate(named)}` : "to a name from elsewhere"}, no ledger tells where they live, and ${isEmpty ? `schema ${home.schema}, which the session's path leads to, has nothing of this history` : `besides schema ${home.schema}, which the session's path leads to, this history has rows in ${enumerate(places)}`}`,
     [
       `say which schema it is: --schema ${named.length === 1 ? named[0] : "NAME"} (PREFLIGHT_SCHEMA)`,
       "or run `preflight bake`, which sees it, and copy preflight.ledger.json into the image",

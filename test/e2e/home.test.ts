@@ -326,6 +326,29 @@ with create_engine(url).connect() as connection:
     });
   });
 
+  test("to a schema that is behind, beside a neighbour at head, and no ledger tells", async () => {
+    const cwd = writeHistory(
+      [
+        { id: "plans", upgrade },
+        { id: "users", after: "plans", upgrade: execute("CREATE TABLE users (id int)") },
+      ],
+      { env: env(`connection.execute(text("SET search_path TO acme"))`) },
+    );
+    const { url } = await place(
+      `CREATE TABLE alembic_version (version_num varchar(32) PRIMARY KEY); INSERT INTO alembic_version VALUES ('users');
+       CREATE SCHEMA acme; CREATE TABLE acme.alembic_version (version_num varchar(32) PRIMARY KEY); INSERT INTO acme.alembic_version VALUES ('plans');
+       CREATE TABLE acme.plans (id int PRIMARY KEY);
+       GRANT ALL ON SCHEMA acme TO {role}; GRANT ALL ON ALL TABLES IN SCHEMA acme, public TO {role}`,
+    );
+    expect(expectLine(await run(cwd, url, []))).toMatchObject({
+      exit: 78,
+      reason: expect.stringContaining("this history has rows in acme.alembic_version"),
+    });
+    const said = await run(cwd, url, ["run", "--schema", "acme"]);
+    expect(expectLine(said)).toMatchObject({ exit: 0, recordedAfter: ["users"] });
+    expect(expectLine(await run(cwd, url, ["run", "--schema", "acme"])).verdict).toBe("current");
+  });
+
   test("to the schema that is judged, and no ledger tells: nothing to ask", async () => {
     const cwd = writeHistory([{ id: "plans", upgrade }], {
       env: env(`# search_path\n    connection.execute(text("SET search_path TO public"))`),
