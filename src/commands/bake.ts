@@ -1,7 +1,12 @@
 import path from "node:path";
 
+import { placeKey } from "../core/facts.ts";
+import { factAtHome } from "../core/home.ts";
+import type { Ledger } from "../core/ledger.ts";
+import { CannotJudge } from "../core/outcome.ts";
+import { isNamed, varies, varyingPlaces } from "../core/varying.ts";
 import { continues, writeLedger } from "../core/write-ledger.ts";
-import { enumerate } from "../core/words.ts";
+import { enumerate, nameFact } from "../core/words.ts";
 import { factsQuery } from "../database/facts.sql.ts";
 import { otherHistory, saveLedger } from "../ledger/file.ts";
 import { bakeSchema } from "../ledger/instrument.sql.ts";
@@ -54,6 +59,7 @@ async function replayAndWrite(image: Image, settings: Settings, world: World): P
   const log = (msg: string, fields = {}): void =>
     world.log({ level: "line" in fields ? "debug" : "info", event: "bake", msg, ...fields });
 
+  sayEnvironment(image, world);
   const deleted = await found.readDeleted();
   const scratch = await openScratch({
     url: settings.scratch,
@@ -63,6 +69,8 @@ async function replayAndWrite(image: Image, settings: Settings, world: World): P
     signal: world.signal,
     log,
   });
+  const named = settings.varies ?? [];
+  const before = varyingPlaces(image.ledger);
   let protection: Protection | null = null;
   try {
     const upgrade = await scratchUpgrade(scratch, image, settings, world, log);
@@ -73,6 +81,7 @@ async function replayAndWrite(image: Image, settings: Settings, world: World): P
       upgrade,
       versionTable: { schema: versionTable.schema, name: versionTable.name },
       readPath: found.readPath,
+      isVarying: (fact) => isNamed(fact, named) || before.has(placeKey(fact)),
       conditionOf,
       factsQuery: factsQuery({
         scope: null,
@@ -87,6 +96,7 @@ async function replayAndWrite(image: Image, settings: Settings, world: World): P
     const ledger = writeLedger(history, toReplay(replay), image.ledger, deleted);
     if (image.ledger !== null && !continues(ledger, image.ledger, history))
       throw otherHistory(ledgerPath);
+    refuseUnfound(named, ledger);
     const { bytes } = await saveLedger(ledgerPath, ledger);
     world.draft.ledger = "verified";
     world.draft.actedMs = Math.round(world.now() - started);
@@ -101,6 +111,7 @@ async function replayAndWrite(image: Image, settings: Settings, world: World): P
       replays: replay.replays,
       home: ledger.home.kind,
     });
+    sayVarying(ledger, world);
     if (ledger.home.kind === "bound")
       world.log({
         level: "warn",
@@ -113,6 +124,41 @@ async function replayAndWrite(image: Image, settings: Settings, world: World): P
     if (protection !== null) await endProtection(protection);
     await scratch.close();
   }
+}
+
+/** What a replay makes may then be the build machine's own. */
+function sayEnvironment({ knowledge: { history } }: Image, { log }: World): void {
+  const readers = [...history.revisions.values()].filter((each) => each.readsEnvironment);
+  if (readers.length === 0) return;
+  log({
+    level: "warn",
+    event: "bake.environment",
+    msg: `what these migrations make may differ from one deployment to the next, since they read the environment or settings: ${enumerate(readers.map(({ file }) => file))}. What does differ can be named: --varies`,
+  });
+}
+
+function sayVarying(ledger: Ledger, { log }: World): void {
+  const names = ledger.facts
+    .filter(({ definition }) => definition === varies)
+    .map((fact) => nameFact(factAtHome(fact, "public")));
+  if (names.length === 0) return;
+  log({
+    level: "warn",
+    event: "bake.varies",
+    msg: `not compared, only that it is there, since it is not the same each time: ${enumerate([...new Set(names)], 20)}`,
+  });
+}
+
+/** @throws CannotJudge `config` */
+function refuseUnfound(named: readonly string[], ledger: Ledger): void {
+  const facts = ledger.facts.map((fact) => factAtHome(fact, "public"));
+  const unfound = named.filter((name) => !facts.some((fact) => isNamed(fact, [name])));
+  if (unfound.length === 0) return;
+  throw new CannotJudge(
+    "config",
+    `--varies ${enumerate(unfound)}: no migration makes anything of this name`,
+    ["name it as messages do: public.totals, public.orders.region, public.refresh(integer)"],
+  );
 }
 
 function toReplay(replay: Awaited<ReturnType<typeof replayHistory>>) {

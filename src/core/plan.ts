@@ -126,7 +126,7 @@ function planOnEvidence(verdict: Verdict, policy: Policy, situation: Situation):
     case "drifted":
       return verdict.differences.every(({ tolerable }) => tolerable) || policy.drift === "warn"
         ? upgradeInOrder(verdict)
-        : refusal.drifted(verdict);
+        : refusal.drifted(verdict, history);
     case "partial":
       return planForPartial(verdict.left);
     case "unknown":

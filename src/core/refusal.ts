@@ -1,7 +1,7 @@
 import type { Assumption } from "./assume.ts";
 import type { Difference } from "./difference.ts";
 import { type Fact, holdsRows } from "./facts.ts";
-import type { HistoryFault } from "./history.ts";
+import type { History, HistoryFault } from "./history.ts";
 import type { Knowledge } from "./knowledge.ts";
 import type { Refusal, Situation } from "./plan.ts";
 import type { ToolName } from "./revision.ts";
@@ -24,7 +24,7 @@ const toBake =
   "run `preflight bake` when the image is built and copy preflight.ledger.json into it";
 const toCompare = "preflight check --verbose shows every difference";
 
-export function drifted(verdict: Of<"drifted">): Refusal {
+export function drifted(verdict: Of<"drifted">, history: History): Refusal {
   const serious = verdict.differences.filter(({ tolerable }) => !tolerable);
   if (serious.every(({ kind }) => kind === "edited")) return edited(serious);
   return refuse(
@@ -33,9 +33,24 @@ export function drifted(verdict: Of<"drifted">): Refusal {
     [
       "put the schema back to what the revision makes, then start again",
       "or start in spite of it: --drift warn; a new migration can then mend the schema for good",
+      ...madeFromEnvironment(serious, history),
       toCompare,
     ],
   );
+}
+
+/** What such a migration makes may be right here, and other than where it was baked. */
+function madeFromEnvironment(
+  differences: readonly Difference[],
+  { revisions }: History,
+): readonly string[] {
+  const ids = [...new Set(differences.map(({ revision }) => revision))];
+  const readers = ids.filter((id) => id !== null && revisions.get(id)?.readsEnvironment === true);
+  return readers.length === 0
+    ? []
+    : [
+        `or, if that is right here: ${enumerate(readers as readonly string[])} ${readers.length === 1 ? "reads" : "read"} the environment or settings, which may be why it differs; preflight bake --varies OBJECT allows for it`,
+      ];
 }
 
 export function driftedFromWord(heads: readonly string[], serious: readonly Difference[]): Refusal {

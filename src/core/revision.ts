@@ -22,6 +22,8 @@ export type Revision = {
   readonly isAtomic: boolean;
   /** It creates something IF NOT EXISTS: that it is there already does not make it fail. */
   readonly saysIfNotExists: boolean;
+  /** It asks for what each deployment has for itself, such as a variable of the environment. */
+  readonly readsEnvironment: boolean;
   readonly sketch: Sketch;
 };
 

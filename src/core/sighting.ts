@@ -11,6 +11,7 @@ import {
 import type { OpenLedger } from "./ledger.ts";
 import { inWords } from "./old-spelling.ts";
 import { retiredPartitions } from "./retention.ts";
+import { varies } from "./varying.ts";
 
 /** The live schema in the ledger's words. */
 export type Sighting = {
@@ -55,6 +56,11 @@ export function recognise(
   const kinds = new Set(ledger.kinds);
   const retired = retiredPartitions(ledger.facts, facts);
   const notValid = notValidFacts(ledger);
+  const varying = new Map(
+    [...ledger.facts.entries()]
+      .filter(([, { definition }]) => definition === varies)
+      .map(([position, fact]) => [placeKey(fact), position]),
+  );
   const movedExtensions = new Map<number, Fact>();
   for (const fact of facts) {
     if (isGiven(fact) || !kinds.has(fact.kind)) continue;
@@ -65,7 +71,8 @@ export function recognise(
       ledger.positions.get(factKey(fact)) ??
       ledger.positions.get(factKey(renamed(fact, renames))) ??
       old(renamed(fact, renames)) ??
-      notValid.get(factKey(fact));
+      notValid.get(factKey(fact)) ??
+      varying.get(placeKey(fact));
     if (position !== undefined) {
       known.add(position);
       const isMoved = fact.kind === "extension" && !ledger.positions.has(factKey(fact));

@@ -1,13 +1,15 @@
 /**
  * Which tables were read: scans counted since the last boundary, without those that DDL did itself.
  * What this backend has handed to the shared statistics and what it still holds add up to a number
- * that never falls, whenever it hands over (exact from PostgreSQL 15 on). Tables and indexes are
+ * that never falls, whenever it hands over (exact from PostgreSQL 15 on). Another session's counts arrive late, unless it is told to
+ * hand them over with its next answer; then they are here before its client can go on. Tables and indexes are
  * counted apart, because a dropped index takes its count along. Between calls the counts stand in a
  * session setting: before DDL nothing may be written, since DROP INDEX CONCURRENTLY refuses to run
  * in a transaction that already has an id. Where DISCARD ALL emptied it, the counts of the last
  * movement hold.
  */
 export const scansSql = `
+CREATE TABLE __preflight_bake.ddl_scan (pid int, scanned oid, scans bigint);  -- what DDL has scanned, by session
 CREATE FUNCTION __preflight_bake.count_scans(OUT scanned oid, OUT relation text, OUT scans bigint)
   RETURNS SETOF record LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
   WITH user_table AS (
@@ -20,9 +22,12 @@ CREATE FUNCTION __preflight_bake.count_scans(OUT scanned oid, OUT relation text,
     SELECT oid AS scanned, relation FROM user_table
     UNION ALL
     SELECT i.indexrelid, t.relation FROM pg_index i JOIN user_table t ON t.oid = i.indrelid)
-  SELECT scanned, relation, scans
-  FROM counted, LATERAL (SELECT pg_stat_get_numscans(scanned) + pg_stat_get_xact_numscans(scanned)) AS n(scans)
-  WHERE scans > 0
+  SELECT c.scanned, c.relation, n.scans
+  FROM counted c
+  LEFT JOIN (SELECT d.scanned, sum(d.scans) AS scans FROM __preflight_bake.ddl_scan d WHERE d.pid <> pg_backend_pid()
+             GROUP BY d.scanned) AS by_others ON by_others.scanned = c.scanned,
+  LATERAL (SELECT pg_stat_get_numscans(c.scanned) + pg_stat_get_xact_numscans(c.scanned) - coalesce(by_others.scans, 0)::bigint) AS n(scans)
+  WHERE n.scans > 0
 $$;
 CREATE TABLE __preflight_bake.last_scans AS                -- at the last movement
   SELECT coalesce(jsonb_object_agg(scanned, scans), '{}') AS counts FROM __preflight_bake.count_scans();
@@ -63,14 +68,25 @@ BEGIN
       'reads', CASE WHEN keep_reads THEN v_state->'reads' ELSE '{}' END)::text
     FROM __preflight_bake.count_scans() c), false);
 END $$;
+CREATE FUNCTION __preflight_bake.hand_over_counts() RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  IF pg_catalog.current_setting('server_version_num')::int >= 150000 THEN PERFORM pg_catalog.pg_stat_force_next_flush(); END IF;
+END $$;
 CREATE FUNCTION __preflight_bake.before_ddl() RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
   IF pg_catalog.current_setting('preflight_bake.inside', true) = 'on' THEN RETURN; END IF;
   PERFORM __preflight_bake.note_reads();
 END $$;
 CREATE FUNCTION __preflight_bake.after_ddl() RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+DECLARE
+  v_before jsonb := __preflight_bake.scan_state()->'counts';
 BEGIN
   IF pg_catalog.current_setting('preflight_bake.inside', true) = 'on' THEN RETURN; END IF;
+  INSERT INTO __preflight_bake.ddl_scan
+  SELECT pg_catalog.pg_backend_pid(), c.scanned, more
+  FROM __preflight_bake.count_scans() c,
+       LATERAL (SELECT c.scans - coalesce((v_before->>c.scanned::text)::bigint, 0)) AS n(more)
+  WHERE more > 0;
   PERFORM __preflight_bake.skip_scans(true);
 END $$`;
 
@@ -83,7 +99,7 @@ CREATE FUNCTION __preflight_bake.note_write() RETURNS trigger LANGUAGE plpgsql S
 BEGIN
   INSERT INTO __preflight_bake.written
   VALUES (pg_catalog.format('%I.%I', TG_TABLE_SCHEMA, TG_TABLE_NAME), TG_OP, TG_RELID, pg_catalog.current_query());
-  PERFORM __preflight_bake.note_transaction();
+  PERFORM __preflight_bake.note_transaction(), __preflight_bake.hand_over_counts();
   RETURN NULL;
 END $$;
 -- What happens to the runner's notes of its progress is no one's data, but tells of a transaction that ends.

@@ -1,19 +1,30 @@
 import { type Fact, factKey } from "../core/facts.ts";
-import { ancestors, type History, maximal } from "../core/history.ts";
+import { ancestors, maximal } from "../core/history.ts";
 import { assumedRelative, escapeFact, type LedgerHome, relativeFact } from "../core/home.ts";
 import { headsKey } from "../core/ledger.ts";
 import { CannotJudge } from "../core/outcome.ts";
-import type { Trace } from "../core/traces.ts";
 import type { TableName, VersionTableName } from "../core/version-table.ts";
+import {
+  compareAccess,
+  compareStates,
+  compareText,
+  type DataAccess,
+  differingFacts,
+  firstDifference,
+  type Pass,
+  type SecondPass,
+  type Snapshot,
+} from "./compare-passes.ts";
 import { type Replay, replayOnce, type ReplayPlan as PassPlan } from "./replay-once.ts";
 import { saltOf } from "./hash-row.ts";
-import { compareRows, type RowsAtState } from "./rows.ts";
 
 export type ReplayPlan = Omit<PassPlan, "home" | "versionTable"> & {
   /** Schema null: wherever the program's search_path leads, `public` or another home. */
   readonly versionTable: VersionTableName;
   /** Whether the project's own files say in so many words that its search_path begins with this schema. */
   readonly readPath: () => Promise<readonly (string | null)[]>;
+  /** A person allows for it that this differs from one deployment to the next: a fact as it is in `public`. */
+  readonly isVarying: (fact: Fact) => boolean;
 };
 
 /** What a history does, seen on a server, twice the same. */
@@ -37,24 +48,6 @@ export type ReplayedHistory = {
   readonly replays: number;
 };
 
-/** The schema after a set of heads; both sorted, the facts relative to the home. */
-type Snapshot = {
-  readonly heads: readonly string[];
-  readonly facts: readonly Fact[];
-  /** By revision: what shows in the rows that it ran. */
-  readonly traces: ReadonlyMap<string, readonly Trace[]>;
-};
-
-/** What a revision did to rows of user tables, besides its DDL; sorted. */
-type DataAccess = {
-  /** Such as `UPDATE public.users`; also where no row matched. */
-  readonly writes: readonly string[];
-  /** Tables that were read: it may write where there are rows. */
-  readonly reads: readonly string[];
-  /** In each replay, all that it changed was changed in the transaction that wrote its version row. */
-  readonly isAtomic: boolean;
-};
-
 /** The other home: a name that stands nowhere else. */
 const otherHome = "preflight_bake_home";
 
@@ -71,17 +64,23 @@ export async function replayHistory(plan: ReplayPlan): Promise<ReplayedHistory> 
   try {
     const first = await replayAll(inPublic, true);
     plan.log("replaying again in another schema, to compare", { replays: first.replays });
-    const moved = await replayElsewhere(plan, first);
-    if (moved !== null) return described(plan, first, moved);
+    const moved = await replayElsewhere(plan);
+    const difference = moved === null ? null : firstDifference(first, moved, new Set());
+    if (moved !== null && difference === null) return described(plan, first, moved);
     plan.log("replaying again in public, to compare", { replays: first.replays });
-    const second = await replayAll(withOtherHashSeed(inPublic), false);
-    return described(plan, first, {
-      pass: second,
+    const again: SecondPass = {
+      pass: await replayAll(withOtherHashSeed(inPublic), false),
       home: { kind: "bound" },
       versionTable,
       relate: escapeFact,
       spell: (text) => text,
-    });
+    };
+    // What differs there as well does so because of the time or the environment.
+    const expected = new Set(differingFacts(first, again).map(({ place }) => place));
+    const odd = moved === null ? null : firstDifference(first, moved, expected);
+    if (moved !== null && odd === null) return described(plan, first, moved);
+    if (odd !== null) plan.log(`the history comes to something else in another schema: ${odd}`);
+    return described(plan, first, again);
   } catch (error) {
     // A server or a child that was stopped fails in many ways.
     plan.signal.throwIfAborted();
@@ -89,19 +88,8 @@ export async function replayHistory(plan: ReplayPlan): Promise<ReplayedHistory> 
   }
 }
 
-/** A second pass, and how what it saw is said in the words of the first one. */
-type SecondPass = {
-  readonly pass: Pass;
-  readonly home: LedgerHome;
-  readonly versionTable: VersionTableName;
-  /** A fact of the second pass, relative to the home. */
-  readonly relate: (fact: Fact) => Fact;
-  /** Text of the second pass as the first one would have it. */
-  readonly spell: (text: string) => string;
-};
-
-/** null: this history cannot live in another home, or comes to something else there. */
-async function replayElsewhere(plan: ReplayPlan, first: Pass): Promise<SecondPass | null> {
+/** null: this history cannot live in another home. */
+async function replayElsewhere(plan: ReplayPlan): Promise<SecondPass | null> {
   const { name, schema } = plan.versionTable;
   const isProgram = plan.upgrade.kind === "command";
   // A program may name its version table's schema, and leave the rest to the search_path.
@@ -113,11 +101,7 @@ async function replayElsewhere(plan: ReplayPlan, first: Pass): Promise<SecondPas
     const pass = await passIfPossible(there, isProgram);
     if (pass === "unheard") continue;
     if (pass === null) return null;
-    const second = await describePass(plan, pass, place);
-    const difference = firstDifference(first, second);
-    if (difference === null) return second;
-    plan.log(`the history comes to something else in another schema: ${difference}`);
-    return null;
+    return await describePass(plan, pass, place);
   }
   return null;
 }
@@ -156,33 +140,13 @@ async function describePass(plan: ReplayPlan, pass: Pass, place: string): Promis
   };
 }
 
-/** null: there is none. */
-function firstDifference(first: Pass, second: SecondPass): string | null {
-  const { pass, spell } = second;
-  for (const [revision, access] of first.access) {
-    const [difference] = differencesOf(access, accessOf(second, revision));
-    if (difference !== undefined) return `revision ${revision}, ${difference}`;
-  }
-  for (const [key, { revision, facts }] of first.states) {
-    const again = pass.states.get(key);
-    if (again === undefined) continue;
-    const there = new Map([...again.facts].map(([fact, each]) => [spell(fact), each]));
-    const [odd] = [
-      ...[...facts].filter(([fact]) => !there.has(fact)),
-      ...[...there].filter(([fact]) => !facts.has(fact)),
-    ];
-    if (odd !== undefined) return `revision ${revision}, ${describe(odd[1])}`;
-  }
-  return null;
-}
-
 function described(plan: ReplayPlan, first: Pass, second: SecondPass): ReplayedHistory {
   const { pass, home, versionTable, relate } = second;
   return {
     serverVersion: plan.scratch.version,
     home,
     versionTable,
-    snapshots: compareStates(plan.history, first, second),
+    snapshots: compareStates(plan.history, first, second, plan.isVarying),
     salt: saltOf(plan.history),
     revisions: compareAccess(plan.history, first, second),
     aliases: sortAliases(
@@ -204,28 +168,6 @@ function withOtherHashSeed(plan: PassPlan): PassPlan {
   const environment = { PYTHONHASHSEED: "1", ...upgrade.environment };
   return { ...plan, upgrade: { ...upgrade, environment } };
 }
-
-/** All states that one pass went through. */
-type Pass = {
-  readonly states: Map<
-    string,
-    {
-      readonly heads: readonly string[];
-      readonly revision: string;
-      readonly facts: ReadonlyMap<string, Fact>;
-      readonly rows: RowsAtState;
-    }
-  >;
-  readonly access: Map<
-    string,
-    { readonly writes: Set<string>; readonly reads: Set<string>; isAtomic: boolean }
-  >;
-  readonly aliases: Map<string, { readonly fact: Fact; readonly definition: string }>;
-  readonly givenSchemas: Set<string>;
-  readonly unreachable: Set<string>;
-  programsHome: string | null;
-  replays: number;
-};
 
 async function replayAll(plan: PassPlan, prove: boolean): Promise<Pass> {
   const { history, log } = plan;
@@ -289,118 +231,8 @@ function keep(pass: Pass, replay: Replay): void {
   pass.programsHome ??= replay.programsHome;
 }
 
-/** States that only one of the two passed through depend on chance, and are left out. */
-function compareStates(
-  history: History,
-  first: Pass,
-  { pass, home, relate, spell }: SecondPass,
-): readonly Snapshot[] {
-  const sameRows = compareRows(
-    history,
-    spell,
-    (definition) => relate({ kind: "table", object: "", name: "", definition }).definition,
-  );
-  const snapshots: Snapshot[] = [];
-  for (const [key, { heads, revision, facts, rows }] of first.states) {
-    const again = pass.states.get(key);
-    if (again === undefined) continue;
-    const spelled = new Map([...again.facts].map(([fact, each]) => [spell(fact), each]));
-    const differing = [
-      ...[...facts].filter(([fact]) => !spelled.has(fact)),
-      ...[...spelled].filter(([fact]) => !facts.has(fact)),
-    ].map(([, fact]) => fact);
-    if (differing.length > 0) throw unstable(revision, differing.map(describe));
-    const made = [...again.facts.values()].filter((fact) => !isHomeItself(home, fact));
-    snapshots.push({
-      heads,
-      facts: sortFacts(made.map(relate)),
-      traces: sameRows(rows, again.rows),
-    });
-  }
-  return snapshots.sort((a, b) => compareText(headsKey(a.heads), headsKey(b.heads)));
-}
-
-/** The schema that a program puts first is there before the first revision, whoever makes it. */
-function isHomeItself(home: LedgerHome, { kind, object }: Fact): boolean {
-  return home.kind === "program" && kind === "schema" && object === home.schema;
-}
-
-function compareAccess(
-  history: History,
-  first: Pass,
-  second: SecondPass,
-): ReadonlyMap<string, DataAccess> {
-  const all = new Map<string, DataAccess>();
-  for (const revision of history.revisions.keys()) {
-    const one = first.access.get(revision);
-    const two = accessOf(second, revision);
-    const differing = differencesOf(one, two);
-    if (differing.length > 0) throw unstable(revision, differing);
-    all.set(revision, {
-      writes: [...(one?.writes ?? [])].sort(),
-      reads: [...(one?.reads ?? [])].sort(),
-      isAtomic: one?.isAtomic === true && two?.isAtomic === true,
-    });
-  }
-  return all;
-}
-
-type Access = {
-  readonly writes: ReadonlySet<string>;
-  readonly reads: ReadonlySet<string>;
-  readonly isAtomic: boolean;
-};
-
-/** As the first pass would have it. */
-function accessOf({ pass, spell }: SecondPass, revision: string): Access | undefined {
-  const seen = pass.access.get(revision);
-  return (
-    seen && {
-      writes: new Set([...seen.writes].map(spell)),
-      reads: new Set([...seen.reads].map(spell)),
-      isAtomic: seen.isAtomic,
-    }
-  );
-}
-
-function differencesOf(one: Access | undefined, two: Access | undefined): readonly string[] {
-  const onlyIn = (these?: ReadonlySet<string>, those?: ReadonlySet<string>): readonly string[] =>
-    [...(these ?? [])].filter((each) => those?.has(each) !== true);
-  return [
-    ...onlyIn(one?.writes, two?.writes),
-    ...onlyIn(two?.writes, one?.writes),
-    ...onlyIn(one?.reads, two?.reads).map((table) => `reads ${table}`),
-    ...onlyIn(two?.reads, one?.reads).map((table) => `reads ${table}`),
-  ];
-}
-
-function unstable(revision: string, differing: readonly string[]): CannotJudge {
-  const shown = differing.slice(0, 10).join("; ");
-  const more = differing.length > 10 ? `; and ${differing.length - 10} more` : "";
-  return new CannotJudge(
-    "verify-failed",
-    `Two replays differ: migration ${revision} depends on time or environment. Only in one of the two: ${shown}${more}.`,
-    ["make the migration do the same every time, then bake again"],
-  );
-}
-
-function describe({ kind, object, name, definition }: Fact): string {
-  return `${kind} ${object}${name === "" ? "" : ` ${name}`} ${definition}`.trim();
-}
-
 function sortAliases(
   aliases: readonly [string, { readonly fact: Fact; readonly definition: string }][],
 ): readonly { readonly fact: Fact; readonly definition: string }[] {
   return [...new Map(aliases)].sort(([a], [b]) => compareText(a, b)).map(([, alias]) => alias);
-}
-
-function sortFacts(facts: readonly Fact[]): readonly Fact[] {
-  return facts
-    .map((fact) => [factKey(fact), fact] as const)
-    .sort(([a], [b]) => compareText(a, b))
-    .map(([, fact]) => fact);
-}
-
-function compareText(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0;
 }

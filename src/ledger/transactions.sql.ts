@@ -17,7 +17,7 @@ BEGIN
   -- REINDEX runs in a read-only transaction, too.
   IF pg_catalog.current_setting('preflight_bake.inside', true) = 'on'
     OR pg_catalog.current_setting('transaction_read_only') = 'on' THEN RETURN; END IF;
-  PERFORM __preflight_bake.note_transaction();
+  PERFORM __preflight_bake.note_transaction(), __preflight_bake.hand_over_counts();
   INSERT INTO __preflight_bake.altered VALUES (TG_TAG);
 END $$`;
 

@@ -116,6 +116,7 @@ function toSettings(
     exitCode: values["exit-code"],
     bakeCheck: values.check,
     scratch,
+    varies: values.varies,
     scratchInit: values["scratch-init"],
     scratchUnconfined: values["scratch-unconfined"],
     json: values.json,

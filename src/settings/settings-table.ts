@@ -4,6 +4,7 @@ import {
   anyText,
   duration,
   limit,
+  objects,
   oneOf,
   revisionId,
   tableName,
@@ -227,6 +228,15 @@ export const settingsTable = {
     commands: ["bake"],
     about: "let the replay reach the network: your word that it meets no database of worth there",
     schema: yesOrNo,
+  },
+  varies: {
+    placeholder: "OBJECTS",
+    variable: "PREFLIGHT_VARIES",
+    default: null,
+    commands: ["bake"],
+    about:
+      "what differs from one deployment to the next, such as 'public.totals; orders.region': it must be there, and is not compared; kept in the ledger",
+    schema: objects,
   },
   json: {
     placeholder: null,

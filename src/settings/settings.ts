@@ -60,6 +60,8 @@ export type Settings = {
   readonly bakeCheck: boolean;
   /** `bake --scratch-url`: a server on which bake creates and drops databases of its own. */
   readonly scratch: Connection | null;
+  /** `bake --varies`: objects of which the definition is not compared; null: none besides those of the ledger. */
+  readonly varies: readonly string[] | null;
   /** `bake --scratch-init`: path of a file with SQL. */
   readonly scratchInit: string | null;
   /** `bake --scratch-unconfined`: the replay may reach whatever this machine can. */

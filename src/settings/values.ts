@@ -65,6 +65,14 @@ export const tableName = z.string().transform((text, context) => {
   return { schema: schema === null ? null : unquote(schema), name: unquote(name) };
 });
 
+/** Names of objects, which may hold blanks and commas. */
+export const objects = z.string().transform((text) =>
+  text
+    .split(";")
+    .map((each) => each.trim())
+    .filter((each) => each !== ""),
+);
+
 /** A command line, split into words as a shell would; what only a shell could do is refused. */
 export const words = z.string().transform((text, context) => {
   const beyond = whatNeedsAShell(text.trim());

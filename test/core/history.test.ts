@@ -20,6 +20,7 @@ function revision(
     isEmpty: true,
     isAtomic: true,
     saysIfNotExists: false,
+    readsEnvironment: false,
     sketch: [],
     ...more,
   };

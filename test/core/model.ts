@@ -87,6 +87,7 @@ function fileOf({
     isEmpty: true,
     isAtomic,
     saysIfNotExists,
+    readsEnvironment: false,
     sketch: adds.flatMap(({ kind, object, name }): Revision["sketch"] => {
       const at = { schema: null, name: object.replace("public.", "") };
       if (kind === "table") return [{ kind: "create-table", table: at, columns: [] }];

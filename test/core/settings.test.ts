@@ -37,6 +37,7 @@ test("no command and no flag: run, with every default", () => {
     exitCode: false,
     bakeCheck: false,
     scratch: null,
+    varies: null,
     scratchInit: null,
     scratchUnconfined: false,
     json: false,

@@ -23,7 +23,7 @@ import {
   startProgram,
 } from "../support/process.ts";
 import { pythonEnvironment } from "../support/python.ts";
-import { dump, environment, makeDatabase, makeImage, type Shop } from "../support/shop.ts";
+import { alembic, dump, environment, makeDatabase, makeImage, type Shop } from "../support/shop.ts";
 
 let shop: Shop;
 
@@ -251,3 +251,105 @@ async function serverProgram(): Promise<string> {
   );
   return path.join(String(row?.["setting"]), "postgres");
 }
+
+describe("what is not the same each time", () => {
+  const now = (name: string): string =>
+    `op.execute(f"CREATE OR REPLACE VIEW ${name} AS SELECT '{time.time_ns()}'::text AS at")`;
+  const say = async (cwd: string, args: readonly string[], more: Record<string, string> = {}) => {
+    const ended = await runProgram("binary", args, at(cwd, more));
+    return { ...expectLine(ended), log: ended.stderr };
+  };
+
+  it("on the way to a head is no evidence, and nothing is refused for it", async () => {
+    const steady = execute("CREATE OR REPLACE VIEW v AS SELECT 'x'::text AS at");
+    const history = writeHistory([
+      { id: "one", upgrade: `${execute("CREATE TABLE t (id int)")}\n${now("v")}` },
+      { id: "two", after: "one", upgrade: execute("CREATE TABLE u (id int)") },
+      { id: "three", after: "two", upgrade: steady },
+    ]);
+    const baked = await say(history, ["bake"]);
+    expect(baked, baked.log).toMatchObject({ exit: 0, ledger: "verified" });
+    expect(baked.log).toContain("the query of view v");
+    expect(readFileSync(ledgerOf(history), "utf8")).toContain('"home":"relative"');
+    const url = await shop.server.createDatabase();
+    const own = { DATABASE_URL: url };
+    expect(await say(history, ["run"], own)).toMatchObject({ exit: 0, verdict: "fresh" });
+    expect(await say(history, ["run"], own)).toMatchObject({ verdict: "current" });
+    // Which of the last two ran, no schema shows.
+    await shop.server.sql(url, "DROP TABLE alembic_version");
+    expect(await say(history, ["check"], own)).toMatchObject({ exit: 21, verdict: "unversioned" });
+  });
+
+  it("at a head is refused, unless a person allows for it; the ledger keeps that", async () => {
+    const history = writeHistory([
+      { id: "one", upgrade: `${execute("CREATE TABLE t (id int)")}\n${now("v")}` },
+    ]);
+    expect(await say(history, ["bake"])).toMatchObject({
+      exit: 26,
+      next: [expect.anything(), expect.stringContaining("--varies 'public.v'")],
+    });
+    expect(await say(history, ["bake", "--varies", "v; public.w"])).toMatchObject({ exit: 78 });
+    expect(existsSync(ledgerOf(history))).toBe(false);
+    expect(await say(history, ["bake", "--varies", "v"])).toMatchObject({ exit: 0 });
+    const ledger = readFileSync(ledgerOf(history), "utf8");
+    expect(await say(history, ["bake"])).toMatchObject({ exit: 0 });
+    expect(readFileSync(ledgerOf(history), "utf8")).toBe(ledger);
+    const url = await shop.server.createDatabase();
+    const own = { DATABASE_URL: url };
+    expect(await say(history, ["run"], own)).toMatchObject({ exit: 0, verdict: "fresh" });
+    expect(await say(history, ["run"], own)).toMatchObject({ verdict: "current" });
+    await shop.server.sql(url, "DROP VIEW v");
+    expect(await say(history, ["check"], own)).toMatchObject({ exit: 20, verdict: "drifted" });
+  });
+
+  it("because of the environment: bake warns of it, and a drift says so", async () => {
+    const history = writeHistory([
+      {
+        id: "one",
+        upgrade: `op.execute("CREATE TABLE t (region text DEFAULT '%s')" % os.environ.get("REGION", "eu"))`,
+      },
+    ]);
+    const baked = await say(history, ["bake"]);
+    expect(baked.exit).toBe(0);
+    expect(baked.log).toContain("may differ from one deployment to the next");
+    const url = await shop.server.createDatabase();
+    await alembic(shop, history, url, "upgrade", "head");
+    await shop.server.sql(url, "ALTER TABLE t ALTER region SET DEFAULT 'us'");
+    const own = { DATABASE_URL: url };
+    expect(await say(history, ["check"], own)).toMatchObject({
+      exit: 20,
+      next: expect.arrayContaining([expect.stringContaining("one reads the environment")]),
+    });
+    expect(await say(history, ["bake", "--varies", "t.region"])).toMatchObject({ exit: 0 });
+    expect(await say(history, ["check"], own)).toMatchObject({ exit: 0, verdict: "current" });
+  });
+});
+
+it("an index built over a second engine, whose counts arrive late: the same ledger each time", async () => {
+  const build = `global engine
+engine = sa.create_engine(os.environ["DATABASE_URL"].replace("postgresql://", "postgresql+psycopg://"), isolation_level="AUTOCOMMIT")
+with engine.connect() as other:
+    other.execute(sa.text("CREATE INDEX CONCURRENTLY t_id ON t (id)"))`;
+  const history = writeHistory(
+    [
+      { id: "one", upgrade: execute("CREATE TABLE t (id int)") },
+      { id: "two", after: "one", upgrade: build },
+      {
+        id: "three",
+        after: "two",
+        upgrade: `time.sleep(1.5)\n${execute("CREATE TABLE u (id int)")}`,
+      },
+    ],
+    { configure: "transaction_per_migration=True" },
+  );
+  const ledgers = new Set<string>();
+  for (let bake = 0; bake < 3; bake += 1) {
+    const ended = await runProgram("binary", ["bake"], at(history));
+    expect(expectLine(ended), ended.stderr).toMatchObject({ exit: 0 });
+    ledgers.add(readFileSync(ledgerOf(history), "utf8"));
+  }
+  const [ledger = "", ...others] = ledgers;
+  expect(others).toEqual([]);
+  for (const id of ["two", "three"])
+    expect(ledger).toMatch(new RegExp(`"id":"${id}".*"data":"none"`));
+});

@@ -200,6 +200,7 @@ describe("a ledger", () => {
         ...revision,
         isEmpty: false,
         saysIfNotExists: false,
+        readsEnvironment: false,
         sketch: [],
       })),
     );

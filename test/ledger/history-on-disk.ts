@@ -69,6 +69,7 @@ function historyOf(migrations: readonly Migration[]): History {
           isEmpty: false,
           isAtomic: true,
           saysIfNotExists: false,
+          readsEnvironment: false,
           sketch: [],
         },
       ]),

@@ -45,6 +45,7 @@ export function planOf(
       apply: apply ?? ((address, table) => applyFiles(files, address, { ...layout, table })),
     },
     readPath: async () => [],
+    isVarying: () => false,
     conditionOf,
     factsQuery: factsQuery({
       scope: null,
@@ -76,6 +77,7 @@ export function historyOf(files: readonly NumberedFile[]): History {
           isEmpty: false,
           isAtomic: true,
           saysIfNotExists: false,
+          readsEnvironment: false,
           sketch: [],
         },
       ]),

@@ -509,6 +509,7 @@ function planOf(
     versionTable: { schema: "public", name: "alembic_version" },
     factsQuery: facts,
     readPath: async () => [],
+    isVarying: () => false,
     log: () => {},
     signal: new AbortController().signal,
   };

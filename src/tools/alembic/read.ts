@@ -8,6 +8,7 @@ import { refuseCompiled } from "./compiled.ts";
 import { keepsRevisionsWhole } from "./environment.ts";
 import type { AlembicLocation } from "./location.ts";
 import { saysIfNotExists } from "../if-not-exists.ts";
+import { readsEnvironment } from "../reads-environment.ts";
 import { hashOf } from "../hash.ts";
 import { type OpenFile, openFile, type Unreadable } from "../open-file.ts";
 import { realPath } from "./real-path.ts";
@@ -65,6 +66,7 @@ function allVouchedFor(
         isEmpty: false,
         isAtomic,
         saysIfNotExists: saysIfNotExists(text),
+        readsEnvironment: readsEnvironment(text),
         sketch: [],
       },
     });

@@ -6,6 +6,7 @@ import {
   readAttributes,
 } from "./attributes.ts";
 import { saysIfNotExists } from "../if-not-exists.ts";
+import { readsEnvironment } from "../reads-environment.ts";
 import { hashOf } from "../hash.ts";
 import type { UnreadableFile } from "../open-file.ts";
 import type { Literal } from "./literals.ts";
@@ -65,6 +66,7 @@ function fromScript(file: string, script: Node, text: string): RevisionFile {
       isEmpty: isEmptyUpgrade(script),
       isAtomic: keepsTransaction(script),
       saysIfNotExists: saysIfNotExists(text),
+      readsEnvironment: readsEnvironment(text),
       sketch: readSketch(script),
     },
   };

@@ -7,6 +7,7 @@ import type { FileTool, Revision, Sketch } from "../../core/revision.ts";
 import { describeFault } from "../../core/words.ts";
 import { readDeletedFiles } from "../deleted-files.ts";
 import { saysIfNotExists } from "../if-not-exists.ts";
+import { readsEnvironment } from "../reads-environment.ts";
 import { hashOf } from "../hash.ts";
 import { openFile, type Unreadable } from "../open-file.ts";
 import type { DeletedRevision, FoundHistory, Vouched } from "../tool.ts";
@@ -64,6 +65,7 @@ type Opened = NamedFile & {
   readonly isEmpty: boolean;
   readonly isAtomic: boolean;
   readonly saysIfNotExists: boolean;
+  readonly readsEnvironment: boolean;
   readonly sketch: Sketch;
 };
 
@@ -79,6 +81,7 @@ function openNamed(named: NamedFile, root: string): Opened {
     isEmpty: false,
     isAtomic: true,
     saysIfNotExists: saysIfNotExists(text),
+    readsEnvironment: readsEnvironment(text),
     sketch: [],
   };
 }
@@ -124,18 +127,21 @@ function duplicates(files: readonly NamedFile[]): readonly HistoryFault[] {
 
 /** Each file follows the one before it. */
 function chain(read: readonly Opened[]): readonly Revision[] {
-  return read.map(({ id, file, hash, isEmpty, isAtomic, saysIfNotExists, sketch }, index) => ({
-    id,
-    parents: before(read, index),
-    dependsOn: [],
-    labels: [],
-    file,
-    hash,
-    isEmpty,
-    isAtomic,
-    saysIfNotExists,
-    sketch,
-  }));
+  return read.map(
+    ({ id, file, hash, isEmpty, isAtomic, saysIfNotExists, readsEnvironment, sketch }, index) => ({
+      id,
+      parents: before(read, index),
+      dependsOn: [],
+      labels: [],
+      file,
+      hash,
+      isEmpty,
+      isAtomic,
+      saysIfNotExists,
+      readsEnvironment,
+      sketch,
+    }),
+  );
 }
 
 /** Only what the decision rests on is handed out. */
