@@ -8,7 +8,14 @@ import { findHalfDone } from "./half-done.ts";
 import { ancestors, maximal } from "./history.ts";
 import { type Identification, hasSameSoftFacts, identify } from "./identify.ts";
 import type { Knowledge } from "./knowledge.ts";
-import { factsOfHeads, factsOfState, headsKey, type OpenLedger, touchesRows } from "./ledger.ts";
+import {
+  changeOf,
+  factsOfHeads,
+  factsOfState,
+  headsKey,
+  type OpenLedger,
+  touchesRows,
+} from "./ledger.ts";
 import { progressTable } from "./migration.ts";
 import { appliedByLedger } from "./missing-files.ts";
 import { denialOf, headsOfNeighbour, neighbourOf, recordedBy } from "./neighbour.ts";
@@ -306,7 +313,7 @@ export function diagnose(knowledge: Knowledge, observation: Observation): Verdic
         strangers,
         lacking,
         unrecorded: isGraph ? [] : pending,
-        notRun: notSeenToRun(),
+        notRun: notSeenToRun(needed),
       };
     const why = `no file and no ledger entry of this image has ${strangers.join(", ")}, and less than half of what it needs is here${neighbours()}`;
     return unknown(strangers, why);
@@ -327,10 +334,15 @@ export function diagnose(knowledge: Knowledge, observation: Observation): Verdic
     return [...knowledge.unfiled, ...history.revisions.keys()].every((id) => applied.has(id));
   }
 
-  /** Where every file has a row, one that has none did not run: unless the schema has all that it does. */
-  function notSeenToRun(): readonly string[] {
-    if (isGraph) return [];
-    return pending.filter((id) => ledger === null || touchesRows(ledger, id));
+  /** Where every file has a row, one that has none did not run: unless all that it does is done, and shows. */
+  function notSeenToRun(needed: ReadonlySet<number>): readonly string[] {
+    if (isGraph || ledger === null) return [];
+    return pending.filter((id) => touchesRows(ledger, id) || isStillThere(id));
+
+    function isStillThere(id: string): boolean {
+      const dropped = changeOf(ledger!, history, id)?.dropped ?? [];
+      return dropped.some((fact) => live?.known.has(fact) === true && !needed.has(fact));
+    }
   }
 
   /** Where every file has a row, the rows that have files still say which data migrations ran. */

@@ -16,8 +16,8 @@ preflight_hashed AS MATERIALIZED (
 preflight_new AS (
   INSERT INTO __preflight_bake.fact (id, hash, k, o, n, d)
   SELECT (SELECT count(*) FROM __preflight_bake.fact) + row_number() OVER (), h.hash, h.k, h.o, h.n, h.d
-  FROM (SELECT DISTINCT * FROM preflight_hashed ORDER BY hash) h
-  WHERE NOT EXISTS (SELECT FROM __preflight_bake.fact f WHERE f.hash = h.hash))
+  FROM (SELECT DISTINCT * FROM preflight_hashed n
+        WHERE NOT EXISTS (SELECT FROM __preflight_bake.fact f WHERE f.hash = n.hash) ORDER BY hash) h)
 SELECT array_agg(hash) INTO v_hashes FROM preflight_hashed;
   RETURN (SELECT coalesce(array_agg(f.id ORDER BY f.id), '{}') FROM __preflight_bake.fact f WHERE f.hash = ANY (v_hashes));
 END $preflight_bake$;

@@ -319,6 +319,21 @@ describe("rows say more than Alembic's", () => {
     });
   });
 
+  it("a newer image was here, and what a file of this one drops is still there", () => {
+    const known = [
+      files[0]!,
+      revision("002", ["001"], kept),
+      revision("003", ["002"], [], { data: "writes" }),
+      revision("004", ["003"], [], { drops: [kept[1]!] }),
+    ];
+    const facts = factsAfter(known, new Set(["001", "002", "003"]));
+    const judged = judge(numbered(known), observe({ rows: ["001", "002", "003", "9999"], facts }));
+    expect(judged).toMatchObject({
+      verdict: { kind: "ahead", lacking: [], notRun: ["004"] },
+      plan: { outcome: "ahead-incompatible" },
+    });
+  });
+
   it("a squash: exactly an earlier state, under numbers that no file has", () => {
     const known = [files[0]!, files[1]!, revision("003", ["002"], kept)];
     const at = (rows: readonly string[], applied: readonly string[], all = known) =>
