@@ -27,7 +27,12 @@ export default defineConfig({
       },
       { test: { name: "tools", include: ["test/tools/**/*.test.ts"], ...waiting, ...slow } },
       {
-        test: { name: "database", include: ["test/database/**/*.test.ts"], ...demanding, ...slow },
+        test: {
+          name: "database",
+          include: ["test/database/**/*.test.ts", "test/servers/alterations.test.ts"],
+          ...demanding,
+          ...slow,
+        },
       },
       { test: { name: "ledger", include: ["test/ledger/**/*.test.ts"], ...waiting, ...slow } },
       { test: { name: "e2e", include: ["test/e2e/**/*.test.ts"], ...waiting, ...slow } },
