@@ -54,7 +54,7 @@ function placesIn(sources: Sources): readonly { readonly source: string; readonl
   const parts = (prefix: "POSTGRES_" | "PG", database: string): Place => ({
     host: onlyHost(read(`${prefix}HOST`)),
     port: toPort(read(`${prefix}PORT`)),
-    database: read(database),
+    database: onlyName(read(database)),
   });
   return [
     ...(url.kind === "faults"
@@ -65,7 +65,7 @@ function placesIn(sources: Sources): readonly { readonly source: string; readonl
             place: {
               host: onlyHost(url.parameters.get("host") ?? null),
               port: toPort(url.parameters.get("port") ?? null),
-              database: url.parameters.get("dbname") ?? null,
+              database: onlyName(url.parameters.get("dbname") ?? null),
             },
           },
         ]),
@@ -75,6 +75,11 @@ function placesIn(sources: Sources): readonly { readonly source: string; readonl
     },
     { source: "PGHOST, PGPORT, PGDATABASE", place: parts("PG", "PGDATABASE") },
   ];
+}
+
+/** libpq takes a whole address for a name, password and all. */
+function onlyName(database: string | null): string | null {
+  return database !== null && /:\/\/|=/.test(database) ? null : database;
 }
 
 /** Of a list, which one it will be is not known. */

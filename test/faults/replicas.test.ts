@@ -223,7 +223,10 @@ describe.each(tools)("fifty replicas at once, %s", (tool) => {
         const url = await makeDatabase(there, "behind");
         const owner = postgres(url, { max: 1, onnotice: () => {} });
         await owner`SELECT pg_advisory_lock(${gate})`;
-        const { replicas, release } = lineUp(all.map(() => at(there, "new", url)));
+        // One that waits for a session is let in at random: it may take longer than a minute.
+        const patient = at(there, "new", url);
+        const place = { ...patient, env: { ...patient.env, PREFLIGHT_TIMEOUT: "5m" } };
+        const { replicas, release } = lineUp(all.map(() => place));
         release();
         const winner = await nextToSay("upgrade.start", replicas, new Set());
         await eventually(
@@ -245,7 +248,7 @@ describe.each(tools)("fifty replicas at once, %s", (tool) => {
         const unlucky = survivors.filter((one) => expectLine(one).exit === 75);
         expect(unlucky.length, unlucky[0]?.stderr).toBeLessThan(3);
         const restarted = await Promise.all(
-          unlucky.map(() => runProgram("binary", ["run"], at(there, "new", url))),
+          unlucky.map(() => runProgram("binary", ["run"], place)),
         );
         for (const one of [...survivors.filter((each) => !unlucky.includes(each)), ...restarted])
           expect(expectLine(one).exit, one.stderr).toBe(0);
