@@ -150,6 +150,8 @@ BEGIN
       INSERT INTO __preflight_bake.written VALUES (format('%I.%I', r.nspname, r.relname), 'CREATE TABLE AS', r.oid);
     END IF;
   END LOOP;
+  -- Only ALTER TABLE can have switched one off.
+  IF NOT EXISTS (SELECT FROM pg_event_trigger_ddl_commands() e WHERE e.command_tag = 'ALTER TABLE') THEN RETURN; END IF;
   FOR r IN
     SELECT g.tgrelid::regclass AS relation FROM pg_trigger g
     WHERE g.tgname = '__preflight_bake' AND g.tgenabled <> 'A' AND g.tgparentid = 0
