@@ -145,17 +145,11 @@ function varyingOf(
 export function compareStates(
   history: History,
   first: Pass,
-  { pass, home, relate, spell }: SecondPass,
+  second: SecondPass,
   isVarying: (fact: Fact) => boolean,
 ): readonly Snapshot[] {
-  const inFirst: SecondPass = {
-    pass,
-    home,
-    relate,
-    spell,
-    versionTable: { schema: null, name: "" },
-  };
-  const varying = varyingOf(history, differingFacts(first, inFirst), isVarying);
+  const { pass, home, relate, spell } = second;
+  const varying = varyingOf(history, differingFacts(first, second), isVarying);
   const sameRows = compareRows(
     history,
     spell,
