@@ -15,8 +15,12 @@ import { openDatabase } from "./open.ts";
 import { refuseAnotherServer, workThrough } from "./work.ts";
 import type { World } from "./world.ts";
 
-/** Milliseconds, and as much again at random: longer than it takes to look, so that most are away. */
-const awayFor = 1000;
+/**
+ * Milliseconds, and as much again at random: longer than it takes to look, so that most are away. Twice as long each time: where
+ * there are many more replicas than sessions, those that come back for a moment take them all, and the server's time with them.
+ */
+const firstAway = 1000;
+const longestAway = 4000;
 
 /**
  * Takes the lock and does what is to be done under it, once. Whoever waits for the lock leaves as soon as the database is
@@ -33,6 +37,7 @@ export async function act(
   refuseWithoutRights(first, image);
   const deadline = world.now() + settings.lockTimeout;
   let connection = opened;
+  let awayFor = firstAway;
   let lastSeen = first;
   try {
     const lock = await waitForLock();
@@ -89,6 +94,7 @@ export async function act(
   async function comeAgain(): Promise<Database> {
     await connection.close();
     await world.sleep(awayFor * (1 + world.random()), world.signal);
+    awayFor = Math.min(awayFor * 2, longestAway);
     const timeout = Math.max(0, deadline - world.now());
     connection = await openDatabase(settings, world, { toWrite: true, timeout });
     refuseAnotherServer(connection, first.observation.server, await lookStart(connection));

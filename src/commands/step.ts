@@ -20,6 +20,8 @@ export type StepTools = {
   readonly settings: Settings;
   /** Its signal says that we are told to stop, or have lost the lock. */
   readonly world: World;
+  /** Those that wait for the lock give their sessions back. Never rejects. */
+  readonly askForRoom: () => Promise<void>;
 };
 
 /** @returns how it failed; null: done */

@@ -84,6 +84,8 @@ export async function proveUpgradeAddress(
             event: "address.waiting",
             msg: `${spelled} failed, and is asked again: ${sight.told.passing}`,
           });
+          // Enough sessions may have been free when the work began.
+          await tools.askForRoom();
           await world.sleep(betweenQuestions, world.signal);
           break;
         }

@@ -51,7 +51,7 @@ async function upgradeNatively(
   { tool, load }: Extract<Upgrade, { readonly kind: "native" }>,
   revisions: readonly string[],
   observation: Observation,
-  { database, image, settings, world }: StepTools,
+  { database, image, settings, world, askForRoom }: StepTools,
 ): Promise<Ending | null> {
   const { ddlLockTimeout } = settings;
   if (ddlLockTimeout !== null)
@@ -62,9 +62,11 @@ async function upgradeNatively(
       ddlLockTimeoutMs: ddlLockTimeout,
     });
   const applicationName = upgradeName(world.runId);
+  const onWaiting = (): void => void askForRoom();
   const session = await openDatabase(settings, world, {
     applicationName,
     toWrite: true,
+    onWaiting,
     ...pathTo(observation),
   });
   try {
@@ -78,7 +80,7 @@ async function upgradeNatively(
         progress: observation.progress,
         ddlLockTimeout,
         timeout: settings.upgradeTimeout,
-        openSecond: async () => await openDatabase(settings, world, { toWrite: true }),
+        openSecond: async () => await openDatabase(settings, world, { toWrite: true, onWaiting }),
         applicationName,
         cancel: async () => await cancelBackends(database, applicationName),
         stop: world.signal,

@@ -31,7 +31,7 @@ export type WorkOptions = {
   readonly world: World;
   /** On the world's clock, for waiting for others. */
   readonly deadline: number;
-  /** Those that wait for the lock give their sessions back. */
+  /** Those that wait for the lock give their sessions back. Never rejects. */
   readonly askForRoom: () => Promise<void>;
 };
 
@@ -113,7 +113,7 @@ export async function workThrough(
     steps: readonly Step[],
   ): Promise<Ending | null> {
     const started = now();
-    const tools = { database, image: { ...image, knowledge }, settings, world };
+    const tools = { database, image: { ...image, knowledge }, settings, world, askForRoom };
     try {
       const replaced = steps.flatMap((step) => (step.kind === "stamp" ? step.from : []));
       if (replaced.length > 0) {
