@@ -1,15 +1,24 @@
-/** Random worlds on real servers, and the program on each of them: see docs/reliability.md, "The proof". */
+/** Random worlds, or random schemas, on real servers, and the program on each of them: see docs/reliability.md, "The proof". */
 import process from "node:process";
 import { inspect, parseArgs } from "node:util";
 import { setFlagsFromString } from "node:v8";
 import { startGround } from "../test/proof/ground.ts";
 import { knownFault } from "../test/proof/known.ts";
 import { type CaseReport, prove } from "../test/proof/prove.ts";
-import { Tally } from "../test/proof/tally.ts";
+import {
+  kindsOfSchema,
+  proveSchemas,
+  schemaDimensions,
+  type SchemaReport,
+  Servers,
+} from "../test/proof/schema/prove.ts";
+import { kindsOfWorld, Tally, worldDimensions } from "../test/proof/tally.ts";
 import { pythonEnvironment } from "../test/support/python.ts";
 
 const { values } = parseArgs({
   options: {
+    /** Rich schemas that people have altered, on every major version, instead of worlds. */
+    schemas: { type: "boolean", default: false },
     seed: { type: "string", default: "1" },
     cases: { type: "string", default: "5000" },
     /** The first one's number. */
@@ -36,33 +45,37 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
 
 const { bin } = await pythonEnvironment();
 process.env["PATH"] = `${bin}:${process.env["PATH"]}`;
-const tally = new Tally();
+const tally = new Tally(values.schemas ? schemaDimensions : worldDimensions);
 const faults = new Map<string, number>();
 let wrong = 0;
 let done = 0;
 const started = performance.now();
-const server = await startGround();
-try {
-  const numbers = Array.from({ length: count }, (_, at) => from + at);
-  await prove(server, {
-    seed,
-    numbers,
-    jobs: Number(values.jobs),
-    about: values.about,
-    onCase: take,
-    onTrouble: (what, error) => {
-      wrong += 1;
-      say(`\nNOT PLAYED ${what}: ${inspect(error)}`);
-    },
-  });
-} finally {
-  await server.stop();
+const numbers = Array.from({ length: count }, (_, at) => from + at);
+const options = { seed, numbers, jobs: Number(values.jobs), onTrouble: sayTrouble };
+if (values.schemas) {
+  const servers = new Servers();
+  try {
+    await proveSchemas(servers, { ...options, onCase: takeSchema });
+  } finally {
+    await servers.stop();
+  }
+} else {
+  const server = await startGround();
+  try {
+    await prove(server, { ...options, about: values.about, onCase: takeWorld });
+  } finally {
+    await server.stop();
+  }
 }
 close();
 
-function take(report: CaseReport): void {
-  done += 1;
-  tally.add(report);
+function sayTrouble(what: string, error: unknown): void {
+  wrong += 1;
+  say(`\nNOT PLAYED ${what}: ${inspect(error)}`);
+}
+
+function takeWorld(report: CaseReport): void {
+  tally.add(kindsOfWorld(report));
   const unknown = report.violations.filter((violation) => {
     const about = knownFault(report.world, violation);
     if (about !== null) faults.set(about, (faults.get(about) ?? 0) + 1);
@@ -70,7 +83,29 @@ function take(report: CaseReport): void {
   });
   if (unknown.length > 0) wrong += 1;
   if (unknown.length > 0 || only !== null) sayCase(report);
+  countCase();
+}
+
+function takeSchema(report: SchemaReport): void {
+  tally.add(kindsOfSchema(report));
+  if (report.wrong !== null) wrong += 1;
+  if (report.wrong !== null || only !== null) saySchema(report);
+  countCase();
+}
+
+function countCase(): void {
+  done += 1;
   if (done % 100 === 0) sayCount();
+}
+
+function saySchema({ number, description, answer, said, wrong: what }: SchemaReport): void {
+  say(`\ncase ${number}: ${description}`);
+  say(`  alone: npm run prove -- --schemas --seed ${seed} --case ${number}`);
+  say(`  right: ${answer}`);
+  if (what !== null) say(`  WRONG ${what}`);
+  for (const text of said.log)
+    if (only !== null || /"level":"(warn|error)"/.test(text)) say(`  ${text}`);
+  say(`  ${JSON.stringify(said.line)}`);
 }
 
 function sayCase({ number, description, violations, expectation, said }: CaseReport): void {

@@ -91,7 +91,7 @@ export const extraKinds: readonly ExtraKind[] = [
     isIt: always,
   },
   {
-    what: "a foreign key from somebody else's table onto one of the history's",
+    what: "a foreign key from somebody else's table onto one of the history's. (Schemas that the history does not use are not looked at)",
     of: ["constraint"],
     answer: "warn",
     why: "it may stop the application's DELETE or UPDATE of a row that it refers to",
@@ -118,7 +118,10 @@ export const extraKinds: readonly ExtraKind[] = [
     of: ["column"],
     answer: "refuse",
     why: "the domain may refuse what the column holds where an INSERT does not name it",
-    isIt: ({ evaluates }) => evaluates?.some((each) => each.startsWith(domainMark)) === true,
+    isIt: (fact) =>
+      fact.evaluates === undefined
+        ? isInDoubt(fact) && !fact.definition.includes(" GENERATED ")
+        : fact.evaluates.some((each) => each.startsWith(domainMark)),
   },
   {
     what: "a generated column that is NOT NULL, or whose expression calls anything but the functions below",

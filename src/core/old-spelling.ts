@@ -20,6 +20,8 @@ export function inWords(fact: Fact): Fact {
 const holdExpressions: ReadonlySet<FactKind> = new Set([
   "table",
   "partition",
+  "viewdef",
+  "rule",
   "column",
   "constraint",
   "index",

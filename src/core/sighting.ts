@@ -21,7 +21,7 @@ export type Sighting = {
   readonly foreign: readonly Fact[];
   /** The ledger's facts that are not compared: kinds that this server spells in another way, and partitions that have served. */
   readonly ignored: ReadonlySet<number>;
-  /** The ledger's facts that are NOT VALID, by the facts that say the same and are valid here. */
+  /** The ledger's facts that are not enforced in full, by the facts that say the same and are here. */
   readonly validated: ReadonlyMap<number, number>;
   /** Extensions for which the history names a schema, and which are in another one here. */
   readonly movedExtensions: ReadonlyMap<number, Fact>;
@@ -71,7 +71,7 @@ export function recognise(
       ledger.positions.get(factKey(fact)) ??
       ledger.positions.get(factKey(renamed(fact, renames))) ??
       old(renamed(fact, renames)) ??
-      notValid.get(factKey(fact)) ??
+      inForce(renamed(fact, renames)) ??
       varying.get(placeKey(fact));
     if (position !== undefined) {
       known.add(position);
@@ -96,6 +96,12 @@ export function recognise(
     ),
   );
   return { known, foreign, ignored, validated, movedExtensions, evaluates };
+
+  /** What has been validated, or switched on again, since a migration made it. */
+  function inForce(fact: Fact): number | undefined {
+    if (notValid.size === 0) return undefined;
+    return notValid.get(factKey(fact)) ?? notValid.get(factKey(inWords(fact)));
+  }
 
   /** A relation that a migration made is the history's, wherever it is. */
   function isPlatforms(fact: Fact): boolean {
@@ -122,17 +128,18 @@ function heldPrivileges(ledger: OpenLedger, facts: readonly Fact[]): readonly nu
     .map(({ position }) => position);
 }
 
-/** By what they would say once they are valid. */
-function notValidFacts({ facts }: OpenLedger): ReadonlyMap<string, number> {
+/** By each spelling of what they would say once they are valid and their triggers on. */
+function notValidFacts({ facts, spellings }: OpenLedger): ReadonlyMap<string, number> {
+  const spelled = spellings.map(
+    ({ fact: position, definition }) => [position, { ...facts[position]!, definition }] as const,
+  );
   return new Map(
-    [...facts.entries()]
-      .filter(
-        ([, { kind, definition }]) => canBeValidated.has(kind) && definition.includes(" NOT VALID"),
-      )
-      .map(([position, fact]) => [
-        factKey({ ...fact, definition: fact.definition.replaceAll(" NOT VALID", "") }),
-        position,
-      ]),
+    [...facts.entries(), ...spelled].flatMap(([position, fact]) => {
+      const definition = fact.definition.replaceAll(/ NOT VALID| TRIGGERS DISABLED$/g, "");
+      if (!canBeValidated.has(fact.kind) || definition === fact.definition) return [];
+      const valid = { ...fact, definition };
+      return [valid, inWords(valid)].map((each) => [factKey(each), position] as const);
+    }),
   );
 }
 

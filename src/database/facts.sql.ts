@@ -36,7 +36,7 @@ export function factsQuery({
   const anywhere = left.filter(({ schema }) => schema === null).map(({ name }) => name);
   const qualified = left.filter(({ schema }) => schema !== null);
   return `
-WITH
+WITH RECURSIVE
 ns AS MATERIALIZED (                       -- user schemas, without those an extension owns
   SELECT n.oid, n.nspname::text AS s
   FROM pg_catalog.pg_namespace n
@@ -65,6 +65,11 @@ ignored AS MATERIALIZED (                  -- and what belongs to them, such as 
   SELECT d.objid FROM versions
   JOIN pg_catalog.pg_depend d ON d.refclassid = 'pg_catalog.pg_class'::regclass AND d.refobjid = versions.oid
   WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objsubid = 0 AND d.deptype IN ('a','i')
+),
+unenforced AS (                            -- constraints with a trigger that is off, be it a partition's
+  SELECT g.tgconstraint AS oid FROM pg_catalog.pg_trigger g WHERE g.tgisinternal AND g.tgconstraint <> 0 AND g.tgenabled IN ('D','R')
+  UNION
+  SELECT c.conparentid FROM unenforced JOIN pg_catalog.pg_constraint c ON c.oid = unenforced.oid WHERE c.conparentid <> 0
 ),
 rel AS MATERIALIZED (                      -- all relations in scope, with their printable name q
   SELECT c.oid, c.relkind, ns.s, quote_ident(ns.s) || '.' || quote_ident(c.relname) AS q,
@@ -146,7 +151,8 @@ facts(k, o, n, d) AS (
   -- constraints; the NOT NULL rows of PostgreSQL 18 (contype n) are column attributes here,
   -- partition clones and inherited copies are left out
   UNION ALL
-  SELECT 'constraint', r.q, c.conname::text, pg_catalog.pg_get_constraintdef(c.oid)
+  SELECT 'constraint', r.q, c.conname::text,
+         pg_catalog.pg_get_constraintdef(c.oid) || CASE WHEN c.oid IN (SELECT oid FROM unenforced) THEN ' TRIGGERS DISABLED' ELSE '' END
   FROM pg_catalog.pg_constraint c JOIN rel r ON r.oid = c.conrelid
   WHERE c.contype IN ('c','f','p','u','x') AND c.conparentid = 0 AND (c.conislocal OR c.coninhcount = 0)
 
@@ -163,11 +169,12 @@ facts(k, o, n, d) AS (
   WHERE NOT i.indisvalid AND NOT ic.relispartition AND i.indislive
     AND EXISTS (SELECT 1 FROM pg_catalog.pg_constraint c WHERE c.conindid = i.indexrelid AND c.contype IN ('p','u','x'))
 
-  -- triggers (without partition clones) and policies
+  -- triggers (of a partition's clones those that are switched otherwise) and policies
   UNION ALL
   SELECT 'trigger', r.q, g.tgname::text, pg_catalog.pg_get_triggerdef(g.oid) || CASE WHEN g.tgenabled <> 'O' THEN ' ENABLED=' || g.tgenabled::text ELSE '' END
   FROM pg_catalog.pg_trigger g JOIN rel r ON r.oid = g.tgrelid
-  WHERE NOT g.tgisinternal AND g.tgparentid = 0
+  WHERE NOT g.tgisinternal
+    AND (g.tgparentid = 0 OR g.tgenabled <> (SELECT p.tgenabled FROM pg_catalog.pg_trigger p WHERE p.oid = g.tgparentid))
     AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_proc f JOIN pg_catalog.pg_namespace fn ON fn.oid = f.pronamespace
                     WHERE f.oid = g.tgfoid AND fn.nspname::text = ANY (${quoteTextArray(ignoreSchemas)}))
   UNION ALL

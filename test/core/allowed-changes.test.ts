@@ -92,6 +92,22 @@ describe("what was NOT VALID and is valid now", () => {
   });
 });
 
+describe("a column of a type that is not the server's", () => {
+  const made = [revision("t", [], table("t", "id"))];
+  const column = fact("column", "public.t", "more", "public.known");
+  it.each([
+    ["may be of a domain that refuses rows, until the server was asked", undefined, false],
+    ["is harmless where it is no such domain", [], true],
+    ["is not where it is", ["domain public.known"], false],
+  ] as const)("%s", (_, evaluates, tolerable) => {
+    const verdict = diagnosed(made, (facts) => [
+      ...facts,
+      { ...column, ...(evaluates && { evaluates }) },
+    ]);
+    expect(verdict).toMatchObject({ kind: "drifted", differences: [{ tolerable }] });
+  });
+});
+
 describe("what a revision made and a later one took away, and is there again", () => {
   const column = fact("column", "public.t", "size", "integer GENERATED s (1 / id)");
   const made = [

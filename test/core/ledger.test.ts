@@ -191,6 +191,30 @@ describe("a second spelling", () => {
   });
 });
 
+it.each([
+  ["validated", " NOT VALID"],
+  ["switched on again", " TRIGGERS DISABLED"],
+])("what was dumped, restored and then %s is the fact itself", (_, weakness) => {
+  const made = fact("constraint", "public.customers", "c", `CHECK (a = ANY ('{x}'))${weakness}`);
+  const restored = `CHECK (a = ANY (ARRAY[('x')]))`;
+  const revisions: readonly ModelRevision[] = [
+    revision("one", [], [...table("customers", "email"), made]),
+  ];
+  const history = historyOf(revisions);
+  const replay = {
+    ...replayOf(revisions),
+    spellings: [{ fact: made, definition: `${restored}${weakness}` }],
+  };
+  const knowledge = combine(history, reread(writeLedger(history, replay, null, [])));
+  const verdictOf = (definition: string): string => {
+    const facts = new Map(databaseAt(revisions, ["one"]).facts);
+    for (const [key, { name }] of facts) if (name === "c") facts.set(key, { ...made, definition });
+    return diagnose(knowledge, observe({ rows: ["one"], facts })).kind;
+  };
+  expect(verdictOf(restored)).toBe("current");
+  expect(verdictOf(restored.replace("x", "y"))).toBe("drifted");
+});
+
 describe("a ledger that does not fit the files", () => {
   describe("is stale when a revision is new", () => {
     const knowledge = combine(historyOf(chain), ledgerOf(chain.slice(0, 2)));

@@ -60,8 +60,8 @@ it.each([
   expect(words(definition)).toBe(closed);
 });
 
-it("the text of a function and of a view is never touched", () => {
-  for (const kind of ["function", "viewdef", "comment"] as const) {
+it("the text of a function and of a comment is never touched", () => {
+  for (const kind of ["function", "comment"] as const) {
     const fact = { kind, object: "public.f()", name: "", definition: "btrim(a)" };
     expect(inWords(fact)).toBe(fact);
   }

@@ -5,7 +5,7 @@ type Names = (column: Column) => string;
 type Column = keyof typeof columns;
 
 /** With a value for the places where no column is. */
-const columns = {
+export const columns = {
   a: ["varchar(9)", "'x'::varchar"],
   b: ["int", "1"],
   d: ["text", "'ab'::text"],

@@ -26,6 +26,8 @@ export default defineConfig({
     include: [
       ...onEvery,
       ...(["14", "15"].includes(major) ? [] : onSome),
+      // It starts a server of each major itself.
+      ...(major === "17" ? ["test/servers/schemas.test.ts"] : []),
       // Three minutes: on the oldest server, which differs most from the one of `npm test`.
       ...(major === "13" ? ["test/e2e/scenarios.test.ts"] : []),
     ],

@@ -21,12 +21,21 @@ function programsFor(major: string): string {
  * Dumps one database and restores it into another one.
  * @param major the first one's server's
  */
-export async function dumpAndRestore(major: string, from: string, to: string): Promise<void> {
+export async function dumpAndRestore(
+  major: string,
+  from: string,
+  to: string,
+  { withOwners = false }: { readonly withOwners?: boolean } = {},
+): Promise<void> {
   installed ??= install();
   const bin = path.join(await installed, programsFor(major), "bin");
-  const dump = await execute(path.join(bin, "pg_dump"), ["--no-owner", from], {
-    maxBuffer: 64 * 1024 * 1024,
-  });
+  const dump = await execute(
+    path.join(bin, "pg_dump"),
+    [...(withOwners ? [] : ["--no-owner"]), from],
+    {
+      maxBuffer: 64 * 1024 * 1024,
+    },
+  );
   // Settings that only newer servers know stand in every dump.
   const text = dump.stdout.replace(/^SET transaction_timeout = 0;$/m, "");
   const restoring = execute(path.join(bin, "psql"), ["-qX", "-v", "ON_ERROR_STOP=1", to], {
