@@ -1,7 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { cancelBackends } from "../../src/database/backends.ts";
 import { isUpgradeAtWork } from "../../src/database/fence.ts";
 import { upgradeName } from "../../src/database/upgrade-name.ts";
@@ -16,6 +16,7 @@ import { beat } from "../../src/database/lock.sql.ts";
 import type { AcquireOptions, Lock } from "../../src/database/lock.ts";
 import type { Database } from "../../src/database/database.ts";
 import type { LogEvent } from "../../src/database/waiting.ts";
+import { eventually } from "../support/databases.ts";
 import { startServer } from "../support/postgres.ts";
 import type { TestServer } from "../support/postgres.ts";
 import { connectionTo, open, realTime, refusalOf } from "./support.ts";
@@ -27,6 +28,14 @@ beforeAll(async () => {
   url = await server.createDatabase();
 }, 60_000);
 afterAll(() => server?.stop());
+
+// A test that fails keeps its lock, and shall not take the others along.
+afterEach(async () => {
+  await server.sql(
+    server.url,
+    `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '${new URL(url).pathname.slice(1)}'`,
+  );
+});
 
 const key = lockKey({ schema: "public", name: "alembic_version" });
 
@@ -157,10 +166,11 @@ describe("the lock", () => {
     const lock = await acquire(one);
     const events: LogEvent[] = [];
     const waiting = acquire(two, realTime(events));
-    await sleep(600);
+    const waits = (): LogEvent[] => events.filter(({ event }) => event === "lock.waiting");
+    await eventually(async () => waits().length > 0, "it waits");
     await lock.release();
     const second = await waiting;
-    const said = events.filter(({ event }) => event === "lock.waiting");
+    const said = waits();
     // Once more where the holder is met in the middle of its heartbeat.
     expect([1, 2]).toContain(said.length);
     for (const { msg } of said)
@@ -346,8 +356,7 @@ describe("the lock", () => {
     await sleep(200);
     expect(lock.lost.aborted).toBe(false);
     await db.query("ROLLBACK");
-    await sleep(300);
-    expect(lock.lost.aborted).toBe(true);
+    await lossOf(lock);
     expect(String(lock.lost.reason)).toContain(
       "the lock was lost: the server process that answers does not hold it",
     );
