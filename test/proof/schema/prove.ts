@@ -139,7 +139,7 @@ type Ground = {
   readonly remove: () => Promise<void>;
 };
 
-type Template = { readonly server: TestServer; readonly url: string; readonly major: Major };
+type Template = { readonly server: TestServer; readonly url: string };
 
 async function prepare(servers: Servers, schema: RichSchema): Promise<Ground> {
   const [scratch, server, other] = await Promise.all(
@@ -155,15 +155,11 @@ async function prepare(servers: Servers, schema: RichSchema): Promise<Ground> {
       throw new Error(`${argv[0]} ended with ${exit}: ${line.reason}\n${log.join("\n")}`);
   };
   await say(["bake", "--scratch-url", scratch!.url]);
-  const made = { server: server!, url: await server!.createDatabase(), major: schema.made };
+  const made = { server: server!, url: await server!.createDatabase() };
   if (schema.home === "app") await server!.sql(made.url, "CREATE SCHEMA app");
   await say(["run"], inHome(made.url, schema));
   await server!.sql(made.url, `SET search_path = ${schema.home}; ${rowsOfUsers}`);
-  const restored = {
-    server: other!,
-    url: await other!.createDatabase(),
-    major: schema.restored,
-  };
+  const restored = { server: other!, url: await other!.createDatabase() };
   await dumpAndRestore(String(schema.made), made.url, restored.url, { withOwners: true });
   return {
     schema,
@@ -199,11 +195,9 @@ async function play(
   { schema, directory, made, restored }: Ground,
   world: SchemaWorld,
 ): Promise<Pick<SchemaReport, "answer" | "said" | "wrong">> {
-  const { server, url, major } = world.isRestored ? restored : made;
+  const { server, url } = world.isRestored ? restored : made;
   const name = `world_${randomBytes(6).toString("hex")}`;
-  // Before 15 there was one way only.
-  const strategy = major >= 15 ? " STRATEGY file_copy" : "";
-  await server.sql(server.url, `CREATE DATABASE ${name} TEMPLATE "${nameOf(url)}"${strategy}`);
+  await server.sql(server.url, `CREATE DATABASE ${name} TEMPLATE "${nameOf(url)}"`);
   const copy = new URL(url);
   copy.pathname = name;
   try {
