@@ -64,12 +64,15 @@ const gated: readonly Written[] = [
   },
 ];
 
+/** Whoever waits at the gate waits for as long as the test takes. */
+const patient = { PREFLIGHT_DDL_LOCK_TIMEOUT: "none" };
+
 /** A run whose migration stands at the gate; `open` lets it through. */
 async function startGated(url: string, more: Record<string, string> = {}) {
   const owner = postgres(url, { max: 1, onnotice: () => {} });
   await owner`SELECT pg_advisory_lock(${gate})`;
   const cwd = writeHistory(gated);
-  const started = startProgram("binary", ["run"], at(cwd, url, more));
+  const started = startProgram("binary", ["run"], at(cwd, url, { ...patient, ...more }));
   await eventually(async () => (await waiting(owner)).length > 0, "the migration is at the gate");
   const open = async () => await owner.end();
   return { cwd, owner, started, open };
@@ -186,7 +189,7 @@ describe("the lock is lost while the child works (fault 25)", () => {
     const owner = postgres(url, { max: 1, onnotice: () => {} });
     await owner`SELECT pg_advisory_lock(${gate})`;
     const cwd = writeHistory(gated);
-    const run = startProgram(program, ["run"], at(cwd, url, mark(program)));
+    const run = startProgram(program, ["run"], at(cwd, url, { ...patient, ...mark(program) }));
     await eventually(async () => (await waiting(owner)).length > 0, "at the gate");
     await owner`
       SELECT pg_terminate_backend(pid) FROM pg_locks
