@@ -121,19 +121,29 @@ BEGIN
     WHEN OTHERS THEN RETURN NULL;
   END;
 END $$;
+CREATE TABLE __preflight_bake.unspelled (id int PRIMARY KEY);   -- facts that may have a second spelling, until it is found out
+CREATE TABLE __preflight_bake.considered AS SELECT 0 AS id;  -- facts up to this one
 CREATE FUNCTION __preflight_bake.find_aliases(p_facts int[]) RETURNS void LANGUAGE plpgsql SECURITY DEFINER ${pinnedSettings}
   SET client_min_messages = error SET lock_timeout = '200ms'
   SET session_replication_role = replica SET preflight_bake.inside = 'on' AS $$
 DECLARE r record;
+  v_second text;
 BEGIN
+  INSERT INTO __preflight_bake.unspelled
+  SELECT f.id FROM __preflight_bake.fact f
+  WHERE f.id > (SELECT c.id FROM __preflight_bake.considered c) AND (
+    f.k = 'constraint' AND (f.d LIKE 'CHECK %' OR f.d LIKE 'EXCLUDE %')
+    OR f.k = 'column' AND (f.d LIKE '% DEFAULT %' OR f.d LIKE '% GENERATED %')
+    OR f.k IN ('table', 'partition') AND f.d LIKE '% PARTITION BY %(%(%'
+    OR f.k IN ('index', 'viewdef', 'domain', 'policy', 'trigger', 'rule', 'statistics', 'function', 'procedure'));
+  UPDATE __preflight_bake.considered SET id = (SELECT count(*) FROM __preflight_bake.fact);
   FOR r IN
-    SELECT * FROM __preflight_bake.fact f WHERE f.second IS NULL AND f.id = ANY (p_facts) AND (
-      f.k = 'constraint' AND (f.d LIKE 'CHECK %' OR f.d LIKE 'EXCLUDE %')
-      OR f.k = 'column' AND (f.d LIKE '% DEFAULT %' OR f.d LIKE '% GENERATED %')
-      OR f.k IN ('table', 'partition') AND f.d LIKE '% PARTITION BY %(%(%'
-      OR f.k IN ('index', 'viewdef', 'domain', 'policy', 'trigger', 'rule', 'statistics', 'function', 'procedure'))
-    ORDER BY f.id
+    SELECT f.* FROM __preflight_bake.unspelled u JOIN __preflight_bake.fact f ON f.id = u.id
+    WHERE u.id = ANY (p_facts) ORDER BY f.id
   LOOP
-    UPDATE __preflight_bake.fact SET second = __preflight_bake.respell(r.k, r.o, r.n, r.d) WHERE id = r.id;
+    v_second := __preflight_bake.respell(r.k, r.o, r.n, r.d);
+    CONTINUE WHEN v_second IS NULL;
+    UPDATE __preflight_bake.fact SET second = v_second WHERE hash = r.hash;
+    DELETE FROM __preflight_bake.unspelled WHERE id = r.id;
   END LOOP;
 END $$`;

@@ -1,3 +1,6 @@
+/** PostgreSQL takes a set-returning function for a thousand rows, and would read whole catalogues for one new table. */
+const byIndex = "SET enable_hashjoin = off SET enable_mergejoin = off";
+
 /**
  * Which tables were read: scans counted since the last boundary, without those that DDL did itself.
  * What this backend has handed to the shared statistics and what it still holds add up to a number
@@ -9,7 +12,7 @@
  * movement hold.
  */
 export const scansSql = `
-CREATE TABLE __preflight_bake.ddl_scan (pid int, scanned oid, scans bigint);  -- what DDL has scanned, by session
+CREATE TABLE __preflight_bake.ddl_scan (pid int, scanned oid, scans bigint);  -- what DDL has scanned, by session; 0: nobody reads that
 CREATE FUNCTION __preflight_bake.count_scans(OUT scanned oid, OUT relation text, OUT scans bigint)
   RETURNS SETOF record LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
   WITH user_table AS (
@@ -77,17 +80,16 @@ CREATE FUNCTION __preflight_bake.scans_itself(p_tag text) RETURNS boolean LANGUA
   SELECT p_tag = 'CREATE TABLE' AND NOT EXISTS (SELECT FROM pg_catalog.pg_partitioned_table p WHERE p.partdefid <> 0)
 $$;
 CREATE FUNCTION __preflight_bake.skip_scans_of_new_tables() RETURNS void
-  LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-  v_state jsonb := __preflight_bake.scan_state();
+  LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp ${byIndex} AS $$
 BEGIN
-  PERFORM set_config('preflight_bake.scans', (
-    WITH made AS (
-      SELECT e.objid AS scanned FROM pg_event_trigger_ddl_commands() e WHERE e.classid = 'pg_class'::regclass
-      UNION
-      SELECT i.indexrelid FROM pg_event_trigger_ddl_commands() e JOIN pg_index i ON i.indrelid = e.objid WHERE e.classid = 'pg_class'::regclass)
-    SELECT jsonb_set(v_state, '{counts}', v_state->'counts' || coalesce(
-      jsonb_object_agg(scanned, pg_stat_get_numscans(scanned) + pg_stat_get_xact_numscans(scanned)), '{}')) FROM made)::text, false);
+  WITH made AS (
+    SELECT e.objid AS scanned FROM pg_event_trigger_ddl_commands() e WHERE e.classid = 'pg_class'::regclass
+    UNION
+    SELECT i.indexrelid FROM pg_event_trigger_ddl_commands() e JOIN pg_index i ON i.indrelid = e.objid WHERE e.classid = 'pg_class'::regclass)
+  INSERT INTO __preflight_bake.ddl_scan
+  SELECT 0, m.scanned, s.n
+  FROM made m, LATERAL (SELECT pg_stat_get_numscans(m.scanned) + pg_stat_get_xact_numscans(m.scanned)) AS s(n)
+  WHERE s.n > 0;
 END $$;
 CREATE FUNCTION __preflight_bake.before_ddl() RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
@@ -133,7 +135,7 @@ BEGIN
   EXECUTE format('ALTER TABLE %I.%I ENABLE ALWAYS TRIGGER __preflight_bake', p_schema, p_table);
 END $$;
 CREATE FUNCTION __preflight_bake.attach_triggers() RETURNS void LANGUAGE plpgsql SECURITY DEFINER
-  SET search_path = pg_catalog, pg_temp SET client_min_messages = error
+  SET search_path = pg_catalog, pg_temp SET client_min_messages = error ${byIndex}
   SET session_replication_role = replica SET preflight_bake.inside = 'on' AS $$
 DECLARE r record;
 BEGIN
