@@ -282,16 +282,10 @@ export function diagnose(knowledge: Knowledge, observation: Observation): Verdic
     const gone = strangers.filter((id) => knowledge.ledger?.revisions.has(id));
     if (gone.length === strangers.length) return missingFile(gone, find());
     const identified = find();
-    if (
-      ledger !== null &&
-      live !== null &&
-      identified.kind === "proven" &&
-      identified.heads.length > 0 &&
-      live.foreign.length === 0 &&
-      pendingAfter(identified.heads).length > 0 &&
-      (isGraph || hasAllThatIsClaimed(identified.heads))
-    )
-      return missingFile(strangers, identified);
+    const states = statesOf(identified);
+    const isEarlierState =
+      live?.foreign.length === 0 && states.length > 0 && states.every(isEarlier);
+    if (isEarlierState && identified.kind === "proven") return missingFile(strangers, identified);
     const needed = ledger && factsOfHeads(ledger, history, history.heads);
     if (ledger === null || live === null || needed === null) {
       const why = `no file of this image has ${strangers.join(", ")}, and ${
@@ -303,6 +297,8 @@ export function diagnose(knowledge: Knowledge, observation: Observation): Verdic
     const lacking = differences(ledger, history, all, needed, live).filter(
       ({ kind }) => kind === "missing" || kind === "changed",
     );
+    // Several states that differ by data, with something that the head has no more: in a newer database it would be gone.
+    if (isEarlierState && lacking.length === 0) return missingFile(strangers, identified);
     const hardNeeded = [...needed].filter(
       (fact) => !ledger.soft[fact] && !live.ignored.has(fact),
     ).length;
@@ -317,6 +313,11 @@ export function diagnose(knowledge: Knowledge, observation: Observation): Verdic
       };
     const why = `no file and no ledger entry of this image has ${strangers.join(", ")}, and less than half of what it needs is here${neighbours()}`;
     return unknown(strangers, why);
+  }
+
+  function isEarlier(heads: readonly string[]): boolean {
+    if (heads.length === 0 || pendingAfter(heads).length === 0) return false;
+    return isGraph || hasAllThatIsClaimed(heads);
   }
 
   function hasAllThatIsClaimed(heads: readonly string[]): boolean {
@@ -463,6 +464,18 @@ export function diagnose(knowledge: Knowledge, observation: Observation): Verdic
 type Unknown = Extract<Verdict, { readonly kind: "unknown" }>;
 
 /** The common case, kept cheap: the live schema is exactly the expected one. */
+/** Exactly whose facts are here. */
+function statesOf(identified: Finding): readonly (readonly string[])[] {
+  switch (identified.kind) {
+    case "proven":
+      return [identified.heads];
+    case "ambiguous":
+      return identified.candidates;
+    default:
+      return [];
+  }
+}
+
 function equals(ledger: OpenLedger, expected: ReadonlySet<number>, live: Sighting): boolean {
   if (live.foreign.length > 0) return false;
   const wanted = asSeen(live, expected);

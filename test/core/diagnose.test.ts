@@ -674,6 +674,7 @@ describe("a revision that says IF NOT EXISTS", () => {
 });
 
 describe("rows that no file has", () => {
+  const limit = fact("constraint", "public.prices", "limit", "CHECK (amount < 5)");
   it.each<[string, Given, string, string]>([
     [
       "exactly an earlier state",
@@ -686,6 +687,21 @@ describe("rows that no file has", () => {
       { at: "orders", rows: ["lost"] },
       "ahead",
       "ahead-incompatible",
+    ],
+    [
+      "earlier states that only data tells apart, with all that the head has, and more",
+      {
+        at: "limit",
+        rows: ["lost"],
+        revisions: [
+          revision("prices", [], table("prices", "amount")),
+          revision("limit", ["prices"], [limit]),
+          revision("fill", ["limit"], [], { data: "writes" }),
+          revision("lift", ["fill"], [], { drops: [limit], data: "writes" }),
+        ],
+      },
+      "missing-file",
+      "unproven",
     ],
     [
       "exactly head's state: a newer image may have run data migrations",
