@@ -25,7 +25,7 @@ import { asSeen, recognise, type Sighting } from "./sighting.ts";
 import { renumberedRows } from "./renumbered.ts";
 import { nearestSketch, sketchOf, tablesOf, unquoted } from "./sketch.ts";
 import { unseenData } from "./unseen-data.ts";
-import type { Finding, Verdict } from "./verdict.ts";
+import { type Finding, statesOf, type Verdict } from "./verdict.ts";
 import { namePlaces } from "./words.ts";
 
 /** A verdict for every history, ledger and observation. Total, and never throws. */
@@ -464,18 +464,6 @@ export function diagnose(knowledge: Knowledge, observation: Observation): Verdic
 type Unknown = Extract<Verdict, { readonly kind: "unknown" }>;
 
 /** The common case, kept cheap: the live schema is exactly the expected one. */
-/** Exactly whose facts are here. */
-function statesOf(identified: Finding): readonly (readonly string[])[] {
-  switch (identified.kind) {
-    case "proven":
-      return [identified.heads];
-    case "ambiguous":
-      return identified.candidates;
-    default:
-      return [];
-  }
-}
-
 function equals(ledger: OpenLedger, expected: ReadonlySet<number>, live: Sighting): boolean {
   if (live.foreign.length > 0) return false;
   const wanted = asSeen(live, expected);

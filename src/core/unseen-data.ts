@@ -3,7 +3,7 @@ import { type OpenLedger, tracesOfHeads, touchesRows } from "./ledger.ts";
 import type { RowAnswer } from "./observation.ts";
 import { evidenceOf, type Lack, lacksOf } from "./row-evidence.ts";
 import type { Trace } from "./traces.ts";
-import type { Verdict } from "./verdict.ts";
+import { statesOf, type Verdict } from "./verdict.ts";
 
 /** A data migration of which nothing shows that it ran. */
 export type UnseenData = {
@@ -36,19 +36,6 @@ export function tracesToAsk(
     const traces = tracesOfHeads(ledger, history, heads);
     return dataBelow(ledger, history, heads).flatMap((id) => traces.get(id) ?? []);
   });
-}
-
-function statesOf(
-  identified: Extract<Verdict, { readonly kind: "unversioned" }>["identified"],
-): readonly (readonly string[])[] {
-  switch (identified.kind) {
-    case "proven":
-      return [identified.heads];
-    case "ambiguous":
-      return identified.candidates;
-    default:
-      return [];
-  }
 }
 
 /**

@@ -168,3 +168,15 @@ export type Leftover =
     };
 
 export type Change = { readonly kind: "adds" | "drops"; readonly fact: Fact };
+
+/** The states of which one has exactly the facts that are here. */
+export function statesOf(identified: Finding): readonly (readonly string[])[] {
+  switch (identified.kind) {
+    case "proven":
+      return [identified.heads];
+    case "ambiguous":
+      return identified.candidates;
+    default:
+      return [];
+  }
+}

@@ -173,7 +173,7 @@ facts(k, o, n, d) AS (
   UNION ALL
   SELECT 'trigger', r.q, g.tgname::text, pg_catalog.pg_get_triggerdef(g.oid) || CASE WHEN g.tgenabled <> 'O' THEN ' ENABLED=' || g.tgenabled::text ELSE '' END
   FROM pg_catalog.pg_trigger g JOIN rel r ON r.oid = g.tgrelid
-  WHERE CASE WHEN g.tgparentid = 0 THEN NOT g.tgisinternal       -- (a clone is internal in 13)
+  WHERE CASE WHEN g.tgparentid = 0 THEN NOT g.tgisinternal       -- (a clone is internal in 13 and 14)
         ELSE EXISTS (SELECT 1 FROM pg_catalog.pg_trigger p WHERE p.oid = g.tgparentid AND NOT p.tgisinternal AND p.tgenabled <> g.tgenabled) END
     AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_proc f JOIN pg_catalog.pg_namespace fn ON fn.oid = f.pronamespace
                     WHERE f.oid = g.tgfoid AND fn.nspname::text = ANY (${quoteTextArray(ignoreSchemas)}))

@@ -24,7 +24,7 @@ let template: string;
 /** Whose names do not have the mark. */
 const calledOtherwise: Readonly<Record<string, RegExp>> = {
   extension: /extension (citext|pg_trgm)/,
-  operator: /operator /,
+  operator: /===/,
 };
 
 const objects = Object.entries<SchemaKind>(schemaKinds)
