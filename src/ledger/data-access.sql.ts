@@ -91,10 +91,8 @@ BEGIN
   FROM made m, LATERAL (SELECT pg_stat_get_numscans(m.scanned) + pg_stat_get_xact_numscans(m.scanned)) AS s(n)
   WHERE s.n > 0;
 END $$;
--- What an extension's script reads is the extension's: from the beginning of CREATE EXTENSION to its end, all is DDL.
-CREATE FUNCTION __preflight_bake.is_script(p_tag text) RETURNS boolean LANGUAGE sql AS $$
-  SELECT p_tag IN ('CREATE EXTENSION', 'ALTER EXTENSION')
-$$;
+-- What the script of a new extension reads is its own: from the beginning of CREATE EXTENSION to its end, all is DDL.
+-- ALTER EXTENSION UPDATE may go through the user's rows.
 CREATE FUNCTION __preflight_bake.is_inside() RETURNS boolean LANGUAGE sql AS $$
   SELECT 'on' IN (pg_catalog.current_setting('preflight_bake.inside', true), pg_catalog.current_setting('preflight_bake.in_script', true))
 $$;
@@ -102,13 +100,13 @@ CREATE FUNCTION __preflight_bake.before_ddl() RETURNS event_trigger LANGUAGE plp
 BEGIN
   IF __preflight_bake.is_inside() OR __preflight_bake.scans_itself(TG_TAG) THEN RETURN; END IF;
   PERFORM __preflight_bake.note_reads();
-  IF __preflight_bake.is_script(TG_TAG) THEN PERFORM pg_catalog.set_config('preflight_bake.in_script', 'on', true); END IF;
+  IF TG_TAG = 'CREATE EXTENSION' THEN PERFORM pg_catalog.set_config('preflight_bake.in_script', 'on', true); END IF;
 END $$;
 CREATE FUNCTION __preflight_bake.after_ddl() RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
 DECLARE
   v_before jsonb;
 BEGIN
-  IF __preflight_bake.is_script(TG_TAG) THEN PERFORM pg_catalog.set_config('preflight_bake.in_script', 'off', true); END IF;
+  IF TG_TAG = 'CREATE EXTENSION' THEN PERFORM pg_catalog.set_config('preflight_bake.in_script', 'off', true); END IF;
   IF __preflight_bake.is_inside() THEN RETURN; END IF;
   IF __preflight_bake.scans_itself(TG_TAG) THEN
     PERFORM __preflight_bake.skip_scans_of_new_tables();
