@@ -16,6 +16,8 @@ export type ExtraKind = {
 export type Ours = {
   /** @param object qualified and quoted */
   readonly makes: (object: string) => boolean;
+  /** Another table that inherits from this one. */
+  readonly inheritsFrom: (object: string) => boolean;
   /** An index, or a constraint with one, of this name. */
   readonly makesIndex: (object: string, name: string) => boolean;
 };
@@ -29,11 +31,12 @@ const ofOthers: ExtraKind["isIt"] = (fact, ours) => !ours.makes(fact.object);
  */
 export const extraKinds: readonly ExtraKind[] = [
   {
-    what: "a table that inherits from one of the history's",
+    what: "a table that inherits from one of the history's, where no table of the history inherits from that one. (One more child is what a partition is)",
     of: ["table", "ftable"],
     answer: "refuse",
     why: "its rows are read, changed and deleted with the parent's",
-    isIt: (fact, ours) => parentsIn(fact).some(ours.makes),
+    isIt: (fact, ours) =>
+      parentsIn(fact).some((parent) => ours.makes(parent) && !ours.inheritsFrom(parent)),
   },
   {
     what: "a table, a foreign table, a partition, a view, a materialized view, a sequence",
@@ -189,13 +192,18 @@ export function extraKind(fact: Fact, ours: Ours): ExtraKind {
 /** @param made facts that the history has made here */
 export function oursIn(made: Iterable<Fact>): Ours {
   const objects = new Set<string>();
+  const ancestors = new Set<string>();
   const indexes = new Set<string>();
-  for (const { kind, object, name } of made) {
+  for (const fact of made) {
+    const { kind, object, name } = fact;
     objects.add(object);
+    if (kind === "table" || kind === "ftable")
+      for (const parent of parentsIn(fact)) ancestors.add(parent);
     if (kind === "index" || kind === "constraint") indexes.add(`${object}\0${name}`);
   }
   return {
     makes: (object) => objects.has(object),
+    inheritsFrom: (object) => ancestors.has(object),
     makesIndex: (object, name) => indexes.has(`${object}\0${name}`),
   };
 }

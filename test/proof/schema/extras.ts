@@ -3,7 +3,9 @@
 /** The tables that it is added to. */
 export const users = `
 CREATE TABLE users (id int PRIMARY KEY, name text, org int, data jsonb, at timestamp, code char(4), tag name, small smallint, big bigint);
-CREATE TABLE posts (id int PRIMARY KEY, author int REFERENCES users (id));`;
+CREATE TABLE posts (id int PRIMARY KEY, author int REFERENCES users (id));
+CREATE TABLE events (id int, said text);
+CREATE TABLE events_1 () INHERITS (events);`;
 
 /** Some rows in them. */
 export const rowsOfUsers = `
@@ -18,6 +20,10 @@ export const harmless = {
     "CREATE TABLE other (id int PRIMARY KEY, name text CHECK (name <> ''), UNIQUE (name))",
     "CREATE TABLE other (id int); CREATE UNIQUE INDEX ON other (id); CREATE INDEX ON other ((1 / id))",
     "CREATE TABLE parent (id int); CREATE TABLE child () INHERITS (parent)",
+  ],
+  "a table that inherits, as one of the history's does": [
+    "CREATE TABLE events_2 () INHERITS (events); CREATE UNIQUE INDEX ON events_2 (id); INSERT INTO events_2 VALUES (1, 'x')",
+    "CREATE TABLE events_2 (CHECK (id BETWEEN 1 AND 9)) INHERITS (events)",
   ],
   "a view or a sequence": [
     "CREATE VIEW seen AS SELECT id FROM users",

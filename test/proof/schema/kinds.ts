@@ -212,14 +212,26 @@ CREATE TABLE u${n} (of int CONSTRAINT u${n}_of REFERENCES t${n}${choose("", " ON
     }),
   },
   index: {
-    of: ({ n, list, truth, choose }) => ({
-      make: `CREATE TABLE t${n} (${list}); CREATE INDEX t${n}_by ON t${n} ${choose("(b)", "USING hash (d)", "USING gin (j)", '(a COLLATE "C" text_pattern_ops DESC NULLS LAST) INCLUDE (b)', `((${truth()}))`, `(b) WHERE ${truth()}`)}`,
-      alterations: [
-        said(`DROP INDEX t${n}_by`),
-        nothing(`ALTER INDEX t${n}_by SET (fillfactor = 60)`),
-        nothing(`REINDEX INDEX t${n}_by`),
-      ],
-    }),
+    of: ({ n, list, truth, choose }) => {
+      const inverted = "USING gin (j)";
+      const on = choose(
+        "(b)",
+        "USING hash (d)",
+        inverted,
+        '(a COLLATE "C" text_pattern_ops DESC NULLS LAST) INCLUDE (b)',
+        `((${truth()}))`,
+        `(b) WHERE ${truth()}`,
+      );
+      const parameter = on === inverted ? "fastupdate = off" : "fillfactor = 60";
+      return {
+        make: `CREATE TABLE t${n} (${list}); CREATE INDEX t${n}_by ON t${n} ${on}`,
+        alterations: [
+          said(`DROP INDEX t${n}_by`),
+          nothing(`ALTER INDEX t${n}_by SET (${parameter})`),
+          nothing(`REINDEX INDEX t${n}_by`),
+        ],
+      };
+    },
   },
   "unique index": {
     of: ({ n, list, truth, choose }) => ({
