@@ -7,14 +7,26 @@ import type { Fact, FactKind } from "./facts.ts";
  */
 export function inWords(fact: Fact): Fact {
   if (!holdExpressions.has(fact.kind)) return fact;
-  const words = rewrite(fact.definition);
+  const held = isRoutine(fact) ? headOf(fact.definition) : fact.definition;
+  const words = rewrite(held);
   // EXTRACT gives numeric since 14, and double precision before: what it is compared with is cast accordingly.
-  const definition = words.includes("EXTRACT(")
+  const spelled = words.includes("EXTRACT(")
     ? words
         .replaceAll("::double precision", "::numeric")
         .replaceAll(/\((-?\d+\.\d+)\)::numeric/g, "$1")
     : words;
-  return definition === fact.definition ? fact : { ...fact, definition };
+  return spelled === held
+    ? fact
+    : { ...fact, definition: spelled + fact.definition.slice(held.length) };
+}
+
+function isRoutine({ kind }: Fact): boolean {
+  return kind === "function" || kind === "procedure";
+}
+
+/** Its name and arguments with their defaults, as pg_get_functiondef begins; the body is the application's own text. */
+function headOf(definition: string): string {
+  return /^[^]*?(?=\n (?:RETURNS|LANGUAGE) )/.exec(definition)?.[0] ?? "";
 }
 
 const holdExpressions: ReadonlySet<FactKind> = new Set([
@@ -29,6 +41,8 @@ const holdExpressions: ReadonlySet<FactKind> = new Set([
   "policy",
   "trigger",
   "statistics",
+  "function",
+  "procedure",
 ]);
 
 const calls: Readonly<Record<string, (args: readonly string[]) => string | null>> = {

@@ -60,9 +60,26 @@ it.each([
   expect(words(definition)).toBe(closed);
 });
 
-it("the text of a function and of a comment is never touched", () => {
-  for (const kind of ["function", "comment"] as const) {
-    const fact = { kind, object: "public.f()", name: "", definition: "btrim(a)" };
-    expect(inWords(fact)).toBe(fact);
+it("of a function and a procedure the defaults of its arguments are read so, its body never", () => {
+  for (const [kind, result] of [
+    ["function", " RETURNS text\n"],
+    ["procedure", ""],
+  ] as const) {
+    const define = (value: string): string =>
+      `CREATE OR REPLACE ${kind.toUpperCase()} public.f(a text DEFAULT ${value})\n${result} LANGUAGE sql\nAS $function$\n LANGUAGE btrim(a)$function$\n`;
+    const fact = {
+      kind,
+      object: "public.f(a text)",
+      name: "",
+      definition: define("btrim('a'::text)"),
+    };
+    expect(inWords(fact).definition).toBe(define("TRIM(BOTH FROM 'a'::text)"));
+    const bare = { ...fact, definition: define("'a'::text") };
+    expect(inWords(bare)).toBe(bare);
   }
+});
+
+it("the text of a comment is never touched", () => {
+  const fact = { kind: "comment", object: "public.t", name: "", definition: "btrim(a)" } as const;
+  expect(inWords(fact)).toBe(fact);
 });

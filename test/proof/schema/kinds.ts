@@ -364,8 +364,8 @@ CREATE TABLE u${n} (of int CONSTRAINT u${n}_of REFERENCES t${n}${choose("", " ON
     }),
   },
   procedure: {
-    of: ({ n }) => ({
-      make: `CREATE PROCEDURE p${n}(INOUT a int DEFAULT 5) LANGUAGE sql AS 'SELECT a'`,
+    of: ({ n, constant }) => ({
+      make: `CREATE PROCEDURE p${n}(INOUT a int DEFAULT 5, b bool DEFAULT (${constant})) LANGUAGE sql AS 'SELECT a'`,
       alterations: [drift(`DROP PROCEDURE p${n}`), drift(`ALTER PROCEDURE p${n} SECURITY DEFINER`)],
     }),
   },
