@@ -92,6 +92,21 @@ seqopt AS MATERIALIZED (                   -- sequence options, with the owning 
   LEFT JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = s.seqrelid
        AND d.objsubid = 0 AND d.refclassid = 'pg_catalog.pg_class'::regclass AND d.deptype IN ('a','i')
 ),
+routine AS MATERIALIZED (                  -- functions and procedures; before 14 the server leaves out a procedure's IN
+  SELECT p.oid, p.prokind, p.proowner, p.proacl,
+         quote_ident(ns.s) || '.' || quote_ident(p.proname) || '(' || coalesce(old.identity, pg_catalog.pg_get_function_identity_arguments(p.oid)) || ')' AS q,
+         'CREATE OR REPLACE PROCEDURE ' || quote_ident(ns.s) || '.' || quote_ident(p.proname) || '(' AS head, old.arguments
+  FROM pg_catalog.pg_proc p JOIN ns ON ns.oid = p.pronamespace
+  LEFT JOIN LATERAL (
+    SELECT string_agg(concat_ws(' ', a.mode, a.name, a.type), ', ' ORDER BY a.n) AS identity,
+           string_agg(concat_ws(' ', a.mode, a.name, a.type, 'DEFAULT ' || pg_catalog.pg_get_function_arg_default(p.oid, a.n::int)), ', ' ORDER BY a.n) AS arguments
+    FROM (SELECT CASE x.mode WHEN 'b' THEN 'INOUT' WHEN 'v' THEN 'VARIADIC' ELSE 'IN' END AS mode,
+                 quote_ident(nullif(x.name, '')) AS name, pg_catalog.format_type(x.type, NULL) AS type, x.n
+          FROM unnest(coalesce(p.proallargtypes, p.proargtypes::oid[]), p.proargmodes, p.proargnames)
+               WITH ORDINALITY AS x (type, mode, name, n)) a
+  ) old ON p.prokind = 'p' AND current_setting('server_version_num')::int < 140000
+  WHERE NOT EXISTS (SELECT 1 FROM ext e WHERE e.classid = 'pg_catalog.pg_proc'::regclass AND e.objid = p.oid)
+),
 inh AS MATERIALIZED (                      -- parents of inherited tables and partitions
   SELECT i.inhrelid, string_agg(i.inhparent::regclass::text, ',' ORDER BY i.inhseqno) AS p
   FROM pg_catalog.pg_inherits i JOIN rel ON rel.oid = i.inhrelid
@@ -217,15 +232,15 @@ facts(k, o, n, d) AS (
 
   -- routines; pg_get_functiondef covers SQL-standard bodies without naming prosqlbody (absent in 13)
   UNION ALL
-  SELECT CASE p.prokind WHEN 'a' THEN 'aggregate' WHEN 'p' THEN 'procedure' ELSE 'function' END,
-         quote_ident(ns.s) || '.' || quote_ident(p.proname) || '(' || pg_catalog.pg_get_function_identity_arguments(p.oid) || ')', '',
+  SELECT CASE p.prokind WHEN 'a' THEN 'aggregate' WHEN 'p' THEN 'procedure' ELSE 'function' END, p.q, '',
          CASE WHEN p.prokind = 'a'
               THEN (SELECT concat_ws(' ', pg_catalog.pg_get_function_result(p.oid), g.aggkind, g.aggtransfn::regproc, pg_catalog.format_type(g.aggtranstype, NULL),
                       g.aggfinalfn::regproc, g.aggcombinefn::regproc, g.agginitval) FROM pg_catalog.pg_aggregate g WHERE g.aggfnoid = p.oid)
-              ELSE replace(pg_catalog.pg_get_functiondef(p.oid), pg_catalog.chr(13), '') END
-  FROM pg_catalog.pg_proc p JOIN ns ON ns.oid = p.pronamespace
-  WHERE NOT EXISTS (SELECT 1 FROM ext e WHERE e.classid = 'pg_catalog.pg_proc'::regclass AND e.objid = p.oid)
-    AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'i')
+              ELSE (SELECT CASE WHEN p.arguments IS NULL THEN f.d
+                           ELSE overlay(f.d PLACING p.arguments FROM length(p.head) + 1 FOR length(pg_catalog.pg_get_function_arguments(p.oid))) END
+                    FROM (SELECT replace(pg_catalog.pg_get_functiondef(p.oid), pg_catalog.chr(13), '') AS d) f) END
+  FROM routine p
+  WHERE NOT EXISTS (SELECT 1 FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'i')
 
   -- extended statistics and event triggers
   UNION ALL
@@ -375,9 +390,7 @@ const securable = `(
     UNION ALL
     SELECT quote_ident(ns.s), 'n', n.nspowner, n.nspacl FROM ns JOIN pg_catalog.pg_namespace n ON n.oid = ns.oid
     UNION ALL
-    SELECT quote_ident(ns.s) || '.' || quote_ident(p.proname) || '(' || pg_catalog.pg_get_function_identity_arguments(p.oid) || ')', 'f', p.proowner, p.proacl
-    FROM pg_catalog.pg_proc p JOIN ns ON ns.oid = p.pronamespace
-    WHERE NOT EXISTS (SELECT 1 FROM ext e WHERE e.classid = 'pg_catalog.pg_proc'::regclass AND e.objid = p.oid)
+    SELECT p.q, 'f', p.proowner, p.proacl FROM routine p
   ) a`;
 
 /** MAINTAIN, which ALL includes since 17, is left out; and what default privileges give anyway, such as Supabase's, is nobody's GRANT. */

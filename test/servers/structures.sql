@@ -47,6 +47,7 @@ CREATE VIEW lenient AS SELECT id, k FROM keyless;
 ALTER VIEW lenient ALTER k SET DEFAULT 5;
 CREATE AGGREGATE sum_of(int) (sfunc = int4pl, stype = int, initcond = '0');
 CREATE PROCEDURE told(INOUT a int DEFAULT 5, VARIADIC b text[] DEFAULT '{}') LANGUAGE sql AS 'select a';
+CREATE PROCEDURE noted("A" text, INOUT b int DEFAULT 5, int DEFAULT char_length(trim(' two ') || ')')) LANGUAGE sql AS 'select b';
 CREATE FUNCTION several(a int, OUT b int, OUT c text) LANGUAGE sql STABLE STRICT PARALLEL SAFE COST 7 SET work_mem = '5MB' RETURN (a, 'x');
 CREATE FUNCTION rows_of(a int) RETURNS TABLE(x int, y text) LANGUAGE sql ROWS 3 AS 'select 1, ''a''';
 CREATE TABLE hashed (k text, v int) PARTITION BY HASH (k);
