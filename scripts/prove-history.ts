@@ -4,8 +4,11 @@ import path from "node:path";
 import { parseArgs } from "node:util";
 import { setFlagsFromString } from "node:v8";
 import { type Answer, answerKinds, faultWithRows, judge, name } from "../test/proof/real/answer.ts";
+import { addOthers } from "../test/proof/real/beside/beside.ts";
 import { fillSql } from "../test/proof/real/fill.sql.ts";
 import { type Project, readProject, schemaFlag } from "../test/proof/real/project.ts";
+import { quoted } from "../test/proof/ground.ts";
+import type { Said } from "../test/proof/preflight.ts";
 import { beginWalk } from "../test/proof/real/walk.ts";
 import { startServer } from "../test/support/postgres.ts";
 
@@ -18,12 +21,14 @@ const { values, positionals } = parseArgs({
     "scratch-url": { type: "string" },
     /** Rows in every table, where version rows are gone. */
     filled: { type: "boolean", default: false },
+    /** Only at the newest revision, with others around: tables of ten libraries, partitions, what administrators leave. */
+    beside: { type: "boolean", default: false },
   },
 });
 const [directory] = positionals;
 if (directory === undefined)
   throw new Error(
-    "npm run prove:history -- PROJECT_DIR [--schema NAME] [--scratch-url URL] [--filled]",
+    "npm run prove:history -- PROJECT_DIR [--schema NAME] [--scratch-url URL] [--filled] [--beside]",
   );
 const schema = values.schema ?? null;
 if (values["scratch-url"] !== undefined)
@@ -43,7 +48,7 @@ try {
   const project = await readProject(path.resolve(directory));
   try {
     await bake(project);
-    await play(project);
+    await (values.beside ? playBesideOthers(project) : play(project));
   } finally {
     project.close();
   }
@@ -73,12 +78,15 @@ async function play(project: Project): Promise<void> {
         throw new Error(`after ${id} the rows say ${name(recorded)}, not ${name(heads)}`);
 
       const isNewest = index === ids.length - 1;
-      const withRows = await check(walk.url);
+      const withRows = await check(project, walk.url);
       const fault = faultWithRows(withRows, heads, isNewest);
       if (fault !== null) falseAlarms += 1;
       if (fault !== null) say(`FALSE ALARM at ${name(heads)}: ${fault}`);
 
-      const without = await walk.withoutRows(versionTable.name, check);
+      const without = await walk.withoutRows(
+        versionTable.name,
+        async (url) => await check(project, url),
+      );
       const answer = await judge(without, heads, project, walk);
       tally.set(answer.kind, tally.get(answer.kind)! + 1);
       for (const each of answer.because) {
@@ -91,18 +99,51 @@ async function play(project: Project): Promise<void> {
   } finally {
     await walk.drop();
   }
+}
 
-  async function check(url: string): ReturnType<Project["preflight"]> {
-    return await project.preflight(url, "check", ...schemaFlag(schema));
+async function playBesideOthers(project: Project): Promise<void> {
+  const { ids, versionTable, headsAfter, upgrade } = project;
+  const fill = values.filled ? fillSql(schema ?? "public", versionTable.name) : null;
+  const walk = await beginWalk(server, schema, fill);
+  try {
+    await upgrade(walk.url, headsAfter(ids.length), schema);
+    const alone = await walk.withoutRows(
+      versionTable.name,
+      async (url) => await check(project, url),
+    );
+    await walk.withCopy(async ({ url, run }) => {
+      await addOthers(server, url);
+      const said = await check(project, url);
+      const { missing, changed } = said.line.drift;
+      take("beside others", said, said.exit === 0 && missing + changed === 0);
+      await run(`DELETE FROM ${quoted(versionTable.name)}`);
+      const without = await check(project, url);
+      take("and without version rows", without, verdictOf(without) === verdictOf(alone));
+    });
+  } finally {
+    await walk.drop();
   }
+}
+
+function take(where: string, said: Said, isRight: boolean): void {
+  if (!isRight) falseAlarms += 1;
+  say(`${where}: ${isRight ? "" : "FALSE ALARM: "}${verdictOf(said)}`);
+}
+
+async function check(project: Project, url: string): Promise<Said> {
+  return await project.preflight(url, "check", ...schemaFlag(schema));
+}
+
+function verdictOf({ line }: Said): string {
+  return `${line.verdict}, exit ${line.exit}: ${line.reason}`;
 }
 
 function close(): void {
   say("");
   for (const [what, times] of inTheWay) say(`${times} times ${what}`);
   const counts = [...tally].map(([kind, count]) => `${kind} ${count}`).join(", ");
-  say(`\nhome ${schema ?? "public"}, without version rows: ${counts}`);
-  say(`with them: ${falseAlarms} false alarms; ${seconds(started)} s`);
+  if (!values.beside) say(`\nhome ${schema ?? "public"}, without version rows: ${counts}`);
+  say(`${values.beside ? "" : "with them: "}${falseAlarms} false alarms; ${seconds(started)} s`);
   process.exitCode = falseAlarms > 0 || tally.get("WRONG")! > 0 ? 1 : 0;
 }
 

@@ -1,7 +1,7 @@
 import type { Difference } from "../core/difference.ts";
 import { claimOf, recordsEveryRevision } from "../core/claim.ts";
 import { differencesOf, provenHeads } from "../core/evidence.ts";
-import { isReported } from "../core/facts.ts";
+import { isRelation, isReported } from "../core/facts.ts";
 import type { HistoryFault } from "../core/history.ts";
 import { touchesRows } from "../core/ledger.ts";
 import type { Knowledge } from "../core/knowledge.ts";
@@ -44,13 +44,7 @@ export function learn(judgement: Judgement, image: Image, world: World): void {
   const differences = differencesOf(verdict);
   draft.drift = countDrift(differences);
   log({ level: "info", event: "verdict", msg: summarise(verdict), verdict: verdict.kind });
-  for (const difference of differences)
-    log({
-      level: levelOf(difference),
-      event: "drift",
-      msg: describeDifference(difference),
-      tolerated: difference.tolerable,
-    });
+  sayDifferences(differences, log);
   draft.ledger = knowledge.status;
   sayWhatIsUnknown(judgement, image, log);
 }
@@ -244,6 +238,36 @@ function identified({ identified: finding }: Extract<Verdict, { identified: unkn
 }
 
 /** What is not tolerable stands in the refusal, too. */
+/** Of a busy neighbour's tables, such as partitions by the hour, not every one at every start. */
+const mostTolerated = 20;
+
+function sayDifferences(differences: readonly Difference[], log: Log): void {
+  const others = new Set(
+    differences.flatMap((each) =>
+      each.kind === "extra" && isRelation(each.fact) ? [each.fact.object] : [],
+    ),
+  );
+  const isPartOfOthers = (each: Difference): boolean =>
+    each.kind === "extra" && !isRelation(each.fact) && others.has(each.fact.object);
+  let tolerated = 0;
+  let unsaid = 0;
+  for (const difference of differences) {
+    let level = levelOf(difference);
+    if (level === "info" && (isPartOfOthers(difference) || ++tolerated > mostTolerated)) {
+      unsaid += 1;
+      level = "debug";
+    }
+    const { tolerable } = difference;
+    log({ level, event: "drift", msg: describeDifference(difference), tolerated: tolerable });
+  }
+  if (unsaid > 0)
+    log({
+      level: "info",
+      event: "drift.more",
+      msg: `${unsaid} more differences are tolerated: \`preflight check --verbose\` shows every one`,
+    });
+}
+
 function levelOf(difference: Difference): "warn" | "info" | "debug" {
   if (difference.kind === "extra" && difference.warns) return "warn";
   if (difference.kind === "missing" && isReported(difference.fact)) return "warn";

@@ -8,8 +8,16 @@ import { promisify } from "node:util";
 
 const run = promisify(execFile);
 const project = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
-const environment = join(project, ".venv");
-const requirements = join(project, "test", "requirements.txt");
+/** Real Alembic and its drivers. */
+const alembic = {
+  directory: join(project, ".venv"),
+  requirements: join(project, "test/requirements.txt"),
+};
+/** Libraries that keep tables of their own beside an application's. */
+const libraries = {
+  directory: join(project, ".venv-libraries"),
+  requirements: join(project, "test/proof/real/beside/requirements.txt"),
+};
 
 export type PythonEnvironment = {
   readonly python: string;
@@ -24,20 +32,30 @@ let started: Promise<PythonEnvironment> | undefined;
  * where PyPI is out of reach, Debian's packages. Several processes may ask at once.
  */
 export async function pythonEnvironment(): Promise<PythonEnvironment> {
-  started ??= withLock(async () => (await virtualEnvironment()) ?? (await systemPython()));
+  started ??= withLock(async () => (await virtualEnvironment(alembic)) ?? (await systemPython()));
   return await started;
 }
 
-async function virtualEnvironment(): Promise<PythonEnvironment | null> {
-  const bin = join(environment, "bin");
+/** The same for the libraries of test/proof/real/beside; throws where PyPI is out of reach. */
+export async function librariesEnvironment(): Promise<PythonEnvironment> {
+  const found = await withLock(async () => await virtualEnvironment(libraries));
+  if (found === null) throw new Error(`${libraries.requirements} cannot be installed`);
+  return found;
+}
+
+async function virtualEnvironment({
+  directory,
+  requirements,
+}: typeof alembic): Promise<PythonEnvironment | null> {
+  const bin = join(directory, "bin");
   const python = join(bin, "python");
-  const marker = join(environment, "requirements.sha256");
+  const marker = join(directory, "requirements.sha256");
   const wanted = createHash("sha256")
     .update(await readFile(requirements))
     .digest("hex");
   if ((await readFile(marker, "utf8").catch(() => "")) === wanted) return { python, bin };
   try {
-    await run("python3", ["-m", "venv", "--clear", environment]);
+    await run("python3", ["-m", "venv", "--clear", directory]);
     await run(python, [
       "-m",
       "pip",
@@ -50,7 +68,7 @@ async function virtualEnvironment(): Promise<PythonEnvironment | null> {
     await writeFile(marker, wanted);
     return { python, bin };
   } catch {
-    await rm(environment, { recursive: true, force: true });
+    await rm(directory, { recursive: true, force: true });
     return null;
   }
 }
