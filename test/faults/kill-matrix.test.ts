@@ -5,6 +5,7 @@ import { pythonEnvironment } from "../support/python.ts";
 import { type Case, play, setScene, strikeAt, type Victim, victims } from "./support/case.ts";
 import { isReachedBy, type Point } from "./support/gates.ts";
 import { type Ground, type Kind, kinds, prepare, type Prepared } from "./support/kinds.ts";
+import { pairsOf } from "./support/sample.ts";
 import { printTally } from "./support/tally.ts";
 
 let ground: Ground;
@@ -109,9 +110,13 @@ function nextOf(point: Point, victim: Victim, kind: Kind): Case["next"] {
 function casesOf(point: Point): readonly Case[] {
   return matrix
     .filter(([each]) => each === point)
-    .flatMap(([, some, whom]) => some.flatMap((kind) => whom.map((victim) => ({ kind, victim }))))
-    .filter(({ kind }) => isReachedBy(point, kind))
-    .map(({ kind, victim }, at) => ({
+    .flatMap(([, some, whom]) =>
+      pairsOf(
+        some.filter((kind) => isReachedBy(point, kind)),
+        whom,
+      ),
+    )
+    .map(([kind, victim], at) => ({
       kind,
       point,
       victim,
