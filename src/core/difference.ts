@@ -143,7 +143,7 @@ export function differences(
 /**
  * What these facts leave to each deployment, and is not so here: publications, the part in replication, owners, privileges, an
  * extension's schema.
- * @param role the one that we have connected as: without what a migration granted it, the application may fail
+ * @param role the one that we have connected as: without what a migration gave it, the application may fail
  */
 export function lackingOfDeployment(
   ledger: OpenLedger,
@@ -160,7 +160,7 @@ export function lackingOfDeployment(
     if (actual !== undefined)
       found.push({ kind: "changed", fact, actual, revision, tolerable: true });
     if (!isReported(fact) || live.known.has(position)) continue;
-    const tolerable = fact.kind !== "grant" || fact.name !== role;
+    const tolerable = !live.rights.isLostFor(role, fact);
     found.push({ kind: "missing", fact, revision, tolerable });
   }
   return found.sort(byPlace);

@@ -89,6 +89,11 @@ export function isReported({ kind }: Fact): boolean {
   return kind === "publication" || kind === "replica" || kind === "grant" || kind === "owner";
 }
 
+/** The role that an ownership or a privilege is given to; null: it is another kind. */
+export function receiverOf({ kind, name, definition }: Fact): string | null {
+  return kind === "grant" ? name : kind === "owner" ? definition : null;
+}
+
 /**
  * Often made by a database's owner or by the platform, because an application's role may not; they
  * hold no data. Being there is no evidence of anything and no drift; being absent where needed is.

@@ -1,4 +1,4 @@
-import { isRare, schemaOf } from "./facts.ts";
+import { isRare, schemaOf, receiverOf } from "./facts.ts";
 import type { History } from "./history.ts";
 import { isInHome, type LedgerHome } from "./home.ts";
 import { type Ledger, openLedger, type OpenLedger } from "./ledger.ts";
@@ -103,13 +103,19 @@ function retireWithoutFile(ledger: Ledger, history: History): Ledger {
   };
 }
 
-/** The schemas whose facts are the history's business, and whether rare kinds, and owners and privileges, are. */
+/** The schemas whose facts are the history's business, and whether rare kinds are. */
 export type Scope = {
   readonly home: boolean;
   readonly named: readonly string[];
   readonly rare: boolean;
-  readonly rights: boolean;
+  /** The roles to which the history gives objects or privileges; null: it gives none. */
+  readonly rights: readonly string[] | null;
 };
+
+function rolesIn({ facts }: Ledger): readonly string[] | null {
+  const roles = facts.map(receiverOf).filter((role) => role !== null);
+  return roles.length === 0 ? null : [...new Set(roles)].toSorted();
+}
 
 /** The home as far as the history makes anything there, and the schemas that it names. Null: without a ledger nobody knows which. */
 export function scopeOf(ledger: Ledger | null): Scope | null {
@@ -121,6 +127,6 @@ export function scopeOf(ledger: Ledger | null): Scope | null {
     home: ledger.home.kind === "program" || ledger.facts.some(isInHome),
     named: [...given, ...made.filter((schema) => schema !== null)],
     rare: ledger.facts.some(isRare),
-    rights: ledger.facts.some(({ kind }) => kind === "grant" || kind === "owner"),
+    rights: rolesIn(ledger),
   };
 }

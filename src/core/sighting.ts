@@ -9,6 +9,7 @@ import {
   placeKey,
 } from "./facts.ts";
 import type { OpenLedger } from "./ledger.ts";
+import { type HeldRights, readHeldRights } from "./held-rights.ts";
 import { inWords } from "./old-spelling.ts";
 import { retiredPartitions } from "./retention.ts";
 import { varies } from "./varying.ts";
@@ -25,6 +26,7 @@ export type Sighting = {
   readonly validated: ReadonlyMap<number, number>;
   /** Extensions for which the history names a schema, and which are in another one here. */
   readonly movedExtensions: ReadonlyMap<number, Fact>;
+  readonly rights: HeldRights;
   /** `Fact.evaluates` of the live facts of which it was asked, by place: the ledger's own facts do not have it. */
   readonly evaluates: ReadonlyMap<string, readonly string[]>;
 };
@@ -79,7 +81,9 @@ export function recognise(
       if (isMoved && ledger.inHome[position] === false) movedExtensions.set(position, fact);
     } else if (!isSoft(fact) && !isPremise(fact) && !isPlatforms(fact)) foreign.push(fact);
   }
-  for (const position of heldPrivileges(ledger, facts)) known.add(position);
+  const rights = readHeldRights(facts);
+  for (const [position, fact] of ledger.facts.entries())
+    if (fact.kind === "grant" && rights.covers(fact)) known.add(position);
   const ignored = new Set<number>();
   for (const [position, fact] of ledger.facts.entries())
     if ((fact.kind === "viewdef" && !comparesViews) || retired.has(fact.object))
@@ -95,7 +99,7 @@ export function recognise(
       fact.evaluates === undefined ? [] : [[placeKey(fact), fact.evaluates] as const],
     ),
   );
-  return { known, foreign, ignored, validated, movedExtensions, evaluates };
+  return { known, foreign, ignored, validated, movedExtensions, rights, evaluates };
 
   /** What has been validated, or switched on again, since a migration made it. */
   function inForce(fact: Fact): number | undefined {
@@ -107,25 +111,6 @@ export function recognise(
   function isPlatforms(fact: Fact): boolean {
     return platformSchemas.has(schemaOf(fact) ?? "") && !ours.has(fact.object);
   }
-}
-
-/** Whoever has more than a migration granted has that, too. */
-function heldPrivileges(ledger: OpenLedger, facts: readonly Fact[]): readonly number[] {
-  const granted = ledger.facts.flatMap((fact, position) =>
-    fact.kind === "grant" ? [{ fact, position }] : [],
-  );
-  if (granted.length === 0) return [];
-  const held = new Map(
-    facts
-      .filter(({ kind }) => kind === "grant")
-      .map((fact) => [placeKey(fact), new Set(fact.definition.split(", "))]),
-  );
-  return granted
-    .filter(({ fact }) => {
-      const has = held.get(placeKey(fact));
-      return fact.definition.split(", ").every((privilege) => has?.has(privilege));
-    })
-    .map(({ position }) => position);
 }
 
 /** By each spelling of what they would say once they are valid and their triggers on. */

@@ -9,8 +9,8 @@ export type FactsOptions = {
   readonly ignoreSchemas?: readonly string[];
   /** Whether kinds are read that few histories have: see `isRare`. */
   readonly rare?: boolean;
-  /** Owners and privileges: those that a migration gave, those that are held here (by us: in whatever way), or none. */
-  readonly rights?: "given" | "held" | "none";
+  /** Owners and privileges: those that a migration gave; those that are held here (by us: in whatever way), and which of these roles' we have; or none. */
+  readonly rights?: "given" | "none" | { readonly heldBy: readonly string[] };
   /** Relations left out besides every known tool's version tables; schema null: in any schema. */
   readonly ignoreRelations?: readonly { readonly schema: string | null; readonly name: string }[];
 };
@@ -254,7 +254,7 @@ facts(k, o, n, d) AS (
                     WHERE f.oid = v.evtfoid AND fn.nspname::text = ANY (${quoteTextArray(ignoreSchemas)}))
 
 ${rare ? rareFacts : ""}
-${rightsFacts[rights]}
+${rightsFacts(rights)}
   -- soft: column order of tables and views
   UNION ALL
   -- (a digest: the list itself would be a third of a ledger, and no person reads it; md5 fails on FIPS builds)
@@ -393,10 +393,13 @@ const securable = `(
     SELECT p.q, 'f', p.proowner, p.proacl FROM routine p
   ) a`;
 
+function rightsFacts(rights: NonNullable<FactsOptions["rights"]>): string {
+  if (rights === "none") return "";
+  return rights === "given" ? givenRights : heldRights(rights.heldBy);
+}
+
 /** MAINTAIN, which ALL includes since 17, is left out; and what default privileges give anyway, such as Supabase's, is nobody's GRANT. */
-const rightsFacts: Readonly<Record<"given" | "held" | "none", string>> = {
-  none: "",
-  given: `
+const givenRights = `
   -- owners and privileges that are not those of what has just been made
   UNION ALL
   SELECT 'owner', a.q, '', pg_catalog.pg_get_userbyid(a.owner)::text FROM ${securable}
@@ -411,8 +414,11 @@ const rightsFacts: Readonly<Record<"given" | "held" | "none", string>> = {
                     WHERE y.defaclrole = a.owner AND y.defaclobjtype = CASE a.t WHEN 's' THEN 'S' ELSE a.t END
                       AND d.grantee = x.grantee AND d.privilege_type = x.privilege_type)
   GROUP BY a.q, x.grantee
-`,
-  held: `
+`;
+
+/** A role whose privileges we have is granted on no object. */
+function heldRights(roles: readonly string[]): string {
+  return `
   -- owners; privileges, also those of owners, and whatever this session's role has by way of others
   UNION ALL
   SELECT 'owner', a.q, '', pg_catalog.pg_get_userbyid(a.owner)::text FROM ${securable}
@@ -423,8 +429,11 @@ const rightsFacts: Readonly<Record<"given" | "held" | "none", string>> = {
                 UNION
                 SELECT current_user::text WHERE CASE x.grantee WHEN 0 THEN true ELSE pg_has_role(x.grantee, 'USAGE') END) g (name)
   GROUP BY a.q, g.name
-`,
-};
+  UNION ALL
+  SELECT 'grant', '', r.rolname::text, '' FROM pg_catalog.pg_roles r
+  WHERE r.rolname::text = ANY (${quoteTextArray(roles)}) AND pg_has_role(r.oid, 'USAGE')
+`;
+}
 
 function inScope(scope: Scope | null): string {
   if (scope === null) return "";

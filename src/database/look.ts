@@ -62,11 +62,11 @@ export async function look(db: Database, options: LookOptions): Promise<Observat
 async function lookAt(db: Database, options: LookOptions): Promise<Observation> {
   const { versionTable, scope, ignoreRelations = [], patience = defaultPatience } = options;
   const named = options.home ?? null;
-  const rights = scope?.rights === true ? "held" : "none";
+  const roles = scope?.rights ?? null;
   const facts: FactsOptions = {
     scope,
     rare: scope?.rare === true,
-    rights,
+    rights: roles === null ? "none" : { heldBy: roles },
     ignoreRelations: [...ignoreRelations, versionTable],
   };
   const message = lookMessage(versionTable, named, facts, patience);

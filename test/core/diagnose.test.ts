@@ -989,6 +989,18 @@ describe("what is each deployment's own", () => {
     grant("reader"),
   ];
   const revisions = [...shop, revision("own", ["status"], own)];
+  const ours = fact("owner", "public.orders", "", "shop");
+  const mine = [...revisions, revision("mine", ["own"], [ours], { drops: [own[1]!] })];
+  /** As the look tells that we have the privileges of a role. */
+  const weAre = (role: string): Fact => fact("grant", "", role, "");
+  const givenAway = (...plus: readonly Fact[]): Pick<Given, "without" | "plus"> => ({
+    without: ({ kind }) => kind === "owner",
+    plus: [
+      fact("owner", "public.orders", "", "stranger"),
+      grant("stranger", "DELETE, INSERT, SELECT, TRUNCATE, UPDATE"),
+      ...plus,
+    ],
+  });
 
   it.each<[string, Given, string, string]>([
     ["all there", { at: "own" }, "current", "start"],
@@ -1014,6 +1026,46 @@ describe("what is each deployment's own", () => {
         revisions: [...revisions, revision("ours", ["own"], [grant("shop")])],
         without: named("shop"),
       },
+      "drifted",
+      "drift",
+    ],
+    [
+      "gone from a role whose privileges we have",
+      { at: "own", without: named("reader"), plus: [weAre("reader")] },
+      "drifted",
+      "drift",
+    ],
+    [
+      "gone from it, and we have them in another way",
+      { at: "own", without: named("reader"), plus: [weAre("reader"), grant("shop")] },
+      "drifted",
+      "start",
+    ],
+    [
+      "our own table given away",
+      { at: "mine", revisions: mine, ...givenAway() },
+      "drifted",
+      "drift",
+    ],
+    [
+      "that of a role which we are",
+      { at: "own", ...givenAway(weAre("keeper")) },
+      "drifted",
+      "drift",
+    ],
+    [
+      "given away, and we may read and write it",
+      {
+        at: "mine",
+        revisions: mine,
+        ...givenAway(grant("shop", "DELETE, INSERT, SELECT, UPDATE")),
+      },
+      "drifted",
+      "start",
+    ],
+    [
+      "given away, and we may only read it",
+      { at: "mine", revisions: mine, ...givenAway(grant("shop", "SELECT")) },
       "drifted",
       "drift",
     ],

@@ -387,7 +387,7 @@ describe("facts", () => {
 
   test("of the schemas in scope only", async () => {
     const { facts } = await lookAfter(torture, {
-      scope: { home: false, named: ["Odd schema"], rare: false, rights: false },
+      scope: { home: false, named: ["Odd schema"], rare: false, rights: null },
     });
     expect(facts.some(({ object }) => object === `"Odd schema"."Us""ers"`)).toBe(true);
     expect(facts.filter(({ object }) => object.startsWith("public."))).toEqual([]);

@@ -1,3 +1,6 @@
+import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createRole, rowsOf, withUrl } from "../support/databases.ts";
 import { startServer } from "../support/postgres.ts";
@@ -163,5 +166,84 @@ describe("a role whose transactions are read-only by default", () => {
       actions: [],
     });
     expect(line.reason).toContain(`database ${name} has default_transaction_read_only on`);
+  });
+});
+
+describe("a role that lacks what a migration gave", () => {
+  const files = {
+    "001_notes.sql": `CREATE TABLE notes (id int); GRANT SELECT, INSERT ON notes TO given_writers;
+      CREATE TABLE jobs (id int); ALTER TABLE jobs OWNER TO given_app`,
+  };
+  let given: string;
+
+  beforeAll(async () => {
+    given = mkdtempSync(path.join(tmpdir(), "preflight-image-"));
+    mkdirSync(path.join(given, "migrations"));
+    for (const [name, text] of Object.entries(files))
+      writeFileSync(path.join(given, "migrations", name), text);
+    // Bake needs 15 or newer.
+    const scratch = await startServer({ major: "18" });
+    try {
+      for (const server of [shop.server, scratch])
+        await server.sql(
+          server.url,
+          `CREATE ROLE given_writers; CREATE ROLE given_app LOGIN IN ROLE given_writers; CREATE ROLE given_reader LOGIN`,
+        );
+      const env = { ...environment(shop, ""), PREFLIGHT_SCRATCH_URL: scratch.url };
+      const baked = await runProgram("binary", ["bake"], { cwd: given, env });
+      expect(baked.exit, baked.stderr).toBe(0);
+    } finally {
+      await scratch.stop();
+    }
+  });
+
+  const others = "GRANT SELECT, INSERT, UPDATE, DELETE ON jobs TO given_writers";
+
+  it.each([
+    ["nothing is gone", "SELECT", "given_app", 0, "current"],
+    [
+      "its group's privilege",
+      "REVOKE INSERT ON notes FROM given_writers",
+      "given_app",
+      20,
+      "drifted",
+    ],
+    [
+      "its group's, of a role outside",
+      "REVOKE INSERT ON notes FROM given_writers",
+      "given_reader",
+      0,
+      "drifted",
+    ],
+    [
+      "its group's, and it has its own",
+      "REVOKE ALL ON notes FROM given_writers; GRANT SELECT, INSERT ON notes TO given_app",
+      "given_app",
+      0,
+      "drifted",
+    ],
+    ["its table", "ALTER TABLE jobs OWNER TO CURRENT_USER", "given_app", 20, "drifted"],
+    [
+      "its table, of another role",
+      "ALTER TABLE jobs OWNER TO CURRENT_USER",
+      "given_reader",
+      0,
+      "drifted",
+    ],
+    [
+      "its table, and it may use it",
+      `ALTER TABLE jobs OWNER TO CURRENT_USER; ${others}`,
+      "given_app",
+      0,
+      "drifted",
+    ],
+  ] as const)("%s", async (_, sql, user, exit, verdict) => {
+    const owner = await shop.server.createDatabase();
+    const place = (url: string): Place => ({ cwd: given, env: environment(shop, url) });
+    const made = await runProgram("binary", ["run"], place(owner));
+    expect(made.exit, made.stderr).toBe(0);
+    await shop.server.sql(owner, `GRANT SELECT ON preflight_migrations TO PUBLIC; ${sql}`);
+    const seen = await runProgram("binary", ["check"], place(withUrl(owner, { user })));
+    expect(expectLine(seen), seen.stderr).toMatchObject({ exit, verdict });
   });
 });
