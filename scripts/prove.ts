@@ -51,7 +51,8 @@ let wrong = 0;
 let done = 0;
 const started = performance.now();
 const numbers = Array.from({ length: count }, (_, at) => from + at);
-const options = { seed, numbers, jobs: Number(values.jobs), onTrouble: sayTrouble };
+const { about } = values;
+const options = { seed, numbers, about, jobs: Number(values.jobs), onTrouble: sayTrouble };
 if (values.schemas) {
   const servers = new Servers();
   try {
@@ -62,7 +63,7 @@ if (values.schemas) {
 } else {
   const server = await startGround();
   try {
-    await prove(server, { ...options, about: values.about, onCase: takeWorld });
+    await prove(server, { ...options, onCase: takeWorld });
   } finally {
     await server.stop();
   }

@@ -3,6 +3,7 @@ import type { TestServer } from "../support/postgres.ts";
 import { startGround } from "./ground.ts";
 import { knownFault } from "./known.ts";
 import { prove, worldsEach } from "./prove.ts";
+import { sampleOf } from "./sample.ts";
 
 let server: TestServer;
 
@@ -20,9 +21,7 @@ const worlds = 14;
 const seed = 1;
 
 it("answers rightly on a sample of random histories, homes, neighbours and states", async () => {
-  const numbers = Array.from({ length: histories * worlds }, (_, at) => at).map(
-    (at) => Math.floor(at / worlds) * worldsEach + (at % worlds),
-  );
+  const numbers = sampleOf(histories, worlds, worldsEach);
   const wrong: string[] = [];
   await prove(server, {
     seed,

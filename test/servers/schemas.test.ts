@@ -1,4 +1,5 @@
 import { afterAll, expect, it } from "vitest";
+import { sampleOf } from "../proof/sample.ts";
 import { proveSchemas, Servers, worldsEach } from "../proof/schema/prove.ts";
 
 const servers = new Servers();
@@ -11,9 +12,7 @@ const worlds = 12;
 const seed = 1;
 
 it("answers rightly on a sample of random schemas, alterations, dumps and majors", async () => {
-  const numbers = Array.from({ length: schemas * worlds }, (_, at) => at).map(
-    (at) => Math.floor(at / worlds) * worldsEach + (at % worlds),
-  );
+  const numbers = sampleOf(schemas, worlds, worldsEach);
   const wrong: string[] = [];
   await proveSchemas(servers, {
     seed,

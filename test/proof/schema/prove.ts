@@ -66,6 +66,8 @@ export type SchemaReport = {
 export type ProveSchemasOptions = {
   readonly seed: number;
   readonly numbers: readonly number[];
+  /** Only cases whose description has this text. */
+  readonly about?: string;
   readonly jobs: number;
   readonly onCase: (report: SchemaReport) => void;
   /** A case that could not be made, or a schema that could not be baked or restored. */
@@ -90,7 +92,7 @@ export class Servers {
 
 /** Cases of a seed: the same number is the same case, whichever of them run. */
 export async function proveSchemas(servers: Servers, options: ProveSchemasOptions): Promise<void> {
-  const { seed, numbers, jobs, onTrouble } = options;
+  const { seed, numbers, about = "", jobs, onTrouble } = options;
   const groups = [...Map.groupBy(numbers, (number) => Math.floor(number / worldsEach))];
   for (const [group, members] of groups) {
     const ownSeed = seed * 100_003 + group;
@@ -99,9 +101,12 @@ export async function proveSchemas(servers: Servers, options: ProveSchemasOption
       seed: ownSeed,
       numRuns: worldsEach,
     });
+    const queue = members
+      .map((number) => ({ number, world: worlds[number % worldsEach]! }))
+      .filter(({ world }) => describeSchemaWorld(world, schema!).includes(about));
+    if (queue.length === 0) continue;
     try {
       const ground = await prepare(servers, schema!);
-      const queue = members.map((number) => ({ number, world: worlds[number % worldsEach]! }));
       await Promise.all(Array.from({ length: jobs }, async () => await work(ground, queue)));
       await ground.remove();
     } catch (error) {
