@@ -97,14 +97,15 @@ routine AS MATERIALIZED (                  -- functions and procedures; before 1
          quote_ident(ns.s) || '.' || quote_ident(p.proname) || '(' || coalesce(old.identity, pg_catalog.pg_get_function_identity_arguments(p.oid)) || ')' AS q,
          'CREATE OR REPLACE PROCEDURE ' || quote_ident(ns.s) || '.' || quote_ident(p.proname) || '(' AS head, old.arguments
   FROM pg_catalog.pg_proc p JOIN ns ON ns.oid = p.pronamespace
-  LEFT JOIN LATERAL (
+  CROSS JOIN LATERAL (
     SELECT string_agg(concat_ws(' ', a.mode, a.name, a.type), ', ' ORDER BY a.n) AS identity,
            string_agg(concat_ws(' ', a.mode, a.name, a.type, 'DEFAULT ' || pg_catalog.pg_get_function_arg_default(p.oid, a.n::int)), ', ' ORDER BY a.n) AS arguments
     FROM (SELECT CASE x.mode WHEN 'b' THEN 'INOUT' WHEN 'v' THEN 'VARIADIC' ELSE 'IN' END AS mode,
                  quote_ident(nullif(x.name, '')) AS name, pg_catalog.format_type(x.type, NULL) AS type, x.n
           FROM unnest(coalesce(p.proallargtypes, p.proargtypes::oid[]), p.proargmodes, p.proargnames)
-               WITH ORDINALITY AS x (type, mode, name, n)) a
-  ) old ON p.prokind = 'p' AND current_setting('server_version_num')::int < 140000
+               WITH ORDINALITY AS x (type, mode, name, n)
+          WHERE p.prokind = 'p' AND current_setting('server_version_num')::int < 140000) a
+  ) old
   WHERE NOT EXISTS (SELECT 1 FROM ext e WHERE e.classid = 'pg_catalog.pg_proc'::regclass AND e.objid = p.oid)
 ),
 inh AS MATERIALIZED (                      -- parents of inherited tables and partitions
