@@ -5,7 +5,7 @@ import { comparePlaces, type Likeness, type Place } from "../settings/place.ts";
 import { askProgram, type Asked, type AskOptions } from "./ask-program.ts";
 import { openDatabase } from "./open.ts";
 import { succeeded, type Told } from "./program.ts";
-import type { StepTools } from "./step.ts";
+import type { StepTools } from "./step-tools.ts";
 
 /** What was seen of a program that reads its version table, wherever that is. */
 export type Sight =

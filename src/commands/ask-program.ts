@@ -1,7 +1,7 @@
 import type { Place } from "../settings/place.ts";
 import type { Commands } from "../tools/tool.ts";
 import { runProgram, type Told } from "./program.ts";
-import type { StepTools } from "./step.ts";
+import type { StepTools } from "./step-tools.ts";
 
 /** Milliseconds in which an application is imported, and one table read. */
 const longestRun = 120_000;

@@ -11,7 +11,7 @@ import { supabasePrelude } from "../ledger/prelude.sql.ts";
 import type { Prelude } from "../ledger/run-prelude.ts";
 import { chooseProtection } from "../ledger/protection.ts";
 import type { Log, Scratch } from "../ledger/scratch.ts";
-import type { CommandUpgrade, Upgrade } from "../ledger/upgrade.ts";
+import type { Upgrade } from "../ledger/upgrade.ts";
 import type { Connection } from "../settings/connection.ts";
 import type { Settings } from "../settings/settings.ts";
 import { runChild } from "../tools/child.ts";
@@ -19,6 +19,7 @@ import type { Commands, Upgrade as ToolsUpgrade } from "../tools/tool.ts";
 import type { Image } from "./image.ts";
 import { applyFiles } from "./migrate.ts";
 import type { World } from "./world.ts";
+import type { CommandUpgrade } from "../ledger/lead-child.ts";
 
 /**
  * How a bake brings the history into a scratch database: as a run would into the real one.

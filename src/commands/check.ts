@@ -1,4 +1,3 @@
-import type { Step } from "../core/plan.ts";
 import { describePlace } from "../settings/place.ts";
 import type { Settings } from "../settings/settings.ts";
 import { refuseWithoutRights } from "./act.ts";
@@ -8,6 +7,7 @@ import { type Judgement, judgeFirst } from "./judge.ts";
 import { openDatabase } from "./open.ts";
 import { learn, planActions, refuse, refuseHistory, sayHeaders, sayPlan, sayStart } from "./say.ts";
 import type { World } from "./world.ts";
+import type { Step } from "../core/step.ts";
 
 /** The same look and plan as `run`. It has no way to write: it opens no lock, starts no child, stamps nothing. */
 export async function check(settings: Settings, world: World): Promise<Ending> {

@@ -7,8 +7,9 @@ import type { ToolName } from "../core/revision.ts";
 import type { WantedTable } from "../database/look.sql.ts";
 import { otherHistory, readLedger } from "../ledger/file.ts";
 import type { Settings } from "../settings/settings.ts";
-import { findHistory, type FoundHistory, type Vouched } from "../tools/tool.ts";
+import type { FoundHistory, Vouched } from "../tools/tool.ts";
 import type { World } from "./world.ts";
+import { findHistory } from "../tools/registry.ts";
 
 /** What the image holds: migration files, and the ledger baked beside them. */
 export type Image = {

@@ -5,7 +5,7 @@ import { extrasInDoubt, restsOnAbsence, withEvaluated } from "../core/evidence.t
 import { type Knowledge, scopeOf } from "../core/knowledge.ts";
 import type { Home, Observation } from "../core/observation.ts";
 import { Busy, type CannotJudge } from "../core/outcome.ts";
-import { isPassedOver, type Plan, planFor } from "../core/plan.ts";
+import { isPassedOver, planFor } from "../core/plan.ts";
 import { lackOfReading } from "../core/rights-to-read.ts";
 import { tracesToAsk } from "../core/unseen-data.ts";
 import type { Verdict } from "../core/verdict.ts";
@@ -30,6 +30,7 @@ import type { Settings } from "../settings/settings.ts";
 import type { Image } from "./image.ts";
 import { askProgramsPath, hasProgramsPath } from "./program-home.ts";
 import type { World } from "./world.ts";
+import type { Plan } from "../core/step.ts";
 
 /** One look, and what follows from it. */
 export type Judgement = {

@@ -4,9 +4,10 @@ import { CannotJudge } from "../core/outcome.ts";
 import type { FileTool } from "../core/revision.ts";
 import type { Settings } from "../settings/settings.ts";
 import { type NewFile, nextFiles } from "../tools/sql/template.ts";
-import { type Candidate, findHistory } from "../tools/tool.ts";
+import type { Candidate } from "../tools/tool.ts";
 import { type Ending, ready } from "./draft.ts";
 import type { World } from "./world.ts";
+import { findHistory } from "../tools/registry.ts";
 
 /** Writes the next file of a history of SQL files. Of the others only the names count: a broken history can go on. */
 export async function newMigration(settings: Settings, world: World): Promise<Ending> {

@@ -6,7 +6,7 @@ import { versionTableOf } from "../core/version-table.ts";
 import { forgetBegun, noteBegun } from "../database/begun.ts";
 import { lookRows } from "../database/look.ts";
 import type { Ending } from "./draft.ts";
-import type { StepTools } from "./step.ts";
+import type { StepTools } from "./step-tools.ts";
 
 /** A row stands while a revision that commits in parts may be at work: after a crash, the next look finds it. */
 export async function notingBegun(

@@ -4,7 +4,7 @@ import { upgradeName } from "../database/upgrade-name.ts";
 import { type ChildEnd, runChild } from "../tools/child.ts";
 import { type Complaint, followComplaint, noComplaint } from "../core/complaint.ts";
 import { type DriverError, followDriverError } from "../tools/driver-errors.ts";
-import type { StepTools } from "./step.ts";
+import type { StepTools } from "./step-tools.ts";
 
 export type Program = {
   readonly argv: readonly string[];

@@ -5,7 +5,6 @@ import { isRelation, isReported } from "../core/facts.ts";
 import type { HistoryFault } from "../core/history.ts";
 import { touchesRows } from "../core/ledger.ts";
 import type { Knowledge } from "../core/knowledge.ts";
-import type { Refusal, Step } from "../core/plan.ts";
 import { brokenHistory } from "../core/refusal.ts";
 import type { Verdict } from "../core/verdict.ts";
 import type { Migration } from "../core/migration.ts";
@@ -18,6 +17,7 @@ import type { Image } from "./image.ts";
 import type { Judgement } from "./judge.ts";
 import { sayAssumption } from "./say-assumption.ts";
 import type { World } from "./world.ts";
+import type { Refusal, Step } from "../core/step.ts";
 
 /** The first diagnosis goes into the verdict line, and its evidence into the log. */
 export function learn(judgement: Judgement, image: Image, world: World): void {

@@ -1,28 +1,16 @@
 import { rowsFor } from "../core/claim.ts";
 import type { VersionRow } from "../core/migration.ts";
 import type { Observation } from "../core/observation.ts";
-import { type Step, widthFor } from "../core/plan.ts";
+import { widthFor } from "../core/plan.ts";
 import { renumberedRows } from "../core/renumbered.ts";
 import { versionTableOf } from "../core/version-table.ts";
-import type { Database } from "../database/database.ts";
 import { stamp } from "../database/stamp.ts";
-import type { Settings } from "../settings/settings.ts";
 import type { Ending } from "./draft.ts";
-import type { Image } from "./image.ts";
 import { rowOf } from "./migrate.ts";
 import { describeStep } from "./say.ts";
 import { upgrade } from "./upgrade.ts";
-import type { World } from "./world.ts";
-
-export type StepTools = {
-  readonly database: Database;
-  readonly image: Image;
-  readonly settings: Settings;
-  /** Its signal says that we are told to stop, or have lost the lock. */
-  readonly world: World;
-  /** Those that wait for the lock give their sessions back. Never rejects. */
-  readonly askForRoom: () => Promise<void>;
-};
+import type { Step } from "../core/step.ts";
+import type { StepTools } from "./step-tools.ts";
 
 /** @returns how it failed; null: done */
 export async function takeStep(

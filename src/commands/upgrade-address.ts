@@ -5,8 +5,8 @@ import type { Commands } from "../tools/tool.ts";
 import { describeEnd, elsewhere, failedToSay } from "./address-refusal.ts";
 import { followArrival } from "./arrival.ts";
 import type { Ending } from "./draft.ts";
-import type { StepTools } from "./step.ts";
 import { lockTimeoutVariable } from "./upgrade-variables.ts";
+import type { StepTools } from "./step-tools.ts";
 
 /** What is known of the upgrade before it runs. */
 export type Proof =

@@ -4,8 +4,8 @@ import type { Settings } from "../settings/settings.ts";
 import type { ChildEnd } from "../tools/child.ts";
 import type { Ending } from "./draft.ts";
 import { runProgram, succeeded, type Told } from "./program.ts";
-import type { StepTools } from "./step.ts";
 import { whileWatching } from "./watch-locks.ts";
+import type { StepTools } from "./step-tools.ts";
 
 /**
  * Runs the program that upgrades. Throws CannotJudge, or the signal's reason, only where it never began.

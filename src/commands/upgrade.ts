@@ -11,10 +11,10 @@ import type { Ending } from "./draft.ts";
 import { applyFiles } from "./migrate.ts";
 import { notingBegun } from "./noting-begun.ts";
 import { openDatabase } from "./open.ts";
-import type { StepTools } from "./step.ts";
 import { proveUpgradeAddress } from "./upgrade-address.ts";
 import { upgradeByProgram } from "./upgrade-program.ts";
 import { whileWatching } from "./watch-locks.ts";
+import type { StepTools } from "./step-tools.ts";
 
 /** Brings pending revisions in. @returns how it failed; null: done */
 export async function upgrade(

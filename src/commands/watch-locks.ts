@@ -2,8 +2,8 @@ import { type Blocked, describeBlocked, readBlocked } from "../database/blockers
 import { unlessAborted } from "../database/in-time.ts";
 import { isShortOfSessions } from "../database/lock.ts";
 import { openDatabase } from "./open.ts";
-import type { StepTools } from "./step.ts";
 import type { World } from "./world.ts";
+import type { StepTools } from "./step-tools.ts";
 
 /** Milliseconds: a short upgrade costs no session more. */
 const firstLook = 2000;

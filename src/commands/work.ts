@@ -2,7 +2,6 @@ import { ancestors } from "../core/history.ts";
 import type { Knowledge } from "../core/knowledge.ts";
 import type { Server } from "../core/observation.ts";
 import { CannotJudge } from "../core/outcome.ts";
-import type { Step } from "../core/plan.ts";
 import { nameHeads } from "../core/words.ts";
 import type { Database } from "../database/database.ts";
 import { waitForOthersAtWork } from "../database/fence.ts";
@@ -17,6 +16,7 @@ import { describeStep, planActions } from "./say.ts";
 import { takeStep } from "./step.ts";
 import { proveVersionTable } from "./upgrade.ts";
 import type { World } from "./world.ts";
+import type { Step } from "../core/step.ts";
 
 /** A plan that comes again, or goes on changing, will not end. */
 const mostRounds = 3;

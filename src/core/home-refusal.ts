@@ -2,11 +2,11 @@ import { recordsEveryRevision } from "./claim.ts";
 import type { Place } from "./elsewhere.ts";
 import type { Knowledge } from "./knowledge.ts";
 import type { Home, Observation, Server } from "./observation.ts";
-import type { Refusal, Step } from "./plan.ts";
 import { refuse } from "./refusal.ts";
 import type { Verdict } from "./verdict.ts";
 import { sayAssume } from "./ways-out.ts";
 import { nameHeads, namePlaces } from "./words.ts";
+import type { Refusal, Step } from "./step.ts";
 
 type Of<Kind extends Verdict["kind"]> = Extract<Verdict, { readonly kind: Kind }>;
 

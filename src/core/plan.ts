@@ -1,64 +1,11 @@
-import { assumable, type Assumption } from "./assume.ts";
+import { assumable } from "./assume.ts";
 import { recordsEveryRevision } from "./claim.ts";
 import { placesOf } from "./elsewhere.ts";
 import { ancestors, type History } from "./history.ts";
-import type { Knowledge } from "./knowledge.ts";
-import type { Observation } from "./observation.ts";
-import type { Outcome } from "./outcome.ts";
 import * as homeRefusal from "./home-refusal.ts";
 import * as refusal from "./refusal.ts";
 import type { Finding, Leftover, Verdict } from "./verdict.ts";
-
-/** What will be done about a verdict: data that can be printed before it is run. */
-export type Plan =
-  | { readonly kind: "start" }
-  | { readonly kind: "act"; readonly steps: readonly Step[] }
-  | Refusal;
-
-export type Refusal = {
-  readonly kind: "refuse";
-  readonly outcome: Outcome;
-  /** What was seen and what it means. */
-  readonly reason: string;
-  /** What a person can do, one way a line. */
-  readonly next: readonly string[];
-};
-
-export type Step =
-  | {
-      /** Replaces the version rows, which must still be `from`, by `to`. */
-      readonly kind: "stamp";
-      readonly from: readonly string[];
-      readonly to: readonly string[];
-      /** What the schema proves, or a person's word that it does not contradict. */
-      readonly because: "proven" | "assumed";
-    }
-  /** Makes the version column hold ids of `to` characters. */
-  | { readonly kind: "widen"; readonly to: number }
-  /** Runs these revisions, in the tool's own order. */
-  | { readonly kind: "upgrade"; readonly revisions: readonly string[] };
-
-/** What a person has decided beforehand. */
-export type Policy = {
-  readonly stamp: "proven" | "never";
-  readonly drift: "fail" | "warn";
-  readonly ahead: "compatible" | "allow" | "refuse";
-  /** Whether to start where no ledger, or a stale one, leaves the schema unverified. */
-  readonly unverified: "start" | "refuse";
-  /** A person's word for an unproven database: a revision id. */
-  readonly assume: string | null;
-  /** Run a file that is numbered below the newest applied one. */
-  readonly allowOutOfOrder: boolean;
-  /** Go on where a migration stopped half-way outside of a transaction. */
-  readonly resume: boolean;
-};
-
-export type Situation = {
-  readonly knowledge: Knowledge;
-  readonly observation: Observation;
-  /** `policy.assume`, checked. */
-  readonly assumption: Assumption | null;
-};
+import type { Plan, Policy, Refusal, Situation, Step } from "./step.ts";
 
 /** Alembic makes its column this wide, whatever the ids are. */
 const defaultWidth = 32;

@@ -3,10 +3,8 @@ import type { Difference } from "./difference.ts";
 import { type Fact, holdsRows } from "./facts.ts";
 import type { History, HistoryFault } from "./history.ts";
 import type { Knowledge } from "./knowledge.ts";
-import type { Refusal, Situation } from "./plan.ts";
 import type { ToolName } from "./revision.ts";
-import type { UnseenData } from "./unseen-data.ts";
-import type { Denial, Finding, Leftover, Verdict } from "./verdict.ts";
+import type { Denial, Finding, Leftover, UnseenData, Verdict } from "./verdict.ts";
 import { inEffect, sayAssume, sayAtHeads, sayStamp, underOtherVersions } from "./ways-out.ts";
 import {
   describeChange,
@@ -17,6 +15,7 @@ import {
   nameFact,
   nameHeads,
 } from "./words.ts";
+import type { Refusal, Situation } from "./step.ts";
 
 type Of<Kind extends Verdict["kind"]> = Extract<Verdict, { readonly kind: Kind }>;
 

@@ -7,9 +7,10 @@ import { changeOf } from "./ledger.ts";
 import { progressTable } from "./migration.ts";
 import type { Observation } from "./observation.ts";
 import { CannotJudge } from "./outcome.ts";
-import { type Step, widthFor } from "./plan.ts";
+import { widthFor } from "./plan.ts";
 import { quoteIdentifier } from "./quote.ts";
 import { type VersionTableName, versionTableOf } from "./version-table.ts";
+import type { Step } from "./step.ts";
 
 /** A right that a step needs and the role has not, with the SQL that gives it. */
 type Lack = { readonly what: string; readonly grant: string };

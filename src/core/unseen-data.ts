@@ -1,17 +1,9 @@
 import { ancestors, type History } from "./history.ts";
 import { type OpenLedger, tracesOfHeads, touchesRows } from "./ledger.ts";
 import type { RowAnswer } from "./observation.ts";
-import { evidenceOf, type Lack, lacksOf } from "./row-evidence.ts";
+import { evidenceOf, lacksOf } from "./row-evidence.ts";
 import type { Trace } from "./traces.ts";
-import { statesOf, type Verdict } from "./verdict.ts";
-
-/** A data migration of which nothing shows that it ran. */
-export type UnseenData = {
-  readonly revision: string;
-  readonly file: string;
-  /** What was looked for in vain; empty: it leaves nothing to look for. */
-  readonly lacks: readonly Lack[];
-};
+import { statesOf, type UnseenData, type Verdict } from "./verdict.ts";
 
 /**
  * The traces to look for before a database is stamped. Without version rows those of the data migrations that its state, or

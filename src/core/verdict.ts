@@ -4,7 +4,7 @@ import type { Fact } from "./facts.ts";
 import type { HistoryFault } from "./history.ts";
 import type { Identification } from "./identify.ts";
 import type { Progress } from "./migration.ts";
-import type { UnseenData } from "./unseen-data.ts";
+import type { Lack } from "./row-evidence.ts";
 
 /** What the diagnosis says: one member of a closed union, with its evidence. */
 export type Verdict =
@@ -166,6 +166,14 @@ export type Leftover =
       readonly done: readonly Change[];
       readonly undone: readonly Change[];
     };
+
+/** A data migration of which nothing shows that it ran. */
+export type UnseenData = {
+  readonly revision: string;
+  readonly file: string;
+  /** What was looked for in vain; empty: it leaves nothing to look for. */
+  readonly lacks: readonly Lack[];
+};
 
 export type Change = { readonly kind: "adds" | "drops"; readonly fact: Fact };
 

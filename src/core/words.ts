@@ -3,8 +3,7 @@ import type { Place } from "./elsewhere.ts";
 import type { Fact } from "./facts.ts";
 import type { HistoryFault } from "./history.ts";
 import type { Lack } from "./row-evidence.ts";
-import type { UnseenData } from "./unseen-data.ts";
-import type { Change } from "./verdict.ts";
+import type { Change, UnseenData } from "./verdict.ts";
 
 /** A fact as a person names it: `column transactions.trade_id`. */
 export function nameFact(fact: Fact): string {

@@ -1,6 +1,6 @@
 import { aliasesSql } from "./aliases.sql.ts";
 import { eventTriggersSql, scansSql, watchGivenTablesSql, writesSql } from "./data-access.sql.ts";
-import { movementsSql } from "./movements.sql.ts";
+import { movementsSql, type VersionRows } from "./movements.sql.ts";
 import { quoteIdentifier, quoteLiteral, quoteQualified } from "../core/quote.ts";
 import type { TableName } from "../core/version-table.ts";
 import { rolesSql } from "./roles.sql.ts";
@@ -10,19 +10,6 @@ import { transactionsSql } from "./transactions.sql.ts";
 
 /** The schema that holds everything we put into a scratch database. */
 export const bakeSchema = "__preflight_bake";
-
-/** How the tool records what was applied. */
-export type VersionRows =
-  /** Alembic's: the rows are the heads. The table is made wide enough for the longest revision id. */
-  | { readonly kind: "heads"; readonly width: number }
-  /** Our runner's: a row for every migration, inserted after its last statement. */
-  | {
-      readonly kind: "applied";
-      /** SQL that makes the version table. */
-      readonly create: string;
-      /** The table in the same schema where the runner notes how far a migration came. */
-      readonly progressTable: string;
-    };
 
 /**
  * The statements that prepare a scratch database, before the first migration.

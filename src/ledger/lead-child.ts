@@ -9,7 +9,8 @@ import {
 } from "./child-environment.ts";
 import { keyOfAddress, namedDatabases, respellAddress } from "./named-databases.ts";
 import type { ScratchDatabase } from "./scratch.ts";
-import type { CommandUpgrade } from "./upgrade.ts";
+import type { Protection } from "./protection.ts";
+import type { RunChild } from "./run-command.ts";
 
 /** What, besides DATABASE_URL, POSTGRES_* and PG*, leads a child to the first scratch database. */
 export type Way = {
@@ -17,6 +18,32 @@ export type Way = {
   readonly byOnlyOther: boolean;
   /** A copy of its configuration file, in which the addresses are replaced. */
   readonly byCopy: boolean;
+};
+
+/** By the tool's own program. */
+export type CommandUpgrade = {
+  readonly kind: "command";
+  readonly cwd: string;
+  /** Reads the version table and nothing else, as `alembic current` does. */
+  readonly current: readonly string[];
+  readonly command: (target: string) => readonly string[];
+  readonly runChild: RunChild;
+  /** The environment that the child's is made from. */
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly fixed: FixedInFile | null;
+  readonly protection: Protection;
+  /** How the child was seen to arrive, once it was: the same for every replay. */
+  readonly proven: { way: Way };
+};
+
+/** A configuration file with addresses, and how the child is given a copy of it. */
+type FixedInFile = {
+  readonly values: readonly { readonly text: string; readonly isFirst: boolean }[];
+  readonly copyWith: (addresses: readonly string[]) => string;
+  readonly commands: (copy: string) => Pick<CommandUpgrade, "current" | "command">;
+  /** Variables that name the copy to a command of a person's own. */
+  readonly variables: (copy: string) => Readonly<Record<string, string>>;
+  readonly isCommandOwn: boolean;
 };
 
 /** A child that is ready to run: wherever an address of a database was, there is one of a scratch database. */

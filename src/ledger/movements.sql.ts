@@ -1,6 +1,18 @@
-import type { VersionRows } from "./instrument.sql.ts";
 import { quoteQualified } from "../core/quote.ts";
 import type { TableName } from "../core/version-table.ts";
+
+/** How the tool records what was applied. */
+export type VersionRows =
+  /** Alembic's: the rows are the heads. The table is made wide enough for the longest revision id. */
+  | { readonly kind: "heads"; readonly width: number }
+  /** Our runner's: a row for every migration, inserted after its last statement. */
+  | {
+      readonly kind: "applied";
+      /** SQL that makes the version table. */
+      readonly create: string;
+      /** The table in the same schema where the runner notes how far a migration came. */
+      readonly progressTable: string;
+    };
 
 /**
  * At each movement of the version rows: the facts, what was written and read since the last one, and the rows that are there.

@@ -3,11 +3,19 @@ import { CannotJudge } from "../core/outcome.ts";
 import { bakeSchema } from "./instrument.sql.ts";
 import { quoteQualified } from "../core/quote.ts";
 import type { TableName } from "../core/version-table.ts";
-import { leadChild, possibleWays, type Way } from "./lead-child.ts";
+import { type CommandUpgrade, leadChild, possibleWays, type Way } from "./lead-child.ts";
 import { advise } from "./protection.ts";
 import { describeEnd, runCommand } from "./run-command.ts";
-import type { ScratchDatabase } from "./scratch.ts";
-import type { CommandUpgrade, UpgradeContext } from "./upgrade.ts";
+import type { Log, ScratchDatabase } from "./scratch.ts";
+import type { History } from "../core/history.ts";
+
+/** What an upgrade knows of the bake that it is part of. */
+export type UpgradeContext = {
+  readonly history: History;
+  readonly versionTable: TableName;
+  readonly log: Log;
+  readonly signal: AbortSignal;
+};
 
 /**
  * Runs the child's read-only `current` and requires that this database saw it read the version

@@ -3,7 +3,7 @@ import { headsKey } from "../core/ledger.ts";
 import { CannotJudge } from "../core/outcome.ts";
 import { quoteIdentifier } from "../core/quote.ts";
 import type { TableName } from "../core/version-table.ts";
-import { instrumentSql, type VersionRows } from "./instrument.sql.ts";
+import { instrumentSql } from "./instrument.sql.ts";
 import {
   type ConditionNoted,
   type DescribeCondition,
@@ -13,7 +13,9 @@ import {
 } from "./rows.ts";
 import type { Scratch, ScratchDatabase } from "./scratch.ts";
 import { movementsSeenSql } from "./transactions.sql.ts";
-import { type Ended, type Upgrade, type UpgradeContext, upgradeScratch } from "./upgrade.ts";
+import { type Ended, type Upgrade, upgradeScratch } from "./upgrade.ts";
+import type { VersionRows } from "./movements.sql.ts";
+import type { UpgradeContext } from "./prove-address.ts";
 
 /** What a replay needs to know, the same for every replay of one bake. */
 export type ReplayPlan = UpgradeContext & {

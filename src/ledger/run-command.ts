@@ -1,8 +1,7 @@
 import type { ChildEnd, ChildOptions } from "../tools/child.ts";
 import { followComplaint, noComplaint } from "../core/complaint.ts";
-import { protect } from "./protection.ts";
+import { protect, type Protection } from "./protection.ts";
 import type { Log } from "./scratch.ts";
-import type { CommandUpgrade } from "./upgrade.ts";
 
 /** Runs a program by argv, without a shell: the one of src/tools/child.ts, given by whoever composes the two. */
 export type RunChild = (
@@ -21,7 +20,11 @@ export type ChildReport = {
 
 /** Runs one of the tool's commands to its end, without a time limit; its lines go to the log. */
 export async function runCommand(
-  { runChild, cwd, protection }: Pick<CommandUpgrade, "runChild" | "cwd" | "protection">,
+  {
+    runChild,
+    cwd,
+    protection,
+  }: { readonly runChild: RunChild; readonly cwd: string; readonly protection: Protection },
   { signal, log }: { readonly signal: AbortSignal; readonly log: Log },
   argv: readonly string[],
   env: Readonly<Record<string, string>>,

@@ -1,5 +1,4 @@
 import type postgres from "postgres";
-import type { Log } from "./scratch.ts";
 
 /** The roles of a server, by oid: a migration may rename one. */
 export async function listRoles(admin: postgres.Sql): Promise<readonly number[]> {
@@ -24,7 +23,7 @@ export async function listMigratedRoles(sql: postgres.Sql): Promise<readonly num
 export async function dropRoles(
   admin: postgres.Sql,
   roles: readonly number[],
-  log: Log,
+  log: (message: string) => void,
 ): Promise<void> {
   if (roles.length === 0) return;
   const rows = await admin<{ rolname: string }[]>`

@@ -1,40 +1,15 @@
 import type { History } from "../core/history.ts";
 import { CannotJudge } from "../core/outcome.ts";
 import type { DatabaseAddress } from "./child-environment.ts";
-import { leadChild, type Way } from "./lead-child.ts";
-import { advise, type Protection } from "./protection.ts";
-import { proveAddress } from "./prove-address.ts";
+import { type CommandUpgrade, leadChild } from "./lead-child.ts";
+import { advise } from "./protection.ts";
+import { proveAddress, type UpgradeContext } from "./prove-address.ts";
 import type { TableName } from "../core/version-table.ts";
-import { describeEnd, type RunChild, runCommand } from "./run-command.ts";
-import type { Log, ScratchDatabase } from "./scratch.ts";
+import { describeEnd, runCommand } from "./run-command.ts";
+import type { ScratchDatabase } from "./scratch.ts";
 
 /** How migrations come into a scratch database: by the tool's own program, or by our runner. */
 export type Upgrade = CommandUpgrade | NativeUpgrade;
-
-export type CommandUpgrade = {
-  readonly kind: "command";
-  readonly cwd: string;
-  /** Reads the version table and nothing else, as `alembic current` does. */
-  readonly current: readonly string[];
-  readonly command: (target: string) => readonly string[];
-  readonly runChild: RunChild;
-  /** The environment that the child's is made from. */
-  readonly environment: Readonly<Record<string, string | undefined>>;
-  readonly fixed: FixedInFile | null;
-  readonly protection: Protection;
-  /** How the child was seen to arrive, once it was: the same for every replay. */
-  readonly proven: { way: Way };
-};
-
-/** A configuration file with addresses, and how the child is given a copy of it. */
-type FixedInFile = {
-  readonly values: readonly { readonly text: string; readonly isFirst: boolean }[];
-  readonly copyWith: (addresses: readonly string[]) => string;
-  readonly commands: (copy: string) => Pick<CommandUpgrade, "current" | "command">;
-  /** Variables that name the copy to a command of a person's own. */
-  readonly variables: (copy: string) => Readonly<Record<string, string>>;
-  readonly isCommandOwn: boolean;
-};
 
 export type NativeUpgrade = {
   readonly kind: "native";
@@ -44,14 +19,6 @@ export type NativeUpgrade = {
   readonly progressTable: string;
   /** Applies the whole history. Throws CannotJudge `migration-failed` for a statement that fails. */
   readonly apply: (address: DatabaseAddress, table: TableName) => Promise<void>;
-};
-
-/** What an upgrade knows of the bake that it is part of. */
-export type UpgradeContext = {
-  readonly history: History;
-  readonly versionTable: TableName;
-  readonly log: Log;
-  readonly signal: AbortSignal;
 };
 
 /** An upgrade that failed nowhere, in its own words; whether it is done is seen in the database. */

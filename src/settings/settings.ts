@@ -1,8 +1,8 @@
 import type { Outcome } from "../core/outcome.ts";
-import type { Policy } from "../core/plan.ts";
 import type { ToolName } from "../core/revision.ts";
 import type { Connection } from "./connection.ts";
 import type { ProgramAddress } from "./program-address.ts";
+import type { Policy } from "../core/step.ts";
 
 export type CommandName = "run" | "check" | "bake" | "audit" | "new";
 

@@ -6,7 +6,7 @@ import { type Fact, factKey } from "../../src/core/facts.ts";
 import type { History } from "../../src/core/history.ts";
 import { combine, type Knowledge } from "../../src/core/knowledge.ts";
 import type { Observation } from "../../src/core/observation.ts";
-import { isPassedOver, planFor, type Policy } from "../../src/core/plan.ts";
+import { isPassedOver, planFor } from "../../src/core/plan.ts";
 import { writeLedger } from "../../src/core/write-ledger.ts";
 import {
   anyRevisions,
@@ -21,6 +21,7 @@ import {
   revision,
   table,
 } from "./model.ts";
+import type { Policy } from "../../src/core/step.ts";
 
 const policy: Policy = {
   stamp: "proven",

@@ -4,7 +4,7 @@ import { diagnose } from "../../src/core/diagnose.ts";
 import type { Fact } from "../../src/core/facts.ts";
 import { combine, type Knowledge } from "../../src/core/knowledge.ts";
 import type { Observation, RowAnswer } from "../../src/core/observation.ts";
-import { type Plan, planFor, type Policy } from "../../src/core/plan.ts";
+import { planFor } from "../../src/core/plan.ts";
 import { writeLedger } from "../../src/core/write-ledger.ts";
 import {
   answersOf,
@@ -18,6 +18,7 @@ import {
   revision,
   table,
 } from "./model.ts";
+import type { Plan, Policy } from "../../src/core/step.ts";
 
 const defaults: Policy = {
   stamp: "proven",

@@ -6,10 +6,10 @@ import type { Knowledge } from "../../src/core/knowledge.ts";
 import { combine } from "../../src/core/knowledge.ts";
 import type { LedgerRevision } from "../../src/core/ledger.ts";
 import type { Observation, RowAnswer } from "../../src/core/observation.ts";
-import type { Step } from "../../src/core/plan.ts";
 import type { Revision, ToolName } from "../../src/core/revision.ts";
 import type { Traces } from "../../src/core/traces.ts";
 import { type Replay, writeLedger } from "../../src/core/write-ledger.ts";
+import type { Step } from "../../src/core/step.ts";
 
 /** A revision of the model: what it does to the schema, and whether it touches rows. */
 export type ModelRevision = {

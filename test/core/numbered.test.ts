@@ -7,7 +7,7 @@ import type { History } from "../../src/core/history.ts";
 import { combine, type Knowledge } from "../../src/core/knowledge.ts";
 import type { Progress } from "../../src/core/migration.ts";
 import type { Observation } from "../../src/core/observation.ts";
-import { planFor, type Policy } from "../../src/core/plan.ts";
+import { planFor } from "../../src/core/plan.ts";
 import { faultOfVersionTable } from "../../src/core/which-version-table.ts";
 import { writeLedger } from "../../src/core/write-ledger.ts";
 import {
@@ -24,6 +24,7 @@ import {
   revision,
   table,
 } from "./model.ts";
+import type { Policy } from "../../src/core/step.ts";
 
 const policy: Policy = {
   stamp: "proven",

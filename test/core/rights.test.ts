@@ -1,6 +1,5 @@
 import { describe, expect, it, test } from "vitest";
 import type { Observation, VersionTable } from "../../src/core/observation.ts";
-import type { Step } from "../../src/core/plan.ts";
 import { lackOfActing } from "../../src/core/rights-to-act.ts";
 import { lackOfReading } from "../../src/core/rights-to-read.ts";
 import {
@@ -14,6 +13,7 @@ import {
   table,
 } from "./model.ts";
 import { combine } from "../../src/core/knowledge.ts";
+import type { Step } from "../../src/core/step.ts";
 
 const revisions: readonly ModelRevision[] = [
   revision("base", [], table("orders", "total")),

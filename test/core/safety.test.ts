@@ -4,7 +4,7 @@ import { diagnose } from "../../src/core/diagnose.ts";
 import { type Fact, factKey } from "../../src/core/facts.ts";
 import { ancestors, maximal } from "../../src/core/history.ts";
 import { combine } from "../../src/core/knowledge.ts";
-import { planFor, type Policy } from "../../src/core/plan.ts";
+import { planFor } from "../../src/core/plan.ts";
 import {
   answersOf,
   anyRevisions,
@@ -17,6 +17,7 @@ import {
   type ModelRevision,
   observe,
 } from "./model.ts";
+import type { Policy } from "../../src/core/step.ts";
 
 const policy: Policy = {
   stamp: "proven",

@@ -4,11 +4,12 @@ import { combine } from "../../src/core/knowledge.ts";
 import { openLedger } from "../../src/core/ledger.ts";
 import { decodeLedger, encodeLedger } from "../../src/core/ledger-text.ts";
 import type { RowAnswer } from "../../src/core/observation.ts";
-import { planFor, type Policy } from "../../src/core/plan.ts";
+import { planFor } from "../../src/core/plan.ts";
 import type { Trace } from "../../src/core/traces.ts";
 import { tracesToAsk } from "../../src/core/unseen-data.ts";
 import { writeLedger } from "../../src/core/write-ledger.ts";
 import { databaseAt, historyOf, observe, replayOf, revision, table } from "./model.ts";
+import type { Policy } from "../../src/core/step.ts";
 
 const policy: Policy = {
   stamp: "proven",

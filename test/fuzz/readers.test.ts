@@ -15,8 +15,8 @@ import { readLedger } from "../../src/ledger/file.ts";
 import { readRevisionFile } from "../../src/tools/alembic/revision-file.ts";
 import { readMigrationFile } from "../../src/tools/sql/migration-file.ts";
 import { recordedStatements } from "../../src/tools/supabase/statements.ts";
-import { findHistory } from "../../src/tools/tool.ts";
 import { corpus, fuzz, search } from "./fuzz.ts";
+import { findHistory } from "../../src/tools/registry.ts";
 
 let directory: string;
 

@@ -1,7 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { possibleWays } from "../../src/ledger/lead-child.ts";
+import { type CommandUpgrade, possibleWays } from "../../src/ledger/lead-child.ts";
 import { keyOfAddress, namedDatabases, respellAddress } from "../../src/ledger/named-databases.ts";
-import type { CommandUpgrade } from "../../src/ledger/upgrade.ts";
 
 const scratch = {
   host: "127.0.0.1",

@@ -6,8 +6,8 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { CannotJudge } from "../../src/core/outcome.ts";
 import type { ToolName } from "../../src/core/revision.ts";
 import { parseIni, readIni } from "../../src/tools/alembic/ini.ts";
-import { findHistory } from "../../src/tools/tool.ts";
 import { pythonEnvironment } from "../support/python.ts";
+import { findHistory } from "../../src/tools/registry.ts";
 
 let cwd: string;
 beforeEach(async () => {

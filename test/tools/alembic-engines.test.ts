@@ -5,7 +5,8 @@ import {
   secondEngines,
   type Suspect,
 } from "../../src/tools/alembic/engines.ts";
-import { type Node, parsePython } from "../../src/tools/alembic/syntax-tree.ts";
+import { parsePython } from "../../src/tools/alembic/syntax-tree.ts";
+import type { Node } from "../../src/tools/alembic/syntax-node.ts";
 
 function lines(text: string, find: (script: Node) => readonly Suspect[]): readonly number[] {
   const parsed = parsePython(text);

@@ -7,7 +7,8 @@ import { fixedAddresses } from "./fixed-addresses.ts";
 import type { AlembicLocation } from "./location.ts";
 import { listRevisionFiles } from "./read.ts";
 import { decodeSource } from "./source.ts";
-import { type Node, parsePython } from "./syntax-tree.ts";
+import { parsePython } from "./syntax-tree.ts";
+import type { Node } from "./syntax-node.ts";
 
 export async function readAddresses(location: AlembicLocation): Promise<Addresses> {
   const { scriptDirectory, configFile } = location;

@@ -1,6 +1,6 @@
 import { type Binding, moduleBindings } from "./bindings.ts";
 import type { Literal } from "./literals.ts";
-import type { Node } from "./syntax-tree.ts";
+import type { Node } from "./syntax-node.ts";
 
 /** The names that Alembic reads from a revision file, and nothing else (1.20). */
 export type AttributeName = (typeof attributeNames)[number];

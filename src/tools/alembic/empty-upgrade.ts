@@ -1,6 +1,7 @@
 import { moduleBindings } from "./bindings.ts";
 import { importsOf } from "./imports.ts";
-import { type Node, splitAt } from "./syntax-tree.ts";
+import { splitAt } from "./syntax-tree.ts";
+import type { Node } from "./syntax-node.ts";
 
 /**
  * `upgrade()` is one plain function at the top level that holds nothing but `pass`, `...`, strings and a bare `return`,

@@ -1,4 +1,5 @@
-import { type Node, splitAt } from "./syntax-tree.ts";
+import { splitAt } from "./syntax-tree.ts";
+import type { Node } from "./syntax-node.ts";
 
 /** Something in a Python file that may lead to a database of its own. */
 export type Suspect = { readonly line: number; readonly what: string };

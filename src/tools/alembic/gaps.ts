@@ -1,4 +1,4 @@
-import type { Node } from "./syntax-tree.ts";
+import type { Node } from "./syntax-node.ts";
 
 /**
  * Valid Python that the grammar of `@lezer/python` (1.1.19) does not know, spelled so that it does: same length, same

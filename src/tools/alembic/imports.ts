@@ -1,4 +1,5 @@
-import { type Node, splitAt } from "./syntax-tree.ts";
+import { splitAt } from "./syntax-tree.ts";
+import type { Node } from "./syntax-node.ts";
 
 /** A name that an import binds, and the first part of the module that it comes from; "" where that is relative. */
 export type Import = { readonly module: string; readonly name: string };

@@ -1,4 +1,4 @@
-import type { Node } from "./syntax-tree.ts";
+import type { Node } from "./syntax-node.ts";
 
 /** What an expression is without running it. */
 export type Literal =

@@ -1,5 +1,5 @@
 import { importsOf } from "./imports.ts";
-import type { Node } from "./syntax-tree.ts";
+import type { Node } from "./syntax-node.ts";
 
 /**
  * Names that a file imports from modules which may do anything with the database: the project's own, and packages

@@ -13,8 +13,9 @@ import type { Literal } from "./literals.ts";
 import { isEmptyUpgrade } from "./empty-upgrade.ts";
 import { readSketch } from "./sketch.ts";
 import { decodeSource } from "./source.ts";
-import { type Node, parsePython } from "./syntax-tree.ts";
+import { parsePython } from "./syntax-tree.ts";
 import { keepsTransaction } from "./transaction.ts";
+import type { Node } from "./syntax-node.ts";
 
 export type RevisionFile =
   | { readonly kind: "revision"; readonly revision: Revision }

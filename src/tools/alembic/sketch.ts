@@ -1,7 +1,8 @@
 import type { Sketch, SketchStep, TableName } from "../../core/revision.ts";
 import { asTargets } from "./bindings.ts";
 import { readLiteral } from "./literals.ts";
-import { type Node, splitAt } from "./syntax-tree.ts";
+import { splitAt } from "./syntax-tree.ts";
+import type { Node } from "./syntax-node.ts";
 
 /**
  * The tables and columns that `upgrade()` names in calls of `op` and of batch operations, in order. Calls whose names are

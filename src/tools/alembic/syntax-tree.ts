@@ -1,18 +1,7 @@
 import { parser } from "@lezer/python";
 import { respell } from "./gaps.ts";
 import type { Fault } from "./source.ts";
-
-/** A piece of Python, without its comments. */
-export type Node = {
-  /** A name of `@lezer/python`'s grammar; of a keyword or a mark the token itself; "⚠" where the grammar is at a loss. */
-  readonly kind: string;
-  /** As written. */
-  readonly text: string;
-  /** Offset in the text, and line from 1. */
-  readonly at: number;
-  readonly line: number;
-  readonly children: readonly Node[];
-};
+import type { Node } from "./syntax-node.ts";
 
 export type Parsed =
   | { readonly kind: "tree"; readonly script: Node }

@@ -1,7 +1,7 @@
 import { itemsOf, readLiteral } from "./literals.ts";
 import { outsideNames } from "./outside-code.ts";
 import { mayLeaveTransaction, namesTransaction } from "./sql-words.ts";
-import type { Node } from "./syntax-tree.ts";
+import type { Node } from "./syntax-node.ts";
 
 /**
  * Whether a revision file holds nothing that may end or leave the transaction that it runs in, and no code that cannot

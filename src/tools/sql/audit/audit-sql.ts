@@ -1,7 +1,5 @@
 import type { Node } from "libpg-query";
 import type { Finding } from "../../../core/audit.ts";
-import type { Migration } from "../../../core/migration.ts";
-import type { ParsedStatement } from "../parse.ts";
 import { remarkOnAction } from "./alter-table.ts";
 import { remarkOnFile } from "./whole-file.ts";
 import { type Known, nothingKnown } from "./known.ts";
@@ -13,13 +11,7 @@ import { remarkOnRowChanges } from "./row-changes.ts";
 import type { Lock, Remark, Scene } from "./scene.ts";
 import { takeLocks } from "./take-locks.ts";
 import { actionsOf } from "../tree.ts";
-
-/** A file of a history with PostgreSQL's trees of its statements. */
-export type ParsedMigration = Pick<Migration, "file" | "outside"> & {
-  /** The file's text. */
-  readonly script: string;
-  readonly statements: readonly ParsedStatement[];
-};
+import type { ParsedMigration } from "./parse-migrations.ts";
 
 /** What the files of a history would do to a database that is in use, one file after the other. */
 export function auditSql(files: readonly ParsedMigration[]): readonly Finding[] {

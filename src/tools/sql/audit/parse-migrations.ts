@@ -1,8 +1,14 @@
 import { readFile } from "node:fs/promises";
 import path from "node:path";
 import type { Migration } from "../../../core/migration.ts";
-import { parseSql } from "../parse.ts";
-import type { ParsedMigration } from "./audit-sql.ts";
+import { type ParsedStatement, parseSql } from "../parse.ts";
+
+/** A file of a history with PostgreSQL's trees of its statements. */
+export type ParsedMigration = Pick<Migration, "file" | "outside"> & {
+  /** The file's text. */
+  readonly script: string;
+  readonly statements: readonly ParsedStatement[];
+};
 
 /** The files of these migrations once more, with the trees that a migration does not keep. */
 export async function parseMigrations(

@@ -1,7 +1,7 @@
-import type { ParsedMigration } from "./audit-sql.ts";
 import { missingGuard } from "./repeats.ts";
 import type { Remark } from "./scene.ts";
 import { actionsOf } from "../tree.ts";
+import type { ParsedMigration } from "./parse-migrations.ts";
 
 type Placed = Remark & { readonly line: number };
 
