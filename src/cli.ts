@@ -2,12 +2,12 @@ import os from "node:os";
 import { audit } from "./commands/audit.ts";
 import { bake } from "./commands/bake.ts";
 import { check, rehearse } from "./commands/check.ts";
-import { completeLine, emptyDraft, type Ending, redactDraft } from "./commands/draft.ts";
+import { completeLine, emptyRecord, type Ending, redactRecord } from "./engine/run-record.ts";
 import { newMigration } from "./commands/new.ts";
 import { run } from "./commands/run.ts";
-import { sayRefusal } from "./commands/say.ts";
-import { unenforced } from "./commands/unenforced.ts";
-import type { World } from "./commands/world.ts";
+import { sayRefusal } from "./engine/events.ts";
+import { unenforced } from "./engine/unenforced.ts";
+import type { Context } from "./engine/context.ts";
 import { CannotJudge, outcomes } from "./core/outcome.ts";
 import { parseTraceparent } from "./core/trace-context.ts";
 import { help } from "./report/help.ts";
@@ -21,7 +21,7 @@ import type { CommandName, Settings, SettingsResult } from "./settings/settings.
 import { version } from "./version.ts";
 
 /** All that the program has of the process it runs in. */
-export type Process = Omit<World, "log" | "print" | "draft" | "learnSecret"> & {
+export type Process = Omit<Context, "log" | "print" | "record" | "learnSecret"> & {
   readonly argv: readonly string[];
   readonly stdout: (text: string) => void;
   readonly stderr: (text: string) => void;
@@ -37,7 +37,7 @@ export type Result =
   | { readonly kind: "exit"; readonly code: number }
   | { readonly kind: "exec"; readonly command: readonly string[] };
 
-const commands: Record<CommandName, (settings: Settings, world: World) => Promise<Ending>> = {
+const commands: Record<CommandName, (settings: Settings, context: Context) => Promise<Ending>> = {
   run,
   check,
   bake,
@@ -75,19 +75,19 @@ async function execute(settings: Settings, io: Process, started: number): Promis
     learned = [...learned, secret].slice(-mostLearned);
     redactAll = makeRedactor([...settings.secrets, ...learned]);
   };
-  const draft = emptyDraft(io.runId);
+  const record = emptyRecord(io.runId);
   const log = openLogOf(io, redact, settings.verbose);
   for (const warning of settings.warnings)
     log({ level: "warn", event: "settings.warning", msg: warning });
 
   const print = (document: object): void =>
     io.stdout(`${JSON.stringify(redactDeep(redact, document))}\n`);
-  const world: World = { ...io, log, print, draft, learnSecret };
+  const context: Context = { ...io, log, print, record, learnSecret };
   const work =
     settings.command === "run" && !settings.enforce ? rehearse : commands[settings.command];
-  const ending = await ended(work(settings, world), world);
+  const ending = await ended(work(settings, context), context);
 
-  const line = completeLine(redactDraft(draft, redact), redactEnding(ending), exitOf(ending, io));
+  const line = completeLine(redactRecord(record, redact), redactEnding(ending), exitOf(ending, io));
   return finish(line, settings, io, { ...io, started, log });
 
   function redactEnding({ outcome, reason, next }: Ending): Ending {
@@ -104,7 +104,7 @@ function endWithFaults(
   for (const fault of faults) log({ level: "error", event: "settings.fault", msg: fault });
   const next = outcome === "usage" ? ["preflight --help"] : [];
   const ending = { outcome, reason: faults.join("; "), next };
-  const line = completeLine(emptyDraft(io.runId), ending, outcomes[outcome].exit);
+  const line = completeLine(emptyRecord(io.runId), ending, outcomes[outcome].exit);
   return finish(line, { command: command ?? "run", ...rest }, io, { ...io, started, log });
 }
 
@@ -185,7 +185,7 @@ function exitOf({ outcome }: Ending, { signal }: Process): number {
 }
 
 /** Whatever a command throws is an ending too. */
-async function ended(work: Promise<Ending>, { signal, log }: World): Promise<Ending> {
+async function ended(work: Promise<Ending>, { signal, log }: Context): Promise<Ending> {
   try {
     return await work;
   } catch (error) {

@@ -12,24 +12,24 @@ import type { LogEvent } from "../report/log.ts";
 import type { Settings } from "../settings/settings.ts";
 import { auditSql } from "../tools/sql/audit/audit-sql.ts";
 import { parseMigrations } from "../tools/sql/audit/parse-migrations.ts";
-import { type Ending, ready } from "./draft.ts";
-import { type Image, readImage } from "./image.ts";
-import { refuseHistory } from "./say.ts";
-import type { World } from "./world.ts";
+import { type Ending, ready } from "../engine/run-record.ts";
+import { type Project, readProject } from "../engine/project.ts";
+import { refuseHistory } from "../engine/events.ts";
+import type { Context } from "../engine/context.ts";
 
 /** What is wrong with this history, and what in it is dangerous, without a database. */
-export async function audit(settings: Settings, world: World): Promise<Ending> {
-  const reading = await readImage(settings, world);
+export async function audit(settings: Settings, context: Context): Promise<Ending> {
+  const reading = await readProject(settings, context);
   const isBroken = reading.kind === "broken";
-  const findings = isBroken ? findingsOfFaults(reading.faults) : await examine(reading.image);
-  for (const finding of findings) world.log(sayFinding(finding));
-  if (!isBroken) world.log(saySum(reading.image.knowledge.history, findings));
+  const findings = isBroken ? findingsOfFaults(reading.faults) : await examine(reading.project);
+  for (const finding of findings) context.log(sayFinding(finding));
+  if (!isBroken) context.log(saySum(reading.project.knowledge.history, findings));
   if (settings.json)
-    world.print(makeAuditReport(findings, isBroken ? [] : reading.image.found.warnings));
-  return isBroken ? refuseHistory(reading.faults, world) : ready;
+    context.print(makeAuditReport(findings, isBroken ? [] : reading.project.found.warnings));
+  return isBroken ? refuseHistory(reading.faults, context) : ready;
 }
 
-async function examine({ found, knowledge: { history } }: Image): Promise<readonly Finding[]> {
+async function examine({ found, knowledge: { history } }: Project): Promise<readonly Finding[]> {
   const { root, upgrade } = found;
   if (upgrade.kind === "command") return findLongId(history);
   return auditSql(await parseMigrations(root, await upgrade.load([...history.revisions.keys()])));

@@ -15,28 +15,28 @@ import { describeProtection, endProtection, type Protection } from "../ledger/pr
 import { openScratch } from "../ledger/scratch.ts";
 import type { Settings } from "../settings/settings.ts";
 import { conditionOf } from "../tools/sql/condition.ts";
-import { scratchPreludes, scratchUpgrade } from "./bake-upgrade.ts";
-import { type Ending, ready } from "./draft.ts";
-import { type Image, readImage } from "./image.ts";
-import { refuse, refuseHistory } from "./say.ts";
-import type { World } from "./world.ts";
+import { scratchPreludes, scratchUpgrade } from "../engine/scratch-upgrade.ts";
+import { type Ending, ready } from "../engine/run-record.ts";
+import { type Project, readProject } from "../engine/project.ts";
+import { refuse, refuseHistory } from "../engine/events.ts";
+import type { Context } from "../engine/context.ts";
 
 /** Build time: replays the history on a scratch server and writes down what every revision makes. */
-export async function bake(settings: Settings, world: World): Promise<Ending> {
-  const reading = await readImage(settings, world);
-  if (reading.kind === "broken") return refuseHistory(reading.faults, world);
+export async function bake(settings: Settings, context: Context): Promise<Ending> {
+  const reading = await readProject(settings, context);
+  if (reading.kind === "broken") return refuseHistory(reading.faults, context);
   return settings.bakeCheck
-    ? compare(reading.image, world)
-    : await replayAndWrite(reading.image, settings, world);
+    ? compare(reading.project, context)
+    : await replayAndWrite(reading.project, settings, context);
 }
 
 /** `bake --check`: files against ledger, no database. */
-function compare({ knowledge, ledger, ledgerPath }: Image, world: World): Ending {
+function compare({ knowledge, ledger, ledgerPath }: Project, context: Context): Ending {
   const { status, lacking } = knowledge;
   if (status === "verified") {
-    world.log({ level: "info", event: "ledger.verified", msg: `${ledgerPath} is up to date` });
+    context.log({ level: "info", event: "ledger.verified", msg: `${ledgerPath} is up to date` });
     if (ledger?.home.kind === "unknown")
-      world.log({
+      context.log({
         level: "warn",
         event: "ledger.first-release",
         msg: `${ledgerPath} was baked by the first release: it holds for the schema public alone, and cannot show that a data migration ran; run \`preflight bake\` and commit the file`,
@@ -46,34 +46,38 @@ function compare({ knowledge, ledger, ledgerPath }: Image, world: World): Ending
   const next = ["run `preflight bake` and commit the file"];
   if (status === "absent") {
     const reason = `there is no ledger ${ledgerPath}`;
-    return refuse({ kind: "refuse", outcome: "missing-input", reason, next }, world);
+    return refuse({ kind: "refuse", outcome: "missing-input", reason, next }, context);
   }
   const reason = `the ledger ${ledgerPath} is stale: it lacks ${enumerate(lacking, 20)}, or has ${lacking.length === 1 ? "it" : "them"} with other contents`;
-  return refuse({ kind: "refuse", outcome: "pending", reason, next }, world);
+  return refuse({ kind: "refuse", outcome: "pending", reason, next }, context);
 }
 
-async function replayAndWrite(image: Image, settings: Settings, world: World): Promise<Ending> {
-  const { found, knowledge, ledgerPath, versionTable } = image;
+async function replayAndWrite(
+  project: Project,
+  settings: Settings,
+  context: Context,
+): Promise<Ending> {
+  const { found, knowledge, ledgerPath, versionTable } = project;
   const { history } = knowledge;
-  const started = world.now();
+  const started = context.now();
   const log = (msg: string, fields = {}): void =>
-    world.log({ level: "line" in fields ? "debug" : "info", event: "bake", msg, ...fields });
+    context.log({ level: "line" in fields ? "debug" : "info", event: "bake", msg, ...fields });
 
-  sayEnvironment(image, world);
+  sayEnvironment(project, context);
   const deleted = await found.readDeleted();
   const scratch = await openScratch({
     url: settings.scratch,
-    searchFrom: [found.root, world.cwd, world.programDirectory],
-    path: world.env["PATH"] ?? "",
-    preludes: await scratchPreludes(image, settings, world),
-    signal: world.signal,
+    searchFrom: [found.root, context.cwd, context.programDirectory],
+    path: context.env["PATH"] ?? "",
+    preludes: await scratchPreludes(project, settings, context),
+    signal: context.signal,
     log,
   });
   const named = settings.varies ?? [];
-  const before = varyingPlaces(image.ledger);
+  const before = varyingPlaces(project.ledger);
   let protection: Protection | null = null;
   try {
-    const upgrade = await scratchUpgrade(scratch, image, settings, world, log);
+    const upgrade = await scratchUpgrade(scratch, project, settings, context, log);
     if (upgrade.kind === "command") protection = upgrade.protection;
     const replay = await replayHistory({
       scratch,
@@ -91,29 +95,29 @@ async function replayAndWrite(image: Image, settings: Settings, world: World): P
         ignoreRelations: [versionTable],
       }),
       log,
-      signal: world.signal,
+      signal: context.signal,
     });
-    const ledger = writeLedger(history, toReplay(replay), image.ledger, deleted);
-    if (image.ledger !== null && !continues(ledger, image.ledger, history))
+    const ledger = writeLedger(history, toReplay(replay), project.ledger, deleted);
+    if (project.ledger !== null && !continues(ledger, project.ledger, history))
       throw otherHistory(ledgerPath);
     refuseUnfound(named, ledger);
     const { bytes } = await saveLedger(ledgerPath, ledger);
-    world.draft.ledger = "verified";
-    world.draft.actedMs = Math.round(world.now() - started);
+    context.record.ledger = "verified";
+    context.record.actedMs = Math.round(context.now() - started);
     const states = ledger.states.length - 1;
-    world.log({
+    context.log({
       level: "info",
       event: "bake.done",
-      msg: `${path.relative(world.cwd, ledgerPath) || ledgerPath}: ${ledger.revisions.size} revisions, ${states} states, ${ledger.facts.length} facts, ${bytes} bytes`,
+      msg: `${path.relative(context.cwd, ledgerPath) || ledgerPath}: ${ledger.revisions.size} revisions, ${states} states, ${ledger.facts.length} facts, ${bytes} bytes`,
       bytes,
       revisions: ledger.revisions.size,
       states,
       replays: replay.replays,
       home: ledger.home.kind,
     });
-    sayVarying(ledger, world);
+    sayVarying(ledger, context);
     if (ledger.home.kind === "bound")
-      world.log({
+      context.log({
         level: "warn",
         event: "bake.bound",
         msg: "this history works only where public is the first schema of the search_path: of a database that lives in another schema the ledger proves nothing, and an upgrade there is refused",
@@ -127,7 +131,7 @@ async function replayAndWrite(image: Image, settings: Settings, world: World): P
 }
 
 /** What a replay makes may then be the build machine's own. */
-function sayEnvironment({ knowledge: { history } }: Image, { log }: World): void {
+function sayEnvironment({ knowledge: { history } }: Project, { log }: Context): void {
   const readers = [...history.revisions.values()].filter((each) => each.readsEnvironment);
   if (readers.length === 0) return;
   log({
@@ -137,7 +141,7 @@ function sayEnvironment({ knowledge: { history } }: Image, { log }: World): void
   });
 }
 
-function sayVarying(ledger: Ledger, { log }: World): void {
+function sayVarying(ledger: Ledger, { log }: Context): void {
   const names = ledger.facts
     .filter(({ definition }) => definition === varies)
     .map((fact) => nameFact(factAtHome(fact, "public")));

@@ -1,49 +1,57 @@
 import { describePlace } from "../settings/place.ts";
 import type { Settings } from "../settings/settings.ts";
-import { refuseWithoutRights } from "./act.ts";
-import { type Ending, ready } from "./draft.ts";
-import { type Image, readImage } from "./image.ts";
-import { type Judgement, judgeFirst } from "./judge.ts";
-import { openDatabase } from "./open.ts";
-import { learn, planActions, refuse, refuseHistory, sayHeaders, sayPlan, sayStart } from "./say.ts";
-import type { World } from "./world.ts";
+import { refuseWithoutRights } from "../engine/execute.ts";
+import { type Ending, ready } from "../engine/run-record.ts";
+import { type Project, readProject } from "../engine/project.ts";
+import { type Assessment, assessFirst } from "../engine/assess.ts";
+import { openSession } from "../engine/session.ts";
+import {
+  recordDiagnosis,
+  planActions,
+  refuse,
+  refuseHistory,
+  sayHeaders,
+  sayPlan,
+  sayStart,
+} from "../engine/events.ts";
+import type { Context } from "../engine/context.ts";
 import type { Step } from "../core/step.ts";
 
 /** The same look and plan as `run`. It has no way to write: it opens no lock, starts no child, stamps nothing. */
-export async function check(settings: Settings, world: World): Promise<Ending> {
-  return await lookAndPlan(settings, world, () => {});
+export async function check(settings: Settings, context: Context): Promise<Ending> {
+  return await lookAndPlan(settings, context, () => {});
 }
 
 /** `run` without its deeds: its role must be able to do them all the same. */
-export async function rehearse(settings: Settings, world: World): Promise<Ending> {
-  return await lookAndPlan(settings, world, refuseWithoutRights);
+export async function rehearse(settings: Settings, context: Context): Promise<Ending> {
+  return await lookAndPlan(settings, context, refuseWithoutRights);
 }
 
 /** @param beforeActing throws what `run` would end with before its first deed */
 async function lookAndPlan(
   settings: Settings,
-  world: World,
-  beforeActing: (judgement: Judgement, image: Image) => void,
+  context: Context,
+  beforeActing: (assessment: Assessment, project: Project) => void,
 ): Promise<Ending> {
-  const reading = await readImage(settings, world);
-  if (reading.kind === "broken") return refuseHistory(reading.faults, world);
-  const database = await openDatabase(settings, world);
+  const reading = await readProject(settings, context);
+  if (reading.kind === "broken") return refuseHistory(reading.faults, context);
+  const database = await openSession(settings, context);
   try {
-    const judgement = await judgeFirst(database, reading.image, settings, world);
-    learn(judgement, reading.image, world);
-    switch (judgement.plan.kind) {
+    const assessment = await assessFirst(database, reading.project, settings, context);
+    recordDiagnosis(assessment, reading.project, context);
+    switch (assessment.plan.kind) {
       case "start":
-        sayStart(judgement, world);
+        sayStart(assessment, context);
         return ready;
       case "refuse":
-        return refuse(judgement.plan, world);
+        return refuse(assessment.plan, context);
       case "act": {
-        beforeActing(judgement, reading.image);
-        const { steps } = judgement.plan;
-        world.draft.actions = planActions(steps);
-        sayPlan(steps, world);
-        sayOtherAddress(steps, reading.image, settings, world);
-        await sayPending(steps, reading.image, world);
+        beforeActing(assessment, reading.project);
+        const { steps } = assessment.plan;
+        context.record.actions = planActions(steps);
+        sayPlan(steps, context);
+        sayOtherAddress(steps, reading.project, settings, context);
+        await sayPending(steps, reading.project, context);
         if (!settings.exitCode) return ready;
         return {
           outcome: "pending",
@@ -60,9 +68,9 @@ async function lookAndPlan(
 /** It starts no child that could be asked where the upgrade would work; `run` does. */
 function sayOtherAddress(
   steps: readonly Step[],
-  { found }: Image,
+  { found }: Project,
   { programAddress, database }: Settings,
-  world: World,
+  context: Context,
 ): void {
   const isByProgram =
     found.upgrade.kind === "command" && steps.some(({ kind }) => kind === "upgrade");
@@ -72,7 +80,7 @@ function sayOtherAddress(
     differs === "database"
       ? "run upgrades nothing if the program works there"
       : "that is right for a pooler, or for another name of the same server";
-  world.log({
+  context.log({
     level: "warn",
     event: "address.differs",
     msg: `the upgrade's program may take its address from ${source} (${describePlace(place)}), and the database that was judged is ${database.database} of ${database.source}: ${doubt}`,
@@ -80,9 +88,13 @@ function sayOtherAddress(
 }
 
 /** The files are read anew: a healthy start does not need what only a plan shows. */
-async function sayPending(steps: readonly Step[], { found }: Image, world: World): Promise<void> {
+async function sayPending(
+  steps: readonly Step[],
+  { found }: Project,
+  context: Context,
+): Promise<void> {
   const { upgrade } = found;
   if (upgrade.kind === "command") return;
   for (const step of steps)
-    if (step.kind === "upgrade") sayHeaders(await upgrade.load(step.revisions), world);
+    if (step.kind === "upgrade") sayHeaders(await upgrade.load(step.revisions), context);
 }

@@ -5,20 +5,20 @@ import type { FileTool } from "../core/revision.ts";
 import type { Settings } from "../settings/settings.ts";
 import { type NewFile, nextFiles } from "../tools/sql/template.ts";
 import type { Candidate } from "../tools/tool.ts";
-import { type Ending, ready } from "./draft.ts";
-import type { World } from "./world.ts";
+import { type Ending, ready } from "../engine/run-record.ts";
+import type { Context } from "../engine/context.ts";
 import { findHistory } from "../tools/registry.ts";
 
 /** Writes the next file of a history of SQL files. Of the others only the names count: a broken history can go on. */
-export async function newMigration(settings: Settings, world: World): Promise<Ending> {
+export async function newMigration(settings: Settings, context: Context): Promise<Ending> {
   const name = settings.name ?? "";
-  const { tool, directory } = await choosePlace(name, settings, world);
-  world.draft.tool = tool;
-  const beside = await listNames(directory, world);
+  const { tool, directory } = await choosePlace(name, settings, context);
+  context.record.tool = tool;
+  const beside = await listNames(directory, context);
   const { up, down } = nextFiles(name, beside, tool, new Date());
-  await writeNew(up, directory, world);
-  if (down !== null) await writeNew(down, directory, world);
-  world.log({
+  await writeNew(up, directory, context);
+  if (down !== null) await writeNew(down, directory, context);
+  context.log({
     level: "warn",
     event: "new.empty",
     msg:
@@ -31,20 +31,21 @@ export async function newMigration(settings: Settings, world: World): Promise<En
 
 type Place = { readonly tool: FileTool; readonly directory: string };
 
-async function choosePlace(name: string, settings: Settings, world: World): Promise<Place> {
+async function choosePlace(name: string, settings: Settings, context: Context): Promise<Place> {
   const { migrations, tool } = settings;
-  const found = await findCandidate(settings, world);
+  const found = await findCandidate(settings, context);
   if (found?.tool === "alembic" || tool === "alembic")
     throw new CannotJudge("config", "Alembic writes the files of its histories itself", [
       `alembic revision -m "${name.replaceAll("_", " ")}"`,
       "where there is a history of SQL files beside it: --tool sql or --tool supabase",
     ]);
-  if (found !== null) return { tool: found.tool, directory: path.resolve(world.cwd, found.place) };
-  if (migrations !== null) return placeOfPath(path.resolve(world.cwd, migrations), tool);
-  const project = path.join(world.cwd, "supabase");
+  if (found !== null)
+    return { tool: found.tool, directory: path.resolve(context.cwd, found.place) };
+  if (migrations !== null) return placeOfPath(path.resolve(context.cwd, migrations), tool);
+  const project = path.join(context.cwd, "supabase");
   if (tool === "supabase" || (tool === null && (await isDirectory(project))))
     return { tool: "supabase", directory: path.join(project, "migrations") };
-  throw new CannotJudge("missing-input", `no migration history was found in ${world.cwd}`, [
+  throw new CannotJudge("missing-input", `no migration history was found in ${context.cwd}`, [
     `say where it shall be: preflight new ${name} --migrations migrations`,
   ]);
 }
@@ -61,7 +62,7 @@ function placeOfPath(directory: string, tool: FileTool | null): Place {
 
 async function findCandidate(
   { migrations, tool }: Settings,
-  { cwd, env }: World,
+  { cwd, env }: Context,
 ): Promise<Candidate | null> {
   try {
     return await findHistory({ cwd, env, migrations, tool });
@@ -79,7 +80,7 @@ async function isDirectory(place: string): Promise<boolean> {
 }
 
 /** Of what is in the directory, which is made where it is missing. */
-async function listNames(directory: string, { cwd }: World): Promise<readonly string[]> {
+async function listNames(directory: string, { cwd }: Context): Promise<readonly string[]> {
   try {
     if (!(await isDirectory(directory))) await mkdir(directory);
     return await readdir(directory);
@@ -96,7 +97,7 @@ async function listNames(directory: string, { cwd }: World): Promise<readonly st
 async function writeNew(
   { file, text }: NewFile,
   directory: string,
-  { cwd, log }: World,
+  { cwd, log }: Context,
 ): Promise<void> {
   const place = path.relative(cwd, path.join(directory, file));
   try {

@@ -1,62 +1,66 @@
 import type { Database } from "../database/database.ts";
 import { isReadOnlyForRole } from "../database/read-only.ts";
 import type { Settings } from "../settings/settings.ts";
-import { act } from "./act.ts";
-import { type Ending, ready } from "./draft.ts";
-import { type Image, readImage } from "./image.ts";
-import { type Judgement, judgeFirst } from "./judge.ts";
-import { openDatabase } from "./open.ts";
-import { learn, refuse, refuseHistory, sayStart } from "./say.ts";
-import type { World } from "./world.ts";
+import { execute } from "../engine/execute.ts";
+import { type Ending, ready } from "../engine/run-record.ts";
+import { type Project, readProject } from "../engine/project.ts";
+import { type Assessment, assessFirst } from "../engine/assess.ts";
+import { openSession } from "../engine/session.ts";
+import { recordDiagnosis, refuse, refuseHistory, sayStart } from "../engine/events.ts";
+import type { Context } from "../engine/context.ts";
 
 /** look, decide, act, prove. */
-export async function run(settings: Settings, world: World): Promise<Ending> {
-  const reading = await readImage(settings, world);
-  if (reading.kind === "broken") return refuseHistory(reading.faults, world);
-  const { image } = reading;
-  const { database, first } = await lookFirst(image, settings, world);
+export async function run(settings: Settings, context: Context): Promise<Ending> {
+  const reading = await readProject(settings, context);
+  if (reading.kind === "broken") return refuseHistory(reading.faults, context);
+  const { project } = reading;
+  const { database, first } = await lookFirst(project, settings, context);
   try {
     switch (first.plan.kind) {
       case "start":
-        sayStart(first, world);
+        sayStart(first, context);
         return ready;
       case "refuse":
-        return refuse(first.plan, world);
+        return refuse(first.plan, context);
       case "act":
-        return await act(first, database, image, settings, world);
+        return await execute(first, database, project, settings, context);
     }
   } finally {
     await database.close();
   }
 }
 
-type FirstLook = { readonly database: Database; readonly first: Judgement };
+type FirstLook = { readonly database: Database; readonly first: Assessment };
 
 /** A standby can be looked at. What is to be done there is asked anew of a server that can be written to. */
-async function lookFirst(image: Image, settings: Settings, world: World): Promise<FirstLook> {
-  const anyone = await lookAt(await openDatabase(settings, world), image, settings, world);
+async function lookFirst(
+  project: Project,
+  settings: Settings,
+  context: Context,
+): Promise<FirstLook> {
+  const anyone = await lookAt(await openSession(settings, context), project, settings, context);
   const { inRecovery, readOnly } = anyone.first.observation.server;
   if (anyone.first.plan.kind !== "act" || !(inRecovery || readOnly)) return anyone;
   if (!inRecovery && (await isReadOnlyForRole(anyone.database))) return anyone;
   await anyone.database.close();
-  world.log({
+  context.log({
     level: "info",
     event: "primary.wanted",
     msg: `the database is ${anyone.first.verdict.kind}, and this server is ${inRecovery ? "a standby" : "read-only"}: one that can be written to is wanted`,
   });
-  const primary = await openDatabase(settings, world, { toWrite: true });
-  return await lookAt(primary, image, settings, world);
+  const primary = await openSession(settings, context, { toWrite: true });
+  return await lookAt(primary, project, settings, context);
 }
 
 async function lookAt(
   database: Database,
-  image: Image,
+  project: Project,
   settings: Settings,
-  world: World,
+  context: Context,
 ): Promise<FirstLook> {
   try {
-    const first = await judgeFirst(database, image, settings, world);
-    learn(first, image, world);
+    const first = await assessFirst(database, project, settings, context);
+    recordDiagnosis(first, project, context);
     return { database, first };
   } catch (error) {
     await database.close();

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it, test } from "vitest";
-import { completeLine, emptyDraft } from "../../src/commands/draft.ts";
+import { completeLine, emptyRecord } from "../../src/engine/run-record.ts";
 import { outcomes } from "../../src/core/outcome.ts";
 import { verdictKinds } from "../../src/core/verdict.ts";
 import {
@@ -21,7 +21,7 @@ const run: RunOfMetrics = {
 };
 
 const nothingSeen = completeLine(
-  emptyDraft("0123abcd"),
+  emptyRecord("0123abcd"),
   { outcome: "unavailable", reason: "no answer", next: [] },
   69,
 );

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import { completeLine, emptyDraft } from "../../src/commands/draft.ts";
+import { completeLine, emptyRecord } from "../../src/engine/run-record.ts";
 import { formatVerdictLine, verdictLine } from "../../src/report/verdict-line.ts";
 
 const text = fc.oneof(
@@ -14,8 +14,8 @@ const texts = fc.array(text, { maxLength: 40 });
 test("whatever a database and an image are called, the line is valid and fits a termination message", () => {
   fc.assert(
     fc.property(texts, texts, texts, text, (recorded, proven, revisions, reason) => {
-      const draft = {
-        ...emptyDraft("0123abcd"),
+      const record = {
+        ...emptyRecord("0123abcd"),
         recorded,
         proven,
         recordedAfter: recorded,
@@ -27,7 +27,7 @@ test("whatever a database and an image are called, the line is valid and fits a 
         ],
       };
       const ending = { outcome: "unproven" as const, reason, next: revisions };
-      const line = formatVerdictLine(completeLine(draft, ending, 21));
+      const line = formatVerdictLine(completeLine(record, ending, 21));
       expect(Buffer.byteLength(line)).toBeLessThanOrEqual(4096);
       expect(line).not.toContain("\n");
       expect(verdictLine.parse(JSON.parse(line))).toMatchObject({ outcome: "unproven", exit: 21 });

@@ -3,7 +3,7 @@ import { releaseTable, sample, sampleHeld, tryToHold, type Visitor } from "../da
 import { upgradeName } from "../database/upgrade-name.ts";
 import { comparePlaces, type Likeness, type Place } from "../settings/place.ts";
 import { askProgram, type Asked, type AskOptions } from "./ask-program.ts";
-import { openDatabase } from "./open.ts";
+import { openSession } from "./session.ts";
 import { succeeded, type Told } from "./program.ts";
 import type { StepTools } from "./step-tools.ts";
 
@@ -52,7 +52,7 @@ const samples = 20;
  * to. Where there is no table yet, its sessions are looked for. Nothing is written. Throws CannotJudge, or the signal's reason.
  */
 export async function followArrival(options: ArrivalOptions, tools: StepTools): Promise<Sight> {
-  const { database, world, settings } = tools;
+  const { database, context, settings } = tools;
   const before = new Set((await sample(database, 1)).map(({ moment }) => moment));
   const isHeld = await hold(options.table, tools);
   const program = askProgram(options, tools);
@@ -62,7 +62,7 @@ export async function followArrival(options: ArrivalOptions, tools: StepTools): 
       : await untilInDatabase(program, before, tools);
     await releaseTable(database);
     const told = await program.ended;
-    world.signal.throwIfAborted();
+    context.signal.throwIfAborted();
     const place = program.place();
     const likeness =
       settings.database === null || place === null
@@ -96,8 +96,8 @@ async function untilAtTable(
   { table, shortestHold }: ArrivalOptions,
   tools: StepTools,
 ): Promise<Arrival> {
-  const { database, world } = tools;
-  const { isOurs, isStranger } = recognise(world.runId);
+  const { database, context } = tools;
+  const { isOurs, isStranger } = recognise(context.runId);
   // A pooler lends a program without a name a connection that may have another replica's, or ours.
   const counts = shortestHold > 0 ? () => true : isStranger;
   let isInDatabase = false;
@@ -122,7 +122,7 @@ async function untilAtTable(
       continue;
     }
     mayHaveSlipped = true;
-    slice = longestSlice * (0.6 + 0.4 * world.random());
+    slice = longestSlice * (0.6 + 0.4 * context.random());
     await releaseTable(database);
     if (!(await hold(table, tools))) return await untilInDatabase(program, before, tools);
     heldSince = program.ranFor();
@@ -133,9 +133,9 @@ async function untilAtTable(
 async function untilInDatabase(
   program: Asked,
   before: ReadonlySet<string>,
-  { database, world }: StepTools,
+  { database, context }: StepTools,
 ): Promise<Arrival> {
-  const { isOurs, isStranger } = recognise(world.runId);
+  const { isOurs, isStranger } = recognise(context.runId);
   let wasStranger = false;
   while (!program.isDone()) {
     const seen = await sample(database, samples);
@@ -154,28 +154,28 @@ function recognise(runId: string) {
   return { isOurs, isStranger: (visitor: Visitor): boolean => !isReplica(visitor) };
 }
 
-async function hold(table: TableName, { database, world }: StepTools): Promise<boolean> {
-  const deadline = world.now() + longestTry;
+async function hold(table: TableName, { database, context }: StepTools): Promise<boolean> {
+  const deadline = context.now() + longestTry;
   for (;;) {
-    world.signal.throwIfAborted();
+    context.signal.throwIfAborted();
     const result = await tryToHold(database, table);
-    if (result !== "busy" || world.now() >= deadline) return result === "held";
-    await world.sleep(betweenTries, world.signal);
+    if (result !== "busy" || context.now() >= deadline) return result === "held";
+    await context.sleep(betweenTries, context.signal);
   }
 }
 
 /** Whether one more session can be had by our own way while the table is held. */
-async function hasRoom({ settings, world }: StepTools): Promise<boolean> {
+async function hasRoom({ settings, context }: StepTools): Promise<boolean> {
   try {
-    const other = await openDatabase(
+    const other = await openSession(
       settings,
-      { ...world, log: () => {} },
+      { ...context, log: () => {} },
       { timeout: longestAsking },
     );
     await other.close();
     return true;
   } catch {
-    world.signal.throwIfAborted();
+    context.signal.throwIfAborted();
     return false;
   }
 }

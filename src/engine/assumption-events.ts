@@ -2,18 +2,18 @@ import type { Assumption } from "../core/assume.ts";
 import { provenHeads } from "../core/evidence.ts";
 import { nameHeads } from "../core/words.ts";
 import type { LogEvent } from "../report/log.ts";
-import type { Judgement } from "./judge.ts";
-import type { World } from "./world.ts";
+import type { Assessment } from "./assess.ts";
+import type { Context } from "./context.ts";
 
 /** A person's word is never taken in silence, nor left lying: it would count the next time that nothing is proven. */
-export function sayAssumption(judgement: Judgement, { log }: World): void {
-  const { assumption, isPassedOver, plan } = judgement;
+export function sayAssumption(assessment: Assessment, { log }: Context): void {
+  const { assumption, isPassedOver, plan } = assessment;
   if (assumption === null) return;
-  if (isPassedOver) log(passedOver(assumption, judgement));
+  if (isPassedOver) log(passedOver(assumption, assessment));
   else if (plan.kind === "act" && assumption.kind === "holds") log(used(assumption));
 }
 
-function passedOver({ revision }: Assumption, { verdict }: Judgement): LogEvent {
+function passedOver({ revision }: Assumption, { verdict }: Assessment): LogEvent {
   const recorded = verdict.kind === "broken-history" ? [] : verdict.recorded;
   const proven = provenHeads(verdict);
   const at = nameHeads(proven ?? recorded);

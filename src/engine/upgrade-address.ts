@@ -4,8 +4,7 @@ import { formatDuration } from "../database/waiting.ts";
 import type { Commands } from "../tools/tool.ts";
 import { describeEnd, elsewhere, failedToSay } from "./address-refusal.ts";
 import { followArrival } from "./arrival.ts";
-import type { Ending } from "./draft.ts";
-import { lockTimeoutVariable } from "./upgrade-variables.ts";
+import type { Ending } from "./run-record.ts";
 import type { StepTools } from "./step-tools.ts";
 
 /** What is known of the upgrade before it runs. */
@@ -29,27 +28,27 @@ export async function proveUpgradeAddress(
   tools: StepTools,
   strangers: readonly string[] = [],
 ): Promise<Proof> {
-  const { settings, world, database } = tools;
+  const { settings, context, database } = tools;
   const own = settings.upgradeCommand;
   const like = own === null ? commands.locate() : commands.locateLike(own);
   const argv = like ?? locateAnyway(commands);
   if (argv === null) return goUnproven(`nothing tells where ${own?.join(" ")} works`, {});
   const spelled = argv.join(" ");
-  world.log({
+  context.log({
     level: "info",
     event: "address.look",
     msg: `before the upgrade: does ${spelled} arrive here?`,
   });
 
-  let variables = lockTimeoutVariable(world.env, settings.ddlLockTimeout);
+  let variables = lockTimeoutVariable(context.env, settings.ddlLockTimeout);
   const isLimited = (): boolean => variables["PGOPTIONS"] !== undefined;
   let shortestHold = 0;
   let wasUnseen = false;
   let slips = 0;
-  const deadline = world.now() + settings.timeout;
+  const deadline = context.now() + settings.timeout;
   for (;;) {
     // It shall be seen to wait.
-    const ownLimits = isLimited() ? lockTimeoutVariable(world.env, longestWait) : {};
+    const ownLimits = isLimited() ? lockTimeoutVariable(context.env, longestWait) : {};
     const options = { argv, commands, variables: ownLimits, table, shortestHold };
     const sight = await followArrival(options, tools).catch((error: unknown) => {
       if (like === null && isMissing(error)) return null;
@@ -78,15 +77,15 @@ export async function proveUpgradeAddress(
         );
       case "failed":
         if (strangers.some((id) => sight.lines.some((line) => line.includes(id)))) return go();
-        if (sight.told.passing !== null && world.now() < deadline) {
-          world.log({
+        if (sight.told.passing !== null && context.now() < deadline) {
+          context.log({
             level: "warn",
             event: "address.waiting",
             msg: `${spelled} failed, and is asked again: ${sight.told.passing}`,
           });
           // Enough sessions may have been free when the work began.
           await tools.askForRoom();
-          await world.sleep(betweenQuestions, world.signal);
+          await context.sleep(betweenQuestions, context.signal);
           break;
         }
         // A pooler may refuse a session that asks for a setting.
@@ -99,7 +98,7 @@ export async function proveUpgradeAddress(
             `${spelled} ${describeEnd(sight.told.end)}, which says nothing of ${own?.join(" ")}`,
             {},
           );
-        for (const msg of sight.lines) world.log({ level: "info", event: "address.output", msg });
+        for (const msg of sight.lines) context.log({ level: "info", event: "address.output", msg });
         return { kind: "failed", ending: failedToSay(spelled, sight.told) };
     }
     // Whoever works elsewhere comes to its end sooner: nothing that is held here keeps it.
@@ -107,9 +106,9 @@ export async function proveUpgradeAddress(
   }
 
   function go(): Proof {
-    world.log({ level: "debug", event: "address.proved", msg: `${spelled} arrives here` });
+    context.log({ level: "debug", event: "address.proved", msg: `${spelled} arrives here` });
     if (isLimited())
-      world.log({
+      context.log({
         level: "info",
         event: "upgrade.limits",
         msg: `where its driver reads PGOPTIONS, the upgrade waits at most ${formatDuration(settings.ddlLockTimeout ?? 0)} for a lock (--ddl-lock-timeout)`,
@@ -118,7 +117,7 @@ export async function proveUpgradeAddress(
   }
 
   function goUnproven(why: string, known: Variables): Proof {
-    world.log({
+    context.log({
       level: "warn",
       event: "address.unproven",
       msg: `whether the upgrade works on this database could not be seen beforehand: ${why}. Only the look after it will tell`,
@@ -144,4 +143,18 @@ function locateAnyway(commands: Commands): readonly string[] | null {
 
 function isMissing(error: unknown): boolean {
   return error instanceof CannotJudge && error.outcome === "missing-input";
+}
+
+/**
+ * The limit for locks, for drivers that read PGOPTIONS: libpq's, such as psycopg and psycopg2. What the user has put there comes
+ * after it, and counts.
+ * @param milliseconds null: no limit
+ */
+function lockTimeoutVariable(
+  env: Readonly<Record<string, string | undefined>>,
+  milliseconds: number | null,
+): Readonly<Record<string, string>> {
+  if (milliseconds === null) return {};
+  const limit = `-c lock_timeout=${Math.max(1, Math.round(milliseconds))}`;
+  return { PGOPTIONS: `${limit} ${env["PGOPTIONS"] ?? ""}`.trim() };
 }

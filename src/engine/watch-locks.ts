@@ -1,8 +1,8 @@
 import { type Blocked, describeBlocked, readBlocked } from "../database/blockers.ts";
 import { unlessAborted } from "../database/in-time.ts";
 import { isShortOfSessions } from "../database/lock.ts";
-import { openDatabase } from "./open.ts";
-import type { World } from "./world.ts";
+import { openSession } from "./session.ts";
+import type { Context } from "./context.ts";
 import type { StepTools } from "./step-tools.ts";
 
 /** Milliseconds: a short upgrade costs no session more. */
@@ -18,12 +18,15 @@ const sayAgain = 15_000;
  */
 export async function whileWatching<T>(
   applicationName: string,
-  tools: Pick<StepTools, "settings" | "world">,
+  tools: Pick<StepTools, "settings" | "context">,
   work: () => Promise<T>,
 ): Promise<T> {
   const over = new AbortController();
-  const world = { ...tools.world, signal: AbortSignal.any([tools.world.signal, over.signal]) };
-  const watching = watch(applicationName, { settings: tools.settings, world }).catch(() => {});
+  const context = {
+    ...tools.context,
+    signal: AbortSignal.any([tools.context.signal, over.signal]),
+  };
+  const watching = watch(applicationName, { settings: tools.settings, context }).catch(() => {});
   try {
     return await work();
   } finally {
@@ -34,20 +37,20 @@ export async function whileWatching<T>(
 
 async function watch(
   applicationName: string,
-  { settings, world }: Pick<StepTools, "settings" | "world">,
+  { settings, context }: Pick<StepTools, "settings" | "context">,
 ): Promise<void> {
-  const began = world.now();
-  await world.sleep(firstLook, world.signal);
+  const began = context.now();
+  await context.sleep(firstLook, context.signal);
   // Its attempts and failures are nobody's news.
-  const quiet: World = { ...world, log: () => {} };
-  const session = await openDatabase(settings, quiet, { timeout: between });
+  const quiet: Context = { ...context, log: () => {} };
+  const session = await openSession(settings, quiet, { timeout: between });
   try {
-    if (await unlessAborted(isShortOfSessions(session), world.signal)) return;
+    if (await unlessAborted(isShortOfSessions(session), context.signal)) return;
     // A lock timeout ends a wait before it is worth a word.
     const after = Math.min(sayAfter, (settings.ddlLockTimeout ?? sayAfter) / 2);
     const read = async (): Promise<readonly Blocked[]> =>
-      await readBlocked(session, applicationName, world.now() - began);
-    await sayWhoBlocks(read, after, world);
+      await readBlocked(session, applicationName, context.now() - began);
+    await sayWhoBlocks(read, after, context);
   } finally {
     await session.close();
   }
@@ -56,7 +59,7 @@ async function watch(
 async function sayWhoBlocks(
   read: () => Promise<readonly Blocked[]>,
   after: number,
-  { log, now, signal, sleep }: World,
+  { log, now, signal, sleep }: Context,
 ): Promise<void> {
   let said = { who: "", at: 0 };
   while (!signal.aborted) {
@@ -73,7 +76,7 @@ async function sayWhoBlocks(
   }
 }
 
-function waitingFor(blocked: Blocked): Parameters<World["log"]>[0] {
+function waitingFor(blocked: Blocked): Parameters<Context["log"]>[0] {
   const { waiter, pid, role, applicationName, age } = blocked;
   return {
     level: "warn",

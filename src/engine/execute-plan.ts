@@ -7,15 +7,15 @@ import type { Database } from "../database/database.ts";
 import { waitForOthersAtWork } from "../database/fence.ts";
 import { isShortOfSessions } from "../database/lock.ts";
 import type { Settings } from "../settings/settings.ts";
-import { conclude, concludeFailure, noteRows, verifyFailed } from "./conclude.ts";
-import type { Ending } from "./draft.ts";
-import type { Image } from "./image.ts";
-import { type Judgement, judgeWhenFree } from "./judge.ts";
-import { openDatabase } from "./open.ts";
-import { describeStep, planActions } from "./say.ts";
-import { takeStep } from "./step.ts";
+import { conclude, concludeFailure, noteRows, verifyFailed } from "./result.ts";
+import type { Ending } from "./run-record.ts";
+import type { Project } from "./project.ts";
+import { type Assessment, assessWhenFree } from "./assess.ts";
+import { openSession } from "./session.ts";
+import { describeStep, planActions } from "./events.ts";
+import { takeStep } from "./steps.ts";
 import { proveVersionTable } from "./upgrade.ts";
-import type { World } from "./world.ts";
+import type { Context } from "./context.ts";
 import type { Step } from "../core/step.ts";
 
 /** A plan that comes again, or goes on changing, will not end. */
@@ -24,25 +24,25 @@ const mostRounds = 3;
 /** Milliseconds. Those that wait hear of it within a second, unless their machine is busy. */
 const longestWaitForRoom = 30_000;
 
-export type WorkOptions = {
-  readonly image: Image;
+export type ExecutionOptions = {
+  readonly project: Project;
   readonly settings: Settings;
   /** Its signal says that we are told to stop, or have lost the lock. */
-  readonly world: World;
-  /** On the world's clock, for waiting for others. */
+  readonly context: Context;
+  /** On the context's clock, for waiting for others. */
   readonly deadline: number;
   /** Those that wait for the lock give their sessions back. Never rejects. */
   readonly askForRoom: () => Promise<void>;
 };
 
 /** What happens under the lock: look → decide again → stamp / upgrade → look. The last look is the answer. */
-export async function workThrough(
-  first: Judgement,
-  { image, settings, world, deadline, askForRoom }: WorkOptions,
+export async function executePlan(
+  first: Assessment,
+  { project, settings, context, deadline, askForRoom }: ExecutionOptions,
 ): Promise<Ending> {
-  const { now, sleep, log, signal } = world;
+  const { now, sleep, log, signal } = context;
   const onWaiting = (): void => void askForRoom();
-  const database = await openDatabase(settings, world, { toWrite: true, onWaiting });
+  const database = await openSession(settings, context, { toWrite: true, onWaiting });
   try {
     await makeRoom();
     const timeout = Math.max(0, deadline - now());
@@ -60,25 +60,25 @@ export async function workThrough(
     let last: readonly Step[] = [];
     let hasUpgraded = false;
     for (let round = 1; ; round++) {
-      const judgement = await lookAgain().catch((error: unknown) => {
+      const assessment = await lookAgain().catch((error: unknown) => {
         if (!hasUpgraded || !(error instanceof CannotJudge) || error.outcome !== "config")
           throw error;
         return error;
       });
       // It was sound before the upgrade: what does not fit now, the upgrade has made elsewhere.
-      if (judgement instanceof CannotJudge)
-        return verifyFailed(judgement.message, judgement.next, world);
-      const { plan } = judgement;
+      if (assessment instanceof CannotJudge)
+        return verifyFailed(assessment.message, assessment.next, context);
+      const { plan } = assessment;
       if (plan.kind !== "act")
-        return conclude(judgement, last.length > 0 ? "something" : "nothing", world);
+        return conclude(assessment, last.length > 0 ? "something" : "nothing", context);
       // Whatever made the schema look older, it was not the upgrade that has just ended well.
-      if (hasUpgraded && goesBack(judgement.knowledge, plan.steps))
+      if (hasUpgraded && goesBack(assessment.knowledge, plan.steps))
         return verifyFailed(
-          `after the upgrade the rows say ${judgement.verdict.kind === "broken-history" ? "nothing" : nameHeads(judgement.verdict.recorded)}, and the schema that was looked at (${judgement.observation.home.schema}) is an earlier one; the rows stay as they are`,
+          `after the upgrade the rows say ${assessment.verdict.kind === "broken-history" ? "nothing" : nameHeads(assessment.verdict.recorded)}, and the schema that was looked at (${assessment.observation.home.schema}) is an earlier one; the rows stay as they are`,
           [
             "does the upgrade work in another schema or another database? See its search_path and address (Alembic: env.py)",
           ],
-          world,
+          context,
         );
       if (round > mostRounds || JSON.stringify(plan.steps) === JSON.stringify(last))
         return verifyFailed(
@@ -86,10 +86,10 @@ export async function workThrough(
           [
             "does the upgrade work on this very database? Another one may just have been changed: see its address and settings (Alembic: env.py)",
           ],
-          world,
+          context,
         );
-      const failure = await takeSteps(judgement, plan.steps);
-      if (failure !== null) return concludeFailure(failure, await lookAgain(), world);
+      const failure = await takeSteps(assessment, plan.steps);
+      if (failure !== null) return concludeFailure(failure, await lookAgain(), context);
       last = plan.steps;
       hasUpgraded ||= plan.steps.some(({ kind }) => kind === "upgrade");
     }
@@ -109,11 +109,11 @@ export async function workThrough(
   }
 
   async function takeSteps(
-    { observation, knowledge }: Judgement,
+    { observation, knowledge }: Assessment,
     steps: readonly Step[],
   ): Promise<Ending | null> {
     const started = now();
-    const tools = { database, image: { ...image, knowledge }, settings, world, askForRoom };
+    const tools = { database, project: { ...project, knowledge }, settings, context, askForRoom };
     try {
       const replaced = steps.flatMap((step) => (step.kind === "stamp" ? step.from : []));
       if (replaced.length > 0) {
@@ -127,19 +127,19 @@ export async function workThrough(
         const failure = await takeStep(step, observation, tools);
         signal.throwIfAborted();
         if (failure !== null) return failure;
-        world.draft.actions.push(...planActions([step]));
+        context.record.actions.push(...planActions([step]));
       }
       return null;
     } finally {
-      world.draft.actedMs += Math.round(now() - started);
+      context.record.actedMs += Math.round(now() - started);
     }
   }
 
-  async function lookAgain(): Promise<Judgement> {
-    const judgement = await judgeWhenFree(database, image, settings, world, deadline);
-    refuseAnotherServer(database, first.observation.server, judgement.observation.server);
-    noteRows(judgement, world);
-    return judgement;
+  async function lookAgain(): Promise<Assessment> {
+    const assessment = await assessWhenFree(database, project, settings, context, deadline);
+    refuseAnotherServer(database, first.observation.server, assessment.observation.server);
+    noteRows(assessment, context);
+    return assessment;
   }
 }
 

@@ -1,15 +1,15 @@
 import type { Database } from "../database/database.ts";
 import type { Settings } from "../settings/settings.ts";
-import type { Image } from "./image.ts";
-import type { World } from "./world.ts";
+import type { Project } from "./project.ts";
+import type { Context } from "./context.ts";
 
 /** What a step of the plan is taken with. */
 export type StepTools = {
   readonly database: Database;
-  readonly image: Image;
+  readonly project: Project;
   readonly settings: Settings;
   /** Its signal says that we are told to stop, or have lost the lock. */
-  readonly world: World;
+  readonly context: Context;
   /** Those that wait for the lock give their sessions back. Never rejects. */
   readonly askForRoom: () => Promise<void>;
 };

@@ -12,27 +12,27 @@ import { underOtherVersions } from "../core/ways-out.ts";
 import { describeDifference, enumerate, nameHeads } from "../core/words.ts";
 import type { Log, LogEvent } from "../report/log.ts";
 import type { VerdictLine } from "../report/verdict-line.ts";
-import type { Ending } from "./draft.ts";
-import type { Image } from "./image.ts";
-import type { Judgement } from "./judge.ts";
-import { sayAssumption } from "./say-assumption.ts";
-import type { World } from "./world.ts";
+import type { Ending } from "./run-record.ts";
+import type { Project } from "./project.ts";
+import type { Assessment } from "./assess.ts";
+import { sayAssumption } from "./assumption-events.ts";
+import type { Context } from "./context.ts";
 import type { Refusal, Step } from "../core/step.ts";
 
 /** The first diagnosis goes into the verdict line, and its evidence into the log. */
-export function learn(judgement: Judgement, image: Image, world: World): void {
-  const { verdict, observation, knowledge } = judgement;
-  const { draft, log } = world;
+export function recordDiagnosis(assessment: Assessment, project: Project, context: Context): void {
+  const { verdict, observation, knowledge } = assessment;
+  const { record, log } = context;
   const { version } = observation.server;
-  draft.server = `${Math.floor(version / 10_000)}.${version % 10_000}`;
-  draft.verdict = verdict.kind;
-  draft.recorded = verdict.kind === "broken-history" ? null : [...verdict.recorded];
-  draft.recordedAfter = draft.recorded;
+  record.server = `${Math.floor(version / 10_000)}.${version % 10_000}`;
+  record.verdict = verdict.kind;
+  record.recorded = verdict.kind === "broken-history" ? null : [...verdict.recorded];
+  record.recordedAfter = record.recorded;
   const rows = (observation.versionTable?.rows ?? []).map((row) => row ?? "NULL");
   const claim = claimOf(knowledge.history, rows);
-  draft.withoutFile = [...claim.withoutFile];
-  draft.skipped = [...claim.skipped];
-  draft.proven = copy(provenHeads(verdict));
+  record.withoutFile = [...claim.withoutFile];
+  record.skipped = [...claim.skipped];
+  record.proven = copy(provenHeads(verdict));
   if (claim.withoutFile.length > 0)
     log({
       level: "info",
@@ -40,18 +40,18 @@ export function learn(judgement: Judgement, image: Image, world: World): void {
       msg: `applied, and without a file in this image: ${claim.withoutFile.join(", ")}`,
     });
   warnOfRows(verdict, knowledge, log);
-  sayAssumption(judgement, world);
+  sayAssumption(assessment, context);
   const differences = differencesOf(verdict);
-  draft.drift = countDrift(differences);
+  record.drift = countDrift(differences);
   log({ level: "info", event: "verdict", msg: summarise(verdict), verdict: verdict.kind });
   sayDifferences(differences, log);
-  draft.ledger = knowledge.status;
-  sayWhatIsUnknown(judgement, image, log);
+  record.ledger = knowledge.status;
+  sayWhatIsUnknown(assessment, project, log);
 }
 
 function sayWhatIsUnknown(
-  { verdict, observation, knowledge }: Judgement,
-  { ledger }: Image,
+  { verdict, observation, knowledge }: Assessment,
+  { ledger }: Project,
   log: Log,
 ): void {
   const { schema } = observation.home;
@@ -100,8 +100,8 @@ export function sayStart(
       history: { tool },
     },
     observation: { home, server },
-  }: Judgement,
-  { log }: World,
+  }: Assessment,
+  { log }: Context,
 ): void {
   if (home.by === "table")
     log({
@@ -140,12 +140,12 @@ function unverified(why: string): LogEvent {
   };
 }
 
-export function sayPlan(steps: readonly Step[], { log }: World): void {
+export function sayPlan(steps: readonly Step[], { log }: Context): void {
   for (const step of steps) log({ level: "info", event: "plan", msg: describeStep(step) });
 }
 
 /** What the authors of pending files say of them: a person at 3 a.m. reads it here first. */
-export function sayHeaders(migrations: readonly Migration[], { log }: World): void {
+export function sayHeaders(migrations: readonly Migration[], { log }: Context): void {
   for (const { file, header, outside } of migrations) {
     const entries = header.map(({ label, text }) => `${label}: ${text.replaceAll("\n", " ")}`);
     if (outside !== null)
@@ -166,16 +166,16 @@ export function describeStep(step: Step): string {
   }
 }
 
-export function refuse({ outcome, reason, next }: Refusal, { log }: World): Ending {
+export function refuse({ outcome, reason, next }: Refusal, { log }: Context): Ending {
   const ending = { outcome, reason, next };
   sayRefusal(ending, log);
   return ending;
 }
 
 /** Nothing is asked of a database with such files. */
-export function refuseHistory(faults: readonly HistoryFault[], world: World): Ending {
-  world.draft.verdict = "broken-history";
-  return refuse(brokenHistory(faults), world);
+export function refuseHistory(faults: readonly HistoryFault[], context: Context): Ending {
+  context.record.verdict = "broken-history";
+  return refuse(brokenHistory(faults), context);
 }
 
 export function sayRefusal({ outcome, reason, next }: Ending, log: Log): void {

@@ -27,13 +27,13 @@ import { unlessAborted } from "../database/in-time.ts";
 import { isLockHeld, lockKey } from "../database/lock.ts";
 import { look, lookAtExtras, lookElsewhere } from "../database/look.ts";
 import type { Settings } from "../settings/settings.ts";
-import type { Image } from "./image.ts";
+import type { Project } from "./project.ts";
 import { askProgramsPath, hasProgramsPath } from "./program-home.ts";
-import type { World } from "./world.ts";
+import type { Context } from "./context.ts";
 import type { Plan } from "../core/step.ts";
 
 /** One look, and what follows from it. */
-export type Judgement = {
+export type Assessment = {
   /** As it reads for this database's home. */
   readonly knowledge: Knowledge;
   readonly observation: Observation;
@@ -51,45 +51,45 @@ const pause = 500;
  * The first look of a run. It may meet a migration of another instance that has done a half of its work. Whoever would
  * wait for its lock can wait for a look that counts.
  */
-export async function judgeFirst(
+export async function assessFirst(
   database: Database,
-  image: Image,
+  project: Project,
   settings: Settings,
-  world: World,
-): Promise<Judgement> {
-  const deadline = world.now() + settings.lockTimeout;
+  context: Context,
+): Promise<Assessment> {
+  const deadline = context.now() + settings.lockTimeout;
   let wasFree = false;
   for (;;) {
-    const judgement = await judgeWhenFree(database, image, settings, world, deadline);
-    if (judgement.plan.kind !== "refuse" || world.now() >= deadline) return judgement;
-    const key = lockKey(versionTableOf(judgement.observation, image.versionTable));
+    const assessment = await assessWhenFree(database, project, settings, context, deadline);
+    if (assessment.plan.kind !== "refuse" || context.now() >= deadline) return assessment;
+    const key = lockKey(versionTableOf(assessment.observation, project.versionTable));
     const isFree = !(await isLockHeld(database, key)) && !(await isUpgradeAtWork(database));
     // A refusal counts where nobody was at work before the look, nor after it.
-    if (isFree && wasFree) return judgement;
+    if (isFree && wasFree) return assessment;
     wasFree = isFree;
     if (isFree) continue;
-    const msg = `waiting: somebody else is at work on this database; it is ${judgement.verdict.kind} now`;
-    world.log({ level: "info", event: "look.waiting", msg });
-    await world.sleep(pause, world.signal);
+    const msg = `waiting: somebody else is at work on this database; it is ${assessment.verdict.kind} now`;
+    context.log({ level: "info", event: "look.waiting", msg });
+    await context.sleep(pause, context.signal);
   }
 }
 
 /** Waits while somebody else has locked what is to be read. */
-export async function judgeWhenFree(
+export async function assessWhenFree(
   database: Database,
-  image: Image,
+  project: Project,
   settings: Settings,
-  world: World,
+  context: Context,
   deadline: number,
-): Promise<Judgement> {
+): Promise<Assessment> {
   for (;;) {
     try {
-      return await judge(database, image, settings, world);
+      return await assess(database, project, settings, context);
     } catch (error) {
-      if (!(error instanceof Busy) || world.now() >= deadline) throw error;
-      world.log({ level: "info", event: "look.waiting", msg: `waiting: ${error.message}` });
+      if (!(error instanceof Busy) || context.now() >= deadline) throw error;
+      context.log({ level: "info", event: "look.waiting", msg: `waiting: ${error.message}` });
     }
-    await world.sleep(pause, world.signal);
+    await context.sleep(pause, context.signal);
   }
 }
 
@@ -97,24 +97,24 @@ export async function judgeWhenFree(
  * look → diagnose → plan. Reads in one round trip, and asks again where the verdict would rest on something being absent, or
  * on data migrations that no version row tells of; decides on plain values, writes nothing.
  */
-export async function judge(
+export async function assess(
   database: Database,
-  image: Image,
+  project: Project,
   settings: Settings,
-  world: World,
-): Promise<Judgement> {
-  const { ledger, versionTable } = image;
+  context: Context,
+): Promise<Assessment> {
+  const { ledger, versionTable } = project;
   const request = { schema: settings.schema, options: settings.database?.options ?? null, ledger };
-  const own = await lookAt(database, image, namedHome(request), world);
-  sayNewerServer(own, world.log);
+  const own = await lookAt(database, project, namedHome(request), context);
+  sayNewerServer(own, context.log);
   throwIf(lackOfReading(own, versionTable.name) ?? faultOfHome(request, own));
-  const seen = await atProgramsHome(own, database, image, settings, world);
-  const knowledge = image.knowledgeAt(seen.home);
+  const seen = await atProgramsHome(own, database, project, settings, context);
+  const knowledge = project.knowledgeAt(seen.home);
   const { observation, verdict } = await diagnoseWithQuestions(
     database,
     knowledge,
     seen,
-    world.signal,
+    context.signal,
   );
   throwIf(faultOfProgramsPath(knowledge, observation, verdict));
   throwIf(faultOfTwoHomes(observation, verdict, settings.database?.source ?? "our own address"));
@@ -134,9 +134,9 @@ export async function judge(
 
 async function lookAt(
   database: Database,
-  { ledger, versionTable }: Image,
+  { ledger, versionTable }: Project,
   home: string | null,
-  { signal }: World,
+  { signal }: Context,
 ): Promise<Observation> {
   const looking = look(database, { versionTable, home, scope: scopeOf(ledger) });
   // It can hang behind a lock for longer than a container may take to stop.
@@ -147,19 +147,19 @@ async function lookAt(
 async function atProgramsHome(
   own: Observation,
   database: Database,
-  image: Image,
+  project: Project,
   settings: Settings,
-  world: World,
+  context: Context,
 ): Promise<Observation> {
-  if (!hasProgramsPath(image, settings)) return own;
-  if (!restsOnAbsence(diagnose(image.knowledgeAt(own.home), own))) return own;
-  const program = await askProgramsPath(own, settings, world);
+  if (!hasProgramsPath(project, settings)) return own;
+  if (!restsOnAbsence(diagnose(project.knowledgeAt(own.home), own))) return own;
+  const program = await askProgramsPath(own, settings, context);
   const seen = { ...own, home: { ...own.home, program } };
   const other = otherHome(own.home, program);
   if (other === null) return seen;
-  const there = await lookAt(database, image, other, world);
+  const there = await lookAt(database, project, other, context);
   const home: Home = { ...there.home, by: "program", program };
-  return isSomethingThere(diagnose(image.knowledgeAt(home), there)) ? { ...there, home } : seen;
+  return isSomethingThere(diagnose(project.knowledgeAt(home), there)) ? { ...there, home } : seen;
 }
 
 /**
@@ -171,7 +171,7 @@ async function diagnoseWithQuestions(
   knowledge: Knowledge,
   seen: Observation,
   signal: AbortSignal,
-): Promise<Pick<Judgement, "observation" | "verdict">> {
+): Promise<Pick<Assessment, "observation" | "verdict">> {
   const glance = diagnose(knowledge, seen);
   if (!restsOnAbsence(glance)) return { observation: seen, verdict: glance };
   const closer = await withExtrasLookedAt(database, glance, seen, signal);
@@ -206,7 +206,7 @@ function throwIf(fault: CannotJudge | null): void {
 
 const newestTested = 18;
 
-function sayNewerServer({ server }: Observation, log: World["log"]): void {
+function sayNewerServer({ server }: Observation, log: Context["log"]): void {
   const major = Math.floor(server.version / 10_000);
   if (major <= newestTested) return;
   log({

@@ -7,13 +7,13 @@ import { unlessAborted } from "../database/in-time.ts";
 import { acquireLock, type Lock, lockKey } from "../database/lock.ts";
 import { lookRows, lookStart } from "../database/look.ts";
 import type { Settings } from "../settings/settings.ts";
-import { conclude } from "./conclude.ts";
-import type { Ending } from "./draft.ts";
-import type { Image } from "./image.ts";
-import { type Judgement, judge } from "./judge.ts";
-import { openDatabase } from "./open.ts";
-import { refuseAnotherServer, workThrough } from "./work.ts";
-import type { World } from "./world.ts";
+import { conclude } from "./result.ts";
+import type { Ending } from "./run-record.ts";
+import type { Project } from "./project.ts";
+import { type Assessment, assess } from "./assess.ts";
+import { openSession } from "./session.ts";
+import { refuseAnotherServer, executePlan } from "./execute-plan.ts";
+import type { Context } from "./context.ts";
 
 /**
  * Milliseconds, and as much again at random: longer than it takes to look, so that most are away. Twice as long each time: where
@@ -27,36 +27,36 @@ const longestAway = 4000;
  * at head, and needs no second connection for that.
  * @param opened over which `first` was seen: it holds the lock from now on, and does nothing else meanwhile
  */
-export async function act(
-  first: Judgement,
+export async function execute(
+  first: Assessment,
   opened: Database,
-  image: Image,
+  project: Project,
   settings: Settings,
-  world: World,
+  context: Context,
 ): Promise<Ending> {
-  refuseWithoutRights(first, image);
-  const deadline = world.now() + settings.lockTimeout;
+  refuseWithoutRights(first, project);
+  const deadline = context.now() + settings.lockTimeout;
   let connection = opened;
   let awayFor = firstAway;
   let lastSeen = first;
   try {
     const lock = await waitForLock();
-    if (lock === null) return conclude(lastSeen, "nothing", world);
-    return await actUnder(lock);
+    if (lock === null) return conclude(lastSeen, "nothing", context);
+    return await executeUnder(lock);
   } finally {
     await connection.close();
   }
 
-  async function actUnder(lock: Lock): Promise<Ending> {
+  async function executeUnder(lock: Lock): Promise<Ending> {
     let ending: Ending;
     try {
       const { askForRoom } = lock;
-      const signal = AbortSignal.any([world.signal, lock.lost]);
-      const underLock = { ...world, signal };
-      ending = await workThrough(first, {
-        image,
+      const signal = AbortSignal.any([context.signal, lock.lost]);
+      const underLock = { ...context, signal };
+      ending = await executePlan(first, {
+        project,
         settings,
-        world: underLock,
+        context: underLock,
         deadline,
         askForRoom,
       });
@@ -73,30 +73,30 @@ export async function act(
 
   /** null: somebody else has brought the database to head meanwhile. */
   async function waitForLock(): Promise<Lock | null> {
-    const started = world.now();
+    const started = context.now();
     try {
       return await acquireLock(connection, {
-        key: lockKey(versionTableOf(first.observation, image.versionTable)),
+        key: lockKey(versionTableOf(first.observation, project.versionTable)),
         timeout: settings.lockTimeout,
-        signal: world.signal,
-        clock: world.now,
-        sleep: world.sleep,
-        random: world.random,
-        log: world.log,
+        signal: context.signal,
+        clock: context.now,
+        sleep: context.sleep,
+        random: context.random,
+        log: context.log,
         betweenPolls: async () => ((await isDone().catch(unlessBusy)) ? "leave" : "stay"),
         comeAgain,
       });
     } finally {
-      world.draft.lockWaitMs = Math.round(world.now() - started);
+      context.record.lockWaitMs = Math.round(context.now() - started);
     }
   }
 
   async function comeAgain(): Promise<Database> {
     await connection.close();
-    await world.sleep(awayFor * (1 + world.random()), world.signal);
+    await context.sleep(awayFor * (1 + context.random()), context.signal);
     awayFor = Math.min(awayFor * 2, longestAway);
-    const timeout = Math.max(0, deadline - world.now());
-    connection = await openDatabase(settings, world, { toWrite: true, timeout });
+    const timeout = Math.max(0, deadline - context.now());
+    connection = await openSession(settings, context, { toWrite: true, timeout });
     refuseAnotherServer(connection, first.observation.server, await lookStart(connection));
     return connection;
   }
@@ -107,23 +107,23 @@ export async function act(
    */
   async function isDone(): Promise<boolean> {
     const { home } = first.observation;
-    const looking = lookRows(connection, { versionTable: image.versionTable, home: home.schema });
-    const { versionTable } = await unlessAborted(looking, world.signal);
+    const looking = lookRows(connection, { versionTable: project.versionTable, home: home.schema });
+    const { versionTable } = await unlessAborted(looking, context.signal);
     const rows = (versionTable?.rows ?? []).filter((row) => row !== null);
-    const { history } = image.knowledge;
+    const { history } = project.knowledge;
     const before = first.observation.versionTable?.rows ?? [];
     const hasMoved = rows.join("\0") !== before.join("\0");
     const isBeyond = rows.some((row) => !history.revisions.has(row) && !before.includes(row));
     if (!hasMoved || !(isBeyond || claimsAll(history, rows))) return false;
-    lastSeen = await judge(connection, image, settings, world);
+    lastSeen = await assess(connection, project, settings, context);
     return lastSeen.plan.kind === "start";
   }
 }
 
 /** Found out before anything is done. */
 export function refuseWithoutRights(
-  { observation, plan, knowledge }: Judgement,
-  { versionTable }: Image,
+  { observation, plan, knowledge }: Assessment,
+  { versionTable }: Project,
 ): void {
   const steps = plan.kind === "act" ? plan.steps : [];
   const lack = lackOfActing({ observation, knowledge, versionTable, steps });

@@ -5,7 +5,7 @@ import { describePlace } from "../settings/place.ts";
 import type { Settings } from "../settings/settings.ts";
 import type { ChildEnd } from "../tools/child.ts";
 import type { Sight } from "./arrival.ts";
-import type { Ending } from "./draft.ts";
+import type { Ending } from "./run-record.ts";
 import type { Told } from "./program.ts";
 
 const whereAddressesStand =

@@ -4,10 +4,9 @@ import type { FileTool } from "../core/revision.ts";
 import type { Database } from "../database/database.ts";
 import { ensureVersionTable, migrate, type MigrationEnd } from "../database/migrate.ts";
 import { refuseSharedSession } from "../database/pooling.ts";
-import type { Ending } from "./draft.ts";
-import { describeFailure } from "./failure.ts";
-import { sayHeaders } from "./say.ts";
-import type { World } from "./world.ts";
+import type { Context } from "./context.ts";
+import { sayHeaders } from "./events.ts";
+import type { Ending } from "./run-record.ts";
 
 export type ApplyOptions = {
   /** A session of its own: files may leave settings behind. */
@@ -29,7 +28,7 @@ export type ApplyOptions = {
   /** Aborted when we are told to stop, or have lost the lock. */
   readonly stop: AbortSignal;
   readonly onApplied: (version: string) => void;
-  readonly world: World;
+  readonly context: Context;
 };
 
 /**
@@ -40,19 +39,19 @@ export async function applyFiles(
   migrations: readonly Migration[],
   options: ApplyOptions,
 ): Promise<Ending | null> {
-  const { session, tool, table, world, stop } = options;
+  const { session, tool, table, context, stop } = options;
   await refusePooler(migrations, options);
   await ensureVersionTable(session, tool, table);
-  session.onNotice((msg) => world.log({ level: "info", event: "migrate.notice", msg }));
+  session.onNotice((msg) => context.log({ level: "info", event: "migrate.notice", msg }));
   for (const [index, migration] of migrations.entries()) {
     stop.throwIfAborted();
-    sayHeaders([migration], world);
+    sayHeaders([migration], context);
     const place = `file ${index + 1} of ${migrations.length}: ${migration.file}`;
     const end = await applyFile(migration, place, options);
     if (end.kind === "applied") options.onApplied(migration.id);
     stop.throwIfAborted();
     if (end.kind !== "applied") return describeFailure(end, migration);
-    world.log({
+    context.log({
       level: "info",
       event: "migrate.done",
       msg: `${place}: applied`,
@@ -87,25 +86,25 @@ async function applyFile(
   place: string,
   options: ApplyOptions,
 ): Promise<MigrationEnd> {
-  const { session, tool, table, ddlLockTimeout, timeout, cancel, stop, world } = options;
+  const { session, tool, table, ddlLockTimeout, timeout, cancel, stop, context } = options;
   const resumeAt = placeToResume(migration, options);
-  const watch = watchProgress(migration, place, world);
+  const watch = watchProgress(migration, place, context);
   try {
     return await migrate(session, migration, {
       tool,
       table,
       row: rowOf(migration),
-      runId: world.runId,
+      runId: context.runId,
       applicationName: options.applicationName,
       ddlLockTimeout,
       timeout,
       resumeAt,
       signal: stop,
       cancel,
-      clock: world.now,
-      sleep: world.sleep,
-      random: world.random,
-      log: world.log,
+      clock: context.now,
+      sleep: context.sleep,
+      random: context.random,
+      log: context.log,
       onStatement: watch.onStatement,
     });
   } finally {
@@ -135,7 +134,7 @@ const logEvery = 10_000;
 function watchProgress(
   { file, statements }: Migration,
   place: string,
-  { now, sleep, log }: World,
+  { now, sleep, log }: Context,
 ): {
   readonly onStatement: (index: number, statement: Statement) => void;
   readonly stop: () => void;
@@ -175,4 +174,60 @@ function watchProgress(
       say(at % logEvery !== 0);
     }
   }
+}
+
+type Failure = Exclude<MigrationEnd, { readonly kind: "applied" }>;
+
+/**
+ * What a person at 3 a.m. needs of a file that failed: where, what, why, what stands, and its author's way back. How a
+ * file goes on that runs outside of a transaction, the look at the database says that follows.
+ */
+function describeFailure(end: Failure, migration: Migration): Ending {
+  const { file, statements, header } = migration;
+  const isAtEnd = end.kind === "failed" && end.at === "commit";
+  const place = `${file}:${end.kind === "failed" ? end.line : end.statement.line}`;
+  const which = `${place}: statement ${end.index + 1} of ${statements.length}`;
+  const rollback = header.filter(({ label }) => /roll ?back|undo|revert/i.test(label));
+  return {
+    outcome: "migration-failed",
+    reason: [
+      `${isAtEnd ? `${file}: what it had deferred until its end` : which} ${describeEnd(end)}`,
+      ...(isAtEnd ? [] : [`The statement: ${shorten(end.statement.text)}`]),
+      standing(end, migration),
+    ].join(". "),
+    next: [
+      ...(end.kind === "failed" && end.hint !== null ? [`the server's hint: ${end.hint}`] : []),
+      ...rollback.map(({ label, text }) => `its author's ${label}: ${text}`),
+      ...(runsAnew(end, migration)
+        ? ["mend the cause and start again: the file runs from its beginning"]
+        : []),
+    ],
+  };
+}
+
+/** Nothing of it stands, and nothing of it can have been left behind. */
+function runsAnew(end: Failure, { outside }: Migration): boolean {
+  return outside === null || (end.standing === 0 && !end.statement.isAlone);
+}
+
+function describeEnd(end: Failure): string {
+  if (end.kind === "stopped")
+    return end.by === "timeout"
+      ? "was stopped: the file took longer than --upgrade-timeout allows"
+      : "was stopped: preflight was told to end";
+  const parts = [`failed: ${end.message} (SQLSTATE ${end.code})`];
+  if (end.detail !== null) parts.push(`Detail: ${end.detail.replace(/\.$/, "")}`);
+  if (end.where !== null) parts.push(`Where: ${shorten(end.where)}`);
+  return parts.join(". ");
+}
+
+function standing(end: Failure, { file, outside, statements }: Migration): string {
+  return outside === null
+    ? `Nothing of ${file} stands, everything before it does`
+    : `${file} cannot run in one transaction: ${end.standing} of its ${statements.length} statements stand`;
+}
+
+function shorten(text: string): string {
+  const line = text.replaceAll(/\s+/g, " ");
+  return line.length <= 300 ? line : `${line.slice(0, 297)}...`;
 }

@@ -34,19 +34,19 @@ export type Told = {
  */
 export async function runProgram(
   { argv, cwd, variables, timeout, abort, onLine }: Program,
-  { database, world }: Pick<StepTools, "database" | "world">,
+  { database, context }: Pick<StepTools, "database" | "context">,
 ): Promise<Told> {
-  const applicationName = upgradeName(world.runId);
+  const applicationName = upgradeName(context.runId);
   let complaint: Complaint = noComplaint;
   let error: DriverError | null = null;
   /** Whether the server had hardly a session left when the program had no connection. */
   let isFull = Promise.resolve(false);
   const end = await runChild(argv, {
     cwd,
-    env: { ...world.env, ...variables, PGAPPNAME: applicationName },
+    env: { ...context.env, ...variables, PGAPPNAME: applicationName },
     timeout,
     abort,
-    signalGroup: world.signalGroup,
+    signalGroup: context.signalGroup,
     onLine: (line) => {
       onLine(line);
       complaint = followComplaint(complaint, line);
@@ -65,7 +65,7 @@ export async function runProgram(
   };
   if (succeeded(end)) return { ...told, passing: null };
   // A killed client does not end its statement, and a statement may outlive the program that sent it.
-  await endBackends(database, applicationName, world.sleep);
+  await endBackends(database, applicationName, context.sleep);
   return { ...told, passing: whyItPasses(told.error, await isFull) };
 }
 

@@ -25,11 +25,11 @@ export type Asked = {
 
 export function askProgram(
   { argv, commands, variables }: AskOptions,
-  tools: Pick<StepTools, "database" | "world">,
+  tools: Pick<StepTools, "database" | "context">,
 ): Asked {
-  const { world } = tools;
+  const { context } = tools;
   const stopped = new AbortController();
-  const started = world.now();
+  const started = context.now();
   const lines: string[] = [];
   let place: Place | null = null;
   let isDone = false;
@@ -38,9 +38,9 @@ export function askProgram(
     cwd: commands.cwd,
     variables,
     timeout: longestRun,
-    abort: AbortSignal.any([world.signal, stopped.signal]),
+    abort: AbortSignal.any([context.signal, stopped.signal]),
     onLine: (line: string): void => {
-      world.log({ level: "debug", event: "address.output", msg: line });
+      context.log({ level: "debug", event: "address.output", msg: line });
       place ??= commands.placeIn(line);
       lines.push(line);
       if (lines.length > linesKept) lines.shift();
@@ -53,7 +53,7 @@ export function askProgram(
   return {
     ended,
     isDone: () => isDone,
-    ranFor: () => world.now() - started,
+    ranFor: () => context.now() - started,
     place: () => place,
     lines,
     stop: () => stopped.abort(),

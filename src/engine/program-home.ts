@@ -2,8 +2,8 @@ import type { Observation, ProgramsPath } from "../core/observation.ts";
 import { lookPath } from "../database/look.ts";
 import { connectAndWait } from "../database/wait.ts";
 import type { Settings } from "../settings/settings.ts";
-import type { Image } from "./image.ts";
-import type { World } from "./world.ts";
+import type { Project } from "./project.ts";
+import type { Context } from "./context.ts";
 
 /** Milliseconds: this address is asked besides. */
 const patience = 3_000;
@@ -15,17 +15,17 @@ const patience = 3_000;
 export async function askProgramsPath(
   { server }: Observation,
   { programConnection: address }: Settings,
-  world: World,
+  context: Context,
 ): Promise<ProgramsPath | null> {
   if (address === null) return null;
   try {
     const database = await connectAndWait(async () => address, {
       timeout: patience,
-      applicationName: `preflight/${world.runId}`,
-      signal: world.signal,
-      clock: world.now,
-      sleep: world.sleep,
-      random: world.random,
+      applicationName: `preflight/${context.runId}`,
+      signal: context.signal,
+      clock: context.now,
+      sleep: context.sleep,
+      random: context.random,
       log: () => {},
     });
     try {
@@ -37,8 +37,8 @@ export async function askProgramsPath(
       await database.close();
     }
   } catch (error) {
-    world.signal.throwIfAborted();
-    world.log({
+    context.signal.throwIfAborted();
+    context.log({
       level: "debug",
       event: "home.unasked",
       msg: `where ${address.source} leads could not be asked: ${error instanceof Error ? error.message : String(error)}`,
@@ -49,7 +49,7 @@ export async function askProgramsPath(
 
 /** Whether another address may lead to another schema: preflight applies files by its own one, and some programs set their path. */
 export function hasProgramsPath(
-  { found, ledger }: Image,
+  { found, ledger }: Project,
   { programConnection }: Settings,
 ): boolean {
   const goesByPath = found.upgrade.kind === "command" && ledger?.home.kind !== "program";

@@ -7,12 +7,11 @@ import { cancelBackends } from "../database/backends.ts";
 import type { Database } from "../database/database.ts";
 import { upgradeName } from "../database/upgrade-name.ts";
 import type { Upgrade } from "../tools/tool.ts";
-import type { Ending } from "./draft.ts";
-import { applyFiles } from "./migrate.ts";
-import { notingBegun } from "./noting-begun.ts";
-import { openDatabase } from "./open.ts";
+import type { Ending } from "./run-record.ts";
+import { applyFiles } from "./apply-files.ts";
+import { openSession } from "./session.ts";
 import { proveUpgradeAddress } from "./upgrade-address.ts";
-import { upgradeByProgram } from "./upgrade-program.ts";
+import { notingBegun, upgradeByProgram } from "./apply-program.ts";
 import { whileWatching } from "./watch-locks.ts";
 import type { StepTools } from "./step-tools.ts";
 
@@ -22,11 +21,11 @@ export async function upgrade(
   observation: Observation,
   tools: StepTools,
 ): Promise<Ending | null> {
-  const { upgrade: how } = tools.image.found;
+  const { upgrade: how } = tools.project.found;
   if (how.kind === "native") return await upgradeNatively(how, revisions, observation, tools);
   const argv = tools.settings.upgradeCommand ?? how.commands.upgrade("heads");
   const { cwd } = how.commands;
-  const table = versionTableOf(observation, tools.image.versionTable);
+  const table = versionTableOf(observation, tools.project.versionTable);
   const proof = await proveUpgradeAddress(how.commands, table, tools);
   if (proof.kind === "failed") return proof.ending;
   return await notingBegun(revisions, observation, tools, () =>
@@ -40,9 +39,9 @@ export async function proveVersionTable(
   observation: Observation,
   tools: StepTools,
 ): Promise<Ending | null> {
-  const { upgrade: how } = tools.image.found;
+  const { upgrade: how } = tools.project.found;
   if (how.kind === "native") return null;
-  const table = versionTableOf(observation, tools.image.versionTable);
+  const table = versionTableOf(observation, tools.project.versionTable);
   const proof = await proveUpgradeAddress(how.commands, table, tools, strangers);
   return proof.kind === "failed" ? proof.ending : null;
 }
@@ -51,19 +50,19 @@ async function upgradeNatively(
   { tool, load }: Extract<Upgrade, { readonly kind: "native" }>,
   revisions: readonly string[],
   observation: Observation,
-  { database, image, settings, world, askForRoom }: StepTools,
+  { database, project, settings, context, askForRoom }: StepTools,
 ): Promise<Ending | null> {
   const { ddlLockTimeout } = settings;
   if (ddlLockTimeout !== null)
-    world.log({
+    context.log({
       level: "info",
       event: "migrate.limits",
       msg: `a statement that changes the schema waits at most ${ddlLockTimeout / 1000}s for its locks (--ddl-lock-timeout), and is tried again`,
       ddlLockTimeoutMs: ddlLockTimeout,
     });
-  const applicationName = upgradeName(world.runId);
+  const applicationName = upgradeName(context.runId);
   const onWaiting = (): void => void askForRoom();
-  const session = await openDatabase(settings, world, {
+  const session = await openSession(settings, context, {
     applicationName,
     toWrite: true,
     onWaiting,
@@ -76,23 +75,23 @@ async function upgradeNatively(
       await applyFiles(migrations, {
         session,
         tool,
-        table: versionTableOf(observation, image.versionTable),
+        table: versionTableOf(observation, project.versionTable),
         progress: observation.progress,
         ddlLockTimeout,
         timeout: settings.upgradeTimeout,
-        openSecond: async () => await openDatabase(settings, world, { toWrite: true, onWaiting }),
+        openSecond: async () => await openSession(settings, context, { toWrite: true, onWaiting }),
         applicationName,
         cancel: async () => await cancelBackends(database, applicationName),
-        stop: world.signal,
+        stop: context.signal,
         onApplied: (version) => {
-          const before = world.draft.recordedAfter ?? [];
-          world.draft.recordedAfter = [
-            ...recordedOf(image.knowledge.history, [...before, version]),
+          const before = context.record.recordedAfter ?? [];
+          context.record.recordedAfter = [
+            ...recordedOf(project.knowledge.history, [...before, version]),
           ];
         },
-        world,
+        context,
       });
-    return await whileWatching(applicationName, { settings, world }, apply);
+    return await whileWatching(applicationName, { settings, context }, apply);
   } finally {
     await session.close();
   }

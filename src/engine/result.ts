@@ -1,30 +1,34 @@
 import { enumerate } from "../core/words.ts";
-import { type Ending, ready } from "./draft.ts";
-import type { Judgement } from "./judge.ts";
-import { refuse, sayRefusal, sayStart } from "./say.ts";
-import type { World } from "./world.ts";
+import { type Ending, ready } from "./run-record.ts";
+import type { Assessment } from "./assess.ts";
+import { refuse, sayRefusal, sayStart } from "./events.ts";
+import type { Context } from "./context.ts";
 
 /** @param done by this run, before the look that is concluded from */
 export function conclude(
-  judgement: Judgement,
+  assessment: Assessment,
   done: "nothing" | "something",
-  world: World,
+  context: Context,
 ): Ending {
-  noteRows(judgement, world);
-  const { plan, verdict } = judgement;
+  noteRows(assessment, context);
+  const { plan, verdict } = assessment;
   if (plan.kind === "refuse")
     return done === "nothing"
-      ? refuse(plan, world)
-      : verifyFailed(`${verdict.kind}: ${plan.reason}`, plan.next, world);
-  sayStart(judgement, world);
+      ? refuse(plan, context)
+      : verifyFailed(`${verdict.kind}: ${plan.reason}`, plan.next, context);
+  sayStart(assessment, context);
   if (done === "nothing") {
     const msg = "somebody else has done it: the database is at head";
-    world.log({ level: "info", event: "proved", msg });
+    context.log({ level: "info", event: "proved", msg });
     return ready;
   }
-  const { status, lacking } = judgement.knowledge;
+  const { status, lacking } = assessment.knowledge;
   if (verdict.kind !== "broken-history" && verdict.verified) {
-    world.log({ level: "info", event: "proved", msg: "done and proved: the database is at head" });
+    context.log({
+      level: "info",
+      event: "proved",
+      msg: "done and proved: the database is at head",
+    });
     return ready;
   }
   const why =
@@ -32,25 +36,25 @@ export function conclude(
       ? `${lacking.length === 1 ? "one revision is" : `${lacking.length} revisions are`} not in the ledger: ${enumerate(lacking)}`
       : "there is no ledger for this database";
   const reason = `done, not verified: ${why}`;
-  world.log({ level: "warn", event: "done.unverified", msg: reason });
+  context.log({ level: "warn", event: "done.unverified", msg: reason });
   return { ...ready, reason, next: ["run `preflight bake` when the image is built"] };
 }
 
 /** Somebody else may have done the work meanwhile: a loser's failure is not a broken state. */
-export function concludeFailure(failure: Ending, judgement: Judgement, world: World): Ending {
-  noteRows(judgement, world);
-  if (judgement.plan.kind === "start") {
+export function concludeFailure(failure: Ending, assessment: Assessment, context: Context): Ending {
+  noteRows(assessment, context);
+  if (assessment.plan.kind === "start") {
     const msg = `${failure.reason}; yet the database is at head`;
-    world.log({ level: "warn", event: "upgrade.odd", msg });
+    context.log({ level: "warn", event: "upgrade.odd", msg });
     return ready;
   }
-  const ending = withWhatIsLeft(failure, judgement);
-  sayRefusal(ending, world.log);
+  const ending = withWhatIsLeft(failure, assessment);
+  sayRefusal(ending, context.log);
   return ending;
 }
 
 /** What made it fail may pass by itself; what it left half-way will not. */
-function withWhatIsLeft(failure: Ending, { plan, verdict }: Judgement): Ending {
+function withWhatIsLeft(failure: Ending, { plan, verdict }: Assessment): Ending {
   if (verdict.kind !== "partial") return failure;
   const outcome = "migration-failed";
   // Of an interrupted file the failure itself says how it goes on; a program is not simply to be run again.
@@ -70,11 +74,11 @@ function withWhatIsLeft(failure: Ending, { plan, verdict }: Judgement): Ending {
   };
 }
 
-export function verifyFailed(reason: string, next: readonly string[], world: World): Ending {
+export function verifyFailed(reason: string, next: readonly string[], context: Context): Ending {
   const why = `everything was done, and the second look disagrees: ${reason}`;
-  return refuse({ kind: "refuse", outcome: "verify-failed", reason: why, next }, world);
+  return refuse({ kind: "refuse", outcome: "verify-failed", reason: why, next }, context);
 }
 
-export function noteRows({ verdict }: Judgement, { draft }: World): void {
-  if (verdict.kind !== "broken-history") draft.recordedAfter = [...verdict.recorded];
+export function noteRows({ verdict }: Assessment, { record }: Context): void {
+  if (verdict.kind !== "broken-history") record.recordedAfter = [...verdict.recorded];
 }

@@ -16,9 +16,9 @@ import type { Connection } from "../settings/connection.ts";
 import type { Settings } from "../settings/settings.ts";
 import { runChild } from "../tools/child.ts";
 import type { Commands, Upgrade as ToolsUpgrade } from "../tools/tool.ts";
-import type { Image } from "./image.ts";
-import { applyFiles } from "./migrate.ts";
-import type { World } from "./world.ts";
+import type { Project } from "./project.ts";
+import { applyFiles } from "./apply-files.ts";
+import type { Context } from "./context.ts";
 import type { CommandUpgrade } from "../ledger/lead-child.ts";
 
 /**
@@ -27,13 +27,13 @@ import type { CommandUpgrade } from "../ledger/lead-child.ts";
  */
 export async function scratchUpgrade(
   scratch: Scratch,
-  image: Image,
+  project: Project,
   settings: Settings,
-  world: World,
+  context: Context,
   log: Log,
 ): Promise<Upgrade> {
-  const { upgrade } = image.found;
-  if (upgrade.kind === "native") return scratchRunner(upgrade, image, settings, world);
+  const { upgrade } = project.found;
+  if (upgrade.kind === "native") return scratchRunner(upgrade, project, settings, context);
   const { commands } = upgrade;
   const own = settings.upgradeCommand;
   const { suspects, fixed } = await upgrade.readAddresses();
@@ -42,8 +42,8 @@ export async function scratchUpgrade(
     cwd: commands.cwd,
     ...argvOf(commands, own),
     runChild: async (argv, options) =>
-      await runChild(argv, { ...options, signalGroup: world.signalGroup }),
-    environment: { ...(await dotenvAddresses(commands.cwd)), ...world.env },
+      await runChild(argv, { ...options, signalGroup: context.signalGroup }),
+    environment: { ...(await dotenvAddresses(commands.cwd)), ...context.env },
     fixed:
       fixed === null
         ? null
@@ -54,7 +54,7 @@ export async function scratchUpgrade(
           },
     protection: await chooseProtection({
       scratch,
-      path: world.env["PATH"] ?? "",
+      path: context.env["PATH"] ?? "",
       suspects,
       unconfined: settings.scratchUnconfined,
       log,
@@ -93,15 +93,15 @@ async function dotenvAddresses(cwd: string): Promise<Readonly<Record<string, str
 
 /** What a database of this project has before its first migration. */
 export async function scratchPreludes(
-  image: Image,
+  project: Project,
   settings: Settings,
-  world: World,
+  context: Context,
 ): Promise<readonly Prelude[]> {
   const platform =
-    image.found.tool === "supabase" ? [{ name: "for Supabase", sql: supabasePrelude }] : [];
+    project.found.tool === "supabase" ? [{ name: "for Supabase", sql: supabasePrelude }] : [];
   const file = settings.scratchInit;
   if (file === null) return platform;
-  const sql = await readFile(path.resolve(world.cwd, file), "utf8").catch((error: unknown) => {
+  const sql = await readFile(path.resolve(context.cwd, file), "utf8").catch((error: unknown) => {
     throw new CannotJudge(
       "missing-input",
       `--scratch-init ${file} cannot be read: ${codeOf(error)}`,
@@ -113,25 +113,25 @@ export async function scratchPreludes(
 
 function scratchRunner(
   { tool, load }: Extract<ToolsUpgrade, { readonly kind: "native" }>,
-  { knowledge }: Image,
+  { knowledge }: Project,
   { ddlLockTimeout }: Settings,
-  world: World,
+  context: Context,
 ): Upgrade {
   return {
     kind: "native",
     createVersionTable: (table) => createVersionTable(tool, table),
     progressTable,
     apply: async (address, table) => {
-      const applicationName = `preflight-bake/${world.runId}`;
+      const applicationName = `preflight-bake/${context.runId}`;
       const openSession = async (): Promise<Database> =>
         await connectAndWait(async () => connectionTo(address), {
           timeout: 10_000,
           applicationName,
-          signal: world.signal,
-          clock: world.now,
-          sleep: world.sleep,
-          random: world.random,
-          log: world.log,
+          signal: context.signal,
+          clock: context.now,
+          sleep: context.sleep,
+          random: context.random,
+          log: context.log,
         });
       const session = await openSession();
       try {
@@ -145,9 +145,9 @@ function scratchRunner(
           openSecond: openSession,
           applicationName,
           cancel: session.close,
-          stop: world.signal,
+          stop: context.signal,
           onApplied: () => {},
-          world: quiet(world),
+          context: quiet(context),
         });
         if (failure !== null)
           throw new CannotJudge(failure.outcome, failure.reason ?? "", failure.next);
@@ -159,11 +159,11 @@ function scratchRunner(
 }
 
 /** Every file is applied twice, and none of them is news. */
-function quiet(world: World): World {
+function quiet(context: Context): Context {
   return {
-    ...world,
+    ...context,
     log: (event) =>
-      world.log(event.event === "migrate.running" ? event : { ...event, level: "debug" }),
+      context.log(event.event === "migrate.running" ? event : { ...event, level: "debug" }),
   };
 }
 

@@ -2,7 +2,7 @@ import type { Outcome } from "../core/outcome.ts";
 import type { VerdictLine } from "../report/verdict-line.ts";
 
 /** The verdict line while a run fills it in: a run that ends early tells what it knew by then. */
-export type Draft = {
+export type RunRecord = {
   -readonly [
     Field in keyof Omit<VerdictLine, "v" | "exit" | "wouldExit" | "outcome" | "reason" | "next">
   ]: VerdictLine[Field];
@@ -17,7 +17,7 @@ export type Ending = {
 
 export const ready: Ending = { outcome: "ready", reason: null, next: [] };
 
-export function emptyDraft(runId: string): Draft {
+export function emptyRecord(runId: string): RunRecord {
   return {
     verdict: null,
     tool: null,
@@ -37,43 +37,43 @@ export function emptyDraft(runId: string): Draft {
   };
 }
 
-export function completeLine(draft: Draft, ending: Ending, exit: number): VerdictLine {
+export function completeLine(record: RunRecord, ending: Ending, exit: number): VerdictLine {
   return {
     v: 1,
-    verdict: draft.verdict,
+    verdict: record.verdict,
     outcome: ending.outcome,
     exit,
     wouldExit: null,
-    tool: draft.tool,
-    recorded: draft.recorded,
-    proven: draft.proven,
-    actions: draft.actions,
-    recordedAfter: draft.recordedAfter,
-    withoutFile: draft.withoutFile,
-    skipped: draft.skipped,
-    ledger: draft.ledger,
-    drift: draft.drift,
+    tool: record.tool,
+    recorded: record.recorded,
+    proven: record.proven,
+    actions: record.actions,
+    recordedAfter: record.recordedAfter,
+    withoutFile: record.withoutFile,
+    skipped: record.skipped,
+    ledger: record.ledger,
+    drift: record.drift,
     reason: ending.reason,
     next: [...ending.next],
-    waitedMs: draft.waitedMs,
-    lockWaitMs: draft.lockWaitMs,
-    actedMs: draft.actedMs,
-    server: draft.server,
-    runId: draft.runId,
+    waitedMs: record.waitedMs,
+    lockWaitMs: record.lockWaitMs,
+    actedMs: record.actedMs,
+    server: record.server,
+    runId: record.runId,
   };
 }
 
 /** Words of the contract stay as they are, even where a password is spelled the same. */
-export function redactDraft(draft: Draft, redact: (text: string) => string): Draft {
+export function redactRecord(record: RunRecord, redact: (text: string) => string): RunRecord {
   const each = (texts: string[]): string[] => texts.map(redact);
   return {
-    ...draft,
-    recorded: draft.recorded && each(draft.recorded),
-    recordedAfter: draft.recordedAfter && each(draft.recordedAfter),
-    withoutFile: each(draft.withoutFile),
-    skipped: each(draft.skipped),
-    proven: draft.proven && each(draft.proven),
-    actions: draft.actions.map((action) => {
+    ...record,
+    recorded: record.recorded && each(record.recorded),
+    recordedAfter: record.recordedAfter && each(record.recordedAfter),
+    withoutFile: each(record.withoutFile),
+    skipped: each(record.skipped),
+    proven: record.proven && each(record.proven),
+    actions: record.actions.map((action) => {
       switch (action.kind) {
         case "stamp":
           return { ...action, from: each(action.from), to: each(action.to) };

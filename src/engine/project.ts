@@ -8,11 +8,11 @@ import type { WantedTable } from "../database/look.sql.ts";
 import { otherHistory, readLedger } from "../ledger/file.ts";
 import type { Settings } from "../settings/settings.ts";
 import type { FoundHistory, Vouched } from "../tools/tool.ts";
-import type { World } from "./world.ts";
+import type { Context } from "./context.ts";
 import { findHistory } from "../tools/registry.ts";
 
 /** What the image holds: migration files, and the ledger baked beside them. */
-export type Image = {
+export type Project = {
   readonly found: FoundHistory;
   /** As it is in the file, relative to the home. */
   readonly ledger: Ledger | null;
@@ -23,18 +23,18 @@ export type Image = {
   readonly versionTable: WantedTable;
 };
 
-export type ImageReading =
-  | { readonly kind: "image"; readonly image: Image }
+export type ProjectReading =
+  | { readonly kind: "project"; readonly project: Project }
   | { readonly kind: "broken"; readonly faults: readonly HistoryFault[] };
 
-export async function readImage(settings: Settings, world: World): Promise<ImageReading> {
+export async function readProject(settings: Settings, context: Context): Promise<ProjectReading> {
   const { migrations, tool } = settings;
-  const candidate = await findHistory({ cwd: world.cwd, env: world.env, migrations, tool });
-  world.draft.tool = candidate.tool;
+  const candidate = await findHistory({ cwd: context.cwd, env: context.env, migrations, tool });
+  context.record.tool = candidate.tool;
   const ledgerPath =
     settings.ledger === null
       ? path.join(candidate.ledgerDirectory, "preflight.ledger.json")
-      : path.resolve(world.cwd, settings.ledger);
+      : path.resolve(context.cwd, settings.ledger);
   // bake writes the file that a person names; everybody else needs it to be there.
   const isWritten = settings.command === "bake" && !settings.bakeCheck;
   const read = await readLedger(ledgerPath, { required: settings.ledger !== null && !isWritten });
@@ -44,7 +44,7 @@ export async function readImage(settings: Settings, world: World): Promise<Image
   // A bake reads the files themselves: what it writes must not rest on what it wrote before.
   const found = await candidate.read(vouchedBy(isWritten ? null : ledger));
   for (const warning of found.warnings)
-    world.log({ level: "warn", event: "history.warning", msg: warning });
+    context.log({ level: "warn", event: "history.warning", msg: warning });
   if (found.graph.kind === "broken") return { kind: "broken", faults: found.graph.faults };
   if (read.kind === "unusable") throw read.fault;
   const { history } = found.graph;
@@ -57,14 +57,14 @@ export async function readImage(settings: Settings, world: World): Promise<Image
   const particulars = { ...found, programsPath: isPathUnknown ? await found.readPath() : [] };
   const knowledgeAt = lastOf((home: HomeName) => combine(history, ledger, particulars, home));
   const knowledge = knowledgeAt({ schema: "public", spelled: "public" });
-  world.draft.ledger = knowledge.status;
-  sayHistory(knowledge, world);
+  context.record.ledger = knowledge.status;
+  sayHistory(knowledge, context);
   // What a bake was told needs not be told again.
   const baked = isWritten ? null : (ledger?.versionTable ?? null);
   const named = settings.versionTable ?? baked ?? found.versionTable;
   const versionTable = { tool: found.tool, ...named };
-  const image = { found, ledger, knowledge, knowledgeAt, ledgerPath, versionTable };
-  return { kind: "image", image };
+  const project = { found, ledger, knowledge, knowledgeAt, ledgerPath, versionTable };
+  return { kind: "project", project };
 }
 
 /** Every look of a run finds the same home, as a rule: a ledger is opened for it once. */
@@ -98,7 +98,7 @@ function vouchedBy(ledger: Ledger | null): Vouched {
   return new Map([...(ledger?.revisions.values() ?? [])].map((each) => [each.file, each]));
 }
 
-function sayHistory({ history, status }: Knowledge, { log }: World): void {
+function sayHistory({ history, status }: Knowledge, { log }: Context): void {
   const { revisions, heads } = history;
   log({
     level: "debug",

@@ -5,9 +5,9 @@ import { widthFor } from "../core/plan.ts";
 import { renumberedRows } from "../core/renumbered.ts";
 import { versionTableOf } from "../core/version-table.ts";
 import { stamp } from "../database/stamp.ts";
-import type { Ending } from "./draft.ts";
-import { rowOf } from "./migrate.ts";
-import { describeStep } from "./say.ts";
+import type { Ending } from "./run-record.ts";
+import { rowOf } from "./apply-files.ts";
+import { describeStep } from "./events.ts";
 import { upgrade } from "./upgrade.ts";
 import type { Step } from "../core/step.ts";
 import type { StepTools } from "./step-tools.ts";
@@ -19,29 +19,29 @@ export async function takeStep(
   tools: StepTools,
 ): Promise<Ending | null> {
   if (step.kind === "upgrade") return await upgrade(step.revisions, observation, tools);
-  const { database, image, world } = tools;
-  const { history } = image.knowledge;
+  const { database, project, context } = tools;
+  const { history } = project.knowledge;
   const basis = observation.versionTable?.rows ?? [];
   const present = basis.filter((row) => row !== null);
   // What stands there under another number gets its own.
-  const renumbered = renumberedRows(image.knowledge, observation.versionTable);
+  const renumbered = renumberedRows(project.knowledge, observation.versionTable);
   const past = present.filter((row) => !renumbered.has(row));
   const rows = step.kind === "stamp" ? rowsFor(history, step.to, past) : present;
   await stamp(database, {
     tool: history.tool,
-    table: versionTableOf(observation, image.versionTable),
+    table: versionTableOf(observation, project.versionTable),
     exists: observation.versionTable !== null,
     basis,
     rows,
     files: await versionRows(rows.filter((row) => !present.includes(row))),
-    runId: world.runId,
+    runId: context.runId,
     width: widthFor(history),
   });
-  world.log({ level: "info", event: `${step.kind}.done`, msg: `${describeStep(step)}: done` });
+  context.log({ level: "info", event: `${step.kind}.done`, msg: `${describeStep(step)}: done` });
   return null;
 
   async function versionRows(ids: readonly string[]): Promise<ReadonlyMap<string, VersionRow>> {
-    const { upgrade: how } = image.found;
+    const { upgrade: how } = project.found;
     if (how.kind === "command") return new Map();
     return new Map((await how.load(ids)).map((migration) => [migration.id, rowOf(migration)]));
   }

@@ -1,9 +1,9 @@
 import type { Log } from "../report/log.ts";
 import type { Sources } from "../settings/findings.ts";
-import type { Draft } from "./draft.ts";
+import type { RunRecord } from "./run-record.ts";
 
 /** What a command may use of the machine. Everything that differs from run to run is in here. */
-export type World = Sources & {
+export type Context = Sources & {
   readonly cwd: string;
   /** Where the program itself is installed. */
   readonly programDirectory: string;
@@ -23,5 +23,5 @@ export type World = Sources & {
   /** One line of JSON on stdout, before the verdict line. */
   readonly print: (document: object) => void;
   /** What the run knows so far; the verdict line is made of it, however the run ends. */
-  readonly draft: Draft;
+  readonly record: RunRecord;
 };
