@@ -1,6 +1,6 @@
 import { differences, type SchemaDifference } from "./difference.ts";
 import { extraKind, oursIn } from "./extras.ts";
-import { type Fact, holdsRows, isPremise, tellsApart } from "./facts.ts";
+import { type Fact, holdsRows, isPlainIndex, isPremise, tellsApart } from "./facts.ts";
 import { ancestors, type History, maximal } from "./history.ts";
 import {
   changeOf,
@@ -31,6 +31,8 @@ export type Identification =
       readonly candidates: readonly (readonly string[])[];
       readonly dataMigrations: readonly string[];
       readonly notCompared: readonly Fact[];
+      /** Plain indexes that some of them have and others do not: they come and go by hand, and tell nothing. */
+      readonly indexes: readonly Fact[];
     }
   | {
       /** Only revisions that are no longer in this image have these facts. */
@@ -123,6 +125,13 @@ export function identify(
     extras: readonly SchemaDifference[],
   ): Identification {
     const equal = withUnrecorded(ledger, history, exact);
+    const alike = alikeButForIndexes(equal);
+    if (alike.length > 0) {
+      const candidates = [...equal, ...alike];
+      const dataMigrations = dataBetween(ledger, history, candidates, answers);
+      const indexes = differingIndexes(candidates);
+      return { kind: "ambiguous", candidates, dataMigrations, notCompared: [], indexes };
+    }
     const softly = equal.filter((heads) => hasSameSoftFacts(ledger, history, heads, live));
     const possible = softly.length > 0 ? [...softly, ...maybeToo(softly, equal)] : equal;
     const left = withWhatRan(ledger, history, possible, answers);
@@ -138,7 +147,44 @@ export function identify(
       return { kind: "proven", heads: latest, by: "no-ops", extras };
     if (recorded !== null && left.some((heads) => headsKey(heads) === headsKey(recorded)))
       return { kind: "proven", heads: recorded, by: "rows", extras };
-    return { kind: "ambiguous", candidates: left, dataMigrations, notCompared };
+    return { kind: "ambiguous", candidates: left, dataMigrations, notCompared, indexes: [] };
+  }
+
+  /**
+   * A plain index comes and goes by hand: where rows were changed along with it, that it is absent, or there again, tells no
+   * state from a later one.
+   */
+  function alikeButForIndexes(
+    equal: readonly (readonly string[])[],
+  ): readonly (readonly string[])[] {
+    const here = latestOf(history, equal) ?? equal[0]!;
+    const applied = ancestors(history, here);
+    const alike = ledger.states
+      .filter((_, index) => total(distances[index]!) <= mostIndexes)
+      .filter(({ retired, heads }) => !retired && !isBeyond(ledger, heads))
+      .map(({ heads }) => heads)
+      .filter((heads) => isLater(heads) && differencesBetween([here, heads]).every(isPlainIndex));
+    return dataBetween(ledger, history, [here, ...alike], answers).length > 0 ? alike : [];
+
+    function isLater(heads: readonly string[]): boolean {
+      const all = ancestors(history, heads);
+      return all.size > applied.size && [...applied].every((id) => all.has(id));
+    }
+  }
+
+  function differingIndexes(headSets: readonly (readonly string[])[]): readonly Fact[] {
+    return differencesBetween(headSets).filter(isPlainIndex);
+  }
+
+  /** Hard facts that some of these states have and others do not. */
+  function differencesBetween(headSets: readonly (readonly string[])[]): readonly Fact[] {
+    const made = headSets.map((heads) => factsOfHeads(ledger, history, heads) ?? new Set<number>());
+    return ledger.facts.filter(
+      (_, position) =>
+        !ledger.soft[position] &&
+        made.some((facts) => facts.has(position)) &&
+        !made.every((facts) => facts.has(position)),
+    );
   }
 
   /** A dump may leave comments behind: that one is absent tells no state apart from which it would differ in data as well. */
@@ -163,6 +209,9 @@ export function identify(
     );
   }
 }
+
+/** So many indexes does nobody drop by hand; and a long history has many states. */
+const mostIndexes = 20;
 
 /** Steps from the nearest state: further away it is nobody's. */
 const mostComposed = 100;

@@ -1,4 +1,5 @@
 import { type Claim, recordsEveryRevision } from "./claim.ts";
+import { holdsRows } from "./facts.ts";
 import { ancestors, type History } from "./history.ts";
 import { changeOf, type OpenLedger, touchesRows } from "./ledger.ts";
 import type { RowAnswer } from "./observation.ts";
@@ -31,8 +32,9 @@ export function dataPassedOver(
   };
 
   /**
-   * An empty database holds no rows that could be migrated twice. Elsewhere, a revision whose schema change is absent
-   * cannot have committed its rows either, if it commits all at once: unless they are there.
+   * An empty database holds no rows that could be migrated twice. Elsewhere, a revision whose table or column is absent
+   * cannot have committed its rows either, if it commits all at once: unless they are there. Indexes, constraints, views and the
+   * like come and go by hand: that one is absent says nothing of rows.
    */
   function mayHaveRows(id: string): boolean {
     // The first release took a revision's word for it.
@@ -45,6 +47,6 @@ export function dataPassedOver(
   function leavesNoTrace(id: string): boolean {
     const change = changeOf(ledger, history, id);
     const traces = [...(change?.added ?? []), ...(change?.dropped ?? [])];
-    return traces.every((fact) => ledger.soft[fact]);
+    return !traces.some((fact) => holdsRows(ledger.facts[fact]!));
   }
 }

@@ -239,7 +239,7 @@ export function unproven(
     case "ambiguous":
       return refuse(
         "unproven",
-        `the schema is exactly what ${finding.candidates.map(nameHeads).join(" and ")} make; ${sayWhatIsBetween(finding)}`,
+        `the schema is exactly what ${finding.candidates.map(nameHeads).join(" and ")} make${sayIndexes(finding)}; ${sayWhatIsBetween(finding)}`,
         [
           ...finding.candidates.map(
             (heads) => `if the database is at ${nameHeads(heads)}: ${sayAtHeads(heads, tool)}`,
@@ -310,6 +310,11 @@ function waysFromNearest(
         toCompare,
       ]
     : [`${bring}, then start again`, ...words, toCompare];
+}
+
+function sayIndexes({ indexes }: Extract<Finding, { readonly kind: "ambiguous" }>): string {
+  if (indexes.length === 0) return "";
+  return `, but for indexes, which come and go by hand and tell nothing (${enumerate(indexes.map(nameFact))})`;
 }
 
 function sayWhatIsBetween({

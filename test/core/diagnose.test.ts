@@ -946,6 +946,83 @@ describe("what a dump may leave behind", () => {
   });
 });
 
+describe("what comes and goes by hand does not tell whether rows were changed beside it", () => {
+  const fast = fact(
+    "index",
+    "public.orders",
+    "fast",
+    "CREATE INDEX fast ON public.orders USING btree (id)",
+  );
+  const check = fact("constraint", "public.orders", "positive", "CHECK ((id > 0))");
+  const more = table("more", "id");
+  const adding = (
+    added: Fact,
+    data: ModelRevision["data"] = "writes",
+  ): readonly ModelRevision[] => [
+    ...shop.slice(0, 2),
+    revision("fill", ["orders"], [added], { data }),
+  ];
+  const dropping: readonly ModelRevision[] = [
+    ...shop.slice(0, 2),
+    revision("index", ["orders"], [fast]),
+    revision("fill", ["index"], [], { drops: [fast], data: "writes" }),
+  ];
+  const pending = [...adding(fast), revision("later", ["fill"], more)];
+  const gone = named("fast");
+
+  it.each<[string, Given, string, string]>([
+    [
+      "a plain index that is gone",
+      { at: "fill", revisions: adding(fast), without: gone },
+      "drifted",
+      "start",
+    ],
+    [
+      "the same, and a revision is pending",
+      { at: "fill", revisions: pending, without: gone },
+      "behind",
+      "upgrade 1",
+    ],
+    [
+      "the same without version rows",
+      { at: "fill", revisions: adding(fast), without: gone, rows: [] },
+      "unversioned",
+      "unproven",
+    ],
+    [
+      "one that was dropped, and is there again",
+      { at: "fill", revisions: dropping, plus: [fast] },
+      "drifted",
+      "start",
+    ],
+    [
+      "a constraint that is gone",
+      { at: "fill", revisions: adding(check), without: named("positive") },
+      "mismatched",
+      "unproven",
+    ],
+    [
+      "an index without rows: it is made again",
+      { at: "fill", revisions: adding(fast, "none"), without: gone },
+      "mismatched",
+      "stamp orders, upgrade 1",
+    ],
+    [
+      "a table beside the rows: it did not run",
+      { at: "orders", revisions: adding(more[0]!), rows: ["fill"] },
+      "mismatched",
+      "stamp orders, upgrade 1",
+    ],
+  ])("%s", (_, given, verdict, plan) => {
+    expect(judge(given)).toMatchObject({ verdict, plan });
+  });
+
+  it("and is there: it tells", () => {
+    const { evidence } = judge({ at: "fill", revisions: adding(fast), rows: [] });
+    expect(evidence).toMatchObject({ identified: { kind: "proven", heads: ["fill"] } });
+  });
+});
+
 describe("rows at head over a schema that is exactly an earlier state's, with data in between", () => {
   const view = fact("view", "public.totals", "", "v");
   const over = (dropped: Fact, told: readonly Fact[]): readonly ModelRevision[] => [
