@@ -159,7 +159,7 @@ export function lackingOfDeployment(
     const actual = live.movedExtensions.get(position);
     if (actual !== undefined)
       found.push({ kind: "changed", fact, actual, revision, tolerable: true });
-    if (!isReported(fact) || live.known.has(position)) continue;
+    if (!isReported(fact) || live.known.has(position) || live.ignored.has(position)) continue;
     const tolerable = !live.rights.isLostFor(role, fact);
     found.push({ kind: "missing", fact, revision, tolerable });
   }

@@ -20,6 +20,8 @@ export type Ours = {
   readonly inheritsFrom: (object: string) => boolean;
   /** An index, or a constraint with one, of this name. */
   readonly makesIndex: (object: string, name: string) => boolean;
+  /** The index of which this is the name of REINDEX's copy; of a partition's indexes, which follow the parent's, any. */
+  readonly makesOriginal: (object: string, copy: string) => boolean;
 };
 
 const always = (): boolean => true;
@@ -142,9 +144,7 @@ export const extraKinds: readonly ExtraKind[] = [
     answer: "warn",
     why: "it costs time at every write, serves no query, and can be dropped",
     isIt: ({ object, name, definition }, ours) =>
-      definition.endsWith(" INVALID") &&
-      /_cc(new|old)\d*$/.test(name) &&
-      ours.makesIndex(object, name.replace(/_cc(new|old)\d*$/, "")),
+      definition.endsWith(" INVALID") && ours.makesOriginal(object, name),
   },
   {
     what: "a unique index",
@@ -194,9 +194,11 @@ export function oursIn(made: Iterable<Fact>): Ours {
   const objects = new Set<string>();
   const ancestors = new Set<string>();
   const indexes = new Set<string>();
+  const partitions = new Set<string>();
   for (const fact of made) {
     const { kind, object, name } = fact;
     objects.add(object);
+    if (kind === "partition") partitions.add(object);
     if (kind === "table" || kind === "ftable")
       for (const parent of parentsIn(fact)) ancestors.add(parent);
     if (kind === "index" || kind === "constraint") indexes.add(`${object}\0${name}`);
@@ -205,7 +207,19 @@ export function oursIn(made: Iterable<Fact>): Ours {
     makes: (object) => objects.has(object),
     inheritsFrom: (object) => ancestors.has(object),
     makesIndex: (object, name) => indexes.has(`${object}\0${name}`),
+    makesOriginal: (object, copy) => {
+      const [, original] = /^(.+)_cc(?:new|old)\d*$/.exec(copy) ?? [];
+      if (original === undefined) return false;
+      const key = `${object}\0${original}`;
+      if (partitions.has(object) || indexes.has(key)) return true;
+      return isCutShort(copy) && [...indexes].some((each) => each.startsWith(key));
+    },
   };
+}
+
+/** Of a name with its suffix PostgreSQL keeps 63 bytes, and cuts no character in two. */
+function isCutShort(name: string): boolean {
+  return new TextEncoder().encode(name).length >= 60;
 }
 
 /** Whether what it is can be told only from what PostgreSQL evaluates when a row is written: `Fact.evaluates`. */

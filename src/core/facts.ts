@@ -186,9 +186,11 @@ export function parentsIn({ definition }: Fact): readonly string[] {
 
 /** The same without an index's storage parameters, which change nothing that an application could notice, and its part in replication. */
 export function withoutStorage(fact: Fact): Fact {
-  if (fact.kind !== "index" || !/ WITH \(| REPLICA IDENTITY$/.test(fact.definition)) return fact;
+  const hasStorage = fact.kind === "index" || fact.definition.startsWith("EXCLUDE ");
+  if (!hasStorage || !/ WITH \(| REPLICA IDENTITY$/.test(fact.definition)) return fact;
   const definition = fact.definition.replace(storage, "").replace(/ REPLICA IDENTITY$/, "");
   return { ...fact, definition };
 }
 
-const storage = / WITH \((?:\w+=(?:'[^']*'|\w+)(?:, )?)+\)(?= WHERE | INVALID| REPLICA IDENTITY|$)/;
+const storage =
+  / WITH \((?:\w+=(?:'[^']*'|\w+)(?:, )?)+\)(?= WHERE | DEFERRABLE| INVALID| REPLICA IDENTITY|$)/;

@@ -120,7 +120,7 @@ function notValidFacts({ facts, spellings }: OpenLedger): ReadonlyMap<string, nu
   );
   return new Map(
     [...facts.entries(), ...spelled].flatMap(([position, fact]) => {
-      const definition = fact.definition.replaceAll(/ NOT VALID| TRIGGERS DISABLED$/g, "");
+      const definition = inForceOf(fact);
       if (!canBeValidated.has(fact.kind) || definition === fact.definition) return [];
       const valid = { ...fact, definition };
       return [valid, inWords(valid)].map((each) => [factKey(each), position] as const);
@@ -128,7 +128,16 @@ function notValidFacts({ facts, spellings }: OpenLedger): ReadonlyMap<string, nu
   );
 }
 
-const canBeValidated: ReadonlySet<FactKind> = new Set(["constraint", "column", "domain"]);
+const canBeValidated: ReadonlySet<FactKind> = new Set(["constraint", "column", "domain", "index"]);
+
+/** An index that a migration makes ON ONLY is INVALID until each partition has one. What stands in quotes are others' words. */
+function inForceOf({ kind, definition }: Fact): string {
+  const lacks = kind === "index" ? / INVALID$/g : / NOT VALID| TRIGGERS DISABLED$/g;
+  const quoted = /'(?:[^']|'')*'|"(?:[^"]|"")*"/.source;
+  return definition.replaceAll(new RegExp(`${quoted}|${lacks.source}`, "g"), (found) =>
+    /^['"]/.test(found) ? found : "",
+  );
+}
 
 /** The schema `public` is there before any migration. */
 export function isGiven(fact: Fact): boolean {

@@ -74,7 +74,7 @@ unenforced AS (                            -- constraints with a trigger that is
 rel AS MATERIALIZED (                      -- all relations in scope, with their printable name q
   SELECT c.oid, c.relkind, ns.s, quote_ident(ns.s) || '.' || quote_ident(c.relname) AS q,
          c.relpersistence, c.relrowsecurity, c.relforcerowsecurity, c.relispartition, c.relpartbound,
-         c.reloftype, c.relam, c.reloptions, c.relreplident, c.relowner, c.relacl
+         c.reloftype, c.relam, c.reloptions, c.relreplident, c.relowner, c.relacl, c.relnamespace
   FROM pg_catalog.pg_class c JOIN ns ON ns.oid = c.relnamespace
   WHERE c.relkind IN ('r','p','f','v','m','S','c')
     AND c.relpersistence <> 't'
@@ -93,7 +93,7 @@ seqopt AS MATERIALIZED (                   -- sequence options, with the owning 
        AND d.objsubid = 0 AND d.refclassid = 'pg_catalog.pg_class'::regclass AND d.deptype IN ('a','i')
 ),
 routine AS MATERIALIZED (                  -- functions and procedures; before 14 the server leaves out a procedure's IN
-  SELECT p.oid, p.prokind, p.proowner, p.proacl,
+  SELECT p.oid, p.prokind, p.proowner, p.proacl, p.pronamespace,
          quote_ident(ns.s) || '.' || quote_ident(p.proname) || '(' || coalesce(old.identity, pg_catalog.pg_get_function_identity_arguments(p.oid)) || ')' AS q,
          'CREATE OR REPLACE PROCEDURE ' || quote_ident(ns.s) || '.' || quote_ident(p.proname) || '(' AS head, old.arguments
   FROM pg_catalog.pg_proc p JOIN ns ON ns.oid = p.pronamespace
@@ -109,7 +109,8 @@ routine AS MATERIALIZED (                  -- functions and procedures; before 1
   WHERE NOT EXISTS (SELECT 1 FROM ext e WHERE e.classid = 'pg_catalog.pg_proc'::regclass AND e.objid = p.oid)
 ),
 inh AS MATERIALIZED (                      -- parents of inherited tables and partitions
-  SELECT i.inhrelid, string_agg(i.inhparent::regclass::text, ',' ORDER BY i.inhseqno) AS p
+  SELECT i.inhrelid, string_agg(i.inhparent::regclass::text, ',' ORDER BY i.inhseqno) AS p,
+         bool_or(to_jsonb(i) ->> 'inhdetachpending' = 'true') AS leaving  -- (absent in 13)
   FROM pg_catalog.pg_inherits i JOIN rel ON rel.oid = i.inhrelid
   GROUP BY i.inhrelid
 ),
@@ -130,10 +131,10 @@ facts(k, o, n, d) AS (
            CASE WHEN r.relrowsecurity THEN 'RLS' END, CASE WHEN r.relforcerowsecurity THEN 'FORCE RLS' END,
            CASE WHEN r.relkind = 'p' THEN 'PARTITION BY ' || pg_catalog.pg_get_partkeydef(r.oid) END,
            CASE WHEN r.relispartition THEN pg_catalog.pg_get_expr(r.relpartbound, r.oid) END,
-           'INHERITS ' || inh.p,
+           CASE WHEN inh.leaving THEN 'DETACH PENDING' END, 'INHERITS ' || inh.p,
            CASE WHEN r.reloftype <> 0 THEN 'OF ' || pg_catalog.format_type(r.reloftype, NULL) END,
            (SELECT 'USING ' || am.amname FROM pg_catalog.pg_am am WHERE am.oid = r.relam AND am.amname <> 'heap'),
-           CASE WHEN r.relkind IN ('v') AND r.reloptions IS NOT NULL THEN 'WITH ' || array_to_string(r.reloptions, ',') END,
+           CASE WHEN r.relkind IN ('v') AND r.reloptions IS NOT NULL THEN 'WITH ' || (SELECT string_agg(x, ',' ORDER BY x COLLATE "C") FROM unnest(r.reloptions) x) END,
            CASE WHEN r.relkind = 'f' THEN (SELECT 'SERVER ' || quote_ident(fs.srvname) || ' ' || coalesce(ft.ftoptions::text,'')
               FROM pg_catalog.pg_foreign_table ft JOIN pg_catalog.pg_foreign_server fs ON fs.oid = ft.ftserver WHERE ft.ftrelid = r.oid) END)
   FROM tab r LEFT JOIN inh ON inh.inhrelid = r.oid
@@ -155,7 +156,7 @@ facts(k, o, n, d) AS (
            -- (a partition shares its parent's identity column, and says so only from 17 on)
            CASE WHEN a.attidentity <> '' AND NOT r.relispartition THEN 'IDENTITY ' || a.attidentity::text || ' (' || coalesce(so.o,'') || ')' END,
            CASE WHEN a.attgenerated <> '' THEN 'GENERATED ' || a.attgenerated::text ELSE CASE WHEN ad.adbin IS NOT NULL THEN 'DEFAULT' END END,
-           pg_catalog.pg_get_expr(ad.adbin, ad.adrelid))
+           pg_catalog.pg_get_expr(ad.adbin, ad.adrelid), 'OPTIONS ' || a.attfdwoptions::text)
   FROM pg_catalog.pg_attribute a
   JOIN rel r ON r.oid = a.attrelid AND r.relkind <> 'S'
   JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
@@ -387,11 +388,11 @@ const rareFacts = `
 
 /** Objects with an owner and privileges; t is what acldefault() calls their kind. */
 const securable = `(
-    SELECT r.q, CASE r.relkind WHEN 'S' THEN 's' ELSE 'r' END::"char" AS t, r.relowner AS owner, r.relacl AS acl FROM rel r WHERE r.relkind <> 'c'
+    SELECT r.q, CASE r.relkind WHEN 'S' THEN 's' ELSE 'r' END::"char" AS t, r.relowner AS owner, r.relacl AS acl, r.relnamespace AS schema FROM rel r WHERE r.relkind <> 'c'
     UNION ALL
-    SELECT quote_ident(ns.s), 'n', n.nspowner, n.nspacl FROM ns JOIN pg_catalog.pg_namespace n ON n.oid = ns.oid
+    SELECT quote_ident(ns.s), 'n', n.nspowner, n.nspacl, 0 FROM ns JOIN pg_catalog.pg_namespace n ON n.oid = ns.oid
     UNION ALL
-    SELECT p.q, 'f', p.proowner, p.proacl FROM routine p
+    SELECT p.q, 'f', p.proowner, p.proacl, p.pronamespace FROM routine p
   ) a`;
 
 function rightsFacts(rights: NonNullable<FactsOptions["rights"]>): string {
@@ -399,7 +400,7 @@ function rightsFacts(rights: NonNullable<FactsOptions["rights"]>): string {
   return rights === "given" ? givenRights : heldRights(rights.heldBy);
 }
 
-/** MAINTAIN, which ALL includes since 17, is left out; and what default privileges give anyway, such as Supabase's, is nobody's GRANT. */
+/** MAINTAIN, which ALL includes since 17, is left out; and what default privileges give that were there before the history, such as Supabase's, is nobody's GRANT. */
 const givenRights = `
   -- owners and privileges that are not those of what has just been made
   UNION ALL
@@ -413,6 +414,8 @@ const givenRights = `
     AND NOT EXISTS (SELECT 1 FROM aclexplode(acldefault(a.t, a.owner)) d WHERE d.grantee = x.grantee AND d.privilege_type = x.privilege_type)
     AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_default_acl y, aclexplode(y.defaclacl) d
                     WHERE y.defaclrole = a.owner AND y.defaclobjtype = CASE a.t WHEN 's' THEN 'S' ELSE a.t END
+                      AND y.defaclnamespace IN (0, a.schema)
+                      AND y.oid <= coalesce(nullif(current_setting('preflight_bake.newest_default_acl', true), ''), '4294967295')::oid
                       AND d.grantee = x.grantee AND d.privilege_type = x.privilege_type)
   GROUP BY a.q, x.grantee
 `;

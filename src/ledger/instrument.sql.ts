@@ -76,7 +76,12 @@ CREATE TABLE __preflight_bake.done (                     -- which transactions c
   xid xid8, PRIMARY KEY (step, xid));
 -- Sequences, because they show through a transaction that is still open, and outlive its rollback.
 CREATE SEQUENCE __preflight_bake.applied MINVALUE 0 START 0;
-CREATE SEQUENCE __preflight_bake.reached MINVALUE 0 START 0`;
+CREATE SEQUENCE __preflight_bake.reached MINVALUE 0 START 0;
+-- Every session is to know which default privileges were there before the history.
+DO $$ BEGIN
+  EXECUTE format('ALTER DATABASE %I SET preflight_bake.newest_default_acl = %L', current_database(),
+                 (SELECT coalesce(max(a.oid), 0) FROM pg_catalog.pg_default_acl a));
+END $$`;
 }
 
 /** The tool's own tables: nobody's data. */

@@ -82,6 +82,29 @@ describe("what was NOT VALID and is valid now", () => {
     expect(diagnosed(validatedLater, weaken)).toMatchObject({ kind: "drifted" });
   });
 
+  it("what stands in quotes says nothing of that", () => {
+    const quoted = (text: string): readonly Fact[] => [
+      ...table("t", "id"),
+      fact("constraint", "public.t", "words", `CHECK ((c <> '${text}'::text))`),
+    ];
+    const revisions = [revision("quoted", [], quoted("is NOT VALID"))];
+    expect(diagnosed(revisions, () => quoted("is"))).toMatchObject({ kind: "drifted" });
+  });
+
+  it("an index ON ONLY a parent becomes valid with its partitions'", () => {
+    const index = (end: string): Fact =>
+      fact(
+        "index",
+        "public.t",
+        "by_id",
+        `CREATE INDEX by_id ON ONLY public.t USING btree (id)${end}`,
+      );
+    const revisions = [revision("only", [], [...table("t", "id"), index(" INVALID")])];
+    const attach = (facts: readonly Fact[]): readonly Fact[] =>
+      facts.map((each) => (each.kind === "index" ? index("") : each));
+    expect(diagnosed(revisions, attach)).toMatchObject({ kind: "current" });
+  });
+
   it("nor anything else of it change", () => {
     const loosen = (facts: readonly Fact[]): readonly Fact[] =>
       facts.map((each) => ({
@@ -183,6 +206,15 @@ describe("partitions that have served", () => {
     expect(diagnosed(made, without("january"))).toMatchObject({ kind: "current" });
     expect(diagnosed(made, without("january"), { at: "events" })).toMatchObject({ kind: "behind" });
     expect(provenOf(diagnosed(made, without("january"), { rows: [] }))).toEqual(["later"]);
+  });
+
+  it("take along what was granted on them, and who owned them", () => {
+    const rights = [
+      fact("grant", "public.january", "shop", "SELECT"),
+      fact("owner", "public.january", "", "shop"),
+    ];
+    const granted = [...made, revision("granted", ["later"], rights)];
+    expect(diagnosed(granted, without("january"))).toMatchObject({ kind: "current" });
   });
 
   it("may be kept as tables, with whatever hangs on them", () => {

@@ -58,6 +58,17 @@ function leftInvalid(name: string, what = "INDEX", only = ""): Fact {
   return fact("index", "public.orders", name, definition);
 }
 
+/** An index with a name as long as can be, and a partition, whose indexes are no facts. */
+const long = [
+  ...shop,
+  revision(
+    "long",
+    ["status"],
+    [fact("index", "public.orders", "i".repeat(63), "CREATE UNIQUE INDEX i ON public.orders")],
+  ),
+  revision("part", ["long"], [fact("partition", "public.orders_1", "", "r FOR VALUES IN (1)")]),
+];
+
 type Given = {
   readonly at: string | null;
   readonly rows?: readonly (string | null)[];
@@ -409,6 +420,28 @@ describe("rows that this history knows", () => {
     [
       "what a failed REINDEX left of an index",
       { at: "status", plus: [leftInvalid("by_total_ccnew", "UNIQUE INDEX")] },
+      "drifted",
+      "start",
+    ],
+    [
+      "the same of one whose name was too long for the suffix",
+      {
+        at: "part",
+        revisions: long,
+        plus: [leftInvalid(`${"i".repeat(57)}_ccold`, "UNIQUE INDEX")],
+      },
+      "drifted",
+      "start",
+    ],
+    [
+      "the same of a partition's index, which follows its parent's",
+      {
+        at: "part",
+        revisions: long,
+        plus: [
+          { ...leftInvalid("orders_1_pkey_ccold", "UNIQUE INDEX"), object: "public.orders_1" },
+        ],
+      },
       "drifted",
       "start",
     ],

@@ -172,7 +172,9 @@ describe("a role whose transactions are read-only by default", () => {
 describe("a role that lacks what a migration gave", () => {
   const files = {
     "001_notes.sql": `CREATE TABLE notes (id int); GRANT SELECT, INSERT ON notes TO given_writers;
-      CREATE TABLE jobs (id int); ALTER TABLE jobs OWNER TO given_app`,
+      CREATE TABLE jobs (id int); ALTER TABLE jobs OWNER TO given_app;
+      ALTER DEFAULT PRIVILEGES GRANT SELECT, INSERT ON TABLES TO given_writers`,
+    "002_later.sql": "CREATE TABLE later (id int)",
   };
   let given: string;
 
@@ -220,6 +222,13 @@ describe("a role that lacks what a migration gave", () => {
       "REVOKE ALL ON notes FROM given_writers; GRANT SELECT, INSERT ON notes TO given_app",
       "given_app",
       0,
+      "drifted",
+    ],
+    [
+      "its group's, which default privileges of the history gave",
+      "REVOKE INSERT ON later FROM given_writers",
+      "given_app",
+      20,
       "drifted",
     ],
     ["its table", "ALTER TABLE jobs OWNER TO CURRENT_USER", "given_app", 20, "drifted"],

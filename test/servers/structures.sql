@@ -43,6 +43,8 @@ CREATE RULE never AS ON DELETE TO collated DO INSTEAD NOTHING;
 CREATE MATERIALIZED VIEW totals AS SELECT a, count(*) AS n FROM collated GROUP BY a WITH NO DATA;
 CREATE UNIQUE INDEX totals_a ON totals (a);
 CREATE VIEW guarded WITH (security_barrier) AS SELECT a FROM collated WHERE a IN ('a', 'b') WITH LOCAL CHECK OPTION;
+CREATE VIEW twice AS SELECT a FROM collated WHERE a IN ('a', 'b') WITH LOCAL CHECK OPTION;
+ALTER VIEW twice SET (security_barrier);
 CREATE VIEW lenient AS SELECT id, k FROM keyless;
 ALTER VIEW lenient ALTER k SET DEFAULT 5;
 CREATE AGGREGATE sum_of(int) (sfunc = int4pl, stype = int, initcond = '0');

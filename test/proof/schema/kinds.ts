@@ -204,6 +204,7 @@ CREATE TABLE u${n} (of int CONSTRAINT u${n}_of REFERENCES t${n}${choose("", " ON
     of: ({ n, list, truth }) => ({
       make: `CREATE TABLE t${n} (${list}, r int4range, CONSTRAINT t${n}_apart EXCLUDE USING gist (r WITH &&) WHERE (${truth()}))`,
       alterations: [
+        nothing(`ALTER INDEX t${n}_apart SET (fillfactor = 70)`),
         drift(`ALTER TABLE t${n} DROP CONSTRAINT t${n}_apart`),
         drift(
           `ALTER TABLE t${n} DROP CONSTRAINT t${n}_apart; ALTER TABLE t${n} ADD CONSTRAINT t${n}_apart EXCLUDE USING gist (r WITH &&) WHERE (${other})`,
@@ -232,6 +233,17 @@ CREATE TABLE u${n} (of int CONSTRAINT u${n}_of REFERENCES t${n}${choose("", " ON
         ],
       };
     },
+  },
+  "index on the parent only": {
+    of: ({ n }) => ({
+      make: `CREATE TABLE t${n} (x int) PARTITION BY LIST (x); CREATE TABLE t${n}_1 PARTITION OF t${n} FOR VALUES IN (1); CREATE INDEX t${n}_x ON ONLY t${n} (x)`,
+      alterations: [
+        nothing(
+          `CREATE INDEX t${n}_1x ON t${n}_1 (x); ALTER INDEX t${n}_x ATTACH PARTITION t${n}_1x`,
+        ),
+        said(`DROP INDEX t${n}_x`),
+      ],
+    }),
   },
   "unique index": {
     of: ({ n, list, truth, choose }) => ({
@@ -464,6 +476,11 @@ CREATE TABLE t${n}_high PARTITION OF t${n} FOR VALUES FROM (${middle}) TO (${hig
         alterations: [
           nothing(`DROP TABLE t${n}_low`),
           nothing(`ALTER TABLE t${n} DETACH PARTITION t${n}_low`),
+          // As DETACH CONCURRENTLY leaves it when it is stopped.
+          drift(
+            `UPDATE pg_inherits SET inhdetachpending = true WHERE inhrelid = 't${n}_high'::regclass`,
+            14,
+          ),
           drift(`DROP TABLE t${n}_high`),
           drift(`ALTER TABLE t${n} DETACH PARTITION t${n}_high`),
           nothing(
@@ -593,8 +610,9 @@ CREATE FUNCTION handler${n}() RETURNS language_handler LANGUAGE c AS '$libdir/pl
   },
   "foreign table": {
     of: ({ n }) => ({
-      make: `CREATE FOREIGN DATA WRAPPER w${n}; CREATE SERVER s${n} FOREIGN DATA WRAPPER w${n}; CREATE FOREIGN TABLE f${n} (id int) SERVER s${n}`,
+      make: `CREATE FOREIGN DATA WRAPPER w${n}; CREATE SERVER s${n} FOREIGN DATA WRAPPER w${n}; CREATE FOREIGN TABLE f${n} (id int OPTIONS (column_name 'a')) SERVER s${n}`,
       alterations: [
+        drift(`ALTER FOREIGN TABLE f${n} ALTER id OPTIONS (SET column_name 'b')`),
         drift(`DROP FOREIGN TABLE f${n}`),
         drift(`DROP SERVER s${n} CASCADE`),
         drift(`DROP FOREIGN DATA WRAPPER w${n} CASCADE`),
