@@ -33,7 +33,7 @@ const ofOthers: ExtraKind["isIt"] = (fact, ours) => !ours.makes(fact.object);
  */
 export const extraKinds: readonly ExtraKind[] = [
   {
-    what: "a table that inherits from one of the history's, where no table of the history inherits from that one. (One more child is what a partition is)",
+    what: "a table that inherits from one of the history's, where no table of the history inherits from that one. (One more child is what a partition is. Schemas that the history does not use are not looked at)",
     of: ["table", "ftable"],
     answer: "refuse",
     why: "its rows are read, changed and deleted with the parent's",
@@ -104,7 +104,7 @@ export const extraKinds: readonly ExtraKind[] = [
       !ours.makes(object) && ours.makes(referredIn(definition)),
   },
   {
-    what: "anything else on a table of somebody else's",
+    what: "anything else on a table of somebody else's, also on a partition: a constraint, a trigger or a unique index there refuses rows of the parent's, too",
     of: ["column", "constraint", "index", "invalid", "trigger", "policy", "rule"],
     answer: "start",
     why: "",

@@ -1,6 +1,6 @@
 import { differences, type SchemaDifference } from "./difference.ts";
 import { extraKind, oursIn } from "./extras.ts";
-import { type Fact, holdsRows, isPlainIndex, isPremise, tellsApart } from "./facts.ts";
+import { type Fact, holdsRows, isPlainIndex, isPremise, isReported, tellsApart } from "./facts.ts";
 import { ancestors, type History, maximal } from "./history.ts";
 import {
   changeOf,
@@ -134,7 +134,7 @@ export function identify(
     }
     const softly = equal.filter((heads) => hasSameSoftFacts(ledger, history, heads, live));
     const possible = softly.length > 0 ? [...softly, ...maybeToo(softly, equal)] : equal;
-    const left = withWhatRan(ledger, history, possible, answers);
+    const left = withWhatRan(ledger, history, possible, live, answers);
     if (left.length === 1) {
       const by =
         left.length < possible.length ? "data" : equal.length === 1 ? "facts" : "soft-facts";
@@ -360,22 +360,35 @@ function isRefuted(
   );
 }
 
-/** Without those that lack a revision whose rows are there. That rows are absent says nothing. */
+/**
+ * Without those that lack a revision whose rows are there, or that does nothing but grant, give away or publish, and has done it.
+ * That rows, or any of this, are absent says nothing.
+ */
 function withWhatRan(
   ledger: OpenLedger,
   history: History,
   headSets: readonly (readonly string[])[],
+  live: Sighting,
   answers: readonly RowAnswer[],
 ): readonly (readonly string[])[] {
   const closures = headSets.map((heads) => ancestors(history, heads));
   const ran = [...history.revisions.keys()].filter((id) =>
     headSets.some(
       (heads, index) =>
-        closures[index]!.has(id) && evidenceOf(ledger, history, heads, id, answers).hasRun,
+        closures[index]!.has(id) &&
+        (evidenceOf(ledger, history, heads, id, answers).hasRun || hasDoneItsOwn(id)),
     ),
   );
   const left = headSets.filter((_, index) => ran.every((id) => closures[index]!.has(id)));
   return left.length > 0 ? left : headSets;
+
+  function hasDoneItsOwn(id: string): boolean {
+    const added = changeOf(ledger, history, id)?.added ?? [];
+    const isAllThere = added.every(
+      (position) => isReported(ledger.facts[position]!) && live.known.has(position),
+    );
+    return added.length > 0 && isAllThere && ledger.revisions.get(id)?.data === "unknown";
+  }
 }
 
 /** The one that has all others among its ancestors, if there is one. */

@@ -979,6 +979,21 @@ describe("what a dump may leave behind", () => {
   });
 });
 
+describe("a revision that does nothing but grant, without version rows", () => {
+  const grants = [fact("grant", "public.orders", "reader", "SELECT")];
+  const revisions = [...shop, revision("grants", ["status"], grants, { data: "unknown" })];
+
+  it("has run where all of it is there", () => {
+    const { evidence } = judge({ at: "grants", rows: [], revisions });
+    expect(evidence).toMatchObject({ identified: { kind: "proven", heads: ["grants"] } });
+  });
+
+  it("may have run where it is not", () => {
+    const { evidence } = judge({ at: "grants", rows: [], revisions, without: named("reader") });
+    expect(evidence).toMatchObject({ identified: { kind: "ambiguous" } });
+  });
+});
+
 describe("what comes and goes by hand does not tell whether rows were changed beside it", () => {
   const fast = fact(
     "index",
