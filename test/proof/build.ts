@@ -8,7 +8,7 @@ import {
 } from "./neighbours.ts";
 import { respell } from "./respell.sql.ts";
 import { proofTools, type Table } from "./tool.ts";
-import { isWithoutRows, type World } from "./world.ts";
+import { isWithoutRows, plainIndexes, type World } from "./world.ts";
 
 /** How a world's database is made, and how the program is called on it. */
 export type Ground = {
@@ -123,6 +123,8 @@ function stateOf(world: World, history: ProofHistory): readonly string[] {
   switch (state) {
     case "column-dropped":
       return [...made, ...used, dropSomething(done, pick)];
+    case "index-dropped":
+      return [...made, ...used, dropIndex(done, pick)];
     case "index-added":
       return [...made, ...used, `CREATE INDEX ${extraIndex} ON ${table} (price)`];
     case "unique-index-added":
@@ -162,6 +164,12 @@ function schemaText({ statements }: ProofRevision): string {
     .filter((statement) => !/^(?:INSERT|UPDATE) /.test(statement))
     .map((statement) => `${statement.replace(" CONCURRENTLY", "")};\n`)
     .join("");
+}
+
+/** A plain index that some revision made, where one has. */
+function dropIndex(revisions: readonly ProofRevision[], pick: number): string {
+  const all = plainIndexes(revisions);
+  return all.length > 0 ? `DROP INDEX ${all[pick % all.length]}` : "SELECT 1";
 }
 
 /** A column that some revision added and none took away, else a primary key. */

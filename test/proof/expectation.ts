@@ -44,6 +44,8 @@ export function expectationOf(world: World, image: ProofImage, before: Lines): E
   if (isHealthy) return well;
   if (!isVerified) return either("without a verified ledger nobody can tell the rest");
   switch (state) {
+    case "index-dropped":
+      return either("a plain index that is missing is reported, or made again with its revision");
     case "index-added":
       return well;
     case "unique-index-added":

@@ -115,6 +115,8 @@ export function violationsOf(evidence: Evidence): readonly Violation[] {
   }
 
   function isSame(one: Lines, other: Lines): boolean {
+    // A plain index that is missing is reported.
+    if (world.state === "index-dropped") return withoutIndexes(one) === withoutIndexes(other);
     const text = (lines: Lines): string =>
       (world.state === "restored" ? lines.map(withoutSpelling) : lines).join("\n");
     return text(one) === text(other);

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { fixedSchema } from "./alembic-tool.ts";
 import { homeNames } from "./ground.ts";
-import type { ProofHistory } from "./history.ts";
+import type { ProofHistory, ProofRevision } from "./history.ts";
 import type { LedgerKind } from "./image.ts";
 
 /** How the program comes to the schema that the history lives in. */
@@ -39,6 +39,7 @@ export const stateKinds = [
   "unversioned-empty",
   "unversioned-dropped",
   "column-dropped",
+  "index-dropped",
   "index-added",
   "unique-index-added",
   "schema-only",
@@ -209,6 +210,7 @@ export function isWithoutRows(state: World["state"]): boolean {
 function stateFor({ state }: World, history: ProofHistory): World["state"] {
   if (state === "half-done" && halves(history).length === 0) return "behind";
   if (state === "interrupted" && outsiders(history).length === 0) return "behind";
+  if (state === "index-dropped" && plainIndexes(history.revisions).length === 0) return "head";
   if (state === "schema-only" && !history.revisions.some(({ writes }) => writes))
     return "unversioned-dropped";
   return state;
@@ -236,6 +238,16 @@ function outsiders({ tool, revisions }: ProofHistory): readonly number[] {
   return places.flatMap((table, index) =>
     table !== null && places.indexOf(table) === index ? [index] : [],
   );
+}
+
+/** Names of those that these revisions make and do not drop, with the schema that is written before them in DROP. */
+export function plainIndexes(revisions: readonly ProofRevision[]): readonly string[] {
+  const text = revisions.flatMap(({ statements }) => statements).join("\n");
+  return [...text.matchAll(/CREATE INDEX (?:CONCURRENTLY |IF NOT EXISTS )*(\S+) ON (\S+)/g)]
+    .map(([, name, table = ""]) =>
+      table.includes(".") ? `${table.split(".")[0]}.${name}` : String(name),
+    )
+    .filter((name) => !text.includes(`DROP INDEX ${name}`));
 }
 
 export function describeWorld(world: World, history: ProofHistory): string {
