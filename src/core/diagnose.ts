@@ -2,7 +2,15 @@ import { claimOf, factsOfClaim, recordedOf, recordsEveryRevision } from "./claim
 import { type Difference, differences, lackingOfDeployment } from "./difference.ts";
 import { inDoubt, placesOf } from "./elsewhere.ts";
 import { oursIn } from "./extras.ts";
-import { type Fact, holdsRows, isInvalidIndex, isPremise, isSoft, schemaOf } from "./facts.ts";
+import {
+  type Fact,
+  holdsRows,
+  isInvalidIndex,
+  isPremise,
+  isSoft,
+  schemaOf,
+  tablesAmong,
+} from "./facts.ts";
 import { editedFiles, editedRevisions } from "./edited.ts";
 import { findHalfDone } from "./half-done.ts";
 import { ancestors, maximal } from "./history.ts";
@@ -126,7 +134,10 @@ export function diagnose(knowledge: Knowledge, observation: Observation): Verdic
     }
 
     function hasRowsBesides(differences: readonly Difference[]): boolean {
-      return differences.some((each) => each.kind === "extra" && holdsRows(each.fact));
+      const tables = tablesAmong(ledger?.facts ?? []);
+      return differences.some(
+        (each) => each.kind === "extra" && holdsRows(each.fact) && tables.has(each.fact.object),
+      );
     }
 
     /** All that could tell the one state from the other speaks for the earlier one. */

@@ -137,6 +137,12 @@ export function holdsRows({ kind }: Fact): boolean {
   return kind === "table" || kind === "partition" || kind === "column";
 }
 
+/** Tables among the objects of these facts: views and composite types have columns, too, and no rows. */
+export function tablesAmong(facts: readonly Fact[]): ReadonlySet<string> {
+  const tables = facts.filter(({ kind }) => kind === "table" || kind === "partition");
+  return new Set(tables.map(({ object }) => object));
+}
+
 /** Text that is equal exactly for equal facts. PostgreSQL's text never holds a NUL. */
 export function factKey(fact: Fact): string {
   return `${placeKey(fact)}\0${fact.definition}`;

@@ -1,6 +1,14 @@
 import { differences, type SchemaDifference } from "./difference.ts";
 import { extraKind, oursIn } from "./extras.ts";
-import { type Fact, holdsRows, isPlainIndex, isPremise, isReported, tellsApart } from "./facts.ts";
+import {
+  type Fact,
+  holdsRows,
+  isPlainIndex,
+  isPremise,
+  isReported,
+  tablesAmong,
+  tellsApart,
+} from "./facts.ts";
 import { ancestors, type History, maximal } from "./history.ts";
 import {
   changeOf,
@@ -151,25 +159,30 @@ export function identify(
   }
 
   /**
-   * A plain index comes and goes by hand: where rows were changed along with it, that it is absent, or there again, tells no
-   * state from a later one.
+   * A plain index comes and goes by hand: where a revision changes rows and makes or drops nothing but such indexes, they do not
+   * tell whether it has run.
    */
   function alikeButForIndexes(
     equal: readonly (readonly string[])[],
   ): readonly (readonly string[])[] {
     const here = latestOf(history, equal) ?? equal[0]!;
-    const applied = ancestors(history, here);
-    const alike = ledger.states
-      .filter((_, index) => total(distances[index]!) <= mostIndexes)
-      .filter(({ retired, heads }) => !retired && !isBeyond(ledger, heads))
-      .map(({ heads }) => heads)
-      .filter((heads) => isLater(heads) && differencesBetween([here, heads]).every(isPlainIndex));
+    const applied = [...ancestors(history, here)];
+    const next = [...history.revisions.keys()].filter(
+      (id) =>
+        !applied.includes(id) &&
+        history.needs.get(id)?.every((need) => applied.includes(need)) === true &&
+        hasOnlyIndexes(id),
+    );
+    const alike = next.map((id) => maximal(history, [...applied, id]));
     return dataBetween(ledger, history, [here, ...alike], answers).length > 0 ? alike : [];
+  }
 
-    function isLater(heads: readonly string[]): boolean {
-      const all = ancestors(history, heads);
-      return all.size > applied.size && [...applied].every((id) => all.has(id));
-    }
+  function hasOnlyIndexes(id: string): boolean {
+    const change = changeOf(ledger, history, id);
+    const facts = [...(change?.added ?? []), ...(change?.dropped ?? [])]
+      .filter((position) => !ledger.soft[position])
+      .map((position) => ledger.facts[position]!);
+    return facts.length > 0 && facts.every(isPlainIndex);
   }
 
   function differingIndexes(headSets: readonly (readonly string[])[]): readonly Fact[] {
@@ -209,9 +222,6 @@ export function identify(
     );
   }
 }
-
-/** So many indexes does nobody drop by hand; and a long history has many states. */
-const mostIndexes = 20;
 
 /** Steps from the nearest state: further away it is nobody's. */
 const mostComposed = 100;
@@ -425,7 +435,13 @@ function dataBetween(
 
   /** It drops a table or a column that all of them have: a later one has made it anew, and empty. */
   function losesRows(id: string): boolean {
-    const dropped = changeOf(ledger, history, id)?.dropped ?? [];
-    return dropped.some((fact) => shared.has(fact) && holdsRows(ledger.facts[fact]!));
+    const dropped = (changeOf(ledger, history, id)?.dropped ?? []).filter((fact) =>
+      shared.has(fact),
+    );
+    if (dropped.length === 0) return false;
+    const tables = tablesAmong(ledger.facts);
+    return dropped
+      .map((position) => ledger.facts[position]!)
+      .some((fact) => holdsRows(fact) && tables.has(fact.object));
   }
 }

@@ -1,5 +1,5 @@
 import { type Claim, recordsEveryRevision } from "./claim.ts";
-import { holdsRows } from "./facts.ts";
+import { holdsRows, tablesAmong } from "./facts.ts";
 import { ancestors, type History } from "./history.ts";
 import { changeOf, type OpenLedger, touchesRows } from "./ledger.ts";
 import type { RowAnswer } from "./observation.ts";
@@ -47,6 +47,8 @@ export function dataPassedOver(
   function leavesNoTrace(id: string): boolean {
     const change = changeOf(ledger, history, id);
     const traces = [...(change?.added ?? []), ...(change?.dropped ?? [])];
-    return !traces.some((fact) => holdsRows(ledger.facts[fact]!));
+    const tables = tablesAmong(ledger.facts);
+    const facts = traces.map((position) => ledger.facts[position]!);
+    return !facts.some((fact) => holdsRows(fact) && tables.has(fact.object));
   }
 }

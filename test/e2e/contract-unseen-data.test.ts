@@ -154,7 +154,7 @@ describe("numbered files, run by hand", { timeout: 60_000 }, () => {
   });
 });
 
-describe("a table too large to be read through", { timeout: 60_000 }, () => {
+describe("a table too large to be read through", { timeout: 120_000 }, () => {
   it("is no evidence, and is left after two seconds", async () => {
     const cwd = mkdtempSync(path.join(tmpdir(), "preflight-sql-"));
     mkdirSync(path.join(cwd, "migrations"));
@@ -164,8 +164,9 @@ describe("a table too large to be read through", { timeout: 60_000 }, () => {
       `${table}; INSERT INTO codes VALUES ('never');`,
     );
     await bake(cwd);
-    const many = "INSERT INTO codes SELECT n::text FROM generate_series(1, 3000000) n";
-    const url = await databaseWith(table, many);
+    const many = "INSERT INTO codes SELECT n::text FROM generate_series(1, 8000000) n";
+    const key = "ALTER TABLE codes ADD PRIMARY KEY (code)";
+    const url = await databaseWith("CREATE TABLE codes (code text)", many, key);
     expect((await check(cwd, url)).reason).toContain(
       "codes could not be read: canceling statement",
     );
@@ -217,3 +218,53 @@ describe("Alembic, and a database made by create_all()", { timeout: 60_000 }, ()
     expect(seen.next).toContain("--assume things");
   });
 });
+
+describe(
+  "an index, a constraint or a view beside an UPDATE, that is gone",
+  { timeout: 60_000 },
+  () => {
+    const made = {
+      "a plain index": ["CREATE INDEX dear ON things (price)", "DROP INDEX dear", 0],
+      "a plain index under another name": [
+        "CREATE INDEX dear ON things (price)",
+        "ALTER INDEX dear RENAME TO expensive",
+        0,
+      ],
+      "a plain index that was dropped, and is there again": [
+        "DROP INDEX first_of_all",
+        "CREATE INDEX first_of_all ON things (id)",
+        0,
+      ],
+      "a constraint": [
+        "ALTER TABLE things ADD CONSTRAINT dear CHECK (price < 1000)",
+        "ALTER TABLE things DROP CONSTRAINT dear",
+        21,
+      ],
+      "a view": ["CREATE VIEW dear AS SELECT id FROM things", "DROP VIEW dear", 21],
+    } as const;
+
+    it.each(Object.entries(made))(
+      "%s: no row is changed twice",
+      async (_, [statement, undo, exit]) => {
+        const cwd = mkdtempSync(path.join(tmpdir(), "preflight-sql-"));
+        mkdirSync(path.join(cwd, "migrations"));
+        const first =
+          "CREATE TABLE things (id int, price int); CREATE INDEX first_of_all ON things (id)";
+        writeFileSync(path.join(cwd, "migrations/001_things.sql"), first);
+        const dearer = `UPDATE things SET price = price * 100; ${statement};`;
+        writeFileSync(path.join(cwd, "migrations/002_dearer.sql"), dearer);
+        await bake(cwd);
+        const url = await server.createDatabase();
+        const run = async () => expectLine(await runProgram("binary", ["run"], at(cwd, url))).exit;
+        expect(await run()).toBe(0);
+        await server.sql(url, `INSERT INTO things VALUES (1, 5); ${undo}`);
+        expect(await run()).toBe(exit);
+        if (exit === 0) {
+          await server.sql(url, "DROP TABLE preflight_migrations");
+          expect(await run()).toBe(21);
+        }
+        expect(await server.sql(url, "SELECT price FROM things")).toEqual([{ price: 5 }]);
+      },
+    );
+  },
+);

@@ -166,10 +166,13 @@ function schemaText({ statements }: ProofRevision): string {
     .join("");
 }
 
-/** A plain index that some revision made, where one has. */
+/** A plain index that some revision made, where one has: rather one that wrote rows as well. */
 function dropIndex(revisions: readonly ProofRevision[], pick: number): string {
   const all = plainIndexes(revisions);
-  return all.length > 0 ? `DROP INDEX ${all[pick % all.length]}` : "SELECT 1";
+  const beside = plainIndexes(revisions.filter(({ writes }) => writes));
+  const names = all.filter((name) => beside.includes(name));
+  const some = names.length > 0 ? names : all;
+  return some.length > 0 ? `DROP INDEX ${some[pick % some.length]}` : "SELECT 1";
 }
 
 /** A column that some revision added and none took away, else a primary key. */

@@ -1,5 +1,5 @@
 import { dataAt, isLeftUnsaid } from "./build.ts";
-import { hard, type Lines, type ProofImage } from "./image.ts";
+import { hard, type Lines, type ProofImage, withoutIndexes } from "./image.ts";
 import type { World } from "./world.ts";
 
 /** What a right answer is. */
@@ -127,6 +127,13 @@ export function expectationOf(world: World, image: ProofImage, before: Lines): E
   }
 
   function isAmbiguous(): boolean {
+    const next = states[at + 1];
+    if (
+      history.revisions[at]?.writes === true &&
+      next !== undefined &&
+      withoutIndexes(next) === withoutIndexes(states[at]!)
+    )
+      return true;
     return states.some((lines, index) => index !== at && hard(lines) === hard(states[at]!));
   }
 }

@@ -153,3 +153,8 @@ export async function snapshotOf(
 export function hard(lines: Lines): string {
   return lines.filter((line) => !line.startsWith("comment ")).join("\n");
 }
+
+/** The hard part of a schema without plain indexes, which come and go by hand. */
+export function withoutIndexes(lines: Lines): string {
+  return hard(lines.filter((line) => !line.startsWith("index CREATE INDEX ")));
+}

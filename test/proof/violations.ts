@@ -1,6 +1,6 @@
 import type { Sight } from "./case.ts";
 import type { Expectation } from "./expectation.ts";
-import { hard, type Lines, type ProofImage } from "./image.ts";
+import { hard, type Lines, type ProofImage, withoutIndexes } from "./image.ts";
 import type { Said } from "./preflight.ts";
 import type { World } from "./world.ts";
 
@@ -134,10 +134,6 @@ function hasOnlyViewsBesides(live: Lines, claimed: Lines): boolean {
       views.some((view) => nameIn(line) === view || nameIn(line).startsWith(`${view}.`)),
     )
   );
-}
-
-function withoutIndexes(lines: Lines): string {
-  return hard(lines.filter((line) => !line.startsWith("index CREATE INDEX ")));
 }
 
 /** A definition that was read again may be spelled in another way. */
