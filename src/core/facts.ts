@@ -154,8 +154,8 @@ export function placeKey(fact: Fact): string {
 }
 
 /**
- * The names that the fact takes from others in its schema: PostgreSQL has one space for tables, views, sequences and indexes
- * together, and one for types, to which the rows of a table belong. Sources: pg_class and pg_type, whose unique indexes they are.
+ * The names that the fact takes from others in its schema: PostgreSQL has one space for tables, views, sequences and indexes, also
+ * those of constraints, together, and one for types, to which the rows of a table belong. Sources: pg_class and pg_type, whose unique indexes they are.
  */
 export function takenNames(fact: Fact): readonly string[] {
   const { kind, object, name } = fact;
@@ -164,7 +164,10 @@ export function takenNames(fact: Fact): readonly string[] {
   if (isRelation(fact) || kind === "type") return [relation, type];
   if (kind === "sequence") return [relation];
   if (kind === "enum" || kind === "domain" || kind === "range") return [type];
-  return kind === "index" ? [`relation\0${siblingOf(object, name)}`] : [];
+  const hasIndex =
+    kind === "index" ||
+    (kind === "constraint" && /^(?:PRIMARY KEY|UNIQUE|EXCLUDE)\b/.test(fact.definition));
+  return hasIndex ? [`relation\0${siblingOf(object, name)}`] : [];
 }
 
 /** An index is in the schema of its table. Quoted where the server would, but for key words. */

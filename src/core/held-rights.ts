@@ -13,14 +13,14 @@ export type HeldRights = {
 };
 
 export function readHeldRights(facts: readonly Fact[]): HeldRights {
-  const privileges = new Map<string, ReadonlySet<string>>();
+  const privileges = new Map<string, Set<string>>();
   const owners = new Map<string, string>();
   const ours = new Set<string>();
   for (const fact of facts) {
     if (fact.kind === "owner") owners.set(fact.object, fact.definition);
     if (fact.kind !== "grant") continue;
     if (fact.object === "") ours.add(fact.name);
-    else privileges.set(placeKey(fact), new Set(fact.definition.split(", ")));
+    else add(placeKey(fact), fact.definition.split(", "));
   }
   return {
     covers: (grant) => grant.definition.split(", ").every((each) => of(grant).has(each)),
@@ -31,6 +31,12 @@ export function readHeldRights(facts: readonly Fact[]): HeldRights {
       return !needed(right).every((each) => has.has(each));
     },
   };
+
+  function add(place: string, more: readonly string[]): void {
+    const held = privileges.get(place) ?? new Set();
+    for (const each of more) held.add(each);
+    privileges.set(place, held);
+  }
 
   function of(grant: Fact): ReadonlySet<string> {
     return privileges.get(placeKey(grant)) ?? new Set();

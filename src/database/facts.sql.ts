@@ -433,6 +433,11 @@ function heldRights(roles: readonly string[]): string {
                 UNION
                 SELECT current_user::text WHERE CASE x.grantee WHEN 0 THEN true ELSE pg_has_role(x.grantee, 'USAGE') END) g (name)
   GROUP BY a.q, g.name
+  UNION ALL                                -- a superuser's, those of pg_read_all_data and of pg_write_all_data stand in no list
+  SELECT 'grant', r.q, current_user::text, string_agg(p.privilege, ', ')
+  FROM rel r, unnest(CASE r.relkind WHEN 'S' THEN ARRAY['USAGE', 'SELECT', 'UPDATE'] ELSE ARRAY['SELECT', 'INSERT', 'UPDATE', 'DELETE'] END) AS p (privilege)
+  WHERE r.relkind <> 'c' AND CASE r.relkind WHEN 'S' THEN has_sequence_privilege(r.oid, p.privilege) ELSE has_table_privilege(r.oid, p.privilege) END
+  GROUP BY r.q
   UNION ALL
   SELECT 'grant', '', r.rolname::text, '' FROM pg_catalog.pg_roles r
   WHERE r.rolname::text = ANY (${quoteTextArray(roles)}) AND pg_has_role(r.oid, 'USAGE')

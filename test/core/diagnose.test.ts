@@ -864,6 +864,18 @@ describe("the words", () => {
       });
   });
 
+  it.each([
+    ["UNIQUE (total)", true],
+    ["PRIMARY KEY (id)", true],
+    ["CHECK ((total > 0))", false],
+  ])("an index of a pending constraint's name: %s", (definition, isInTheWay) => {
+    const made = fact("constraint", "public.orders", "once", definition);
+    const index = fact("index", "public.orders", "once", "CREATE INDEX once ON public.orders (id)");
+    const revisions = [...shop, revision("once", ["status"], [made])];
+    const { plan } = judge({ at: "status", plus: [index], revisions });
+    expect(plan).toBe(isInTheWay ? "drift" : "upgrade 1");
+  });
+
   it("give a command that can be copied, whatever an index is called", () => {
     const odd = fact("index", "public.orders", 'By "Day"', "CREATE INDEX x");
     const revisions = [...shop, revision("odd", ["status"], [odd])];

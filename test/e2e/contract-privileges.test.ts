@@ -231,6 +231,13 @@ describe("a role that lacks what a migration gave", () => {
       20,
       "drifted",
     ],
+    [
+      "its group's, and it is a superuser",
+      "REVOKE INSERT ON notes FROM given_writers; REVOKE ALL ON notes FROM CURRENT_USER",
+      "postgres",
+      0,
+      "drifted",
+    ],
     ["its table", "ALTER TABLE jobs OWNER TO CURRENT_USER", "given_app", 20, "drifted"],
     [
       "its table, of another role",
