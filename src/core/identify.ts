@@ -166,11 +166,11 @@ export function identify(
     equal: readonly (readonly string[])[],
   ): readonly (readonly string[])[] {
     const here = latestOf(history, equal) ?? equal[0]!;
-    const applied = [...ancestors(history, here)];
+    const applied = ancestors(history, here);
     const next = [...history.revisions.keys()].filter(
       (id) =>
-        !applied.includes(id) &&
-        history.needs.get(id)?.every((need) => applied.includes(need)) === true &&
+        !applied.has(id) &&
+        history.needs.get(id)?.every((need) => applied.has(need)) === true &&
         hasOnlyIndexes(id),
     );
     const alike = next.map((id) => maximal(history, [...applied, id]));
