@@ -193,12 +193,23 @@ export function parentsIn({ definition }: Fact): readonly string[] {
   return parents.match(/(?:"(?:[^"]|"")*"|[^",])+/g) ?? [];
 }
 
-/** The same without an index's storage parameters, which change nothing that an application could notice, and its part in replication. */
+/**
+ * The same without what changes nothing that an application could notice: an index's storage parameters and its part in
+ * replication, the order of a view's options.
+ */
 export function withoutStorage(fact: Fact): Fact {
+  if (fact.kind === "view") return { ...fact, definition: withSortedOptions(fact.definition) };
   const hasStorage = fact.kind === "index" || fact.definition.startsWith("EXCLUDE ");
   if (!hasStorage || !/ WITH \(| REPLICA IDENTITY$/.test(fact.definition)) return fact;
   const definition = fact.definition.replace(storage, "").replace(/ REPLICA IDENTITY$/, "");
   return { ...fact, definition };
+}
+
+function withSortedOptions(definition: string): string {
+  return definition.replace(
+    / WITH (\S+)$/,
+    (_, options: string) => ` WITH ${options.split(",").toSorted().join(",")}`,
+  );
 }
 
 const storage =

@@ -74,6 +74,7 @@ export function recognise(
       ledger.positions.get(factKey(renamed(fact, renames))) ??
       old(renamed(fact, renames)) ??
       inForce(renamed(fact, renames)) ??
+      beforeOptions(renamed(fact, renames)) ??
       varying.get(placeKey(fact));
     if (position !== undefined) {
       known.add(position);
@@ -100,6 +101,14 @@ export function recognise(
     ),
   );
   return { known, foreign, ignored, validated, movedExtensions, rights, evaluates };
+
+  /** The first release did not read the options of a foreign table's columns. */
+  function beforeOptions(fact: Fact): number | undefined {
+    if (ledger.home.kind !== "unknown" || fact.kind !== "column") return undefined;
+    return ledger.positions.get(
+      factKey({ ...fact, definition: fact.definition.replace(/ OPTIONS \{.*\}$/s, "") }),
+    );
+  }
 
   /** What has been validated, or switched on again, since a migration made it. */
   function inForce(fact: Fact): number | undefined {

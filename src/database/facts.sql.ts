@@ -134,7 +134,7 @@ facts(k, o, n, d) AS (
            CASE WHEN inh.leaving THEN 'DETACH PENDING' END, 'INHERITS ' || inh.p,
            CASE WHEN r.reloftype <> 0 THEN 'OF ' || pg_catalog.format_type(r.reloftype, NULL) END,
            (SELECT 'USING ' || am.amname FROM pg_catalog.pg_am am WHERE am.oid = r.relam AND am.amname <> 'heap'),
-           CASE WHEN r.relkind IN ('v') AND r.reloptions IS NOT NULL THEN 'WITH ' || (SELECT string_agg(x, ',' ORDER BY x COLLATE "C") FROM unnest(r.reloptions) x) END,
+           CASE WHEN r.relkind IN ('v') AND r.reloptions IS NOT NULL THEN 'WITH ' || array_to_string(r.reloptions, ',') END,
            CASE WHEN r.relkind = 'f' THEN (SELECT 'SERVER ' || quote_ident(fs.srvname) || ' ' || coalesce(ft.ftoptions::text,'')
               FROM pg_catalog.pg_foreign_table ft JOIN pg_catalog.pg_foreign_server fs ON fs.oid = ft.ftserver WHERE ft.ftrelid = r.oid) END)
   FROM tab r LEFT JOIN inh ON inh.inhrelid = r.oid

@@ -177,6 +177,13 @@ describe("an index's storage parameters", () => {
   });
 });
 
+it("the order of a view's options does not count", () => {
+  const view = (options: string): Fact => fact("view", "public.v", "", `v${options}`);
+  const sorted = view(" WITH check_option=local,security_barrier=true");
+  expect(withoutStorage(view(" WITH security_barrier=true,check_option=local"))).toEqual(sorted);
+  expect(withoutStorage(view(""))).toEqual(view(""));
+});
+
 describe("partitions that have served", () => {
   const partition = (name: string, bounds: string, parent = "public.events"): Fact =>
     fact("partition", `public.${name}`, "", `r FOR VALUES ${bounds} INHERITS ${parent}`);

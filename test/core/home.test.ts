@@ -3,7 +3,7 @@ import { describe, expect, it, test } from "vitest";
 import { checkAssumption } from "../../src/core/assume.ts";
 import { diagnose } from "../../src/core/diagnose.ts";
 import { placesOf } from "../../src/core/elsewhere.ts";
-import type { Fact } from "../../src/core/facts.ts";
+import { type Fact, factKey } from "../../src/core/facts.ts";
 import { assumedRelative, escapeFact, factAtHome, relativeFact } from "../../src/core/home.ts";
 import { combine } from "../../src/core/knowledge.ts";
 import { type Ledger, openLedger } from "../../src/core/ledger.ts";
@@ -108,6 +108,25 @@ describe("a ledger read for a home", () => {
       kind: "missing-file",
       identified: { kind: "retired", heads: ["three"] },
     });
+  });
+
+  it.each([
+    ["of the first release has no options of a foreign table's columns", "unknown", "current"],
+    ["of a later one has them", "relative", "drifted"],
+  ] as const)("%s", (_, kind, verdict) => {
+    const column = (options: string): Fact =>
+      fact("column", "public.remote", "a", `text${options}`);
+    const made = [revision("remote", [], [fact("ftable", "public.remote", "", "f"), column("")])];
+    const baked = { ...writeLedger(historyOf(made), replayOf(made), null, []), home: { kind } };
+    const seen = databaseAt(made, ["remote"]);
+    const facts = [...seen.facts.values()].map((each) =>
+      each.kind === "column" ? column(" OPTIONS {column_name=b}") : each,
+    );
+    const observation = observe({
+      ...seen,
+      facts: new Map(facts.map((each) => [factKey(each), each])),
+    });
+    expect(diagnose(combine(historyOf(made), baked), observation).kind).toBe(verdict);
   });
 });
 
