@@ -118,7 +118,7 @@ export function diagnose(knowledge: Knowledge, observation: Observation): Verdic
       return mismatch;
     // An index or a view that a revision drops may be somebody's who still needs it. A column or a table says that it did not run.
     if (isAnotherState && (hasRowsBesides(found) || commentsTell(identified))) return mismatch;
-    if (isTolerable) return asRecorded(all);
+    if (isTolerable && !isPastTheRows(identified)) return asRecorded(all);
     if (isAnotherState) return mismatch;
     const left = findHalfDone(ledger, history, claim.applied, live);
     if (left !== null) return { ...seen, kind: "partial", left };
@@ -131,6 +131,20 @@ export function diagnose(knowledge: Knowledge, observation: Observation): Verdic
       if (pending.length > 0)
         return { ...seen, kind: "behind", heads, pending, skipped, differences };
       return differences.length > 0 ? drifted(differences) : { ...seen, kind: "current", heads };
+    }
+
+    /** Several later states have these facts, and rows may have been written on the way: what is pending would write them again. */
+    function isPastTheRows(finding: Finding): boolean {
+      return finding.kind === "ambiguous" && finding.candidates.every(isLater);
+    }
+
+    function isLater(candidate: readonly string[]): boolean {
+      return !claimsAll(candidate) && hasAllThatIsClaimed(candidate);
+    }
+
+    /** The rows say it, too. */
+    function claimsAll(candidate: readonly string[]): boolean {
+      return [...ancestors(history, candidate)].every((id) => claim.applied.has(id));
     }
 
     function hasRowsBesides(differences: readonly Difference[]): boolean {

@@ -1077,6 +1077,21 @@ describe("what comes and goes by hand does not tell whether rows were changed be
     expect(judge(given)).toMatchObject({ verdict, plan });
   });
 
+  it("nor does what a pending revision would take as it finds it: rows may have been written after it", () => {
+    const revisions = [
+      ...shop.slice(0, 2),
+      revision("index", ["orders"], [fast], { saysIfNotExists: true }),
+      revision("fill", ["index"], [], { data: "writes" }),
+    ];
+    expect(judge({ at: "fill", revisions, rows: ["orders"] })).toMatchObject({
+      verdict: "mismatched",
+      plan: "unproven",
+    });
+    expect(judge({ at: "index", revisions: revisions.slice(0, 3), rows: ["orders"] }).plan).toBe(
+      "stamp index",
+    );
+  });
+
   it("and is there: it tells", () => {
     const { evidence } = judge({ at: "fill", revisions: adding(fast), rows: [] });
     expect(evidence).toMatchObject({ identified: { kind: "proven", heads: ["fill"] } });
