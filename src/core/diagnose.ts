@@ -139,12 +139,8 @@ export function diagnose(knowledge: Knowledge, observation: Observation): Verdic
     }
 
     function isLater(candidate: readonly string[]): boolean {
-      return !claimsAll(candidate) && hasAllThatIsClaimed(candidate);
-    }
-
-    /** The rows say it, too. */
-    function claimsAll(candidate: readonly string[]): boolean {
-      return [...ancestors(history, candidate)].every((id) => claim.applied.has(id));
+      const isMore = ancestors(history, candidate).size > claim.applied.size;
+      return isMore && hasAllThatIsClaimed(candidate);
     }
 
     function hasRowsBesides(differences: readonly Difference[]): boolean {
