@@ -151,15 +151,19 @@ export function lackingOfDeployment(
   live: Sighting,
   role: string,
 ): readonly SchemaDifference[] {
+  const isLacking = (position: number): boolean =>
+    isReported(ledger.facts[position]!) && !live.known.has(position) && !live.ignored.has(position);
+  const positions = [...expected].filter((at) => isLacking(at) || live.movedExtensions.has(at));
+  if (positions.length === 0) return [];
   const makers = makersOfFacts(ledger);
   const found: SchemaDifference[] = [];
-  for (const position of expected) {
+  for (const position of positions) {
     const fact = ledger.facts[position]!;
     const revision = makers.get(position) ?? null;
     const actual = live.movedExtensions.get(position);
     if (actual !== undefined)
       found.push({ kind: "changed", fact, actual, revision, tolerable: true });
-    if (!isReported(fact) || live.known.has(position) || live.ignored.has(position)) continue;
+    if (!isLacking(position)) continue;
     const tolerable = !live.rights.isLostFor(role, fact);
     found.push({ kind: "missing", fact, revision, tolerable });
   }

@@ -22,6 +22,7 @@ const mark = "<home>";
 /** @param spelled the home's name as PostgreSQL prints it in a definition */
 export function textAtHome(text: string, spelled: string): string {
   if (!text.includes("home>")) return text;
+  if (!text.includes("<<home>")) return text.replaceAll(mark, () => spelled);
   return text.replaceAll(/(<+)home>/g, (_, { length }: string) => {
     const brackets = "<".repeat(Math.floor(length / 2));
     return `${brackets}${length % 2 === 1 ? spelled : "home>"}`;

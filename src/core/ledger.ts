@@ -88,7 +88,8 @@ export function openLedger(
 ): OpenLedger {
   const facts = ledger.facts.map((fact) => factAtHome(fact, home));
   const positions = new Map<string, number>();
-  const same = facts.map((_, position) => position);
+  /** Positions of facts that read alike at this home, and the one that stands for each. */
+  const same = new Map<number, number>();
   // What a history names and what it leaves to the search_path can come to the same.
   for (const [position, fact] of facts.entries()) alsoAt(factKey(fact), position);
   const spellings = ledger.spellings.map(({ fact, definition }) => ({
@@ -97,7 +98,7 @@ export function openLedger(
   }));
   for (const { fact, definition } of spellings)
     alsoAt(factKey({ ...facts[fact]!, definition }), fact);
-  for (const [key, position] of positions) positions.set(key, first(position));
+  if (same.size > 0) for (const [key, position] of positions) positions.set(key, first(position));
   const states = ledger.states.map(mergeSpellings);
   return {
     ...ledger,
@@ -115,20 +116,22 @@ export function openLedger(
   function alsoAt(key: string, position: number): void {
     const other = positions.get(key);
     if (other === undefined) positions.set(key, position);
-    else same[first(other)] = first(position);
+    else if (first(other) !== first(position)) same.set(first(other), first(position));
   }
 
   function first(position: number): number {
-    const other = same[position]!;
-    return other === position ? position : first(other);
+    const other = same.get(position);
+    return other === undefined ? position : first(other);
   }
 
   /** A later revision may write a fact as dump and restore would have written an earlier one: nobody can tell them apart. */
   function mergeSpellings(state: State): State {
+    const traces = tracesAtHome(state.traces, home);
+    if (same.size === 0) return { ...state, traces };
     const [added, dropped] = [state.added.map(first), state.dropped.map(first)];
     return {
       ...state,
-      traces: tracesAtHome(state.traces, home),
+      traces,
       added: added.filter((position) => !dropped.includes(position)),
       dropped: dropped.filter((position) => !added.includes(position)),
     };

@@ -58,27 +58,20 @@ export function recognise(
   const kinds = new Set(ledger.kinds);
   const retired = retiredPartitions(ledger.facts, facts);
   const notValid = notValidFacts(ledger);
-  const varying = new Map(
-    [...ledger.facts.entries()]
-      .filter(([, { definition }]) => definition === varies)
-      .map(([position, fact]) => [placeKey(fact), position]),
-  );
+  const varying = new Map<string, number>();
+  for (const [position, fact] of ledger.facts.entries())
+    if (fact.definition === varies) varying.set(placeKey(fact), position);
   const movedExtensions = new Map<number, Fact>();
   for (const fact of facts) {
     if (isGiven(fact) || !kinds.has(fact.kind)) continue;
     if (fact.kind === "viewdef" && !comparesViews) continue;
     // Detached and kept, it is a table of somebody's; what hangs on it is his.
     if (retired.has(fact.object) && fact.kind !== "table") continue;
-    const position =
-      ledger.positions.get(factKey(fact)) ??
-      ledger.positions.get(factKey(renamed(fact, renames))) ??
-      old(renamed(fact, renames)) ??
-      inForce(renamed(fact, renames)) ??
-      beforeOptions(renamed(fact, renames)) ??
-      varying.get(placeKey(fact));
+    const verbatim = ledger.positions.get(factKey(fact));
+    const position = verbatim ?? respelled(renamed(fact, renames)) ?? varying.get(placeKey(fact));
     if (position !== undefined) {
       known.add(position);
-      const isMoved = fact.kind === "extension" && !ledger.positions.has(factKey(fact));
+      const isMoved = fact.kind === "extension" && verbatim === undefined;
       if (isMoved && ledger.inHome[position] === false) movedExtensions.set(position, fact);
     } else if (!isSoft(fact) && !isPremise(fact) && !isPlatforms(fact)) foreign.push(fact);
   }
@@ -95,12 +88,14 @@ export function recognise(
     if (valid !== undefined && known.has(valid) && !known.has(position))
       validated.set(position, valid);
   }
-  const evaluates = new Map(
-    facts.flatMap((fact) =>
-      fact.evaluates === undefined ? [] : [[placeKey(fact), fact.evaluates] as const],
-    ),
-  );
+  const evaluates = new Map<string, readonly string[]>();
+  for (const fact of facts)
+    if (fact.evaluates !== undefined) evaluates.set(placeKey(fact), fact.evaluates);
   return { known, foreign, ignored, validated, movedExtensions, rights, evaluates };
+
+  function respelled(fact: Fact): number | undefined {
+    return ledger.positions.get(factKey(fact)) ?? old(fact) ?? inForce(fact) ?? beforeOptions(fact);
+  }
 
   /** The first release did not read the options of a foreign table's columns. */
   function beforeOptions(fact: Fact): number | undefined {
@@ -127,15 +122,18 @@ function notValidFacts({ facts, spellings }: OpenLedger): ReadonlyMap<string, nu
   const spelled = spellings.map(
     ({ fact: position, definition }) => [position, { ...facts[position]!, definition }] as const,
   );
-  return new Map(
-    [...facts.entries(), ...spelled].flatMap(([position, fact]) => {
-      const definition = inForceOf(fact);
-      if (!canBeValidated.has(fact.kind) || definition === fact.definition) return [];
-      const valid = { ...fact, definition };
-      return [valid, inWords(valid)].map((each) => [factKey(each), position] as const);
-    }),
-  );
+  const found = new Map<string, number>();
+  for (const [position, fact] of [...facts.entries(), ...spelled]) {
+    if (!canBeValidated.has(fact.kind) || !notInForce.test(fact.definition)) continue;
+    const definition = inForceOf(fact);
+    if (definition === fact.definition) continue;
+    const valid = { ...fact, definition };
+    for (const each of [valid, inWords(valid)]) found.set(factKey(each), position);
+  }
+  return found;
 }
+
+const notInForce = / NOT VALID| TRIGGERS DISABLED| INVALID/;
 
 const canBeValidated: ReadonlySet<FactKind> = new Set(["constraint", "column", "domain", "index"]);
 
@@ -223,6 +221,7 @@ function homeOf(extension: Fact): string {
 
 /** Only a guess at the spelling: it counts when the ledger has the result, word for word. */
 function renamed(fact: Fact, renames: readonly Rename[]): Fact {
+  if (renames.length === 0) return fact;
   let { definition } = fact;
   for (const { from, to } of renames)
     definition =

@@ -72,12 +72,11 @@ const mostBytes = 4096;
 
 /** One line of JSON, shortened where it would be too long for a termination message. */
 export function formatVerdictLine(line: VerdictLine): string {
-  const checked = verdictLine.parse(line);
   for (const most of [Infinity, 20, 5, 1]) {
-    const text = JSON.stringify(shorten(checked, most));
+    const text = JSON.stringify(shorten(line, most));
     if (Buffer.byteLength(text) <= mostBytes) return text;
   }
-  return JSON.stringify(shorten({ ...checked, next: [], actions: [] }, 1));
+  return JSON.stringify(shorten({ ...line, next: [], actions: [] }, 1));
 }
 
 function shorten(line: VerdictLine, most: number): VerdictLine {

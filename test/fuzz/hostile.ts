@@ -21,11 +21,10 @@ type Shape = { readonly n: number; readonly read: (n: number) => Promise<string>
 
 const revision = (n: number, make: (n: number) => string): Shape => ({
   n,
-  read: (size) =>
-    readRevisionFile(
-      "versions/a.py",
-      Buffer.from(`revision = "a"\ndown_revision = None\n${make(size)}\n`),
-    ).kind,
+  read: async (size) => {
+    const text = `revision = "a"\ndown_revision = None\n${make(size)}\n`;
+    return (await readRevisionFile("versions/a.py", Buffer.from(text))).kind;
+  },
 });
 
 const sql = (n: number, make: (n: number) => string): Shape => ({

@@ -8,8 +8,11 @@ import {
 import { parsePython } from "../../src/tools/alembic/syntax-tree.ts";
 import type { Node } from "../../src/tools/alembic/syntax-node.ts";
 
-function lines(text: string, find: (script: Node) => readonly Suspect[]): readonly number[] {
-  const parsed = parsePython(text);
+async function lines(
+  text: string,
+  find: (script: Node) => readonly Suspect[],
+): Promise<readonly number[]> {
+  const parsed = await parsePython(text);
   if (parsed.kind === "fault") throw new Error(parsed.fault.why);
   return find(parsed.script).map(({ line }) => line);
 }
@@ -28,8 +31,8 @@ describe("an env.py with one engine", () => {
     `def run(connection):\n    with connection.begin():\n        pass\n\nasync def main():\n    engine = async_engine_from_config({})\n    async with engine.connect() as c:\n        await c.run_sync(run)\n\nasyncio.run(main())\n`,
     `def run(engine):\n    with engine.connect() as c:\n        pass\n\nrun(create_engine(url))\n`,
     `engine = create_engine(url)\nother = engine\nother.connect()\n`,
-  ])("%s", (text) => {
-    expect(lines(text, secondEngines)).toEqual([]);
+  ])("%s", async (text) => {
+    expect(await lines(text, secondEngines)).toEqual([]);
   });
 });
 
@@ -54,8 +57,8 @@ describe("an env.py with a second engine", () => {
     ["for name in names:\n    engine = get_engine(name)\n    engine.connect()\n", 3],
     ["def run(name):\n    engine = get_engine(name)\n    engine.connect()\n\nrun(1)\nrun(2)\n", 3],
     ["import psycopg\nengine = create_engine(url)\npsycopg.connect(dsn)\n", 3],
-  ])("%s", (text, line) => {
-    expect(lines(text, secondEngines)).toContain(line);
+  ])("%s", async (text, line) => {
+    expect(await lines(text, secondEngines)).toContain(line);
   });
 });
 
@@ -67,8 +70,8 @@ test.each([
   ["from app.db import SessionLocal\n", [1]],
   ["from app.db import async_engine\n", [1]],
   ["open('data.sql').read()\n", []],
-])("a revision file: %s", (text, expected) => {
-  expect(lines(text, engines)).toEqual(expected);
+])("a revision file: %s", async (text, expected) => {
+  expect(await lines(text, engines)).toEqual(expected);
 });
 
 test.each([
@@ -82,6 +85,6 @@ test.each([
   ["open(file, 'w')\n", []],
   ["open(file, mode='a')\n", []],
   ["configparser.ConfigParser()\n", [1]],
-])("an env.py that reads files: %s", (text, expected) => {
-  expect(lines(text, filesRead)).toEqual(expected);
+])("an env.py that reads files: %s", async (text, expected) => {
+  expect(await lines(text, filesRead)).toEqual(expected);
 });

@@ -12,28 +12,27 @@ import type { Node } from "./syntax-node.ts";
 
 export async function readAddresses(location: AlembicLocation): Promise<Addresses> {
   const { scriptDirectory, configFile } = location;
-  const env = suspectsIn(join(scriptDirectory, "env.py"), location, (script) => [
+  const env = await suspectsIn(join(scriptDirectory, "env.py"), location, (script) => [
     ...secondEngines(script),
     ...filesRead(script),
   ]);
-  const revisions = (await listRevisionFiles(location)).map((path) =>
-    suspectsIn(path, location, engines),
-  );
+  const files = await listRevisionFiles(location);
+  const revisions = await Promise.all(files.map((path) => suspectsIn(path, location, engines)));
   const text = configFile === null ? "" : await readFile(configFile, "utf8").catch(() => "");
   return { suspects: [env, ...revisions].flat(), fixed: fixedAddresses(location, text) };
 }
 
-function suspectsIn(
+async function suspectsIn(
   path: string,
   { root }: AlembicLocation,
   find: (script: Node) => readonly Suspect[],
-): readonly string[] {
+): Promise<readonly string[]> {
   const name = relative(root, path);
   const opened = openFile(path, root);
   if (!("bytes" in opened)) return [`${name} cannot be read`];
   const decoded = decodeSource(opened.bytes);
   if (decoded.kind === "fault") return [`${name} cannot be read: ${decoded.fault.why}`];
-  const parsed = parsePython(decoded.text);
+  const parsed = await parsePython(decoded.text);
   if (parsed.kind === "fault")
     return [`${name}:${parsed.fault.line} cannot be read: ${parsed.fault.why}`];
   return find(parsed.script).map(({ line, what }) => `${name}:${line} ${what}`);

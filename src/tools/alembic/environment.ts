@@ -12,6 +12,6 @@ export async function keepsRevisionsWhole(scriptDirectory: string): Promise<bool
   const bytes = await readFile(join(scriptDirectory, "env.py")).catch(() => null);
   const decoded = bytes === null ? null : decodeSource(bytes);
   if (decoded?.kind !== "text") return false;
-  const parsed = parsePython(decoded.text);
+  const parsed = await parsePython(decoded.text);
   return parsed.kind === "tree" && environmentKeepsTransaction(parsed.script);
 }

@@ -29,7 +29,7 @@ export async function readAlembic(
   await refuseCompiled(location);
   const files = (await listRevisionFiles(location)).map((path) => openFile(path, location.root));
   const known = allVouchedFor(files, vouched);
-  const read = known ?? files.map(parse);
+  const read = known ?? (await Promise.all(files.map(parse)));
   const inDoubt = known === null && !(await keepsRevisionsWhole(location.scriptDirectory));
   const revisions = read.flatMap((each) => (each.kind === "revision" ? [each.revision] : []));
   const faults = read.flatMap((each) => (each.kind === "unreadable" ? each.faults : []));
@@ -74,8 +74,8 @@ function allVouchedFor(
   return known;
 }
 
-function parse(each: OpenFile): RevisionFile {
-  return "bytes" in each ? readRevisionFile(each.file, each.bytes) : each;
+async function parse(each: OpenFile): Promise<RevisionFile> {
+  return "bytes" in each ? await readRevisionFile(each.file, each.bytes) : each;
 }
 
 /** Alembic passes over a version directory that is not there; with none of them it would have nothing to run. */

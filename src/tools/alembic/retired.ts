@@ -15,7 +15,7 @@ export async function readDeleted(reading: AlembicReading): Promise<readonly Del
     /^(?!\.#|__init__).*\.py$/.test(name),
   );
   for (const { file, bytes } of deleted) {
-    const read = readRevisionFile(file, bytes);
+    const read = await readRevisionFile(file, bytes);
     if (read.kind !== "revision") continue;
     const { id, parents, dependsOn } = read.revision;
     if (!present.has(id) && !found.has(id)) found.set(id, { id, parents, dependsOn, file });

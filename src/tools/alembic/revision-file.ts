@@ -26,10 +26,10 @@ export type RevisionFile =
  * and not from the file's name, except under Alembic's own rule for files of version 0.1.
  * `file`: path relative to the history's root, with forward slashes.
  */
-export function readRevisionFile(file: string, bytes: Uint8Array): RevisionFile {
+export async function readRevisionFile(file: string, bytes: Uint8Array): Promise<RevisionFile> {
   const decoded = decodeSource(bytes);
   if (decoded.kind === "fault") return unreadable(file, decoded.fault.line, decoded.fault.why);
-  const parsed = parsePython(decoded.text);
+  const parsed = await parsePython(decoded.text);
   if (parsed.kind === "fault") return unreadable(file, parsed.fault.line, parsed.fault.why);
   return fromScript(file, parsed.script, decoded.text);
 }

@@ -1,4 +1,4 @@
-import { parser } from "@lezer/python";
+import type { parser as grammar } from "@lezer/python";
 import { respell } from "./gaps.ts";
 import type { Fault } from "./source.ts";
 import type { Node } from "./syntax-node.ts";
@@ -8,17 +8,19 @@ export type Parsed =
   | { readonly kind: "fault"; readonly fault: Fault };
 
 /** `source` has `\n` line ends only. A fault is what Python itself refuses. */
-export function parsePython(source: string): Parsed {
+export async function parsePython(source: string): Promise<Parsed> {
   // A form feed puts the column back to 0 (in a string it means itself; nothing that is read here has one), and blanks
   // after the last line are no indentation.
   const text = `${source.replace(/^[ \t\f]*\f/gm, "").trimEnd()}\n`;
-  const script = parse(text);
+  const script = await parse(text);
   const fault = findFault(script, text, { columns: 0, characters: 0 });
   if (fault === null) return { kind: "tree", script };
   return { kind: "fault", fault: findConflict(script, text) ?? fault };
 }
 
-function parse(text: string): Node {
+/** Of vouched files nothing is parsed: a healthy start does without the grammar. */
+async function parse(text: string): Promise<Node> {
+  const { parser } = await import("@lezer/python");
   let spelled = text;
   for (let round = 1; ; round += 1) {
     const tree = parser.parse(spelled);
@@ -32,7 +34,7 @@ function parse(text: string): Node {
 /** Each takes 200 operators off a chain; Python gives up one of some thousands. */
 const mostRounds = 50;
 
-type Cursor = ReturnType<ReturnType<typeof parser.parse>["cursor"]>;
+type Cursor = ReturnType<ReturnType<typeof grammar.parse>["cursor"]>;
 
 const none: readonly Node[] = [];
 
