@@ -1,6 +1,10 @@
 /**
  * Whole-process figures, in one run, as ratios to a peer: these machines are noisy, so the contenders take turns and
  * medians are compared. Nothing is asserted.
+ *
+ * BENCH_ROUNDS=60    how often
+ * BENCH_PARTS=start  which of start, bake, apply, replicas
+ * BENCH_EARLIER=FILE an earlier build's binary: it starts on the same history, with a ledger of its own
  */
 import { spawnSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -16,6 +20,7 @@ const rounds = Number(process.env["BENCH_ROUNDS"] ?? 15);
 const root = path.dirname(import.meta.dirname);
 const binary = path.join(root, "dist/preflight");
 const bundle = path.join(root, "dist/preflight.mjs");
+const earlier = process.env["BENCH_EARLIER"];
 
 const envFile = `import os
 from alembic import context
@@ -42,7 +47,7 @@ try {
   for (const directory of made) rmSync(directory, { recursive: true });
 }
 
-type Contender = { readonly name: string; readonly argv: readonly string[] };
+type Contender = { readonly name: string; readonly argv: readonly string[]; readonly cwd: string };
 
 async function compareHealthyStart(tables: number): Promise<void> {
   const cwd = writeHistory(tables);
@@ -52,28 +57,35 @@ async function compareHealthyStart(tables: number): Promise<void> {
   must([binary, "bake"], cwd, env);
 
   const contenders: readonly Contender[] = [
-    { name: "psql -c 'select 1'", argv: ["psql", "-X", "-d", url, "-c", "select 1"] },
-    { name: "preflight run (binary)", argv: [binary, "run"] },
-    { name: "preflight run (Node)", argv: [process.execPath, bundle, "run"] },
-    { name: "alembic current", argv: ["alembic", "current"] },
-    { name: "alembic upgrade head", argv: ["alembic", "upgrade", "head"] },
+    { name: "psql -c 'select 1'", argv: ["psql", "-X", "-d", url, "-c", "select 1"], cwd },
+    { name: "preflight run (binary)", argv: [binary, "run"], cwd },
+    { name: "preflight run (Node)", argv: [process.execPath, bundle, "run"], cwd },
+    ...(earlier === undefined ? [] : [contendEarlier(earlier, tables, env)]),
+    { name: "alembic current", argv: ["alembic", "current"], cwd },
+    { name: "alembic upgrade head", argv: ["alembic", "upgrade", "head"], cwd },
   ].filter(({ name, argv }) => isThere(name, argv[0] ?? "", env));
 
   const times = new Map<string, number[]>(contenders.map(({ name }) => [name, []]));
   for (let round = -1; round < rounds; round++)
-    for (const { name, argv } of contenders) {
-      const took = time(argv, cwd, env);
+    for (const { name, argv, cwd: at } of contenders) {
+      const took = time(argv, at, env);
       if (round >= 0) times.get(name)?.push(took);
     }
   print(`\nA database at head, ${tables} tables, everything verified (${rounds} rounds, medians)`);
   const peer = median(times.get(contenders[0]?.name ?? "") ?? []);
-  for (const { name, argv } of contenders) {
+  for (const { name, argv, cwd: at } of contenders) {
     const own = median(times.get(name) ?? []);
-    const memory = peakMemory(argv, cwd, env);
+    const memory = peakMemory(argv, at, env);
     print(
       `  ${name.padEnd(24)} ${own.toFixed(0).padStart(6)} ms  ${(own / peer).toFixed(2).padStart(6)} ×  ${memory.padStart(7)} peak`,
     );
   }
+}
+
+function contendEarlier(program: string, tables: number, env: NodeJS.ProcessEnv): Contender {
+  const cwd = writeHistory(tables);
+  must([program, "bake"], cwd, env);
+  return { name: "an earlier build", argv: [program, "run"], cwd };
 }
 
 function compareBake(revisions: number): void {
