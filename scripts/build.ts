@@ -75,7 +75,7 @@ function build(...flags: readonly string[]): void {
   });
 }
 
-/** Stands for src/tools/sql/parser-binary.ts in what is built: nothing of it runs before a script must be parsed. */
+/** Stands for src/pgsql/parser-binary.ts in what is built: nothing of it runs before a script must be parsed. */
 function holdParserBinary(): string {
   const wasm = path.join(root, "node_modules/libpg-query/wasm/libpg-query.wasm");
   return `export async function readParserBinary() {

@@ -9,7 +9,9 @@ import { exitCodesMarkdown, settingsMarkdown } from "../src/report/help.ts";
 import { metricsMarkdown } from "../src/report/metrics.ts";
 import { verdictLine } from "../src/report/verdict-line.ts";
 import { addressTable, settingsTable } from "../src/settings/settings-table.ts";
+import { tools } from "../src/tools/registry.ts";
 
+const toolName = z.enum(tools.map(({ name }) => name).toSorted());
 const root = path.dirname(import.meta.dirname);
 
 if (import.meta.main) {
@@ -52,7 +54,10 @@ export function generateDocs(): readonly {
       text: decisions,
       wanted: replaceBlock(decisions, "extras", extrasMarkdown()),
     },
-    schemaFile("docs/verdict.schema.json", verdictLine),
+    schemaFile(
+      "docs/verdict.schema.json",
+      verdictLine.extend({ tool: toolName.nullable() }).meta(verdictLine.meta() ?? {}),
+    ),
     schemaFile("docs/audit.schema.json", auditReport),
   ];
 }

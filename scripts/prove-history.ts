@@ -8,7 +8,7 @@ import { addOthers } from "../test/proof/real/beside/beside.ts";
 import { fillSql } from "../test/proof/real/fill.sql.ts";
 import { type Project, readProject, schemaFlag } from "../test/proof/real/project.ts";
 import { quoted } from "../test/proof/ground.ts";
-import type { Said } from "../test/proof/preflight.ts";
+import type { Said } from "../test/support/in-process.ts";
 import { beginWalk } from "../test/proof/real/walk.ts";
 import { startServer } from "../test/support/postgres.ts";
 

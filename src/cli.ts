@@ -48,7 +48,11 @@ const commands: Record<CommandName, (settings: Settings, context: Context) => Pr
 /** argv + env → settings → command → verdict line → exit code. */
 export async function cli(io: Process): Promise<Result> {
   const started = io.now();
-  const read = readSettings(io.argv, io);
+  const read = readSettings(
+    io.argv,
+    io,
+    io.tools.map(({ name }) => name),
+  );
   switch (read.kind) {
     case "help":
       io.stdout(help(read.command, { settings: settingsTable, addresses: addressTable }));

@@ -11,6 +11,7 @@ import { exec } from "./exec.ts";
 import { findUser } from "./find-user.ts";
 import { reapOrphans } from "./reap.ts";
 import type { FileStatus } from "./settings/findings.ts";
+import { tools } from "./tools/registry.ts";
 
 /** The only file that touches the process. Handlers first: as PID 1 a signal without one is ignored. */
 const stop = new AbortController();
@@ -30,6 +31,7 @@ try {
     argv: process.argv.slice(2),
     env: process.env,
     cwd: process.cwd(),
+    tools,
     // A compiled program's modules are in no directory of the disk.
     programDirectory: import.meta.dirname.startsWith("/$bunfs")
       ? path.dirname(process.execPath)

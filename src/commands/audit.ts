@@ -6,14 +6,11 @@ import {
   findingsOfFaults,
 } from "../core/audit.ts";
 import type { History } from "../core/history.ts";
-import { widthFor } from "../core/plan.ts";
 import { makeAuditReport } from "../report/audit-report.ts";
 import type { LogEvent } from "../report/log.ts";
 import type { Settings } from "../settings/settings.ts";
-import { auditSql } from "../tools/sql/audit/audit-sql.ts";
-import { parseMigrations } from "../tools/sql/audit/parse-migrations.ts";
 import { type Ending, ready } from "../engine/run-record.ts";
-import { type Project, readProject } from "../engine/project.ts";
+import { readProject } from "../engine/project.ts";
 import { refuseHistory } from "../engine/events.ts";
 import type { Context } from "../engine/context.ts";
 
@@ -21,35 +18,14 @@ import type { Context } from "../engine/context.ts";
 export async function audit(settings: Settings, context: Context): Promise<Ending> {
   const reading = await readProject(settings, context);
   const isBroken = reading.kind === "broken";
-  const findings = isBroken ? findingsOfFaults(reading.faults) : await examine(reading.project);
+  const findings = isBroken
+    ? findingsOfFaults(reading.faults)
+    : await reading.project.found.audit(reading.project.knowledge.history);
   for (const finding of findings) context.log(sayFinding(finding));
   if (!isBroken) context.log(saySum(reading.project.knowledge.history, findings));
   if (settings.json)
     context.print(makeAuditReport(findings, isBroken ? [] : reading.project.found.warnings));
   return isBroken ? refuseHistory(reading.faults, context) : ready;
-}
-
-async function examine({ found, knowledge: { history } }: Project): Promise<readonly Finding[]> {
-  const { root, upgrade } = found;
-  if (upgrade.kind === "command") return findLongId(history);
-  return auditSql(await parseMigrations(root, await upgrade.load([...history.revisions.keys()])));
-}
-
-function findLongId(history: History): readonly Finding[] {
-  const width = widthFor(history);
-  const longest = [...history.revisions.values()].find(({ id }) => [...id].length === width);
-  if (width <= 32 || longest === undefined) return [];
-  return [
-    {
-      level: "warning",
-      rule: "long-id",
-      file: longest.file,
-      line: null,
-      seen: `a revision id has ${width} characters`,
-      why: "Alembic makes its column 32 wide, and preflight widens it before an upgrade",
-      remedy: "a shorter id, where no database has recorded this one yet",
-    },
-  ];
 }
 
 const severity = { fault: "error", danger: "warn", warning: "warn", note: "info" } as const;

@@ -14,7 +14,7 @@ import { replayHistory } from "../ledger/replay.ts";
 import { describeProtection, endProtection, type Protection } from "../ledger/protection.ts";
 import { openScratch } from "../ledger/scratch.ts";
 import type { Settings } from "../settings/settings.ts";
-import { conditionOf } from "../tools/sql/condition.ts";
+import { conditionOf } from "../pgsql/condition.ts";
 import { scratchPreludes, scratchUpgrade } from "../engine/scratch-upgrade.ts";
 import { type Ending, ready } from "../engine/run-record.ts";
 import { type Project, readProject } from "../engine/project.ts";

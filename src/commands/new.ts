@@ -1,71 +1,75 @@
 import { mkdir, readdir, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { CannotJudge } from "../core/outcome.ts";
-import type { FileTool } from "../core/revision.ts";
 import type { Settings } from "../settings/settings.ts";
-import { type NewFile, nextFiles } from "../tools/sql/template.ts";
-import type { Candidate } from "../tools/tool.ts";
+import type { Candidate, NewFile, NewFiles, NoNewFiles, Tool } from "../tools/tool.ts";
 import { type Ending, ready } from "../engine/run-record.ts";
 import type { Context } from "../engine/context.ts";
 import { findHistory } from "../tools/registry.ts";
 
-/** Writes the next file of a history of SQL files. Of the others only the names count: a broken history can go on. */
+/** Writes the next file of a history. Of the others only the names count: a broken history can go on. */
 export async function newMigration(settings: Settings, context: Context): Promise<Ending> {
   const name = settings.name ?? "";
-  const { tool, directory } = await choosePlace(name, settings, context);
-  context.record.tool = tool;
+  const { tool, files, directory } = await choosePlace(name, settings, context);
+  context.record.tool = tool.name;
   const beside = await listNames(directory, context);
-  const { up, down } = nextFiles(name, beside, tool, new Date());
-  await writeNew(up, directory, context);
-  if (down !== null) await writeNew(down, directory, context);
+  const written = files.next(name, beside, new Date());
+  for (const file of written) await writeNew(file, directory, context);
   context.log({
     level: "warn",
     event: "new.empty",
-    msg:
-      tool === "supabase"
-        ? `${up.file} has no statement yet: Supabase takes it for a migration that does nothing`
-        : `${up.file} has no statement yet: until it has one, the history is broken, as \`preflight audit\` will say`,
+    msg: `${written[0]?.file} has no statement yet: ${files.whileEmpty}`,
   });
   return ready;
 }
 
-type Place = { readonly tool: FileTool; readonly directory: string };
+type Place = { readonly tool: Tool; readonly files: NewFiles; readonly directory: string };
 
 async function choosePlace(name: string, settings: Settings, context: Context): Promise<Place> {
-  const { migrations, tool } = settings;
+  const { cwd, tools } = context;
   const found = await findCandidate(settings, context);
-  if (found?.tool === "alembic" || tool === "alembic")
-    throw new CannotJudge("config", "Alembic writes the files of its histories itself", [
-      `alembic revision -m "${name.replaceAll("_", " ")}"`,
-      "where there is a history of SQL files beside it: --tool sql or --tool supabase",
-    ]);
-  if (found !== null)
-    return { tool: found.tool, directory: path.resolve(context.cwd, found.place) };
-  if (migrations !== null) return placeOfPath(path.resolve(context.cwd, migrations), tool);
-  const project = path.join(context.cwd, "supabase");
-  if (tool === "supabase" || (tool === null && (await isDirectory(project))))
-    return { tool: "supabase", directory: path.join(project, "migrations") };
-  throw new CannotJudge("missing-input", `no migration history was found in ${context.cwd}`, [
+  const named = tools.find((tool) => tool.name === settings.tool) ?? null;
+  const tool = found?.tool ?? named;
+  if (tool?.newFiles.kind === "tool") throw writesItself(tool.newFiles, name, tools);
+  if (found !== null && found.tool.newFiles.kind === "files")
+    return {
+      tool: found.tool,
+      files: found.tool.newFiles,
+      directory: path.resolve(cwd, found.place),
+    };
+  const wanted = settings.migrations === null ? null : path.resolve(cwd, settings.migrations);
+  for (const each of named === null ? tools : [named]) {
+    if (each.newFiles.kind !== "files") continue;
+    const isNamed = named !== null;
+    const directory = await each.newFiles.placeFor({ cwd, path: wanted, isNamed });
+    if (directory !== null) return { tool: each, files: each.newFiles, directory };
+    if (isNamed && wanted !== null)
+      throw new CannotJudge("config", each.newFiles.refusal.why, each.newFiles.refusal.next);
+  }
+  throw new CannotJudge("missing-input", `no migration history was found in ${cwd}`, [
     `say where it shall be: preflight new ${name} --migrations migrations`,
   ]);
 }
 
-/** Supabase's own tool finds its files nowhere else. */
-function placeOfPath(directory: string, tool: FileTool | null): Place {
-  const isSupabase = directory.endsWith(path.join("/supabase", "migrations"));
-  if (tool === "supabase" && !isSupabase)
-    throw new CannotJudge("config", "Supabase keeps its migrations in supabase/migrations", [
-      "--migrations supabase/migrations, or without it in the directory that holds supabase",
-    ]);
-  return { tool: tool ?? (isSupabase ? "supabase" : "sql"), directory };
+function writesItself(
+  { why, command }: NoNewFiles,
+  name: string,
+  tools: readonly Tool[],
+): CannotJudge {
+  const others = tools.filter(({ newFiles }) => newFiles.kind === "files");
+  const flags = others.map((other) => `--tool ${other.name}`).toSorted();
+  return new CannotJudge("config", why, [
+    command(name),
+    `where there is a history of SQL files beside it: ${flags.join(" or ")}`,
+  ]);
 }
 
 async function findCandidate(
   { migrations, tool }: Settings,
-  { cwd, env }: Context,
+  { cwd, env, tools }: Context,
 ): Promise<Candidate | null> {
   try {
-    return await findHistory({ cwd, env, migrations, tool });
+    return await findHistory({ cwd, env, migrations, tool }, tools);
   } catch (error) {
     if (error instanceof CannotJudge && error.outcome === "missing-input") return null;
     throw error;

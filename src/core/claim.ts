@@ -1,7 +1,6 @@
 import { ancestors, type History, maximal } from "./history.ts";
 import { changeOf, factsOfHeads, type OpenLedger } from "./ledger.ts";
-import type { FileTool, ToolName } from "./revision.ts";
-import { versionOrder } from "./version-order.ts";
+import type { MigrationTool } from "./migration-tool.ts";
 
 /** What version rows say was applied, in the history's terms. */
 export type Claim = {
@@ -16,9 +15,8 @@ export type Claim = {
   readonly withoutFile: readonly string[];
 };
 
-/** Numbered files have no graph: their version table holds a row for every file that was applied. */
-export function recordsEveryRevision(tool: ToolName): tool is FileTool {
-  return tool !== "alembic";
+export function recordsEveryRevision({ versionTable }: MigrationTool): boolean {
+  return versionTable.rows === "each";
 }
 
 export function claimOf(history: History, rows: readonly string[]): Claim {
@@ -32,7 +30,7 @@ export function claimOf(history: History, rows: readonly string[]): Claim {
   const applied = new Set(known);
   const newest = [...history.revisions.keys()].findLast((id) => applied.has(id));
   const heads = newest === undefined ? [] : [newest];
-  const compare = versionOrder(history.tool);
+  const compare = history.tool.order;
   const isOlder = (row: string): boolean => newest !== undefined && compare(row, newest) < 0;
   return {
     heads,
@@ -64,7 +62,7 @@ export function factsOfClaim(
 /** The rows as the verdict line shows them: heads, or the newest applied version. */
 export function recordedOf(history: History, rows: readonly string[]): readonly string[] {
   if (!recordsEveryRevision(history.tool)) return rows;
-  const newest = rows.toSorted(versionOrder(history.tool)).at(-1);
+  const newest = rows.toSorted(history.tool.order).at(-1);
   return newest === undefined ? [] : [newest];
 }
 
@@ -86,7 +84,7 @@ export function rowsFor(
   if (!recordsEveryRevision(history.tool)) return heads;
   const [newest] = heads;
   if (newest === undefined) return [];
-  const compare = versionOrder(history.tool);
+  const compare = history.tool.order;
   const past = rows.filter((row) => !history.revisions.has(row) && compare(row, newest) < 0);
   return [...past, ...ancestors(history, heads)].sort(compare);
 }

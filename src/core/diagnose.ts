@@ -33,6 +33,7 @@ import { asSeen, recognise, type Sighting } from "./sighting.ts";
 import { renumberedRows } from "./renumbered.ts";
 import { nearestSketch, sketchOf, tablesOf, unquoted } from "./sketch.ts";
 import { unseenData } from "./unseen-data.ts";
+import type { TableName } from "./version-table.ts";
 import { type Finding, statesOf, type Verdict } from "./verdict.ts";
 import { namePlaces } from "./words.ts";
 
@@ -62,6 +63,7 @@ export function diagnose(knowledge: Knowledge, observation: Observation): Verdic
     const why = `${table.schema}.${table.name} has not the columns of this tool's version table`;
     return { ...unknown(strangers, why), isOthersTable: true };
   }
+  if (table?.isDirty === true) return dirty(table, rows);
   const interrupted = interruption();
   if (interrupted !== null) return interrupted;
   const renumbered = underOtherNumbers();
@@ -171,7 +173,7 @@ export function diagnose(knowledge: Knowledge, observation: Observation): Verdic
   }
 
   function interruption(): Verdict | null {
-    if (isGraph) return beginning();
+    if (history.tool.appliedBy === "program") return beginning();
     const open = observation.progress.filter(({ version }) => !claim.applied.has(version));
     const inOrder = [...history.revisions.values()].flatMap(
       ({ id }) => open.find(({ version }) => version === id) ?? [],
@@ -221,11 +223,7 @@ export function diagnose(knowledge: Knowledge, observation: Observation): Verdic
     }
     const invalid = invalidIndexes();
     if (invalid !== null) return invalid;
-    if (neighbour?.isDirty === true) {
-      const place = `${neighbour.schema}.${neighbour.name}`;
-      const left = { kind: "dirty", table: place, version: neighbour.rows.join(", ") } as const;
-      return { ...seen, kind: "partial", left };
-    }
+    if (neighbour?.isDirty === true) return dirty(neighbour, neighbour.rows);
     const identified = find();
     if (ledger !== null && live !== null && identified.kind === "nearest") {
       const left = findHalfDone(ledger, history, claim.applied, live);
@@ -240,6 +238,15 @@ export function diagnose(knowledge: Knowledge, observation: Observation): Verdic
         ? unseenData(ledger, history, identified.heads, answers, recordedBy(history, neighbour))
         : [];
     return { ...seen, kind: "unversioned", identified, denied, unseen };
+  }
+
+  function dirty({ schema, name }: TableName, versions: readonly string[]): Verdict {
+    const left = {
+      kind: "dirty",
+      table: `${schema}.${name}`,
+      version: versions.join(", "),
+    } as const;
+    return { ...seen, kind: "partial", left };
   }
 
   /** What is not here may be elsewhere, unless a person said that this is the place. */

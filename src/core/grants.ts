@@ -33,8 +33,8 @@ export function letThroughRowSecurity(
   return `CREATE POLICY ${name} ON ${nameOf(table)} ${command}TO ${spell(role)} USING (true)`;
 }
 
-export function widen(table: TableName, width: number): string {
-  return `ALTER TABLE ${nameOf(table)} ALTER COLUMN version_num TYPE VARCHAR(${width})`;
+export function widen(table: TableName, column: string, width: number): string {
+  return `ALTER TABLE ${nameOf(table)} ALTER COLUMN ${column} TYPE VARCHAR(${width})`;
 }
 
 function nameOf({ schema, name }: TableName): string {

@@ -1,11 +1,12 @@
 import type { Graph, History, HistoryFault } from "./history.ts";
-import type { Revision, ToolName } from "./revision.ts";
+import type { MigrationTool } from "./migration-tool.ts";
+import type { Revision } from "./revision.ts";
 
 /**
  * Joins revisions to a history, or says everything that is wrong with them. Names are exact, as in Alembic; a `depends_on`
  * may be a branch label. Time and memory are linear in revisions and their references.
  */
-export function buildGraph(tool: ToolName, revisions: readonly Revision[]): Graph {
+export function buildGraph(tool: MigrationTool, revisions: readonly Revision[]): Graph {
   const ordered = revisions.toSorted((a, b) => compare(a.id, b.id) || compare(a.file, b.file));
   const byId = groupBy(ordered, ({ id }) => [id]);
   const byLabel = groupBy(ordered, ({ labels }) => labels);
@@ -62,7 +63,7 @@ function needsOf(
 }
 
 function historyOf(
-  tool: ToolName,
+  tool: MigrationTool,
   single: ReadonlyMap<string, Revision>,
   needs: ReadonlyMap<string, readonly string[]>,
   order: readonly string[],

@@ -1,8 +1,9 @@
-import type { Revision, ToolName } from "./revision.ts";
+import type { MigrationTool } from "./migration-tool.ts";
+import type { Revision } from "./revision.ts";
 
 /** All revisions of one tool found in the image, as a graph without faults. */
 export type History = {
-  readonly tool: ToolName;
+  readonly tool: MigrationTool;
   /** In topological order: whatever a revision needs stands before it; ties are broken by id. */
   readonly revisions: ReadonlyMap<string, Revision>;
   /** Revisions that are nobody's parent, sorted; `depends_on` does not remove a head (as in `alembic heads`). */

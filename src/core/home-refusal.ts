@@ -1,4 +1,3 @@
-import { recordsEveryRevision } from "./claim.ts";
 import type { Place } from "./elsewhere.ts";
 import type { Knowledge } from "./knowledge.ts";
 import type { Home, Observation, Server } from "./observation.ts";
@@ -60,7 +59,7 @@ export function ofHome(
   const goesByPath =
     ledger?.home.kind !== "program" &&
     programsPath.length === 0 &&
-    !recordsEveryRevision(history.tool);
+    history.tool.appliedBy === "program";
   const { createsIn } = home.program ?? home;
   if (home.by === "setting" && goesByPath && createsIn !== home.schema)
     return refuse(

@@ -26,11 +26,10 @@ export type Knowledge = {
 /** What a tool adds to its files and ledger. */
 export type Particulars = {
   readonly digests: ReadonlyMap<string, string>;
-  readonly platformSchemas: readonly string[];
   readonly programsPath: readonly (string | null)[];
 };
 
-const none: Particulars = { digests: new Map(), platformSchemas: [], programsPath: [] };
+const none: Particulars = { digests: new Map(), programsPath: [] };
 
 type LedgerStatus = "verified" | "absent" | "stale";
 
@@ -43,12 +42,12 @@ const inPublic: HomeName = { schema: "public", spelled: "public" };
 export function combine(
   history: History,
   ledger: Ledger | null,
-  { digests, platformSchemas, programsPath }: Particulars = none,
+  { digests, programsPath }: Particulars = none,
   home: HomeName = inPublic,
 ): Knowledge {
   const tool = {
     digests,
-    platformSchemas: new Set([...platformSchemas, ...(ledger?.given ?? [])]),
+    platformSchemas: new Set([...(history.tool.platform?.schemas ?? []), ...(ledger?.given ?? [])]),
     programsPath,
   };
   if (ledger === null || !isGoodFor(ledger.home, home))

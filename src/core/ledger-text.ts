@@ -138,7 +138,7 @@ function decode(root: Record<string, unknown>): Ledger {
     return { fact: intern({ kind, object, name, definition: before } as Fact), definition };
   });
   return {
-    tool: toolOf(root["tool"]),
+    tool: text(root["tool"], "tool"),
     server: serverOf(root["server"]),
     home: isFirst ? { kind: "unknown" } : homeOf(root["home"]),
     versionTable: isFirst ? null : versionTableOf(root["versionTable"]),
@@ -209,11 +209,6 @@ function versionTableOf(value: unknown): Ledger["versionTable"] {
     schema: schema === null ? null : text(schema, "versionTable"),
     name: text(value["name"], "versionTable"),
   };
-}
-
-function toolOf(value: unknown): Ledger["tool"] {
-  if (value === "alembic" || value === "sql" || value === "supabase") return value;
-  throw new Malformed(`it names the tool ${show(value)}`);
 }
 
 function serverOf(value: unknown): number {

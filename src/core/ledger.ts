@@ -1,13 +1,13 @@
 import { type Fact, factKey, type FactKind, isRelation, isSoft } from "./facts.ts";
 import { ancestors, type History, maximal } from "./history.ts";
 import { factAtHome, isInHome, type LedgerHome, textAtHome } from "./home.ts";
-import type { ToolName } from "./revision.ts";
 import { asksForAnyRow, tablesOfTraces, type Trace, type Traces, tracesAtHome } from "./traces.ts";
 import type { VersionTableName } from "./version-table.ts";
 
 /** What every revision ever released is known to produce, recorded when the image was built. */
 export type Ledger = {
-  readonly tool: ToolName;
+  /** The migration tool's name. */
+  readonly tool: string;
   /** Major version of the PostgreSQL that replayed the history. */
   readonly server: number;
   readonly home: LedgerHome;

@@ -123,6 +123,8 @@ export type VersionTable = {
   readonly rows: readonly (string | null)[] | null;
   /** By version: what the table keeps of the file's text (see `FoundHistory.digests`), where it keeps anything. */
   readonly digests: ReadonlyMap<string, string>;
+  /** A row says that its migration has not ended. */
+  readonly isDirty: boolean;
   readonly unreadable: "permission" | "shape" | null;
   /** The role may select; `unreadable` is then a matter of row security. */
   readonly canRead: boolean;

@@ -1,4 +1,4 @@
-import { type Claim, recordsEveryRevision } from "./claim.ts";
+import type { Claim } from "./claim.ts";
 import { holdsRows, tablesAmong } from "./facts.ts";
 import { ancestors, type History } from "./history.ts";
 import { changeOf, type OpenLedger, touchesRows } from "./ledger.ts";
@@ -38,7 +38,7 @@ export function dataPassedOver(
    */
   function mayHaveRows(id: string): boolean {
     // The first release took a revision's word for it.
-    const isSeen = ledger.home.kind !== "unknown" || recordsEveryRevision(history.tool);
+    const isSeen = ledger.home.kind !== "unknown" || history.tool.appliedBy === "preflight";
     const isAtomic = isSeen && ledger.revisions.get(id)?.isAtomic === true;
     if (evidenceOf(ledger, history, heads, id, answers).hasLeftRows) return true;
     return proven.length > 0 && touchesRows(ledger, id) && (!isAtomic || leavesNoTrace(id));

@@ -1,5 +1,4 @@
 import { assumable } from "./assume.ts";
-import { recordsEveryRevision } from "./claim.ts";
 import { placesOf } from "./elsewhere.ts";
 import { ancestors, type History } from "./history.ts";
 import * as homeRefusal from "./home-refusal.ts";
@@ -8,8 +7,6 @@ import type { Finding, Leftover, Verdict } from "./verdict.ts";
 import type { Plan, Policy, Refusal, Situation, Step } from "./step.ts";
 
 /** Alembic makes its column this wide, whatever the ids are. */
-const defaultWidth = 32;
-
 export function planFor(verdict: Verdict, policy: Policy, situation: Situation): Plan {
   const { knowledge, observation } = situation;
   const plan = planOnEvidence(verdict, policy, situation);
@@ -163,7 +160,7 @@ function planOnEvidence(verdict: Verdict, policy: Policy, situation: Situation):
   function columnWidth(): number {
     const table = observation.versionTable;
     if (table !== null) return table.width ?? Infinity;
-    return recordsEveryRevision(tool) ? Infinity : defaultWidth;
+    return tool.versionTable.width ?? Infinity;
   }
 
   function recorded(): readonly string[] {
@@ -173,7 +170,7 @@ function planOnEvidence(verdict: Verdict, policy: Policy, situation: Situation):
 
 /** How wide the version column must be for every id that a plan may write there. */
 export function widthFor(history: History): number {
-  return Math.max(defaultWidth, longest(history.revisions.keys()));
+  return Math.max(history.tool.versionTable.width ?? 0, longest(history.revisions.keys()));
 }
 
 function longest(ids: Iterable<string>): number {

@@ -3,7 +3,7 @@ import type { Difference } from "./difference.ts";
 import { type Fact, holdsRows } from "./facts.ts";
 import type { History, HistoryFault } from "./history.ts";
 import type { Knowledge } from "./knowledge.ts";
-import type { ToolName } from "./revision.ts";
+import type { MigrationTool } from "./migration-tool.ts";
 import type { Denial, Finding, Leftover, UnseenData, Verdict } from "./verdict.ts";
 import { inEffect, sayAssume, sayAtHeads, sayStamp, underOtherVersions } from "./ways-out.ts";
 import {
@@ -73,7 +73,7 @@ function edited(files: readonly Difference[]): Refusal {
   ]);
 }
 
-export function partial(left: Leftover, tool: ToolName): Refusal {
+export function partial(left: Leftover, tool: MigrationTool): Refusal {
   switch (left.kind) {
     case "invalid-index":
       return refuse(
@@ -232,7 +232,7 @@ export function unverified({ status, lacking }: Knowledge, besides: string | nul
 
 export function unproven(
   finding: Exclude<Finding, { readonly kind: "proven" }>,
-  tool: ToolName,
+  tool: MigrationTool,
   assumable: readonly string[],
 ): Refusal {
   switch (finding.kind) {
@@ -293,7 +293,7 @@ export function unproven(
 /** Never first to do what would take rows along. */
 function waysFromNearest(
   finding: Extract<Finding, { readonly kind: "nearest" }>,
-  tool: ToolName,
+  tool: MigrationTool,
   assumable: readonly string[],
 ): readonly string[] {
   const bring = `bring the schema to what ${nameHeads(finding.heads)} makes`;
@@ -328,13 +328,15 @@ function sayWhatIsBetween({
 
 export function dataMigrationBetween(
   verdict: Of<"mismatched"> | Of<"missing-file">,
-  tool: ToolName,
+  tool: MigrationTool,
 ): Refusal {
   const claimed = verdict.kind === "mismatched" ? verdict.claimed : verdict.recorded;
   const proven = verdict.identified.kind === "proven" ? verdict.identified.heads : [];
   const stamp = `${sayStamp(proven, tool)}, then start again`;
   const way =
-    tool === "alembic" && proven.length < 2 ? `${sayAtHeads(proven, tool)}, or ${stamp}` : stamp;
+    tool.words.stamp !== null && proven.length < 2
+      ? `${sayAtHeads(proven, tool)}, or ${stamp}`
+      : stamp;
   return refuse(
     "unproven",
     `the version rows say ${nameHeads(claimed)}, the schema is exactly that of ${nameHeads(proven)}; between them lie data migrations and the like, of which the schema cannot say whether they ran: ${enumerate(verdict.dataMigrations)}`,
@@ -350,7 +352,7 @@ export function dataMigrationBetween(
   );
 }
 
-export function ahead(verdict: Of<"ahead">, tool: ToolName): Refusal {
+export function ahead(verdict: Of<"ahead">, tool: MigrationTool): Refusal {
   const rows = verdict.strangers.join(", ");
   const isNotRun = verdict.lacking.length === 0 && verdict.notRun.length > 0;
   return refuse(
@@ -378,7 +380,7 @@ export function brokenHistory(faults: readonly HistoryFault[]): Refusal {
 export function deniedElsewhere(
   { table, dataMigrations }: Denial,
   proven: readonly string[],
-  tool: ToolName,
+  tool: MigrationTool,
 ): Refusal {
   const names = enumerate(dataMigrations);
   return refuse(
@@ -421,7 +423,7 @@ export function stampNeeded(
   from: readonly string[],
   to: readonly string[],
   because: "proven" | "assumed",
-  tool: ToolName,
+  tool: MigrationTool,
 ): Refusal {
   const isProven = because === "proven";
   const at = isProven
@@ -431,7 +433,7 @@ export function stampNeeded(
     "unproven",
     `${at}, the version rows say ${nameHeads(from)}, and --stamp never forbids to correct them`,
     [
-      ...(tool === "alembic" ? [sayStamp(to, tool)] : []),
+      ...(tool.words.stamp === null ? [] : [sayStamp(to, tool)]),
       `run without --stamp never: it then records ${isProven ? "what the schema proves" : "your word"}`,
     ],
   );

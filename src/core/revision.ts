@@ -1,9 +1,3 @@
-/** A migration tool whose histories Preflight knows. */
-export type ToolName = "alembic" | "sql" | "supabase";
-
-/** A tool whose migrations are numbered files, which our own runner applies; its rows name every applied file. */
-export type FileTool = Exclude<ToolName, "alembic">;
-
 /** One migration, as its file states it. */
 export type Revision = {
   readonly id: string;

@@ -1,5 +1,4 @@
 import { commitInParts } from "./begun.ts";
-import { recordsEveryRevision } from "./claim.ts";
 import { type Fact, type FactKind, schemaOf } from "./facts.ts";
 import * as grants from "./grants.ts";
 import type { Knowledge } from "./knowledge.ts";
@@ -120,14 +119,14 @@ function lackingForVersionTable({ observation, knowledge, steps, home }: TaskAt)
   if (!versionTable.owned && versionTable.width !== null && versionTable.width < width)
     lacks.push({
       what: `does not own the version table ${name}, whose column is too narrow (${versionTable.width} characters) and must be altered`,
-      grant: grants.widen(versionTable, width),
+      grant: grants.widen(versionTable, knowledge.history.tool.versionTable.version, width),
     });
   return lacks;
 }
 
-/** Characters that a step will make of Alembic's column; 0: none touches it. */
+/** Characters that a step will make of the version column; 0: none touches it. */
 function neededWidth({ history }: Knowledge, steps: readonly Step[]): number {
-  if (history.tool !== "alembic") return 0;
+  if (history.tool.versionTable.width === null) return 0;
   const isStamped = steps.some(({ kind }) => kind === "stamp" || kind === "widen");
   return isStamped ? widthFor(history) : 0;
 }
@@ -138,9 +137,10 @@ function lackingForUpgrade({ observation, knowledge, steps, home }: TaskAt): rea
   const { role, canWriteProgress } = observation;
   const { history, ledger } = knowledge;
   const lacks: Lack[] = [];
-  const noted = recordsEveryRevision(history.tool)
-    ? pending.filter((id) => history.revisions.get(id)?.isAtomic === false)
-    : commitInParts(knowledge, pending);
+  const noted =
+    history.tool.appliedBy === "preflight"
+      ? pending.filter((id) => history.revisions.get(id)?.isAtomic === false)
+      : commitInParts(knowledge, pending);
   if (noted.length > 0) {
     if (canWriteProgress === null) lacks.push(...lackingToCreate(home, observation));
     if (canWriteProgress === false)

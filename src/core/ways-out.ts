@@ -1,17 +1,16 @@
-import type { ToolName } from "./revision.ts";
+import type { MigrationTool } from "./migration-tool.ts";
 import type { Finding, Verdict } from "./verdict.ts";
 
 /** A person's word names one revision; several heads are recorded with the tool itself. */
-export function sayAtHeads(heads: readonly string[], tool: ToolName): string {
+export function sayAtHeads(heads: readonly string[], tool: MigrationTool): string {
   return heads.length > 1
     ? `${sayStamp(heads, tool)}, then start again`
     : `--assume ${heads[0] ?? "base"}`;
 }
 
 /** How a person records a version by hand. */
-export function sayStamp(heads: readonly string[], tool: ToolName): string {
-  const names = heads.join(" ") || "base";
-  return tool === "alembic" ? `alembic stamp --purge ${names}` : `preflight run --assume ${names}`;
+export function sayStamp(heads: readonly string[], tool: MigrationTool): string {
+  return tool.words.stamp?.(heads) ?? `preflight run --assume ${heads.join(" ") || "base"}`;
 }
 
 /** What to type; between several only the person can choose. */
@@ -21,25 +20,22 @@ export function sayAssume(ids: readonly string[]): string {
   return `${shown.join(" or ")}${more}`;
 }
 
-/** Supabase's dashboard and its API record a migration with a time of their own. */
+/** Where a tool has ways besides its files, such as a dashboard, they may record a migration under a version of their own. */
 export function underOtherVersions(
   { strangers, unrecorded, lacking }: Extract<Verdict, { readonly kind: "ahead" }>,
-  tool: ToolName,
+  tool: MigrationTool,
 ): readonly string[] {
   const absent = new Set(lacking.map(({ revision }) => revision));
   const present = unrecorded.filter((id) => !absent.has(id));
-  if (tool !== "supabase" || present.length === 0) return [];
-  const repair = (status: string, ids: readonly string[]): string =>
-    `supabase migration repair --status ${status} ${ids.join(" ")}`;
-  return [
-    `if these are the same migrations under other versions: ${repair("reverted", strangers)}, then ${repair("applied", present)}`,
-  ];
+  const { renumber } = tool.words;
+  if (renumber === null || present.length === 0) return [];
+  return [`if these are the same migrations under other versions: ${renumber(strangers, present)}`];
 }
 
 /** A word for the nearest state, or for one that lacks nothing. What differs all the same stays: as drift. */
 export function inEffect(
   finding: Extract<Finding, { readonly kind: "nearest" }>,
-  tool: ToolName,
+  tool: MigrationTool,
   assumable: readonly string[],
 ): readonly string[] {
   const { heads, differences } = finding;

@@ -89,7 +89,7 @@ export function writeLedger(
     }
 
   return {
-    tool: history.tool,
+    tool: history.tool.name,
     server: Math.floor(replay.serverVersion / 10_000),
     home: replay.home,
     versionTable: replay.versionTable,

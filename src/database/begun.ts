@@ -3,8 +3,8 @@ import type { Database } from "./database.ts";
 import { cannotGoOn } from "./errors.ts";
 import { ensureProgressTable } from "./migrate.ts";
 import { runOwn } from "./migrate-work.ts";
-import type { QualifiedTable } from "./stamp.sql.ts";
-import { deleteProgress, readHasSchema, writeProgress } from "./version-table.sql.ts";
+import type { TableName } from "../core/version-table.ts";
+import { deleteProgress, readHasSchema, writeProgress } from "./progress.sql.ts";
 
 /**
  * Writes, before another program runs them, which revisions may leave rows behind without a version row. A schema that the
@@ -13,7 +13,7 @@ import { deleteProgress, readHasSchema, writeProgress } from "./version-table.sq
  */
 export async function noteBegun(
   db: Database,
-  table: QualifiedTable,
+  table: TableName,
   revisions: readonly Revision[],
   runId: string,
 ): Promise<boolean> {
@@ -44,7 +44,7 @@ export async function noteBegun(
 /** Throws CannotJudge. */
 export async function forgetBegun(
   db: Database,
-  table: QualifiedTable,
+  table: TableName,
   ids: readonly string[],
 ): Promise<void> {
   await write(

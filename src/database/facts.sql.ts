@@ -1,5 +1,5 @@
 import type { Scope } from "../core/knowledge.ts";
-import { knownVersionTables } from "./known-tables.ts";
+import { knownNamePart, knownVersionTables } from "./known-tables.ts";
 import { quoteTextArray } from "../core/quote.ts";
 
 export type FactsOptions = {
@@ -55,7 +55,7 @@ versions AS MATERIALIZED (                 -- version tables of every tool
   SELECT c.oid
   FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
   WHERE c.relkind IN ('r','p','v','m','f')
-    AND (strpos(c.relname::text, 'alembic_version') > 0
+    AND (strpos(c.relname::text, '${knownNamePart}') > 0
          OR c.relname::text = ANY (${quoteTextArray(anywhere)})
          OR (n.nspname::text, c.relname::text) IN (SELECT * FROM unnest(${quoteTextArray(qualified.map(({ schema }) => schema ?? ""))}, ${quoteTextArray(qualified.map(({ name }) => name))})))
 ),

@@ -1,9 +1,20 @@
 import { progressTable } from "../core/migration.ts";
 
+/** Tables whose names contain this are a tool's: Alembic's, which is often told of several. */
+export const knownNamePart = "alembic_version";
+
+/** Where tools that number their files too keep a column `version`. */
+export const neighbourTables = [
+  "schema_migrations",
+  "schema_version",
+  "schema_versions",
+  "migrations",
+  "_sqlx_migrations",
+];
+
 /**
  * Where migration tools keep their records: THE table. None of these is ever a fact of a schema, and a
- * database that holds one is another tool's business too. Tables whose name contains `alembic_version`
- * are Alembic's and need no line here. Names that applications use as well (`migrations`) are not listed.
+ * database that holds one is another tool's business too. Names that applications use as well (`migrations`) are not listed.
  */
 export const knownVersionTables: readonly {
   readonly tool: string;

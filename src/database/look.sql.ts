@@ -1,14 +1,13 @@
 import { factsQuery, pinSettings } from "./facts.sql.ts";
 import type { FactsOptions } from "./facts.sql.ts";
-import type { ToolName } from "../core/revision.ts";
-import { knownVersionTables } from "./known-tables.ts";
+import type { VersionTableLayout } from "../core/migration-tool.ts";
+import { knownVersionTables, neighbourTables } from "./known-tables.ts";
 import { quoteLiteral, quoteTextArray } from "../core/quote.ts";
 import { progressTable } from "../core/migration.ts";
 import type { VersionTableName } from "../core/version-table.ts";
-import { neighbourTables, versionLayouts } from "./version-layouts.ts";
 
-/** The version table to look for, and whose it would be. */
-export type WantedTable = VersionTableName & { readonly tool: ToolName };
+/** The version table to look for, and what it would look like. */
+export type WantedTable = VersionTableName & { readonly layout: VersionTableLayout };
 
 /**
  * One message, one round trip, no write. The version tables and what is unfinished are read before and after the facts:
@@ -108,8 +107,8 @@ FROM (SELECT (
  * hexadecimal digits come out of the XML as they went in (this part of XML needs no libxml).
  * has_column_privilege is NULL for a missing column. A privilege list such as 'INSERT, UPDATE' means "any of".
  */
-function readVersionTables({ tool, name }: WantedTable): string {
-  const { version, columns, digest, isAlsoOurs } = versionLayouts[tool];
+function readVersionTables({ layout, name }: WantedTable): string {
+  const { version, columns, digest, dirty, isAlsoOurs } = layout;
   const alsoOurs =
     isAlsoOurs === null ? "" : `OR strpos(k.relname::text, ${quoteLiteral(isAlsoOurs)}) > 0`;
   return `
@@ -117,7 +116,7 @@ SELECT c.schema, c.name, c.kind, c.has_columns AS "hasColumns", c.may_read AS "m
        c.width, c.can_write AS "canWrite", c.owned,
        CASE WHEN c.has_columns AND c.may_read AND c.filled AND c.kind IN ('r', 'p', 'v', 'm') THEN
          ${rowsAsHex(`format(
-           'SELECT ${version}::text AS v, %s AS d FROM %I.%I',
+           'SELECT ${version}::text AS v, %s AS d, ${dirty ?? "false"} AS u FROM %I.%I',
            CASE WHEN c.has_digest THEN ${quoteLiteral(digest?.expression ?? "")} ELSE 'NULL::text' END, c.schema, c.name)`)}
        END AS rows
 FROM (
@@ -146,11 +145,11 @@ ORDER BY c.schema COLLATE "C", c.name COLLATE "C";`;
 }
 
 /** Tables of other tools that number their files too. Only where they can be evidence. */
-function readNeighbours({ tool, name }: WantedTable): string {
-  if (tool !== "sql") return "SELECT FROM pg_class WHERE false;";
+function readNeighbours({ layout, name }: WantedTable): string {
+  if (!layout.hasNeighbours) return "SELECT FROM pg_class WHERE false;";
   return `
 SELECT c.schema, c.name,
-       ${rowsAsHex("format('SELECT version::text AS v, %s AS d FROM %I.%I', CASE WHEN c.has_dirty THEN 'dirty::text' ELSE 'NULL::text' END, c.schema, c.name)")} AS rows
+       ${rowsAsHex("format('SELECT version::text AS v, NULL::text AS d, %s AS u FROM %I.%I', CASE WHEN c.has_dirty THEN 'dirty' ELSE 'false' END, c.schema, c.name)")} AS rows
 FROM (
   SELECT n.nspname::text AS schema, k.relname::text AS name,
          EXISTS (SELECT FROM pg_attribute d WHERE d.attrelid = k.oid AND d.attname = 'dirty' AND NOT d.attisdropped) AS has_dirty
@@ -200,12 +199,12 @@ WHERE k.relkind = 'r' AND k.relname::text = ${quoteLiteral(progressTable)}
 ORDER BY n.nspname COLLATE "C";`;
 
 /**
- * The rows of a query that is text, as hexadecimal UTF-8 of a JSON array of [v, d].
- * @param query an SQL expression: a query with the columns v and d
+ * The rows of a query that is text, as hexadecimal UTF-8 of a JSON array of [v, d, u].
+ * @param query an SQL expression: a query with the columns v (version), d (digest) and u (unfinished)
  */
 function rowsAsHex(query: string): string {
   return `substring(query_to_xml(format(
-           'SELECT encode(convert_to(coalesce(json_agg(json_build_array(v, d) ORDER BY v COLLATE "C"), ''[]'')::text, ''UTF8''), ''hex'') AS h'
+           'SELECT encode(convert_to(coalesce(json_agg(json_build_array(v, d, u) ORDER BY v COLLATE "C"), ''[]'')::text, ''UTF8''), ''hex'') AS h'
            ' FROM (%s) t', ${query}), true, true, '')::text
            FROM '<h>([0-9a-f]*)</h>')`;
 }

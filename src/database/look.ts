@@ -263,22 +263,24 @@ type TableRow = {
   readonly width: number | null;
   readonly canWrite: boolean;
   readonly owned: boolean;
-  /** Hexadecimal UTF-8 of a JSON array of versions and digests, sorted bytewise by version with nulls last. */
+  /** Hexadecimal UTF-8 of a JSON array of `RecordedVersion`, sorted bytewise by version with nulls last. */
   readonly rows: string | null;
 };
 
 function readTables(rows: readonly Row[] | undefined): readonly VersionTable[] {
   return ((rows ?? []) as readonly TableRow[]).map((row) => {
     const unreadable = whyUnreadable(row);
+    const versions = parseRows(row.rows);
     return {
       schema: row.schema,
       name: row.name,
-      rows: unreadable === null ? parseRows(row.rows).map(([version]) => version) : null,
+      rows: unreadable === null ? versions.map(([version]) => version) : null,
       digests: new Map(
-        parseRows(row.rows).flatMap(([version, digest]) =>
+        versions.flatMap(([version, digest]) =>
           version === null || digest === null ? [] : [[version, digest]],
         ),
       ),
+      isDirty: versions.some(isDirty),
       unreadable,
       canRead: row.mayRead,
       width: row.width,
@@ -297,10 +299,18 @@ function whyUnreadable(row: TableRow): VersionTable["unreadable"] {
   return row.filtered ? "permission" : null;
 }
 
-function parseRows(
-  hex: string | null,
-): readonly (readonly [version: string | null, digest: string | null])[] {
-  return hex === null ? [] : (decode(hex) as [string | null, string | null][]);
+type RecordedVersion = readonly [
+  version: string | null,
+  digest: string | null,
+  isUnfinished: unknown,
+];
+
+function parseRows(hex: string | null): readonly RecordedVersion[] {
+  return hex === null ? [] : (decode(hex) as readonly RecordedVersion[]);
+}
+
+function isDirty([, , isUnfinished]: RecordedVersion): boolean {
+  return isUnfinished === true;
 }
 
 function decode(hex: unknown): unknown {
@@ -315,7 +325,7 @@ function readNeighbours(rows: readonly Row[] | undefined): Observation["neighbou
       schema,
       name,
       rows: versions.flatMap(([version]) => version ?? []),
-      isDirty: versions.some(([, dirty]) => dirty === "true"),
+      isDirty: versions.some(isDirty),
     };
   });
 }

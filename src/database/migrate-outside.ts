@@ -4,7 +4,8 @@ import { setTimeoutsAside } from "./migrate.sql.ts";
 import { endOf, isAnswer, type Unfinished } from "./migrate-end.ts";
 import { applyTogether } from "./migrate-together.ts";
 import { runOwn, send, sendAnyway, Stopped, type Work } from "./migrate-work.ts";
-import { deleteProgress, insertVersionRow, writeProgress } from "./version-table.sql.ts";
+import { deleteProgress, writeProgress } from "./progress.sql.ts";
+import { recordRow } from "./stamp.sql.ts";
 
 /**
  * Statement by statement, for files with one that PostgreSQL refuses inside of a transaction. A row says how far the
@@ -83,10 +84,10 @@ async function applyAlone(work: Work, index: number): Promise<Unfinished | null>
 
 function recordDone(work: Work, done: number): string {
   const { migration, options, durationMs } = work;
-  const { tool, table, row, runId } = options;
+  const { layout, table, row, runId } = options;
   if (done < migration.statements.length) return recordState(work, done, "pending");
   return [
-    insertVersionRow(tool, table, row, { runId, durationMs: durationMs() }),
+    recordRow(layout, table, row, { runId, durationMs: durationMs() }),
     deleteProgress(table, row.version),
   ].join(";\n");
 }

@@ -1,15 +1,15 @@
 import type { Migration, Statement, VersionRow } from "../core/migration.ts";
-import type { FileTool } from "../core/revision.ts";
+import type { VersionTableLayout } from "../core/migration-tool.ts";
 import type { Database, Row } from "./database.ts";
 import { codeOf } from "./errors.ts";
 import { beginAsOurselves, resetSession } from "./migrate.sql.ts";
-import type { QualifiedTable } from "./stamp.sql.ts";
+import type { TableName } from "../core/version-table.ts";
 import type { Waiting } from "./waiting.ts";
 
 export type MigrateOptions = Waiting & {
-  readonly tool: FileTool;
+  readonly layout: VersionTableLayout;
   /** The version table; it exists. */
-  readonly table: QualifiedTable;
+  readonly table: TableName;
   readonly row: VersionRow;
   readonly runId: string;
   /** Of the session, and of each transaction in it: by this name `cancel` finds it. */

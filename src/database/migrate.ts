@@ -1,13 +1,14 @@
 import type { Migration } from "../core/migration.ts";
-import type { FileTool } from "../core/revision.ts";
+import type { VersionTableLayout } from "../core/migration-tool.ts";
 import type { Database } from "./database.ts";
 import { cannotGoOn, codeOf } from "./errors.ts";
 import type { MigrationEnd, Unfinished } from "./migrate-end.ts";
 import { applyOutside } from "./migrate-outside.ts";
 import { applyTogether } from "./migrate-together.ts";
 import { cleanUp, type MigrateOptions, resetAfter, runOwn, type Work } from "./migrate-work.ts";
-import type { QualifiedTable } from "./stamp.sql.ts";
-import { createProgressTable, createVersionTable, insertVersionRow } from "./version-table.sql.ts";
+import type { TableName } from "../core/version-table.ts";
+import { createProgressTable } from "./progress.sql.ts";
+import { recordRow } from "./stamp.sql.ts";
 
 export type { MigrationEnd } from "./migrate-end.ts";
 
@@ -40,15 +41,15 @@ export async function migrate(
 
 async function apply(work: Work): Promise<Unfinished | null> {
   const { db, migration, options, durationMs } = work;
-  const { tool, table, row, runId } = options;
+  const { layout, table, row, runId } = options;
   if (migration.statements.length === 0) {
-    const record = insertVersionRow(tool, table, row, { runId, durationMs: durationMs() });
+    const record = recordRow(layout, table, row, { runId, durationMs: durationMs() });
     await runOwn(db, record);
     return null;
   }
   if (migration.outside === null)
     return await applyTogether(work, { from: 0, to: migration.statements.length }, () =>
-      insertVersionRow(tool, table, row, { runId, durationMs: durationMs() }),
+      recordRow(layout, table, row, { runId, durationMs: durationMs() }),
     );
   await ensureProgressTable(db, table.schema);
   return await applyOutside(work);
@@ -62,11 +63,11 @@ export async function ensureProgressTable(db: Database, schema: string): Promise
 /** Creates the table, or what an old one lacks, only where it is missing. Throws CannotJudge. */
 export async function ensureVersionTable(
   db: Database,
-  tool: FileTool,
-  table: QualifiedTable,
+  layout: VersionTableLayout,
+  table: TableName,
 ): Promise<void> {
   const doing = `creating the version table ${table.schema}.${table.name}`;
-  await create(db, createVersionTable(tool, table), doing);
+  await create(db, layout.create(table, layout.width ?? 0), doing);
 }
 
 /** A schema, table or column, or the catalog's row for one, that somebody else has just created. */

@@ -1,23 +1,22 @@
 import type { VersionRow } from "../core/migration.ts";
+import { widen } from "../core/grants.ts";
 import { CannotJudge } from "../core/outcome.ts";
-import type { ToolName } from "../core/revision.ts";
+import type { RowsRun, VersionTableLayout } from "../core/migration-tool.ts";
+import type { TableName } from "../core/version-table.ts";
 import type { Database, Row } from "./database.ts";
 import { cannotGoOn, codeOf } from "./errors.ts";
 import {
   beginStamp,
-  createAlembicTable,
+  deleteOtherRows,
+  insertRow,
   lockVersionTable,
-  type QualifiedTable,
   readRows,
   readWidth,
-  widenColumn,
-  writeHeads,
 } from "./stamp.sql.ts";
-import { createVersionTable, deleteVersionRows, insertVersionRow } from "./version-table.sql.ts";
 
 export type StampOptions = {
-  readonly tool: ToolName;
-  readonly table: QualifiedTable;
+  readonly layout: VersionTableLayout;
+  readonly table: TableName;
   /** False: the table is created, and it is a conflict when it is there by now. */
   readonly exists: boolean;
   /** What stood in the table when the decision was taken, in any order; null for a NULL. */
@@ -27,7 +26,7 @@ export type StampOptions = {
   /** What else a new row holds, where the tool's rows hold more than a version. */
   readonly files: ReadonlyMap<string, VersionRow>;
   readonly runId: string;
-  /** Characters that Alembic's column must hold; at least 32 and the longest row count in any case. */
+  /** Characters that a version column with a limit must hold; what the tool gives it and the longest row count in any case. */
   readonly width: number;
 };
 
@@ -43,21 +42,23 @@ export type Stamped = {
  * Throws CannotJudge: `temporary` when they are not, `permission`, `verify-failed` when the rows do not read back as written.
  */
 export async function stamp(db: Database, options: StampOptions): Promise<Stamped> {
-  const { tool, table, exists, basis, rows } = options;
-  const width = Math.max(32, options.width, ...rows.map((row) => Array.from(row).length));
+  const { layout, table, exists, basis, rows } = options;
+  const lengths = rows.map((row) => Array.from(row).length);
+  const width = Math.max(layout.width ?? 0, options.width, ...lengths);
   try {
-    const opening = [beginStamp, ...create(options, width), lockVersionTable(table)];
-    const reading = [readRows(tool, table), readWidth(tool, table)];
+    const create = exists && !layout.isCompleted ? [] : [layout.create(table, width)];
+    const opening = [beginStamp, ...create, lockVersionTable(table)];
+    const reading = [readRows(layout, table), readWidth(layout, table)];
     const answers = await db.queryAll([...opening, ...reading].join(";\n"));
     const before = rowsOf(answers[0]);
     if (!sameRows(before, basis)) throw rowsChanged(table, basis, before);
 
     const present = answers[1]?.[0]?.["width"];
-    const widened = tool === "alembic" && typeof present === "number" && present < width;
+    const widened = layout.width !== null && typeof present === "number" && present < width;
     const writing = [
-      ...(widened ? [widenColumn(table, width)] : []),
+      ...(widened ? [widen(table, layout.version, width)] : []),
       ...write(options, before),
-      readRows(tool, table),
+      readRows(layout, table),
     ];
     const written = await db.query(writing.join(";\n"));
     if (!sameRows(rowsOf(written), [...new Set(rows)])) throw notWritten(table);
@@ -70,23 +71,21 @@ export async function stamp(db: Database, options: StampOptions): Promise<Stampe
   }
 }
 
-/** Tables that Supabase's tool made long ago lack columns. */
-function create({ tool, table, exists }: StampOptions, width: number): readonly string[] {
-  if (tool === "alembic") return exists ? [] : [createAlembicTable(table, width)];
-  return exists && tool === "sql" ? [] : [createVersionTable(tool, table)];
-}
-
 function write(
-  { tool, table, rows, files, runId }: StampOptions,
+  { layout, table, rows, files, runId }: StampOptions,
   before: readonly (string | null)[],
 ): readonly string[] {
-  if (tool === "alembic") return [writeHeads(table, rows)];
-  const gone = before.flatMap((row) => (row === null || rows.includes(row) ? [] : [row]));
-  const fresh = rows.flatMap((row) => (before.includes(row) ? [] : (files.get(row) ?? [])));
+  const run: RowsRun = { runId, durationMs: null };
+  const fresh = [...new Set(rows)].filter((row) => !before.includes(row));
   return [
-    ...(gone.length === 0 ? [] : [deleteVersionRows(table, gone)]),
-    ...fresh.map((row) => insertVersionRow(tool, table, row, { runId, durationMs: null })),
+    deleteOtherRows(layout, table, rows),
+    ...fresh.map((version) => insertRow(layout, table, files.get(version) ?? bare(version), run)),
   ];
+}
+
+/** Of a tool that keeps nothing else. */
+function bare(version: string): VersionRow {
+  return { version, name: "", checksum: "", statements: null };
 }
 
 function rowsOf(answer: readonly Row[] | undefined): readonly (string | null)[] {
@@ -101,7 +100,7 @@ function sameRows(left: readonly (string | null)[], right: readonly (string | nu
 }
 
 function rowsChanged(
-  table: QualifiedTable,
+  table: TableName,
   basis: readonly (string | null)[],
   found: readonly (string | null)[],
 ): CannotJudge {
@@ -112,7 +111,7 @@ function rowsChanged(
   );
 }
 
-function notWritten(table: QualifiedTable): CannotJudge {
+function notWritten(table: TableName): CannotJudge {
   return new CannotJudge(
     "verify-failed",
     `the version rows of ${nameOf(table)} did not read back as written: a trigger, a rule or row security interferes; nothing was kept`,
@@ -139,7 +138,7 @@ function judge(error: unknown, { table, exists }: StampOptions): CannotJudge {
   return cannotGoOn(error, `writing the version rows of ${nameOf(table)}`);
 }
 
-function nameOf({ schema, name }: QualifiedTable): string {
+function nameOf({ schema, name }: TableName): string {
   return `${schema}.${name}`;
 }
 

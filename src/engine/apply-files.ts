@@ -1,6 +1,6 @@
 import type { Migration, Progress, Statement, VersionRow } from "../core/migration.ts";
 import { CannotJudge } from "../core/outcome.ts";
-import type { FileTool } from "../core/revision.ts";
+import type { VersionTableLayout } from "../core/migration-tool.ts";
 import type { Database } from "../database/database.ts";
 import { ensureVersionTable, migrate, type MigrationEnd } from "../database/migrate.ts";
 import { refuseSharedSession } from "../database/pooling.ts";
@@ -11,7 +11,7 @@ import type { Ending } from "./run-record.ts";
 export type ApplyOptions = {
   /** A session of its own: files may leave settings behind. */
   readonly session: Database;
-  readonly tool: FileTool;
+  readonly layout: VersionTableLayout;
   readonly table: { readonly schema: string; readonly name: string };
   /** What earlier runs began outside of a transaction: it goes on from there. */
   readonly progress: readonly Progress[];
@@ -39,9 +39,9 @@ export async function applyFiles(
   migrations: readonly Migration[],
   options: ApplyOptions,
 ): Promise<Ending | null> {
-  const { session, tool, table, context, stop } = options;
+  const { session, layout, table, context, stop } = options;
   await refusePooler(migrations, options);
-  await ensureVersionTable(session, tool, table);
+  await ensureVersionTable(session, layout, table);
   session.onNotice((msg) => context.log({ level: "info", event: "migrate.notice", msg }));
   for (const [index, migration] of migrations.entries()) {
     stop.throwIfAborted();
@@ -86,12 +86,12 @@ async function applyFile(
   place: string,
   options: ApplyOptions,
 ): Promise<MigrationEnd> {
-  const { session, tool, table, ddlLockTimeout, timeout, cancel, stop, context } = options;
+  const { session, layout, table, ddlLockTimeout, timeout, cancel, stop, context } = options;
   const resumeAt = placeToResume(migration, options);
   const watch = watchProgress(migration, place, context);
   try {
     return await migrate(session, migration, {
-      tool,
+      layout,
       table,
       row: rowOf(migration),
       runId: context.runId,

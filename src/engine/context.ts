@@ -1,10 +1,13 @@
 import type { Log } from "../report/log.ts";
 import type { Sources } from "../settings/findings.ts";
+import type { Tool } from "../tools/tool.ts";
 import type { RunRecord } from "./run-record.ts";
 
 /** What a command may use of the machine. Everything that differs from run to run is in here. */
 export type Context = Sources & {
   readonly cwd: string;
+  /** The migration tools that there are. */
+  readonly tools: readonly Tool[];
   /** Where the program itself is installed. */
   readonly programDirectory: string;
   readonly runId: string;

@@ -3,7 +3,7 @@ import type { History, HistoryFault } from "../core/history.ts";
 import { combine, type HomeName, type Knowledge } from "../core/knowledge.ts";
 import { type Ledger, sharesRevision } from "../core/ledger.ts";
 import { CannotJudge } from "../core/outcome.ts";
-import type { ToolName } from "../core/revision.ts";
+import type { MigrationTool } from "../core/migration-tool.ts";
 import type { WantedTable } from "../database/look.sql.ts";
 import { otherHistory, readLedger } from "../ledger/file.ts";
 import type { Settings } from "../settings/settings.ts";
@@ -29,12 +29,13 @@ export type ProjectReading =
 
 export async function readProject(settings: Settings, context: Context): Promise<ProjectReading> {
   const { migrations, tool } = settings;
-  const candidate = await findHistory({ cwd: context.cwd, env: context.env, migrations, tool });
-  context.record.tool = candidate.tool;
+  const { cwd, env } = context;
+  const candidate = await findHistory({ cwd, env, migrations, tool }, context.tools);
+  context.record.tool = candidate.tool.name;
   const ledgerPath =
     settings.ledger === null
       ? path.join(candidate.ledgerDirectory, "preflight.ledger.json")
-      : path.resolve(context.cwd, settings.ledger);
+      : path.resolve(cwd, settings.ledger);
   // bake writes the file that a person names; everybody else needs it to be there.
   const isWritten = settings.command === "bake" && !settings.bakeCheck;
   const read = await readLedger(ledgerPath, { required: settings.ledger !== null && !isWritten });
@@ -61,8 +62,8 @@ export async function readProject(settings: Settings, context: Context): Promise
   sayHistory(knowledge, context);
   // What a bake was told needs not be told again.
   const baked = isWritten ? null : (ledger?.versionTable ?? null);
-  const named = settings.versionTable ?? baked ?? found.versionTable;
-  const versionTable = { tool: found.tool, ...named };
+  const layout = found.tool.versionTable;
+  const versionTable = { layout, ...(settings.versionTable ?? baked ?? layout.usual) };
   const project = { found, ledger, knowledge, knowledgeAt, ledgerPath, versionTable };
   return { kind: "project", project };
 }
@@ -76,11 +77,11 @@ function lastOf(make: (home: HomeName) => Knowledge): (home: HomeName) => Knowle
   };
 }
 
-function refuseCommand(command: Settings["upgradeCommand"], tool: ToolName): void {
-  if (command === null || tool === "alembic") return;
+function refuseCommand(command: Settings["upgradeCommand"], tool: MigrationTool): void {
+  if (command === null || tool.appliedBy === "program") return;
   throw new CannotJudge(
     "config",
-    `--upgrade-command is for Alembic: a history of the tool '${tool}' is applied by preflight itself`,
+    `--upgrade-command is for Alembic: a history of the tool '${tool.name}' is applied by preflight itself`,
     ["leave it out (PREFLIGHT_UPGRADE_COMMAND, too)"],
   );
 }

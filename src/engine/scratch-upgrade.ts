@@ -2,12 +2,9 @@ import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { CannotJudge } from "../core/outcome.ts";
 import type { Database } from "../database/database.ts";
-import { createVersionTable } from "../database/version-table.sql.ts";
-import { progressTable } from "../core/migration.ts";
 import { connectAndWait } from "../database/wait.ts";
 import type { DatabaseAddress } from "../ledger/child-environment.ts";
 import { namedDatabases } from "../ledger/named-databases.ts";
-import { supabasePrelude } from "../ledger/prelude.sql.ts";
 import type { Prelude } from "../ledger/run-prelude.ts";
 import { chooseProtection } from "../ledger/protection.ts";
 import type { Log, Scratch } from "../ledger/scratch.ts";
@@ -97,8 +94,8 @@ export async function scratchPreludes(
   settings: Settings,
   context: Context,
 ): Promise<readonly Prelude[]> {
-  const platform =
-    project.found.tool === "supabase" ? [{ name: "for Supabase", sql: supabasePrelude }] : [];
+  const { platform: made } = project.found.tool;
+  const platform = made === null ? [] : [made.prelude];
   const file = settings.scratchInit;
   if (file === null) return platform;
   const sql = await readFile(path.resolve(context.cwd, file), "utf8").catch((error: unknown) => {
@@ -112,15 +109,13 @@ export async function scratchPreludes(
 }
 
 function scratchRunner(
-  { tool, load }: Extract<ToolsUpgrade, { readonly kind: "native" }>,
-  { knowledge }: Project,
+  { load }: Extract<ToolsUpgrade, { readonly kind: "native" }>,
+  { knowledge, versionTable: { layout } }: Project,
   { ddlLockTimeout }: Settings,
   context: Context,
 ): Upgrade {
   return {
     kind: "native",
-    createVersionTable: (table) => createVersionTable(tool, table),
-    progressTable,
     apply: async (address, table) => {
       const applicationName = `preflight-bake/${context.runId}`;
       const openSession = async (): Promise<Database> =>
@@ -137,7 +132,7 @@ function scratchRunner(
       try {
         const failure = await applyFiles(await load([...knowledge.history.revisions.keys()]), {
           session,
-          tool,
+          layout,
           table,
           progress: [],
           ddlLockTimeout,

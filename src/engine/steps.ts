@@ -1,4 +1,5 @@
 import { rowsFor } from "../core/claim.ts";
+import type { Knowledge } from "../core/knowledge.ts";
 import type { VersionRow } from "../core/migration.ts";
 import type { Observation } from "../core/observation.ts";
 import { widthFor } from "../core/plan.ts";
@@ -28,7 +29,7 @@ export async function takeStep(
   const past = present.filter((row) => !renumbered.has(row));
   const rows = step.kind === "stamp" ? rowsFor(history, step.to, past) : present;
   await stamp(database, {
-    tool: history.tool,
+    layout: history.tool.versionTable,
     table: versionTableOf(observation, project.versionTable),
     exists: observation.versionTable !== null,
     basis,
@@ -42,7 +43,14 @@ export async function takeStep(
 
   async function versionRows(ids: readonly string[]): Promise<ReadonlyMap<string, VersionRow>> {
     const { upgrade: how } = project.found;
-    if (how.kind === "command") return new Map();
+    if (how.kind === "command")
+      return new Map(ids.map((id) => [id, rowOfRevision(id, project.knowledge)]));
     return new Map((await how.load(ids)).map((migration) => [migration.id, rowOf(migration)]));
   }
+}
+
+/** Where a program applies them, the file itself is not read. */
+function rowOfRevision(id: string, { history, digests }: Knowledge): VersionRow {
+  const { file = "", hash = "" } = history.revisions.get(id) ?? {};
+  return { version: id, name: file, checksum: digests.get(id) ?? hash, statements: null };
 }

@@ -47,7 +47,7 @@ export async function proveVersionTable(
 }
 
 async function upgradeNatively(
-  { tool, load }: Extract<Upgrade, { readonly kind: "native" }>,
+  { load }: Extract<Upgrade, { readonly kind: "native" }>,
   revisions: readonly string[],
   observation: Observation,
   { database, project, settings, context, askForRoom }: StepTools,
@@ -74,7 +74,7 @@ async function upgradeNatively(
     const apply = async (): Promise<Ending | null> =>
       await applyFiles(migrations, {
         session,
-        tool,
+        layout: project.versionTable.layout,
         table: versionTableOf(observation, project.versionTable),
         progress: observation.progress,
         ddlLockTimeout,

@@ -4,7 +4,7 @@ import type { History } from "../core/history.ts";
 /** The same for every bake of a history, and another one for another history. */
 export function saltOf({ tool, revisions }: History): string {
   const [first = ""] = revisions.keys();
-  return sha256(`preflight rows of ${tool} ${first}`);
+  return sha256(`preflight rows of ${tool.name} ${first}`);
 }
 
 /** No value is in a ledger. PostgreSQL computes the same in `rowsMessage`. */

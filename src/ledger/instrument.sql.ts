@@ -1,7 +1,9 @@
 import { aliasesSql } from "./aliases.sql.ts";
 import { eventTriggersSql, scansSql, watchGivenTablesSql, writesSql } from "./data-access.sql.ts";
-import { movementsSql, type VersionRows } from "./movements.sql.ts";
-import { quoteIdentifier, quoteLiteral, quoteQualified } from "../core/quote.ts";
+import { movementsSql } from "./movements.sql.ts";
+import { progressTable } from "../core/migration.ts";
+import type { MigrationTool } from "../core/migration-tool.ts";
+import { quoteIdentifier, quoteLiteral } from "../core/quote.ts";
 import type { TableName } from "../core/version-table.ts";
 import { rolesSql } from "./roles.sql.ts";
 import { closeGivenTablesSql, rowsSql } from "./rows.sql.ts";
@@ -20,29 +22,29 @@ export const bakeSchema = "__preflight_bake";
  */
 export function instrumentSql(options: {
   readonly versionTable: TableName;
-  readonly versionRows: VersionRows;
+  readonly tool: MigrationTool;
   readonly factsQuery: string;
   readonly revisions: readonly string[];
 }): string {
-  const { versionTable, versionRows, factsQuery, revisions } = options;
-  const isAlembic = versionRows.kind === "heads";
+  const { versionTable, tool, factsQuery, revisions } = options;
+  const isPrograms = tool.appliedBy === "program";
   return [
     "BEGIN",
     "SET LOCAL search_path = pg_catalog, pg_temp",
     // Event triggers that were there before have no business with this.
     "SET LOCAL session_replication_role = replica",
-    ...(isAlembic ? [] : [versionRows.create]),
+    ...(isPrograms ? [] : [makeVersionTable(options)]),
     tablesSql(revisions),
-    ownTablesSql(versionTable, versionRows),
+    ownTablesSql(versionTable),
     snapshotsSql(factsQuery),
-    ...(isAlembic ? [alembicTableSql(versionTable, versionRows.width)] : []),
+    ...(isPrograms ? [makeVersionTable(options)] : []),
     scansSql,
     rolesSql,
     transactionsSql,
     writesSql,
     aliasesSql,
     rowsSql,
-    movementsSql(versionTable, versionRows.kind),
+    movementsSql(versionTable, tool),
     watchGivenTablesSql,
     closeGivenTablesSql,
     eventTriggersSql,
@@ -84,20 +86,23 @@ DO $$ BEGIN
 END $$`;
 }
 
-/** The tool's own tables: nobody's data. */
-function ownTablesSql({ schema, name }: TableName, versionRows: VersionRows): string {
-  const names = versionRows.kind === "heads" ? [name] : [name, versionRows.progressTable];
-  const rows = names.map((each) => `(${quoteLiteral(schema)}, ${quoteLiteral(each)})`);
+/** The tool's own tables, and that of our runner's progress: nobody's data. */
+function ownTablesSql({ schema, name }: TableName): string {
+  const rows = [name, progressTable].map(
+    (each) => `(${quoteLiteral(schema)}, ${quoteLiteral(each)})`,
+  );
   return `
 CREATE TABLE __preflight_bake.own_table (schema name, name name);
 INSERT INTO __preflight_bake.own_table VALUES ${rows.join(", ")}`;
 }
 
-/** As Alembic makes it. */
-function alembicTableSql(table: TableName, width: number): string {
-  return `
-CREATE SCHEMA IF NOT EXISTS ${quoteIdentifier(table.schema)};
-CREATE TABLE ${quoteQualified(table)} (
-  version_num varchar(${Math.max(32, width)}) NOT NULL,
-  CONSTRAINT ${quoteIdentifier(`${table.name}_pkc`)} PRIMARY KEY (version_num))`;
+function makeVersionTable({
+  versionTable,
+  tool,
+  revisions,
+}: Pick<Parameters<typeof instrumentSql>[0], "versionTable" | "tool" | "revisions">): string {
+  const lengths = revisions.map((id) => Array.from(id).length);
+  const width = Math.max(tool.versionTable.width ?? 0, ...lengths);
+  return `CREATE SCHEMA IF NOT EXISTS ${quoteIdentifier(versionTable.schema)};
+${tool.versionTable.create(versionTable, width)}`;
 }

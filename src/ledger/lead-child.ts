@@ -39,6 +39,7 @@ export type CommandUpgrade = {
 /** A configuration file with addresses, and how the child is given a copy of it. */
 type FixedInFile = {
   readonly values: readonly { readonly text: string; readonly isFirst: boolean }[];
+  readonly fileName: string;
   readonly copyWith: (addresses: readonly string[]) => string;
   readonly commands: (copy: string) => Pick<CommandUpgrade, "current" | "command">;
   /** Variables that name the copy to a command of a person's own. */
@@ -95,7 +96,7 @@ export async function leadChild(
     addresses.push(key === null ? text : respellAddress(text, await addressFor(key, isFirst)));
   }
   const directory = await mkdtemp(join(tmpdir(), "preflight-ini-"));
-  const copy = join(directory, "alembic.ini");
+  const copy = join(directory, fixed.fileName);
   const done = async (): Promise<void> => await rm(directory, { recursive: true, force: true });
   await writeFile(copy, fixed.copyWith(addresses), { mode: 0o600 });
   return { ...fixed.commands(copy), env: { ...env, ...fixed.variables(copy) }, done };

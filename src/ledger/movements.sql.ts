@@ -1,26 +1,19 @@
+import type { MigrationTool } from "../core/migration-tool.ts";
 import { quoteQualified } from "../core/quote.ts";
 import type { TableName } from "../core/version-table.ts";
-
-/** How the tool records what was applied. */
-export type VersionRows =
-  /** Alembic's: the rows are the heads. The table is made wide enough for the longest revision id. */
-  | { readonly kind: "heads"; readonly width: number }
-  /** Our runner's: a row for every migration, inserted after its last statement. */
-  | {
-      readonly kind: "applied";
-      /** SQL that makes the version table. */
-      readonly create: string;
-      /** The table in the same schema where the runner notes how far a migration came. */
-      readonly progressTable: string;
-    };
 
 /**
  * At each movement of the version rows: the facts, what was written and read since the last one, and the rows that are there.
  * Rows that vanish are half-steps of a merge, not states.
  */
-export function movementsSql(versionTable: TableName, rows: VersionRows["kind"]): string {
+export function movementsSql(versionTable: TableName, tool: MigrationTool): string {
+  const { rows, version, dirty } = tool.versionTable;
   const table = quoteQualified(versionTable);
-  const { column, events, heads } = rowsOf(rows, table);
+  const events = rows === "heads" ? "INSERT OR UPDATE" : "INSERT";
+  const heads =
+    rows === "heads"
+      ? `(SELECT array_agg(${version}::text ORDER BY ${version}::text COLLATE "C") FROM ${table})`
+      : `ARRAY[NEW.${version}::text]`;
   return `
 CREATE FUNCTION __preflight_bake.note_movement() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
   SET search_path = pg_catalog, pg_temp AS $$
@@ -34,25 +27,25 @@ BEGIN
     PERFORM __preflight_bake.find_aliases(v_facts);
   END IF;
   INSERT INTO __preflight_bake.movement VALUES (
-    (SELECT count(*) FROM __preflight_bake.movement), NEW.${column}, v_heads, v_facts,
+    (SELECT count(*) FROM __preflight_bake.movement), NEW.${version}, v_heads, v_facts,
     (SELECT coalesce(array_agg(DISTINCT w.operation || ' ' || w.relation), '{}') FROM __preflight_bake.written w),
     (SELECT coalesce(array_agg(t.name), '{}')
      FROM jsonb_object_keys(__preflight_bake.scan_state()->'reads') AS t(name)),
     (SELECT last_value FROM __preflight_bake.applied), pg_current_xact_id(),
-    __preflight_bake.note_rows(NEW.${column}));
+    __preflight_bake.note_rows(NEW.${version}));
   DELETE FROM __preflight_bake.written;
   DELETE FROM __preflight_bake.altered;
   PERFORM setval('__preflight_bake.applied', (SELECT last_value + 1 FROM __preflight_bake.applied)),
-          setval('__preflight_bake.reached', coalesce((SELECT r.position FROM __preflight_bake.revision r WHERE r.id = NEW.${column}), 0));
+          setval('__preflight_bake.reached', coalesce((SELECT r.position FROM __preflight_bake.revision r WHERE r.id = NEW.${version}), 0));
   PERFORM __preflight_bake.skip_scans(false);
   UPDATE __preflight_bake.last_scans SET counts = __preflight_bake.scan_state()->'counts';
   RETURN NULL;
 END $$;
 CREATE TRIGGER __preflight_bake AFTER ${events} ON ${table}
-  FOR EACH ROW EXECUTE FUNCTION __preflight_bake.note_movement();
+  FOR EACH ROW ${dirty === null ? "" : `WHEN (NOT NEW.${dirty})`} EXECUTE FUNCTION __preflight_bake.note_movement();
 CREATE TRIGGER __preflight_bake_roles AFTER ${events} ON ${table}
   FOR EACH STATEMENT EXECUTE FUNCTION __preflight_bake.note_roles();
-${rows === "heads" ? noteHome(table) : ""}
+${tool.appliedBy === "program" ? noteHome(table) : ""}
 ALTER TABLE ${table} ENABLE ALWAYS TRIGGER __preflight_bake;
 ALTER TABLE ${table} ENABLE ALWAYS TRIGGER __preflight_bake_roles`;
 }
@@ -69,17 +62,4 @@ END $$;
 CREATE TRIGGER __preflight_bake_home AFTER INSERT OR UPDATE ON ${table}
   FOR EACH STATEMENT EXECUTE FUNCTION __preflight_bake.note_home();
 ALTER TABLE ${table} ENABLE ALWAYS TRIGGER __preflight_bake_home;`;
-}
-
-function rowsOf(kind: VersionRows["kind"], table: string) {
-  switch (kind) {
-    case "heads":
-      return {
-        column: "version_num",
-        events: "INSERT OR UPDATE",
-        heads: `(SELECT array_agg(version_num::text ORDER BY version_num COLLATE "C") FROM ${table})`,
-      };
-    case "applied":
-      return { column: "version", events: "INSERT", heads: "ARRAY[NEW.version::text]" };
-  }
 }

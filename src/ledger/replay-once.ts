@@ -2,7 +2,6 @@ import { type Fact, factKey, type FactKind, withoutStorage } from "../core/facts
 import { headsKey } from "../core/ledger.ts";
 import { CannotJudge } from "../core/outcome.ts";
 import { quoteIdentifier } from "../core/quote.ts";
-import type { TableName } from "../core/version-table.ts";
 import { instrumentSql } from "./instrument.sql.ts";
 import {
   type ConditionNoted,
@@ -14,7 +13,6 @@ import {
 import type { Scratch, ScratchDatabase } from "./scratch.ts";
 import { movementsSeenSql } from "./transactions.sql.ts";
 import { type Ended, type Upgrade, upgradeScratch } from "./upgrade.ts";
-import type { VersionRows } from "./movements.sql.ts";
 import type { UpgradeContext } from "./prove-address.ts";
 
 /** What a replay needs to know, the same for every replay of one bake. */
@@ -88,13 +86,12 @@ export async function replayOnce(
 
 async function prepare(
   { sql }: ScratchDatabase,
-  { history, home, upgrade, versionTable, factsQuery }: ReplayPlan,
+  { history, home, versionTable, factsQuery }: ReplayPlan,
   known: Iterable<readonly string[]>,
 ): Promise<void> {
   const revisions = [...history.revisions.keys()];
-  const versionRows = rowsOf(upgrade, revisions, versionTable);
   if (home !== null) await sql.unsafe(putHomeFirst(home));
-  await sql.unsafe(instrumentSql({ versionTable, versionRows, factsQuery, revisions }));
+  await sql.unsafe(instrumentSql({ versionTable, tool: history.tool, factsQuery, revisions }));
   const heads = JSON.stringify([...known]);
   await sql`
     INSERT INTO __preflight_bake.known
@@ -109,23 +106,6 @@ DO $$ BEGIN
   EXECUTE format('ALTER ROLE %I IN DATABASE %I SET search_path = ${quoteIdentifier(home)}, %s',
                  current_user, current_database(), current_setting('search_path'));
 END $$`;
-}
-
-function rowsOf(
-  upgrade: Upgrade,
-  revisions: readonly string[],
-  versionTable: TableName,
-): VersionRows {
-  switch (upgrade.kind) {
-    case "command":
-      return { kind: "heads", width: Math.max(0, ...revisions.map((id) => Array.from(id).length)) };
-    case "native":
-      return {
-        kind: "applied",
-        create: upgrade.createVersionTable(versionTable),
-        progressTable: upgrade.progressTable,
-      };
-  }
 }
 
 async function collect({ sql }: ScratchDatabase, plan: ReplayPlan): Promise<Replay> {

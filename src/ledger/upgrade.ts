@@ -13,10 +13,6 @@ export type Upgrade = CommandUpgrade | NativeUpgrade;
 
 export type NativeUpgrade = {
   readonly kind: "native";
-  /** SQL that makes the version table as the runner would. */
-  readonly createVersionTable: (table: TableName) => string;
-  /** The table in the same schema where the runner notes how far a migration came. */
-  readonly progressTable: string;
   /** Applies the whole history. Throws CannotJudge `migration-failed` for a statement that fails. */
   readonly apply: (address: DatabaseAddress, table: TableName) => Promise<void>;
 };

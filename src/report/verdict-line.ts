@@ -18,7 +18,7 @@ export const verdictLine = z
       .max(255)
       .nullable()
       .describe("with --enforce off: the exit code without it; null: it is on"),
-    tool: z.enum(["alembic", "sql", "supabase"]).nullable(),
+    tool: z.string().nullable(),
     recorded: z
       .array(z.string())
       .nullable()

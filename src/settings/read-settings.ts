@@ -11,9 +11,13 @@ import { describeUnknownVariables } from "./unknown-variables.ts";
 
 /**
  * Flags and environment → settings, or every fault at once. flag > environment > default.
- * `argv` is without the program's own name.
+ * `argv` is without the program's own name, and `toolNames` are those that `--tool` takes.
  */
-export function readSettings(argv: readonly string[], world: Sources): SettingsResult {
+export function readSettings(
+  argv: readonly string[],
+  world: Sources,
+  toolNames: readonly string[],
+): SettingsResult {
   const line = parseArguments(argv);
   if (line.kind !== "arguments") return line;
 
@@ -35,6 +39,7 @@ export function readSettings(argv: readonly string[], world: Sources): SettingsR
   }
   const name = command === "new" ? readName(line.name, usage) : null;
   const values = readValues(command, line.flags, env, findings);
+  checkTool(values.tool, line.flags, toolNames, findings);
   const metricsFile = readMetricsFile(values["metrics-file"], line.flags, sources, findings);
   const needsDatabase = command === "run" || command === "check";
   const database = needsDatabase ? readDatabase(sources, findings) : null;
@@ -159,6 +164,18 @@ function readName(word: string | null, usage: string[]): string | null {
     );
   }
   return name;
+}
+
+function checkTool(
+  name: string | null,
+  flags: ReadonlyMap<Flag, string>,
+  toolNames: readonly string[],
+  { faults }: Findings,
+): void {
+  if (name === null || toolNames.includes(name)) return;
+  const known = toolNames.toSorted();
+  const setting = flags.has("tool") ? "--tool" : settingsTable.tool.variable;
+  faults.push(`${setting} must be ${known.slice(0, -1).join(", ")} or ${known.at(-1)}`);
 }
 
 /** Only what the command accepts is read from flags and environment; the rest has its default. */

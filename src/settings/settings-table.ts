@@ -46,7 +46,7 @@ export const settingsTable = {
     commands: everywhere,
     about:
       "the migration tool: alembic, sql or supabase; without it, the one whose files are there",
-    schema: oneOf(["alembic", "sql", "supabase"]),
+    schema: anyText,
   },
   "version-table": {
     placeholder: "NAME",

@@ -1,5 +1,4 @@
 import type { Outcome } from "../core/outcome.ts";
-import type { ToolName } from "../core/revision.ts";
 import type { Connection } from "./connection.ts";
 import type { ProgramAddress } from "./program-address.ts";
 import type { Policy } from "../core/step.ts";
@@ -36,7 +35,7 @@ export type Settings = {
   readonly passwordCommand: readonly string[] | null;
   /** Where the history is; null: found by convention in the current directory. */
   readonly migrations: string | null;
-  readonly tool: ToolName | null;
+  readonly tool: string | null;
   readonly versionTable: { readonly schema: string | null; readonly name: string } | null;
   /** The schema that the history lives in, as the catalogs name it; null: the search_path decides. */
   readonly schema: string | null;

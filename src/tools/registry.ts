@@ -1,23 +1,24 @@
 import { stat } from "node:fs/promises";
 import { resolve } from "node:path";
 import { CannotJudge } from "../core/outcome.ts";
-import type { ToolName } from "../core/revision.ts";
 import { alembic } from "./alembic/alembic.ts";
 import { sql } from "./sql/sql.ts";
 import { supabase } from "./supabase/supabase.ts";
 import type { Candidate, Tool, Where } from "./tool.ts";
 
-const tools: readonly Tool[] = [alembic, supabase, sql];
+/** THE list of tools. */
+export const tools: readonly Tool[] = [alembic, supabase, sql];
 
 /**
  * The history that this run is about. Throws `CannotJudge`: "missing-input" where there is none, "config" where there are
  * several or where one cannot be read by this version. Reading it comes after, and a broken history does not throw: its graph says so.
  */
 export async function findHistory(
-  where: Where & { readonly migrations: string | null; readonly tool: ToolName | null },
+  where: Where & { readonly migrations: string | null; readonly tool: string | null },
+  known: readonly Tool[] = tools,
 ): Promise<Candidate> {
   if (where.migrations !== null) await requirePlace(where.migrations, where.cwd);
-  const wanted = tools.filter((tool) => where.tool === null || tool.name === where.tool);
+  const wanted = known.filter((tool) => where.tool === null || tool.name === where.tool);
   const candidates = await Promise.all(
     wanted.map(async (tool) => {
       if (where.migrations === null) return await tool.find(where);
@@ -42,7 +43,7 @@ function theOnly(
   const [first, ...others] = candidates;
   if (first === undefined) throw nothing(where);
   if (others.length === 0) return first;
-  const names = candidates.map(({ tool, place }) => `${place} (${tool})`);
+  const names = candidates.map(({ tool, place }) => `${place} (${tool.name})`);
   throw new CannotJudge(
     "config",
     `There are several migration histories: ${names.join(" and ")}.`,

@@ -1,16 +1,52 @@
-import type { Graph } from "../core/history.ts";
+import type { Graph, History } from "../core/history.ts";
+import type { Finding } from "../core/audit.ts";
 import type { Migration } from "../core/migration.ts";
-import type { FileTool, Revision, ToolName } from "../core/revision.ts";
+import type { MigrationTool } from "../core/migration-tool.ts";
+import type { Revision } from "../core/revision.ts";
 import type { Place } from "../settings/place.ts";
 
-/** What Preflight must know of a migration tool. */
-export type Tool = {
-  readonly name: ToolName;
+/**
+ * Everything that Preflight knows of a migration tool. To add one: 1. a folder `tools/<name>/` that exports a `Tool`; 2. a line in
+ * `registry.ts`; 3. an example and scenarios for it. If anything else must change, this interface is wrong: change it here.
+ */
+export type Tool = MigrationTool & {
   /** The histories that stand where the tool's users keep them, below `where.cwd`. */
   readonly find: (where: Where) => Promise<readonly Candidate[]>;
   /** The history at a path that a person named, and that exists; null where there is none of this tool. */
   readonly locate: (path: string, where: Where) => Promise<Candidate | null>;
+  readonly newFiles: NewFiles | NoNewFiles;
 };
+
+/** How `preflight new` writes the next migration. */
+export type NewFiles = {
+  readonly kind: "files";
+  /** Where a history of this tool begins that has no file yet: at a path, if the tool keeps any there; else where the project seems to want it. */
+  readonly placeFor: (where: {
+    readonly cwd: string;
+    /** null: nobody named one. */
+    readonly path: string | null;
+    /** Somebody named the tool. */
+    readonly isNamed: boolean;
+  }) => Promise<string | null>;
+  /** Why a path is none, and what is. */
+  readonly refusal: { readonly why: string; readonly next: readonly string[] };
+  /**
+   * @param name in snake case
+   * @param beside the names of the files that are there
+   */
+  readonly next: (name: string, beside: readonly string[], now: Date) => readonly NewFile[];
+  /** What a file without a statement is for this tool: "Supabase takes it for …". */
+  readonly whileEmpty: string;
+};
+
+/** The tool writes its files itself. */
+export type NoNewFiles = {
+  readonly kind: "tool";
+  readonly why: string;
+  readonly command: (name: string) => string;
+};
+
+export type NewFile = { readonly file: string; readonly text: string };
 
 export type Where = {
   readonly cwd: string;
@@ -19,7 +55,7 @@ export type Where = {
 
 /** A history that was found and not yet read. */
 export type Candidate = {
-  readonly tool: ToolName;
+  readonly tool: Tool;
   /** The file or directory that leads to it, as a person would name it from `cwd`. */
   readonly place: string;
   /** Where the ledger is unless a setting says otherwise: the directory of the configuration file. */
@@ -37,18 +73,16 @@ export type Vouched = ReadonlyMap<
 >;
 
 export type FoundHistory = {
-  readonly tool: ToolName;
+  readonly tool: Tool;
   readonly graph: Graph;
   readonly warnings: readonly string[];
   /** Directory that the files of revisions are relative to. */
   readonly root: string;
-  /** Where the tool records versions unless it is told otherwise; schema null: on the search path. */
-  readonly versionTable: { readonly schema: string | null; readonly name: string };
-  /** Schemas that a platform makes and fills: what nobody planned there is nobody's drift. */
-  readonly platformSchemas: readonly string[];
   /** By id: what the version table keeps of each file's text; empty where it keeps nothing. */
   readonly digests: ReadonlyMap<string, string>;
   readonly upgrade: Upgrade;
+  /** What in its files is dangerous. */
+  readonly audit: (history: History) => Promise<readonly Finding[]>;
   /** The schema of each place where the files that run the migrations set the search_path; null: it is put in from elsewhere. */
   readonly readPath: () => Promise<readonly (string | null)[]>;
   /** Revisions that version control knows and the image does not; [] where that cannot be known. Sorted by id. */
@@ -65,7 +99,6 @@ export type Upgrade =
     }
   | {
       readonly kind: "native";
-      readonly tool: FileTool;
       /** The files of these revisions, read and cut into statements, in the order given. */
       readonly load: (ids: readonly string[]) => Promise<readonly Migration[]>;
     };
@@ -96,6 +129,8 @@ export type Addresses = {
 /** URLs in a configuration file. */
 export type FixedAddresses = {
   readonly values: readonly FixedValue[];
+  /** What a copy is called. */
+  readonly fileName: string;
   /** The file's text with these in the values' places. */
   readonly copyWith: (addresses: readonly string[]) => string;
   /** The same commands with a copy, by its absolute path. */

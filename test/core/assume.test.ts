@@ -22,6 +22,8 @@ import {
   table,
 } from "./model.ts";
 import type { Policy } from "../../src/core/step.ts";
+import { alembic } from "../../src/tools/alembic/alembic.ts";
+import { sql } from "../../src/tools/sql/sql.ts";
 
 const policy: Policy = {
   stamp: "proven",
@@ -86,7 +88,7 @@ const withoutNewest = combine(
   writeLedger(historyOf(shop), replayOf(shop), null, []),
 );
 const numbered = ((): Knowledge => {
-  const history: History = { ...historyOf(shop), tool: "sql" };
+  const history: History = { ...historyOf(shop), tool: sql };
   return combine(history, writeLedger(history, replayOf(shop), null, []));
 })();
 
@@ -356,7 +358,7 @@ describe("a word is offered", () => {
 });
 
 describe("for any history and any damaged database", () => {
-  it.each(["alembic", "sql"] as const)("%s: every word that a refusal offers holds", (tool) => {
+  it.each([alembic, sql])("$name: every word that a refusal offers holds", (tool) => {
     let offered = 0;
     fc.assert(
       fc.property(
@@ -366,7 +368,7 @@ describe("for any history and any damaged database", () => {
         fc.option(fc.nat(), { nil: null }),
         fc.constantFrom([], ["lost"], ["r0"], ["r1", "r2"]),
         (made, isBaked, truth, loss, rows) => {
-          const revisions = tool === "sql" ? inAChain(made) : made;
+          const revisions = tool === sql ? inAChain(made) : made;
           const history: History = { ...historyOf(revisions), tool };
           const ledger = isBaked ? writeLedger(history, replayOf(revisions), null, []) : null;
           const knowledge = combine(history, ledger);

@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import { buildGraph } from "../../src/core/graph.ts";
 import { ancestors, type History, type HistoryFault, maximal } from "../../src/core/history.ts";
 import type { Revision } from "../../src/core/revision.ts";
+import { alembic } from "../../src/tools/alembic/alembic.ts";
 
 function revision(
   id: string,
@@ -27,13 +28,13 @@ function revision(
 }
 
 function sound(...revisions: readonly Revision[]): History {
-  const graph = buildGraph("alembic", revisions);
+  const graph = buildGraph(alembic, revisions);
   if (graph.kind === "broken") throw new Error(JSON.stringify(graph.faults));
   return graph.history;
 }
 
 function faults(...revisions: readonly Revision[]): readonly HistoryFault[] {
-  const graph = buildGraph("alembic", revisions);
+  const graph = buildGraph(alembic, revisions);
   return graph.kind === "broken" ? graph.faults : [];
 }
 

@@ -6,10 +6,12 @@ import type { Knowledge } from "../../src/core/knowledge.ts";
 import { combine } from "../../src/core/knowledge.ts";
 import type { LedgerRevision } from "../../src/core/ledger.ts";
 import type { Observation, RowAnswer } from "../../src/core/observation.ts";
-import type { Revision, ToolName } from "../../src/core/revision.ts";
+import type { MigrationTool } from "../../src/core/migration-tool.ts";
+import type { Revision } from "../../src/core/revision.ts";
 import type { Traces } from "../../src/core/traces.ts";
 import { type Replay, writeLedger } from "../../src/core/write-ledger.ts";
 import type { Step } from "../../src/core/step.ts";
+import { alembic } from "../../src/tools/alembic/alembic.ts";
 
 /** A revision of the model: what it does to the schema, and whether it touches rows. */
 export type ModelRevision = {
@@ -56,7 +58,7 @@ export function revision(
 export function historyOf(revisions: readonly ModelRevision[]): History {
   const parents = new Set(revisions.flatMap(({ needs }) => needs));
   return {
-    tool: "alembic",
+    tool: alembic,
     revisions: new Map(revisions.map((each) => [each.id, fileOf(each)])),
     heads: revisions
       .map(({ id }) => id)
@@ -211,6 +213,7 @@ export function observe(
       name: "alembic_version",
       rows,
       digests: new Map(),
+      isDirty: false,
       unreadable: null,
       canRead: true,
       width: 32,
@@ -235,7 +238,7 @@ export function carryOut(
   revisions: readonly ModelRevision[],
   database: ModelDatabase,
   steps: readonly Step[],
-  tool: ToolName = "alembic",
+  tool: MigrationTool = alembic,
 ): ModelDatabase | null {
   const history = { ...historyOf(revisions), tool };
   let { rows } = database;
@@ -257,7 +260,7 @@ export function carryOut(
       if (each.data !== "none") ran.set(each.id, (ran.get(each.id) ?? 0) + 1);
       applied.add(each.id);
     }
-    rows = tool === "alembic" ? maximal(history, applied) : [...new Set([...rows, ...applied])];
+    rows = tool === alembic ? maximal(history, applied) : [...new Set([...rows, ...applied])];
   }
   return { rows, facts, ran };
 }

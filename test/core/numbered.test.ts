@@ -25,6 +25,7 @@ import {
   table,
 } from "./model.ts";
 import type { Policy } from "../../src/core/step.ts";
+import { sql } from "../../src/tools/sql/sql.ts";
 
 const policy: Policy = {
   stamp: "proven",
@@ -597,7 +598,7 @@ describe("a file edited after it was applied", () => {
 
   it("without a ledger nothing proves it", () => {
     const { history } = numbered(files);
-    const knowledge = combine(history, null, { digests, platformSchemas: [], programsPath: [] });
+    const knowledge = combine(history, null, { digests, programsPath: [] });
     const judged = judge(knowledge, edited(observe({ rows, facts })));
     expect(judged).toMatchObject({ verdict: { kind: "drifted" }, plan: { outcome: "drift" } });
   });
@@ -665,7 +666,7 @@ describe("for any numbered files and any database", () => {
             }
             return;
           }
-          const after = carryOut(revisions, state, plan.steps, "sql");
+          const after = carryOut(revisions, state, plan.steps, sql);
           expect(after, "a planned upgrade must not fail").not.toBeNull();
           state = after!;
         }
@@ -681,7 +682,7 @@ describe("for any numbered files and any database", () => {
         if (damaged) return;
         const { plan } = judge(numbered(revisions), observe(database));
         if (plan.kind !== "act" || !plan.steps.some(({ kind }) => kind === "stamp")) return;
-        const after = carryOut(revisions, database, plan.steps, "sql");
+        const after = carryOut(revisions, database, plan.steps, sql);
         const wanted = revisions.filter(({ data }) => data !== "none").map(({ id }) => [id, 1]);
         expect(Object.fromEntries(after?.ran ?? [])).toEqual(Object.fromEntries(wanted));
       }),
@@ -691,14 +692,14 @@ describe("for any numbered files and any database", () => {
 });
 
 function numbered(revisions: readonly ModelRevision[]): Knowledge {
-  const history: History = { ...historyOf(revisions), tool: "sql" };
+  const history: History = { ...historyOf(revisions), tool: sql };
   return combine(history, writeLedger(history, replayOf(revisions), null, []));
 }
 
 /** Baked twice: what the first had and the second has not is retired. */
 function rebaked(before: readonly ModelRevision[], after: readonly ModelRevision[]): Knowledge {
-  const history: History = { ...historyOf(after), tool: "sql" };
-  const previous = writeLedger({ ...historyOf(before), tool: "sql" }, replayOf(before), null, []);
+  const history: History = { ...historyOf(after), tool: sql };
+  const previous = writeLedger({ ...historyOf(before), tool: sql }, replayOf(before), null, []);
   return combine(history, writeLedger(history, replayOf(after), previous, []));
 }
 

@@ -4,6 +4,8 @@ import { readSettings } from "../../src/settings/read-settings.ts";
 import { settingsTable } from "../../src/settings/settings-table.ts";
 import type { Settings } from "../../src/settings/settings.ts";
 
+const toolNames = ["alembic", "sql", "supabase"];
+
 const DATABASE_URL = "postgres://u@h/d";
 
 test("no command and no flag: run, with every default", () => {
@@ -289,7 +291,7 @@ describe("wrong values are told by the name of the flag or variable, all at once
       osHome: null,
     };
     const readAt = (file: string, more: readonly string[] = []) =>
-      readSettings([`--metrics-file=${file}`, ...more], place);
+      readSettings([`--metrics-file=${file}`, ...more], place, toolNames);
     expect(readAt("/m/shop.prom")).toMatchObject({ settings: { metricsFile: "/m/shop.prom" } });
     for (const fault of ["--nonsense", "--timeout=soon"])
       expect(readAt("/m/shop.prom", [fault])).toMatchObject({
@@ -588,7 +590,8 @@ function read(
   };
   const statFile = (path: string) =>
     path in files ? { isFile: true, mode: 0o600, owner: 1000 } : null;
-  return readSettings(argv, { env, readFile, statFile, osUser: "me", osHome: null });
+  const place = { env, readFile, statFile, osUser: "me", osHome: null };
+  return readSettings(argv, place, toolNames);
 }
 
 function settingsOf(...world: Parameters<typeof read>): Settings {

@@ -12,6 +12,7 @@ import { knowledgeOf, revision } from "../core/model.ts";
 import { harmful, harmless, rowsOfUsers, unseen, users, warned } from "../proof/schema/extras.ts";
 import { startServer, type TestServer } from "../support/postgres.ts";
 import { open } from "./support.ts";
+import { alembic } from "../../src/tools/alembic/alembic.ts";
 
 let server: TestServer;
 beforeAll(async () => {
@@ -167,7 +168,7 @@ async function add(
 }
 
 async function lookNow(db: Database) {
-  const versionTable = { tool: "alembic", schema: null, name: "alembic_version" } as const;
+  const versionTable = { layout: alembic.versionTable, ...alembic.versionTable.usual };
   return await look(db, { versionTable, scope: null });
 }
 

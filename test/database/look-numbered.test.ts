@@ -4,6 +4,8 @@ import type { Observation } from "../../src/core/observation.ts";
 import { look } from "../../src/database/look.ts";
 import { startServer, type TestServer } from "../support/postgres.ts";
 import { connectionTo, open } from "./support.ts";
+import { sql } from "../../src/tools/sql/sql.ts";
+import { supabase } from "../../src/tools/supabase/supabase.ts";
 
 let server: TestServer;
 beforeAll(async () => {
@@ -12,12 +14,8 @@ beforeAll(async () => {
 });
 afterAll(async () => await server?.stop());
 
-const sqlTable = { tool: "sql", schema: null, name: "preflight_migrations" } as const;
-const supabaseTable = {
-  tool: "supabase",
-  schema: "supabase_migrations",
-  name: "schema_migrations",
-} as const;
+const sqlTable = { layout: sql.versionTable, ...sql.versionTable.usual };
+const supabaseTable = { layout: supabase.versionTable, ...supabase.versionTable.usual };
 
 const ours = `CREATE TABLE preflight_migrations
     (version text PRIMARY KEY, name text, checksum text, applied_at timestamptz, run_id text, duration_ms bigint);
@@ -51,7 +49,7 @@ describe("the version table of sql", () => {
 
   it("may have another name and schema, with quotes and percent signs in it", async () => {
     const made = ours.replaceAll("preflight_migrations", `"my app"."what's %I"`);
-    const table = { tool: "sql", schema: "my app", name: "what's %I" } as const;
+    const table = { ...sqlTable, schema: "my app", name: "what's %I" };
     const seen = await lookAt(`CREATE SCHEMA "my app"; ${made}`, table);
     expect(seen.versionTable?.rows).toEqual(["001", "002"]);
     expect(seen.facts.filter(({ kind }) => kind === "table")).toEqual([]);

@@ -9,6 +9,7 @@ import { quoteIdentifier, quoteLiteral } from "../../src/core/quote.ts";
 import { startServer } from "../support/postgres.ts";
 import type { TestServer } from "../support/postgres.ts";
 import { connectionTo, open, refusalOf } from "./support.ts";
+import { alembic } from "../../src/tools/alembic/alembic.ts";
 
 let server: TestServer;
 beforeAll(async () => {
@@ -17,7 +18,7 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(() => server?.stop());
 
-const wanted = { tool: "alembic", schema: null, name: "alembic_version" } as const;
+const wanted = { layout: alembic.versionTable, ...alembic.versionTable.usual };
 const createTable =
   "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL, CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))";
 
@@ -102,6 +103,7 @@ describe("the version table", () => {
       schema: "public",
       name: "alembic_version",
       digests: new Map(),
+      isDirty: false,
       unreadable: null,
       canRead: true,
       width: 32,
@@ -157,7 +159,7 @@ describe("the version table", () => {
       ["other", "alembic_version", []],
     ]);
     const configured = await lookAfter(sql, {
-      versionTable: { tool: "alembic", schema: "app", name: "alembic_version" },
+      versionTable: { ...wanted, schema: "app" },
     });
     expect(configured.versionTable?.rows).toEqual(["app1"]);
     expect(configured.otherVersionTables).toHaveLength(2);
@@ -210,7 +212,7 @@ describe("the version table", () => {
     expect(column.versionTable).toMatchObject({ rows: ["a"] });
     const schema = await lookAfter(
       `CREATE SCHEMA app; ${createTable.replace("alembic", "app.alembic")}; GRANT SELECT ON app.alembic_version TO limited`,
-      { as: "limited", versionTable: { tool: "alembic", schema: "app", name: "alembic_version" } },
+      { as: "limited", versionTable: { ...wanted, schema: "app" } },
     );
     expect(schema.versionTable).toMatchObject({ unreadable: "permission" });
   });

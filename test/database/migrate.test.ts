@@ -6,6 +6,8 @@ import { eventually } from "../support/databases.ts";
 import { startServer } from "../support/postgres.ts";
 import type { TestServer } from "../support/postgres.ts";
 import { applyFile, fileOf, open, realTime, refusalOf, versionTable } from "./support.ts";
+import { sql } from "../../src/tools/sql/sql.ts";
+import { supabase } from "../../src/tools/supabase/supabase.ts";
 
 let server: TestServer;
 beforeAll(async () => {
@@ -71,7 +73,7 @@ describe("a file that can run in one transaction", () => {
     const table = { schema: "supabase_migrations", name: "schema_migrations" };
     const statements = ["create table bonds (note text default 'it''s \\ \"so\"')", "select 1"];
     await applyFile(server, url, fileOf(statements), {
-      tool: "supabase",
+      layout: supabase.versionTable,
       table,
       row: { version: "20240131120000", name: "bonds", checksum: "", statements },
     });
@@ -472,7 +474,7 @@ describe("the version table", () => {
     const url = await prepared();
     const table = { schema: 'Odd"s', name: "our versions" };
     const sessions = await Promise.all([1, 2, 3, 4].map(() => open(url)));
-    await Promise.all(sessions.map((db) => ensureVersionTable(db, "sql", table)));
+    await Promise.all(sessions.map((db) => ensureVersionTable(db, sql.versionTable, table)));
     await Promise.all(sessions.map((db) => db.close()));
     expect(await applyFile(server, url, fileOf(["SELECT 1"]), { table })).toMatchObject({
       kind: "applied",
@@ -486,7 +488,7 @@ describe("the version table", () => {
     );
     const db = await open(url);
     const table = { schema: "supabase_migrations", name: "schema_migrations" };
-    await ensureVersionTable(db, "supabase", table);
+    await ensureVersionTable(db, supabase.versionTable, table);
     await db.close();
     expect(
       await values(
@@ -507,7 +509,7 @@ describe("the version table", () => {
       ),
     });
     const db = await open(url);
-    await ensureVersionTable(db, "sql", versionTable);
+    await ensureVersionTable(db, sql.versionTable, versionTable);
     await db.close();
     expect(await refusalOf(applyFile(server, url, file, { user: "builder" }))).toMatchObject({
       outcome: "permission",

@@ -4,6 +4,7 @@ import type { StampOptions } from "../../src/database/stamp.ts";
 import { startServer } from "../support/postgres.ts";
 import type { TestServer } from "../support/postgres.ts";
 import { connectionTo, open, refusalOf } from "./support.ts";
+import { alembic } from "../../src/tools/alembic/alembic.ts";
 
 let server: TestServer;
 beforeAll(async () => {
@@ -31,7 +32,7 @@ async function stampAs(
   const db = await open(connectionTo(url, { user }));
   try {
     const result = await stamp(db, {
-      tool: "alembic",
+      layout: alembic.versionTable,
       table,
       files: new Map(),
       runId: "test",

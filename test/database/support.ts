@@ -13,6 +13,7 @@ import type { MigrateOptions } from "../../src/database/migrate-work.ts";
 import type { LogEvent, Waiting } from "../../src/database/waiting.ts";
 import type { Connection, Host, Tls } from "../../src/settings/connection.ts";
 import type { TestServer } from "../support/postgres.ts";
+import { sql } from "../../src/tools/sql/sql.ts";
 
 type Changes = Partial<Omit<Connection, "hosts" | "tls">> & {
   readonly hosts?: readonly (Pick<Host, "host" | "port"> & Partial<Host>)[];
@@ -113,10 +114,10 @@ export async function applyFile(
   const db = await open(connectionTo(url, { user }));
   try {
     const before = await db.query(wholeSession);
-    await ensureVersionTable(db, options.tool ?? "sql", options.table ?? versionTable);
+    await ensureVersionTable(db, options.layout ?? sql.versionTable, options.table ?? versionTable);
     const end = await migrate(db, file, {
       ...realTime(),
-      tool: "sql",
+      layout: sql.versionTable,
       table: versionTable,
       row: { version: file.id, name: file.name, checksum: file.checksum, statements: null },
       runId: "run-1",

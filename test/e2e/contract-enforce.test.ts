@@ -211,6 +211,7 @@ it("a bug of our own does not keep the application from starting", async () => {
     env: { DATABASE_URL: "postgres://u@h/d" },
     // What no process has: the first path that is made of it throws.
     cwd: null as unknown as string,
+    tools: [],
     runId: "0123abcd",
     now: () => 0,
     today: () => 0,

@@ -10,6 +10,7 @@ import { look } from "../../src/database/look.ts";
 import { connectionTo, open } from "../database/support.ts";
 import { startServer, type TestServer } from "../support/postgres.ts";
 import { expectLine, runProgram, startProgram } from "../support/process.ts";
+import { sql } from "../../src/tools/sql/sql.ts";
 
 let server: TestServer;
 beforeAll(async () => {
@@ -176,7 +177,7 @@ async function untilAlone(sql: postgres.Sql): Promise<void> {
 async function contentsOf(url: string): Promise<unknown> {
   const db = await open(connectionTo(url));
   try {
-    const versionTable = { tool: "sql", schema: null, name: "preflight_migrations" } as const;
+    const versionTable = { layout: sql.versionTable, ...sql.versionTable.usual };
     const { facts, versionTable: rows, progress } = await look(db, { versionTable, scope: null });
     const data = await db.query(`
       SELECT c.relname, query_to_xml(format('SELECT to_jsonb(t) - ''id'' AS row FROM %I t ORDER BY 1', c.relname), true, false, '')::text AS rows

@@ -1,6 +1,6 @@
 import { readConfiguration } from "../../src/tools/alembic/configuration.ts";
 import { readRevisionFile } from "../../src/tools/alembic/revision-file.ts";
-import { readMigrationFile } from "../../src/tools/sql/migration-file.ts";
+import { readMigrationFile } from "../../src/tools/numbered/migration-file.ts";
 import { recordedStatements } from "../../src/tools/supabase/statements.ts";
 import { decodeLedger } from "../../src/core/ledger-text.ts";
 import { openLedger } from "../../src/core/ledger.ts";
@@ -106,6 +106,7 @@ const settings = (
     return readSettings(
       argv,
       sourcesOf(all, () => file),
+      ["alembic"],
     ).kind;
   },
 });

@@ -13,10 +13,11 @@ import { brokenHistory } from "../../src/core/refusal.ts";
 import { makeRedactor } from "../../src/report/redact.ts";
 import { readLedger } from "../../src/ledger/file.ts";
 import { readRevisionFile } from "../../src/tools/alembic/revision-file.ts";
-import { readMigrationFile } from "../../src/tools/sql/migration-file.ts";
+import { readMigrationFile } from "../../src/tools/numbered/migration-file.ts";
 import { recordedStatements } from "../../src/tools/supabase/statements.ts";
 import { corpus, fuzz, search } from "./fuzz.ts";
 import { findHistory } from "../../src/tools/registry.ts";
+import { alembic } from "../../src/tools/alembic/alembic.ts";
 
 let directory: string;
 
@@ -65,7 +66,7 @@ describe("whatever a file holds, it is read, or refused by name and line", () =>
     const { id, parents, dependsOn, labels, hash } = read.revision;
     for (const name of [id, hash, ...parents, ...dependsOn, ...labels])
       expect(name).toBeTypeOf("string");
-    buildGraph("alembic", [read.revision]);
+    buildGraph(alembic, [read.revision]);
   };
 
   test("a revision file", async () => {
@@ -195,7 +196,7 @@ describe("a ledger", () => {
       decoded.ledger.states.map((state) => named(decoded.ledger.facts, state)),
     );
     const graph = buildGraph(
-      decoded.ledger.tool,
+      alembic,
       [...decoded.ledger.revisions.values()].map((revision) => ({
         ...revision,
         isEmpty: false,

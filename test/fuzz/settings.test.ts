@@ -6,6 +6,8 @@ import { addressTable, settingsTable } from "../../src/settings/settings-table.t
 import { corpus, fuzz, search } from "./fuzz.ts";
 import { sourcesOf } from "./sources.ts";
 
+const toolNames = ["alembic", "sql", "supabase"];
+
 const marker = "S3kr1t";
 
 describe("no fault of the settings repeats a value, whatever it is", () => {
@@ -135,8 +137,8 @@ describe("no fault of the settings repeats a value, whatever it is", () => {
       if (isThere) return file;
       throw Object.assign(new Error(`no ${marker}`), { code: "ENOENT" });
     };
-    const read = readSettings(argv, sourcesOf(env, readFile));
-    expect(readSettings(argv, sourcesOf(env, readFile))).toEqual(read);
+    const read = readSettings(argv, sourcesOf(env, readFile), toolNames);
+    expect(readSettings(argv, sourcesOf(env, readFile), toolNames)).toEqual(read);
     if (read.kind === "faults") {
       expect(["usage", "config"]).toContain(read.outcome);
       expect(read.faults.length).toBeGreaterThan(0);
@@ -175,6 +177,7 @@ describe("no fault of the settings repeats a value, whatever it is", () => {
         const result = readSettings(
           ["check"],
           sourcesOf(env, () => text, null),
+          toolNames,
         );
         if (result.kind === "faults") expect(result.faults.join("\n")).not.toContain(marker);
         if (result.kind !== "settings") continue;

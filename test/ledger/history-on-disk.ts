@@ -1,3 +1,4 @@
+import { alembic } from "../../src/tools/alembic/alembic.ts";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -55,7 +56,7 @@ function historyOf(migrations: readonly Migration[]): History {
   );
   const parents = new Set(migrations.flatMap((migration) => migration.parents ?? []));
   return {
-    tool: "alembic",
+    tool: alembic,
     revisions: new Map(
       migrations.map(({ id, parents = [], dependsOn = [] }) => [
         id,

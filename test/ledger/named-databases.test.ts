@@ -103,6 +103,7 @@ describe("the databases that an environment names", () => {
 describe("the ways in which a child is led", () => {
   const fixed = {
     values: [{ text: "postgresql://db/real", isFirst: true }],
+    fileName: "alembic.ini",
     copyWith: () => "",
     commands: () => ({ current: [], command: () => [] }),
     variables: () => ({}),

@@ -4,7 +4,7 @@ import { encodeLedger } from "../../src/core/ledger-text.ts";
 import { factAtHome } from "../../src/core/home.ts";
 import { writeLedger } from "../../src/core/write-ledger.ts";
 import type { DatabaseAddress } from "../../src/ledger/child-environment.ts";
-import { supabasePrelude } from "../../src/ledger/prelude.sql.ts";
+import { supabasePrelude } from "../../src/tools/supabase/prelude.sql.ts";
 import { type ReplayedHistory, replayHistory } from "../../src/ledger/replay.ts";
 import { startServer, type TestServer } from "../support/postgres.ts";
 import { applyFiles, historyOf, type NumberedFile, planOf, supabase } from "./numbered-files.ts";

@@ -2,29 +2,29 @@ import type { History } from "../../src/core/history.ts";
 import { CannotJudge } from "../../src/core/outcome.ts";
 import { factsQuery } from "../../src/database/facts.sql.ts";
 import { ensureVersionTable, migrate } from "../../src/database/migrate.ts";
-import { progressTable } from "../../src/core/migration.ts";
-import type { FileTool } from "../../src/core/revision.ts";
-import { createVersionTable } from "../../src/database/version-table.sql.ts";
+import type { MigrationTool } from "../../src/core/migration-tool.ts";
 import type { DatabaseAddress } from "../../src/ledger/child-environment.ts";
 import { bakeSchema } from "../../src/ledger/instrument.sql.ts";
 import type { ReplayPlan } from "../../src/ledger/replay.ts";
 import type { Scratch } from "../../src/ledger/scratch.ts";
 import type { NativeUpgrade } from "../../src/ledger/upgrade.ts";
-import { conditionOf } from "../../src/tools/sql/condition.ts";
+import { conditionOf } from "../../src/pgsql/condition.ts";
 import { fileOf, open, realTime, versionTable } from "../database/support.ts";
+import { sql as sqlTool } from "../../src/tools/sql/sql.ts";
+import { supabase as supabaseTool } from "../../src/tools/supabase/supabase.ts";
 
 /** A numbered file as a test writes it: all of it at once, or statement by statement. */
 export type NumberedFile = { readonly id: string; readonly sql: string | readonly string[] };
 
 /** Where versions are recorded. */
 export type Layout = {
-  readonly tool: FileTool;
+  readonly tool: MigrationTool;
   readonly table: { readonly schema: string; readonly name: string };
 };
 
-const own: Layout = { tool: "sql", table: versionTable };
+const own: Layout = { tool: sqlTool, table: versionTable };
 export const supabase: Layout = {
-  tool: "supabase",
+  tool: supabaseTool,
   table: { schema: "supabase_migrations", name: "schema_migrations" },
 };
 
@@ -36,12 +36,10 @@ export function planOf(
 ): ReplayPlan {
   return {
     scratch,
-    history: historyOf(files),
+    history: historyOf(files, layout.tool),
     versionTable: layout.table,
     upgrade: {
       kind: "native",
-      createVersionTable: (table) => createVersionTable(layout.tool, table),
-      progressTable,
       apply: apply ?? ((address, table) => applyFiles(files, address, { ...layout, table })),
     },
     readPath: async () => [],
@@ -59,11 +57,11 @@ export function planOf(
 }
 
 /** A chain: every file stands on the one before. */
-export function historyOf(files: readonly NumberedFile[]): History {
+export function historyOf(files: readonly NumberedFile[], tool: MigrationTool = sqlTool): History {
   const ids = files.map(({ id }) => id);
   const parentsOf = (index: number): readonly string[] => ids.slice(Math.max(0, index - 1), index);
   return {
-    tool: "sql",
+    tool,
     revisions: new Map(
       ids.map((id, index) => [
         id,
@@ -97,12 +95,12 @@ export async function applyFiles(
   const url = new URL(`postgres://${user}:${password ?? ""}@${host}:${port}/${database}`);
   const session = await open(url.href);
   try {
-    await ensureVersionTable(session, tool, table);
+    await ensureVersionTable(session, tool.versionTable, table);
     for (const { id, sql } of files) {
       const migration = fileOf([sql].flat(), { id, file: `${id}.sql` });
       const end = await migrate(session, migration, {
         ...realTime(),
-        tool,
+        layout: tool.versionTable,
         table,
         row: { version: id, name: "", checksum: "", statements: null },
         runId: "bake",

@@ -6,7 +6,7 @@ import { factsQuery, pinSettings } from "../../src/database/facts.sql.ts";
 import { replayHistory, type ReplayedHistory } from "../../src/ledger/replay.ts";
 import type { Scratch } from "../../src/ledger/scratch.ts";
 import { runChild } from "../../src/tools/child.ts";
-import { conditionOf } from "../../src/tools/sql/condition.ts";
+import { conditionOf } from "../../src/pgsql/condition.ts";
 import { startServer, type TestServer } from "../support/postgres.ts";
 import { pythonEnvironment } from "../support/python.ts";
 import { type HistoryOnDisk, type Migration, writeHistory } from "./history-on-disk.ts";

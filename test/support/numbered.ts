@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
-import { supabasePrelude } from "../../src/ledger/prelude.sql.ts";
+import { supabasePrelude } from "../../src/tools/supabase/prelude.sql.ts";
 import type { TestServer } from "./postgres.ts";
 
 /** The examples whose histories are numbered files; what is known of their tools is written down here once more. */

@@ -4,7 +4,6 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { CannotJudge } from "../../src/core/outcome.ts";
-import type { ToolName } from "../../src/core/revision.ts";
 import { parseIni, readIni } from "../../src/tools/alembic/ini.ts";
 import { pythonEnvironment } from "../support/python.ts";
 import { findHistory } from "../../src/tools/registry.ts";
@@ -29,7 +28,7 @@ const two = 'revision = "two"\ndown_revision = "one"\n';
 const ini = "[alembic]\nscript_location = scripts\n";
 const scripts = { "scripts/env.py": "", "scripts/versions/1.py": one };
 
-type Asked = { migrations?: string; tool?: ToolName; env?: Record<string, string> };
+type Asked = { migrations?: string; tool?: string; env?: Record<string, string> };
 
 async function candidateFor({ migrations, tool, env }: Asked = {}) {
   return await findHistory({
@@ -325,7 +324,7 @@ describe("where the history is", () => {
     await write({ "app/alembic.ini": ini, "app/scripts/versions/1.py": one });
     const found = await find({ migrations: "app" });
     expect(found).toMatchObject({
-      tool: "alembic",
+      tool: { name: "alembic" },
       root: join(cwd, "app"),
       ledgerDirectory: join(cwd, "app"),
     });
@@ -397,7 +396,7 @@ describe("where the history is", () => {
   ] as const)("%s belongs to another tool", async (file, place, tool) => {
     await write({ [file]: "SELECT 1;" });
     for (const asked of [{}, { migrations: place }, { tool }])
-      expect(await candidateFor(asked)).toMatchObject({ tool, place });
+      expect(await candidateFor(asked)).toMatchObject({ tool: { name: tool }, place });
     expect(await refusal({ tool: "alembic" })).toEqual(["missing-input", expect.any(String)]);
   });
 });

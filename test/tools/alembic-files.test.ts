@@ -329,6 +329,12 @@ def upgrade() -> None:
     op.rename_table("a", "b")
     op.alter_column("shops", "x", new_column_name="y", schema="app")
     op.execute("DROP TABLE z")
+    op.execute(sa.text("""
+        CREATE TABLE IF NOT EXISTS app.tills (id int, note text);
+        ALTER TABLE tills ADD COLUMN at timestamptz
+    """))
+    op.execute("UPDATE z SET table = 1")
+    op.execute("CREATE TABLE " + name + " (id int)")
 
 def downgrade():
     op.drop_table("shops")
@@ -344,5 +350,8 @@ def downgrade():
     { kind: "rename-column", table: app("people"), column: "name", to: "full_name" },
     { kind: "rename-table", table: bare("a"), to: "b" },
     { kind: "rename-column", table: app("shops"), column: "x", to: "y" },
+    { kind: "drop-table", table: bare("z") },
+    { kind: "create-table", table: app("tills"), columns: ["id", "note"] },
+    { kind: "add-column", table: bare("tills"), column: "at" },
   ]);
 });

@@ -1,7 +1,7 @@
 import postgres from "postgres";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { auditSql } from "../../src/tools/sql/audit/audit-sql.ts";
-import { parseSql } from "../../src/tools/sql/parse.ts";
+import { auditSql } from "../../src/audit/audit-sql.ts";
+import { parseSql } from "../../src/pgsql/parse.ts";
 import { startServer, type TestServer } from "../support/postgres.ts";
 
 /** PostgreSQL tells in its debug messages when it reads or writes every row of a table. */

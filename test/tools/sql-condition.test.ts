@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { conditionOf } from "../../src/tools/sql/condition.ts";
+import { conditionOf } from "../../src/pgsql/condition.ts";
 
 test.each<[string, { table: string; where: string } | null]>([
   ["UPDATE t SET a = 1 WHERE b IS NULL", { table: "t", where: "b IS NULL" }],

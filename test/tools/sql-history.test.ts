@@ -64,7 +64,7 @@ describe("where a history is", () => {
       "sql/migrations",
       "database/migrations",
     ]);
-    expect(found[1]).toMatchObject({ tool: "sql", ledgerDirectory: join(cwd, "db") });
+    expect(found[1]).toMatchObject({ tool: { name: "sql" }, ledgerDirectory: join(cwd, "db") });
   });
 
   test.each([
@@ -112,10 +112,8 @@ describe("a directory", () => {
     await symlink("10_b.sql", join(cwd, "migrations/13.sql"));
     const found = await read();
     expect(found).toMatchObject({
-      tool: "sql",
+      tool: { name: "sql", versionTable: { usual: { name: "preflight_migrations" } } },
       root: cwd,
-      versionTable: { schema: null, name: "preflight_migrations" },
-      platformSchemas: [],
       warnings: ["Numbers are missing between 11 and 13. Are all files in the image?"],
     });
     const common = { dependsOn: [], labels: [], isEmpty: false, isAtomic: true };

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { type ParsedStatement, parseSql, placeAt } from "../../src/tools/sql/parse.ts";
+import { type ParsedStatement, parseSql, placeAt } from "../../src/pgsql/parse.ts";
 
 async function cut(script: string): Promise<readonly ParsedStatement[]> {
   const parsed = await parseSql(script);

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { nextFiles } from "../../src/tools/sql/template.ts";
+import { nextFiles, nextTimed } from "../../src/tools/numbered/template.ts";
 
 const now = new Date("2026-03-04T05:06:07.890Z");
 
@@ -26,8 +26,7 @@ test.each([
   [["001_a.sql", "001_a.down.sql"], "002_x.sql", "002_x.down.sql"],
   [["1_a.sql", "10_a.down.sql"], "2_x.sql"],
 ] as const)("beside %j comes %s", (beside, ...expected) => {
-  const { up, down } = nextFiles("x", beside, "sql", now);
-  expect([up.file, ...(down === null ? [] : [down.file])]).toEqual(expected);
+  expect(nextFiles("x", beside, now).map(({ file }) => file)).toEqual(expected);
 });
 
 test.each([
@@ -36,12 +35,11 @@ test.each([
   [["20260304050607_a.sql"], "20260304050608_x.sql"],
   [["001_a.sql", "001_a.down.sql"], "20260304050607_x.sql"],
 ] as const)("beside Supabase's %j comes %s", (beside, file) => {
-  const { up, down } = nextFiles("x", beside, "supabase", now);
-  expect([up.file, down]).toEqual([file, null]);
+  expect(nextTimed("x", beside, now).map((next) => next.file)).toEqual([file]);
 });
 
 test("the header is there to be filled in", () => {
-  const { up, down } = nextFiles("add_customer_email", ["1_a.up.sql"], "sql", now);
-  expect(up.text).toBe("-- Purpose: add customer email\n-- Breaking Changes:\n-- Rollback:\n\n");
+  const [up, down] = nextFiles("add_customer_email", ["1_a.up.sql"], now);
+  expect(up?.text).toBe("-- Purpose: add customer email\n-- Breaking Changes:\n-- Rollback:\n\n");
   expect(down?.text).toBe("-- Undoes 2_add_customer_email.up.sql. Preflight never runs it.\n\n");
 });

@@ -48,13 +48,16 @@ describe("places", () => {
     const { place, ledgerDirectory } = await find(cwd);
     expect(place).toBe("supabase/migrations");
     expect(ledgerDirectory).toBe(join(cwd, "supabase"));
-    const { root, graph, versionTable } = await read(cwd);
+    const { root, graph, tool } = await read(cwd);
     expect(root).toBe(cwd);
     expect(graph).toMatchObject({ history: { heads: ["20240101000000"] } });
     expect(JSON.stringify(graph.kind === "sound" && [...graph.history.revisions])).toContain(
       `"${one}"`,
     );
-    expect(versionTable).toEqual({ schema: "supabase_migrations", name: "schema_migrations" });
+    expect(tool.versionTable.usual).toEqual({
+      schema: "supabase_migrations",
+      name: "schema_migrations",
+    });
   });
 
   test.each([

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { supabasePrelude } from "../../src/ledger/prelude.sql.ts";
+import { supabasePrelude } from "../../src/tools/supabase/prelude.sql.ts";
 import { platformSchemas } from "../../src/tools/supabase/platform-schemas.ts";
 import { startServer } from "../support/postgres.ts";
 import type { TestServer } from "../support/postgres.ts";

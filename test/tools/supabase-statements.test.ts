@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { versionLayouts } from "../../src/database/version-layouts.ts";
+import { versionTable } from "../../src/tools/supabase/version-table.ts";
 import { digestOf } from "../../src/tools/supabase/digest.ts";
 import { recordedStatements } from "../../src/tools/supabase/statements.ts";
 import { startServer } from "../support/postgres.ts";
@@ -55,7 +55,7 @@ describe("on a server", () => {
     const quoted = statements.map((statement) => `'${statement.replaceAll("'", "''")}'`);
     const [row] = await server.sql(
       url,
-      `SELECT ${versionLayouts.supabase.digest?.expression} AS digest FROM (SELECT ARRAY[${quoted.join()}]::text[] AS statements) AS recorded`,
+      `SELECT ${versionTable.digest?.expression} AS digest FROM (SELECT ARRAY[${quoted.join()}]::text[] AS statements) AS recorded`,
     );
     return row?.["digest"];
   }

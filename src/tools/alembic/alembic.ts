@@ -1,15 +1,31 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { buildGraph } from "../../core/graph.ts";
+import { byText } from "../../core/version-order.ts";
 import type { Candidate, FoundHistory, Tool } from "../tool.ts";
 import { readAddresses } from "./addresses.ts";
+import { findLongId } from "./audit.ts";
 import { findAlembic, locateAlembic } from "./locate.ts";
 import type { AlembicLocation } from "./location.ts";
 import { type AlembicReading, readAlembic } from "./read.ts";
 import { readDeleted } from "./retired.ts";
+import { versionTable } from "./version-table.ts";
 
 export const alembic: Tool = {
   name: "alembic",
+  appliedBy: "program",
+  versionTable,
+  order: byText,
+  platform: null,
+  words: {
+    stamp: (heads) => `alembic stamp --purge ${heads.join(" ") || "base"}`,
+    renumber: null,
+  },
+  newFiles: {
+    kind: "tool",
+    why: "Alembic writes the files of its histories itself",
+    command: (name) => `alembic revision -m "${name.replaceAll("_", " ")}"`,
+  },
   find: async (where) => (await findAlembic(where)).map(candidate),
   locate: async (path, where) => {
     const location = await locateAlembic(path, where);
@@ -19,7 +35,7 @@ export const alembic: Tool = {
 
 function candidate(location: AlembicLocation): Candidate {
   return {
-    tool: "alembic",
+    tool: alembic,
     place: location.place,
     ledgerDirectory: location.ledgerDirectory,
     read: async (vouched) => found(await readAlembic(location, vouched)),
@@ -29,18 +45,17 @@ function candidate(location: AlembicLocation): Candidate {
 function found(reading: AlembicReading): FoundHistory {
   const { location } = reading;
   return {
-    tool: "alembic",
+    tool: alembic,
     graph: graphOf(reading),
     warnings: reading.warnings,
     root: location.root,
-    versionTable: { schema: null, name: "alembic_version" },
-    platformSchemas: [],
     digests: new Map(),
     upgrade: {
       kind: "command",
       commands: location.commands,
       readAddresses: async () => await readAddresses(location),
     },
+    audit: async (history) => findLongId(history),
     readPath: async () => await readPath(location),
     readDeleted: async () => await readDeleted(reading),
   };
@@ -56,7 +71,7 @@ async function readPath({ scriptDirectory }: AlembicLocation): Promise<readonly 
 
 /** A parent that seems to be missing may stand in a file that cannot be read: then only that file is worth naming. */
 function graphOf({ revisions, faults }: AlembicReading): FoundHistory["graph"] {
-  const graph = buildGraph("alembic", revisions);
+  const graph = buildGraph(alembic, revisions);
   if (faults.length === 0) return graph;
   const others = graph.kind === "broken" ? graph.faults : [];
   const certain = others.filter(

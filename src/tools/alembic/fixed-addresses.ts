@@ -22,6 +22,7 @@ export function fixedAddresses(
         copy[at] = `${head}${escape(addresses[index] ?? "")}`;
       return ["[DEFAULT]", `here = ${escape(here)}`, "", ...copy].join("\n");
     },
+    fileName: "alembic.ini",
     commands: withIni,
     variables: (copy) => ({ ALEMBIC_CONFIG: copy }),
   };

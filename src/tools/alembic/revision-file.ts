@@ -31,14 +31,14 @@ export async function readRevisionFile(file: string, bytes: Uint8Array): Promise
   if (decoded.kind === "fault") return unreadable(file, decoded.fault.line, decoded.fault.why);
   const parsed = await parsePython(decoded.text);
   if (parsed.kind === "fault") return unreadable(file, parsed.fault.line, parsed.fault.why);
-  return fromScript(file, parsed.script, decoded.text);
+  return await fromScript(file, parsed.script, decoded.text);
 }
 
 function unreadable(file: string, line: number | null, why: string): RevisionFile {
   return { kind: "unreadable", faults: [{ kind: "unreadable", file, line, column: null, why }] };
 }
 
-function fromScript(file: string, script: Node, text: string): RevisionFile {
+async function fromScript(file: string, script: Node, text: string): Promise<RevisionFile> {
   const attributes = readAttributes(script);
   const id = readId(attributes.revision, file);
   // A helper module among the revisions lacks everything: that is one fault.
@@ -68,7 +68,7 @@ function fromScript(file: string, script: Node, text: string): RevisionFile {
       isAtomic: keepsTransaction(script),
       saysIfNotExists: saysIfNotExists(text),
       readsEnvironment: readsEnvironment(text),
-      sketch: readSketch(script),
+      sketch: await readSketch(script),
     },
   };
 }

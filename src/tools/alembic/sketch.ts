@@ -1,28 +1,53 @@
 import type { Sketch, SketchStep, TableName } from "../../core/revision.ts";
+import { parseSql } from "../../pgsql/parse.ts";
+import { sketchStatement } from "../../pgsql/sketch.ts";
 import { asTargets } from "./bindings.ts";
 import { readLiteral } from "./literals.ts";
 import { splitAt } from "./syntax-tree.ts";
 import type { Node } from "./syntax-node.ts";
 
 /**
- * The tables and columns that `upgrade()` names in calls of `op` and of batch operations, in order. Calls whose names are
- * computed are left out, and so is whatever runs as SQL text.
+ * The tables and columns that `upgrade()` names in calls of `op` and of batch operations, and in SQL that it executes, in order. Calls
+ * whose names or texts are computed are left out.
  */
-export function readSketch(script: Node): Sketch {
-  const steps: SketchStep[] = [];
+export async function readSketch(script: Node): Promise<Sketch> {
+  const found: (SketchStep | SqlText)[] = [];
   const batches = new Map<string, TableName>();
   const upgrade = script.children.findLast(isUpgrade);
   if (upgrade !== undefined) visit(upgrade);
-  return steps;
+  const steps = await Promise.all(
+    found.map(async (each) => (each.kind === "sql" ? await sketchSql(each.text) : [each])),
+  );
+  return steps.flat();
 
   function visit(node: Node): void {
     if (node.kind === "WithStatement") openBatches(node, batches);
     const call = node.kind === "CallExpression" ? readCall(node) : null;
     const batch = batches.get(call?.receiver ?? "") ?? null;
     if (call !== null && (call.receiver === "op" || batch !== null))
-      steps.push(...readStep(call, batch));
+      found.push(...readStep(call, batch));
+    const sql = call?.method === "execute" ? sqlOf(call) : null;
+    if (sql !== null) found.push({ kind: "sql", text: sql });
     node.children.forEach(visit);
   }
+}
+
+type SqlText = { readonly kind: "sql"; readonly text: string };
+
+/** What PostgreSQL would not take, such as a text with placeholders, says nothing. */
+async function sketchSql(text: string): Promise<Sketch> {
+  if (!/\b(?:create|alter|drop)\b[^]*\btable\b/i.test(text)) return [];
+  const parsed = await parseSql(text);
+  return parsed.kind === "parsed"
+    ? parsed.statements.flatMap(({ node }) => sketchStatement(node))
+    : [];
+}
+
+/** `op.execute("…")`, `connection.execute(sa.text("…"))` */
+function sqlOf(call: Call): string | null {
+  const given = argument(call, 0, "sqltext");
+  const wrapped = given?.kind === "CallExpression" ? readCall(given) : null;
+  return text(wrapped?.method === "text" ? argument(wrapped, 0, "text") : given);
 }
 
 /** A later one replaces an earlier. */

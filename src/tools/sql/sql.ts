@@ -1,14 +1,29 @@
 import { stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
+import { byNumber } from "../../core/version-order.ts";
 import { hashOf } from "../hash.ts";
 import type { Candidate, Tool } from "../tool.ts";
-import { readFileName } from "./file-name.ts";
-import { listSql } from "./list-files.ts";
-import { readDirectory } from "./read-directory.ts";
+import { readFileName } from "../numbered/file-name.ts";
+import { listSql } from "../numbered/list-files.ts";
+import { readDirectory } from "../numbered/read-directory.ts";
+import { nextFiles } from "../numbered/template.ts";
+import { versionTable } from "./version-table.ts";
 
 /** Numbered files of SQL and no tool at all: applied by us. */
 export const sql: Tool = {
   name: "sql",
+  appliedBy: "preflight",
+  versionTable,
+  order: byNumber,
+  platform: null,
+  words: { stamp: null, renumber: null },
+  newFiles: {
+    kind: "files",
+    placeFor: async ({ path }) => path,
+    refusal: { why: "", next: [] },
+    next: nextFiles,
+    whileEmpty: "until it has one, the history is broken, as `preflight audit` will say",
+  },
   find: async ({ cwd }) => {
     const candidates = await Promise.all(usual.map((path) => candidateAt(path, cwd)));
     return candidates.filter((candidate) => candidate !== null);
@@ -26,17 +41,15 @@ async function candidateAt(place: string, cwd: string): Promise<Candidate | null
   // What the current directory is called differs from machine to machine.
   const root = directory === resolve(cwd) ? directory : dirname(directory);
   return {
-    tool: "sql",
+    tool: sql,
     place,
     ledgerDirectory: root,
     read: async (vouched) =>
       await readDirectory(
         {
-          tool: "sql",
+          tool: sql,
           directory,
           root,
-          versionTable: { schema: null, name: "preflight_migrations" },
-          platformSchemas: [],
           readName: readFileName,
           digestOf: hashOf,
           recordedOf: async () => null,

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 
 /**
  * What a file says, however it was cut into statements and trimmed: the text of a row of Supabase's
- * version table that gives another digest was another one. src/database/version-layouts.ts says the
+ * version table that gives another digest was another one. `version-table.ts` says the
  * same in SQL. Not md5, which fails on FIPS builds of PostgreSQL.
  */
 export function digestOf(text: string): string {

@@ -1,4 +1,4 @@
-import { parseSql } from "../sql/parse.ts";
+import { parseSql } from "../../pgsql/parse.ts";
 
 /**
  * What Supabase's own tool records as a file's statements: the file cut behind every semicolon that

@@ -1,15 +1,49 @@
-import { readdir } from "node:fs/promises";
+import { readdir, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
-import type { FileName } from "../sql/file-name.ts";
-import { readDirectory } from "../sql/read-directory.ts";
+import { byText } from "../../core/version-order.ts";
+import type { FileName } from "../numbered/file-name.ts";
+import { readDirectory } from "../numbered/read-directory.ts";
 import type { Candidate, Tool } from "../tool.ts";
 import { digestOf } from "./digest.ts";
+import { nextTimed } from "../numbered/template.ts";
 import { platformSchemas } from "./platform-schemas.ts";
+import { supabasePrelude } from "./prelude.sql.ts";
 import { recordedStatements } from "./statements.ts";
+import { versionTable } from "./version-table.ts";
 
 /** `supabase/migrations`, as Supabase's own tool reads and records it (3.1): docs/supabase.md. */
 export const supabase: Tool = {
   name: "supabase",
+  appliedBy: "preflight",
+  versionTable,
+  order: byText,
+  platform: {
+    schemas: platformSchemas,
+    prelude: { name: "for Supabase", sql: supabasePrelude },
+  },
+  words: {
+    stamp: null,
+    // Its dashboard and its API record a migration with a time of their own.
+    renumber: (from, to) => `${sayRepair("reverted", from)}, then ${sayRepair("applied", to)}`,
+  },
+  newFiles: {
+    kind: "files",
+    placeFor: async ({ cwd, path, isNamed }) => {
+      // Its own tool finds them nowhere else.
+      if (path !== null) return path.endsWith(join("/supabase", "migrations")) ? path : null;
+      const project = join(cwd, "supabase");
+      return isNamed || (await isDirectory(project)) ? join(project, "migrations") : null;
+    },
+    refusal: {
+      why: "Supabase keeps its migrations in supabase/migrations",
+      next: [
+        "--migrations supabase/migrations, or without it in the directory that holds supabase",
+      ],
+    },
+    // It takes every file for a migration: there are none that undo one.
+    next: nextTimed,
+    whileEmpty: "Supabase takes it for a migration that does nothing",
+  },
   find: async ({ cwd }) => {
     const found = await candidateAt("supabase/migrations", cwd);
     return found === null ? [] : [found];
@@ -32,17 +66,15 @@ async function candidateAt(place: string, cwd: string): Promise<Candidate | null
   if (!names.some((name) => readName(name) !== null)) return null;
   const skipped = names.toSorted().slice(0, 1).find(isOldInit);
   return {
-    tool: "supabase",
+    tool: supabase,
     place,
     ledgerDirectory: project,
     read: async (vouched) =>
       await readDirectory(
         {
-          tool: "supabase",
+          tool: supabase,
           directory,
           root: dirname(project),
-          versionTable: { schema: "supabase_migrations", name: "schema_migrations" },
-          platformSchemas,
           readName: (file) => (file === skipped ? null : readName(file)),
           digestOf,
           recordedOf: recordedStatements,
@@ -52,6 +84,17 @@ async function candidateAt(place: string, cwd: string): Promise<Candidate | null
         vouched,
       ),
   };
+}
+
+async function isDirectory(place: string): Promise<boolean> {
+  return await stat(place).then(
+    (found) => found.isDirectory(),
+    () => false,
+  );
+}
+
+function sayRepair(status: string, versions: readonly string[]): string {
+  return `supabase migration repair --status ${status} ${versions.join(" ")}`;
 }
 
 /** Down files are not known there: `1_x.down.sql` is a migration. */

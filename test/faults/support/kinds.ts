@@ -41,8 +41,8 @@ export function isAlembic(kind: Kind): boolean {
 
 export function versionTableOf(kind: Kind) {
   return isAlembic(kind)
-    ? ({ tool: "alembic", schema: null, name: "alembic_version" } as const)
-    : ({ tool: "sql", schema: null, name: "preflight_migrations" } as const);
+    ? { layout: alembicTool.versionTable, ...alembicTool.versionTable.usual }
+    : { layout: sql.versionTable, ...sql.versionTable.usual };
 }
 
 /** Nobody may migrate beside another: the second one fails and says so. */
@@ -126,6 +126,8 @@ with create_engine(url, poolclass=pool.NullPool).connect() as connection:
     if isAtWork:
         wait("exiting")
 `;
+import { alembic as alembicTool } from "../../../src/tools/alembic/alembic.ts";
+import { sql } from "../../../src/tools/sql/sql.ts";
 
 export type Ground = {
   readonly server: TestServer;

@@ -1,5 +1,5 @@
 import { ancestors } from "../../../src/core/history.ts";
-import type { Said } from "../preflight.ts";
+import type { Said } from "../../support/in-process.ts";
 import type { Project } from "./project.ts";
 import { contentsOf, type Walk } from "./walk.ts";
 

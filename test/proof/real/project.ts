@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { type History, maximal } from "../../../src/core/history.ts";
 import type { Commands } from "../../../src/tools/tool.ts";
-import { preflight, type Said } from "../preflight.ts";
+import { preflight, type Said } from "../../support/in-process.ts";
 import { proofTools } from "../tool.ts";
 import { startAlembic } from "./alembic-session.ts";
 import { findHistory } from "../../../src/tools/registry.ts";
@@ -32,9 +32,10 @@ export async function readProject(directory: string): Promise<Project> {
   const { graph, tool } = found;
   if (graph.kind === "broken")
     throw new Error(`preflight audit shows what is wrong with the history of ${directory}`);
-  if (tool === "supabase") throw new Error("this is for Alembic and numbered files");
+  if (tool.name !== "alembic" && tool.name !== "sql")
+    throw new Error("this is for Alembic and numbered files");
   const { history } = graph;
-  const { column } = proofTools[tool];
+  const { column } = proofTools[tool.name];
   const { ids, upgrade, close } =
     found.upgrade.kind === "command"
       ? await byAlembic(found.upgrade.commands)
@@ -42,7 +43,7 @@ export async function readProject(directory: string): Promise<Project> {
   return {
     directory,
     history,
-    versionTable: { name: found.versionTable.name, column },
+    versionTable: { name: tool.versionTable.usual.name, column },
     ids,
     headsAfter: (count) => maximal(history, ids.slice(0, count)),
     preflight: async (url, ...argv) => await start(directory, url, argv),

@@ -5,7 +5,7 @@ import path from "node:path";
 import fc from "fast-check";
 import { dumpAndRestore } from "../../support/pg-dump.ts";
 import { startServer, type TestServer } from "../../support/postgres.ts";
-import { preflight, type Said } from "../preflight.ts";
+import { preflight, type Said } from "../../support/in-process.ts";
 import type { Dimensions } from "../tally.ts";
 import { rowsOfUsers } from "./extras.ts";
 import { type Answer, kindNames } from "./kinds.ts";

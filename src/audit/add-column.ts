@@ -1,0 +1,99 @@
+import type { AlterTableCmd, ColumnDef, Constraint } from "libpg-query";
+import { remarkOnConstraint } from "./add-constraint.ts";
+import { findTable } from "./known.ts";
+import { type Name, quote, show, wordsIn } from "../pgsql/names.ts";
+import type { Remark, Scene } from "./scene.ts";
+import { columnIn, constraintsIn } from "../pgsql/tree.ts";
+import { isSerial } from "./types.ts";
+import { findVolatile } from "./volatile.ts";
+
+/**
+ * A column without a default, or with one that is the same for every row, is added without touching the rows. All else is
+ * as expensive as the table is large.
+ */
+export function remarkOnNewColumn(
+  action: AlterTableCmd,
+  table: Name,
+  scene: Scene,
+): readonly Remark[] {
+  const column = columnIn(action);
+  if (column === null) return [];
+  const { colname = "", location } = column;
+  const isThere = findTable(scene.known, table)?.columns.has(colname) === true;
+  if (action.missing_ok === true && isThere) return [];
+  const constraints = constraintsIn(column.constraints ?? []);
+  const copy = whyCopied(column, constraints, scene);
+  const remarks = constraints
+    .filter((constraint) => isChecked(constraint, constraints))
+    // Named as a constraint of the table would name its columns.
+    .map((constraint) => ({ ...constraint, keys: [{ String: { sval: colname } }] }))
+    .flatMap((constraint) => remarkOnConstraint(constraint, table, scene));
+  if (copy !== null) return [{ ...copied(copy, colname, table), location }, ...remarks];
+  return isRequired(constraints) ? [{ ...required(column, table), location }, ...remarks] : remarks;
+}
+
+/** What makes PostgreSQL write the table anew. */
+type Copy = { readonly rule: "volatile-default" | "stored-column"; readonly by: string };
+
+function whyCopied(
+  { typeName }: ColumnDef,
+  constraints: readonly Constraint[],
+  { known }: Scene,
+): Copy | null {
+  const generated = constraints.find(({ contype }) => contype === "CONSTR_GENERATED");
+  if (generated?.generated_kind === "s") return { rule: "stored-column", by: "GENERATED … STORED" };
+  if (isSerial(typeName)) return volatile("a serial type, whose default is nextval()");
+  if (constraints.some(({ contype }) => contype === "CONSTR_IDENTITY"))
+    return volatile("an identity, which counts the rows");
+  const call = findVolatile(defaultOf(constraints), known.functions);
+  if (call !== null) return volatile(`the default ${call}(), which differs from row to row`);
+  const type = (typeName?.names ?? []).flatMap(wordsIn).at(-1) ?? "";
+  return known.checkedDomains.has(type) ? volatile(`domain ${quote(type)}, which checks it`) : null;
+
+  function volatile(by: string): Copy {
+    return { rule: "volatile-default", by };
+  }
+}
+
+/** A new column without a default is NULL everywhere: no row has to be looked up for a foreign key. */
+function isChecked({ contype }: Constraint, all: readonly Constraint[]): boolean {
+  if (contype === "CONSTR_FOREIGN") return defaultOf(all) !== undefined;
+  return contype === "CONSTR_CHECK" || contype === "CONSTR_UNIQUE" || contype === "CONSTR_PRIMARY";
+}
+
+function isRequired(constraints: readonly Constraint[]): boolean {
+  const kinds = constraints.map(({ contype }) => contype);
+  return (
+    (kinds.includes("CONSTR_NOTNULL") || kinds.includes("CONSTR_PRIMARY")) &&
+    !kinds.includes("CONSTR_DEFAULT") &&
+    !kinds.includes("CONSTR_GENERATED")
+  );
+}
+
+function defaultOf(constraints: readonly Constraint[]) {
+  return constraints.find(({ contype }) => contype === "CONSTR_DEFAULT")?.raw_expr;
+}
+
+function copied({ rule, by }: Copy, colname: string, table: Name): Remark {
+  const [on, name] = [`ALTER TABLE ${show(table)}`, quote(colname)];
+  return {
+    level: "danger",
+    rule,
+    seen: `column ${name} is added to ${show(table)} with ${by}`,
+    why: "the whole table is written anew, and nobody can use it meanwhile",
+    remedy:
+      rule === "stored-column"
+        ? `add ${name} as a plain column, let a trigger fill it, and fill the old rows in batches; or compute it in a view`
+        : `add ${name} without it, then for new rows: ${on} ALTER COLUMN ${name} SET DEFAULT …; fill the old rows in batches`,
+  };
+}
+
+function required({ colname = "" }: ColumnDef, table: Name): Remark {
+  return {
+    level: "warning",
+    rule: "required-column",
+    seen: `column ${quote(colname)} is added to ${show(table)} as NOT NULL and without a default`,
+    why: "it fails as soon as the table has a row, and the application's running version does not fill it",
+    remedy: `ADD COLUMN ${quote(colname)} … NOT NULL DEFAULT …, which costs nothing if the default is constant`,
+  };
+}

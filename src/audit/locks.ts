@@ -1,0 +1,163 @@
+import type {
+  AlterDomainStmt,
+  ClusterStmt,
+  IndexStmt,
+  LockStmt,
+  Node,
+  RefreshMatViewStmt,
+  ReindexStmt,
+} from "libpg-query";
+import { findTable } from "./known.ts";
+import { nameOf, quote, show, wordsIn } from "../pgsql/names.ts";
+import { isInUse, type Remark, relationsInUse, type Scene } from "./scene.ts";
+import { constraintsIn } from "../pgsql/tree.ts";
+
+/** Statements that keep a table from those who use it for as long as it is large. */
+export function remarkOnLocks(node: Node, text: string, scene: Scene): readonly Remark[] {
+  if ("IndexStmt" in node) return createIndex(node.IndexStmt, text, scene);
+  if ("ReindexStmt" in node) return reindex(node.ReindexStmt, scene);
+  if ("VacuumStmt" in node && hasOption(node.VacuumStmt.options, "full")) return [vacuumFull];
+  if ("ClusterStmt" in node) return cluster(node.ClusterStmt, scene);
+  if ("LockStmt" in node) return lockTable(node.LockStmt, scene);
+  if ("RefreshMatViewStmt" in node) return refreshView(node.RefreshMatViewStmt, scene);
+  if ("AlterDomainStmt" in node) return alterDomain(node.AlterDomainStmt);
+  return [];
+}
+
+function createIndex(statement: IndexStmt, text: string, scene: Scene): readonly Remark[] {
+  const { idxname, relation, concurrent = false, if_not_exists = false } = statement;
+  const index = idxname === undefined ? "an index" : `index ${quote(idxname)}`;
+  const seen = `${index} is created on ${show(nameOf(relation))}`;
+  if (concurrent && if_not_exists)
+    return [
+      {
+        level: "danger",
+        rule: "create-index-if-not-exists",
+        seen: `${seen} with CONCURRENTLY and IF NOT EXISTS`,
+        why: "one that was interrupted stays behind INVALID under this name, is never used, and is taken for the real one",
+        remedy: "leave out IF NOT EXISTS; preflight finds such a rest and says how to remove it",
+      },
+    ];
+  if (concurrent || !isInUse(relation, scene)) return [];
+  const table = findTable(scene.known, nameOf(relation));
+  // ON ONLY a partitioned table makes an entry in the catalog; the partitions get theirs one by one.
+  if (relation?.inh !== true && table?.isPartitioned !== false) return [];
+  return [
+    {
+      level: "danger",
+      rule: "create-index",
+      seen: `${seen} without CONCURRENTLY`,
+      why: "nobody can write to the table until it is built",
+      remedy:
+        table?.isPartitioned === true
+          ? "create it ON ONLY the partitioned table, CONCURRENTLY on each partition, and join them: ALTER INDEX … ATTACH PARTITION …"
+          : `in a file of its own: ${concurrently(text)}`,
+    },
+  ];
+}
+
+/** In one line, where that changes nothing else: not within quotes, nor behind a comment. */
+function concurrently(text: string): string {
+  if (/'|--|\/\*/.test(text)) return "CREATE INDEX CONCURRENTLY …";
+  const line = text
+    .replaceAll(/\s+/g, " ")
+    .replace(/\bINDEX\b( IF NOT EXISTS\b)?/i, "INDEX CONCURRENTLY");
+  return line.length <= 160 ? line : "CREATE INDEX CONCURRENTLY …";
+}
+
+function reindex(statement: ReindexStmt, scene: Scene): readonly Remark[] {
+  const { relation, params, kind = "", name = "" } = statement;
+  if (hasOption(params, "concurrently")) return [];
+  if (relation !== undefined && !isInUse(relation, scene)) return [];
+  const what = kind.replace("REINDEX_OBJECT_", "");
+  const target = relation === undefined ? quote(name) : show(nameOf(relation));
+  return [
+    {
+      level: "danger",
+      rule: "reindex",
+      seen: `REINDEX ${what} ${target}`,
+      why: "until it is done nobody can write to the table, nor read it by that index",
+      remedy: `in a file of its own: REINDEX ${what} CONCURRENTLY ${target}`,
+    },
+  ];
+}
+
+const vacuumFull: Remark = {
+  level: "danger",
+  rule: "vacuum-full",
+  seen: "VACUUM FULL",
+  why: "each table is written anew, and nobody can use it meanwhile",
+  remedy: "leave it to autovacuum, or use VACUUM; pg_repack shrinks a table that is in use",
+};
+
+function cluster({ relation }: ClusterStmt, scene: Scene): readonly Remark[] {
+  if (relation !== undefined && !isInUse(relation, scene)) return [];
+  return [
+    {
+      level: "danger",
+      rule: "cluster",
+      seen: relation === undefined ? "CLUSTER" : `CLUSTER ${show(nameOf(relation))}`,
+      why: "the table is written anew, and nobody can use it meanwhile",
+      remedy: "do it when nobody needs the table; pg_repack sorts a table that is in use",
+    },
+  ];
+}
+
+/** The numbers of PostgreSQL's lock modes. */
+const [shareLock, accessExclusiveLock] = [5, 8];
+
+function lockTable(statement: LockStmt, scene: Scene): readonly Remark[] {
+  const { relations, mode = accessExclusiveLock } = statement;
+  const tables = relationsInUse(relations, scene);
+  if (tables.length === 0 || mode < shareLock) return [];
+  return [
+    {
+      level: "danger",
+      rule: "lock-table",
+      seen: `LOCK TABLE ${tables.join(", ")}`,
+      why: `nobody can ${mode === accessExclusiveLock ? "use" : "write to"} it until the file is done`,
+      remedy:
+        "leave it out: each statement takes the lock that it needs, and preflight runs a file only once at a time",
+    },
+  ];
+}
+
+function refreshView(statement: RefreshMatViewStmt, scene: Scene): readonly Remark[] {
+  const { relation, concurrent = false } = statement;
+  if (concurrent || !isInUse(relation, scene)) return [];
+  const view = show(nameOf(relation));
+  return [
+    {
+      level: "danger",
+      rule: "refresh-view",
+      seen: `REFRESH MATERIALIZED VIEW ${view}`,
+      why: "nobody can read the view until its query is done",
+      remedy: `REFRESH MATERIALIZED VIEW CONCURRENTLY ${view}; it needs a unique index on the view`,
+    },
+  ];
+}
+
+function alterDomain({ subtype, typeName = [], def }: AlterDomainStmt): readonly Remark[] {
+  const [constraint] = constraintsIn(def === undefined ? [] : [def]);
+  // "C": ADD CONSTRAINT, "O": SET NOT NULL.
+  if (subtype !== "C" && subtype !== "O") return [];
+  if (constraint?.skip_validation === true) return [];
+  const domain = typeName.flatMap(wordsIn).map(quote).join(".");
+  return [
+    {
+      level: "danger",
+      rule: "alter-domain",
+      seen: `domain ${domain} gets a constraint that holds at once`,
+      why: "every table with such a column is read to check it, and nobody can write to it meanwhile",
+      remedy: `ALTER DOMAIN ${domain} ADD CONSTRAINT … CHECK (VALUE …) NOT VALID; in the next file: ALTER DOMAIN ${domain} VALIDATE CONSTRAINT …`,
+    },
+  ];
+}
+
+function hasOption(options: readonly Node[] | undefined, wanted: string): boolean {
+  return (options ?? []).some((option) => {
+    if (!("DefElem" in option) || option.DefElem.defname !== wanted) return false;
+    const [word = "true"] = wordsIn(option.DefElem.arg);
+    return !["false", "off", "0"].includes(word.toLowerCase());
+  });
+}

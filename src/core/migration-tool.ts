@@ -1,0 +1,65 @@
+import type { VersionRow } from "./migration.ts";
+import type { TableName, VersionTableName } from "./version-table.ts";
+
+/**
+ * A migration tool, as far as deciding, recording and wording go. What it does with files and programs is in `tools/tool.ts`,
+ * and each tool in a folder of its own beside it.
+ */
+export type MigrationTool = {
+  /** In settings, the ledger and the verdict line. */
+  readonly name: string;
+  /** Who brings pending revisions in: the image's own program, or Preflight, which reads the files. */
+  readonly appliedBy: "program" | "preflight";
+  readonly versionTable: VersionTableLayout;
+  /** Which of two versions is the older one, as a comparison for sorting. */
+  readonly order: (one: string, other: string) => number;
+  /** Where its histories live beside what a platform makes and fills; null: in a plain database. */
+  readonly platform: Platform | null;
+  readonly words: ToolWords;
+};
+
+/** How a tool records what was applied. Texts are SQL, with nothing but pg_catalog on the search path. */
+export type VersionTableLayout = {
+  /** Where it is unless somebody says otherwise. */
+  readonly usual: VersionTableName;
+  /** A row for each head, of which a tool without branches has one; or a row for each applied migration. */
+  readonly rows: "heads" | "each";
+  /** The column that holds the version. */
+  readonly version: string;
+  /** Without one of these it is another tool's table. */
+  readonly columns: readonly string[];
+  /** What the table keeps of a file's text; null: nothing. */
+  readonly digest: { readonly column: string; readonly expression: string } | null;
+  /** A boolean column that is true while a migration runs, and after one that failed; null: there is none. */
+  readonly dirty: string | null;
+  /** Tables whose names contain this are the tool's too; null: only the one that is named. */
+  readonly isAlsoOurs: string | null;
+  /** Characters that the version column has as the tool makes it; null: without a limit. */
+  readonly width: number | null;
+  /** Whether the tables of other tools that number their files are evidence beside it. */
+  readonly hasNeighbours: boolean;
+  /** Makes the table, where it is missing its schema, and what an old table lacks. */
+  readonly create: (table: TableName, width: number) => string;
+  /** Whether a table that is there may be an old one that lacks something. */
+  readonly isCompleted: boolean;
+  /** Of a new row: columns and their values. */
+  readonly values: (row: VersionRow, run: RowsRun) => Readonly<Record<string, string>>;
+};
+
+/** The run that writes a row; `durationMs` null: it was recorded without being run. */
+export type RowsRun = { readonly runId: string; readonly durationMs: number | null };
+
+type Platform = {
+  /** What nobody planned there is nobody's drift. */
+  readonly schemas: readonly string[];
+  /** What it has made before the first migration, for an empty database of plain PostgreSQL. */
+  readonly prelude: { readonly name: string; readonly sql: string };
+};
+
+/** Whatever a person may have to type. */
+type ToolWords = {
+  /** Records these heads without running anything; null: Preflight's own word does. */
+  readonly stamp: ((heads: readonly string[]) => string) | null;
+  /** Records the same migrations under other versions; null: the tool has no words for it. */
+  readonly renumber: ((from: readonly string[], to: readonly string[]) => string) | null;
+};

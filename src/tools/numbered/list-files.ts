@@ -1,0 +1,69 @@
+import { readdir } from "node:fs/promises";
+import { relative } from "node:path";
+import type { MigrationTool } from "../../core/migration-tool.ts";
+import { enumerate } from "../../core/words.ts";
+import { type FileName, isDown } from "./file-name.ts";
+import type { NamedFile } from "./migration-file.ts";
+
+export type Listing = {
+  /** As the tool orders versions, then by name. */
+  readonly files: readonly NamedFile[];
+  readonly warnings: readonly string[];
+};
+
+/** The migrations of a directory, not of those below it. `root`: what their paths are relative to. */
+export async function listFiles({
+  tool,
+  directory,
+  root,
+  readName,
+}: {
+  readonly tool: Pick<MigrationTool, "order">;
+  readonly directory: string;
+  readonly root: string;
+  readonly readName: (file: string) => FileName | null;
+}): Promise<Listing> {
+  const place = relative(root, directory).replaceAll("\\", "/");
+  const names = await listSql(directory);
+  const files = names.flatMap((file) => {
+    const name = readName(file);
+    return name === null ? [] : [{ ...name, file: place === "" ? file : `${place}/${file}` }];
+  });
+  const others = names.filter((file) => readName(file) === null && !isDown(file));
+  const warnings = [
+    ...(files.length === 0 ? [`There are no migration files in ${directory}.`] : []),
+    ...(others.length === 0
+      ? []
+      : [`Not taken for migrations, because of their names: ${enumerate(others)}.`]),
+    ...describeGaps(files),
+  ];
+  return { files: files.toSorted(byVersion(tool.order)), warnings };
+}
+
+/** [] where there is no such directory. */
+export async function listSql(directory: string): Promise<readonly string[]> {
+  const entries = await readdir(directory, { withFileTypes: true }).catch(() => []);
+  return entries
+    .filter((entry) => !entry.isDirectory() && /\.sql$/i.test(entry.name))
+    .map(({ name }) => name)
+    .toSorted();
+}
+
+export function byVersion(order: MigrationTool["order"]): (a: NamedFile, b: NamedFile) => number {
+  return (a, b) => order(a.id, b.id) || (a.file < b.file ? -1 : 1);
+}
+
+/** Timestamps have gaps by nature; of numbers that are counted up the usual step is the smallest. */
+function describeGaps(files: readonly NamedFile[]): readonly string[] {
+  const numbers = [...new Set(files.map(({ id }) => Number(id)))]
+    .filter((number) => number < 100_000)
+    .toSorted((a, b) => a - b);
+  const pairs = numbers.slice(1).map((after, index) => ({ before: numbers[index] ?? 0, after }));
+  const step = Math.min(...pairs.map(({ before, after }) => after - before));
+  const gaps = pairs
+    .filter(({ before, after }) => after - before > step)
+    .map(({ before, after }) => `between ${before} and ${after}`);
+  return gaps.length === 0
+    ? []
+    : [`Numbers are missing ${enumerate(gaps)}. Are all files in the image?`];
+}

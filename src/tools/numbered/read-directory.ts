@@ -1,0 +1,204 @@
+import { join, posix, relative } from "node:path";
+import { buildGraph } from "../../core/graph.ts";
+import type { HistoryFault } from "../../core/history.ts";
+import type { Migration } from "../../core/migration.ts";
+import { CannotJudge } from "../../core/outcome.ts";
+import type { Revision, Sketch } from "../../core/revision.ts";
+import { describeFault } from "../../core/words.ts";
+import { readDeletedFiles } from "../deleted-files.ts";
+import { saysIfNotExists } from "../if-not-exists.ts";
+import { readsEnvironment } from "../reads-environment.ts";
+import { hashOf } from "../hash.ts";
+import { openFile, type Unreadable } from "../open-file.ts";
+import type { DeletedRevision, FoundHistory, Tool, Vouched } from "../tool.ts";
+import { auditSql } from "../../audit/audit-sql.ts";
+import { parseMigrations } from "../../audit/parse-migrations.ts";
+import type { FileName } from "./file-name.ts";
+import { byVersion, listFiles } from "./list-files.ts";
+import { type NamedFile, readMigrationFile } from "./migration-file.ts";
+
+/** A directory of numbered files, and what its tool makes of them. Paths are absolute. */
+export type NumberedFiles = {
+  readonly tool: Tool;
+  readonly directory: string;
+  readonly root: string;
+  /** null: not a migration. */
+  readonly readName: (file: string) => FileName | null;
+  /** See `FoundHistory.digests`. */
+  readonly digestOf: (text: string) => string;
+  /** See `Migration.recorded`. */
+  readonly recordedOf: (text: string) => Promise<readonly string[] | null>;
+  /** A file without a statement is a placeholder, and no fault. */
+  readonly allowsEmpty: boolean;
+  /** Why a file's author wants no transaction; null: nothing of that kind is said. */
+  readonly whyOutside: (text: string) => string | null;
+};
+
+/** Where the ledger vouches for every file, none is parsed. */
+export async function readDirectory(
+  numbered: NumberedFiles,
+  vouched: Vouched,
+): Promise<FoundHistory> {
+  const { tool, root, digestOf } = numbered;
+  const load = async (ids: readonly string[]): Promise<readonly Migration[]> =>
+    await loadMigrations(ids, opened, numbered);
+  const { files, warnings } = await listFiles(numbered);
+  const opened = files.map((named) => openNamed(named, root));
+  const read = isVouchedFor(opened, vouched) ? opened : await parseAll(opened, numbered);
+  const faults = [...duplicates(files), ...read.flatMap((each) => each.faults)];
+  return {
+    tool,
+    graph: faults.length > 0 ? { kind: "broken", faults } : buildGraph(tool, chain(read)),
+    warnings,
+    root,
+    digests: new Map(opened.map(({ id, bytes }) => [id, digestOf(bytes.toString("utf8"))])),
+    upgrade: { kind: "native", load },
+    audit: async ({ revisions }) =>
+      auditSql(await parseMigrations(root, await load([...revisions.keys()]))),
+    // Our own runner leaves the path as it is.
+    readPath: async () => [],
+    readDeleted: async () => await readDeleted(files, numbered),
+  };
+}
+
+type Opened = NamedFile & {
+  /** None where it cannot be opened. */
+  readonly bytes: Buffer;
+  readonly hash: string;
+  readonly faults: readonly Unreadable[];
+  /** Where it was parsed. */
+  readonly isEmpty: boolean;
+  readonly isAtomic: boolean;
+  readonly saysIfNotExists: boolean;
+  readonly readsEnvironment: boolean;
+  readonly sketch: Sketch;
+};
+
+function openNamed(named: NamedFile, root: string): Opened {
+  const open = openFile(join(root, named.file), root);
+  const [bytes, faults] = "bytes" in open ? [open.bytes, []] : [Buffer.alloc(0), open.faults];
+  const text = bytes.toString("utf8");
+  return {
+    ...named,
+    bytes,
+    hash: hashOf(text),
+    faults,
+    isEmpty: false,
+    isAtomic: true,
+    saysIfNotExists: saysIfNotExists(text),
+    readsEnvironment: readsEnvironment(text),
+    sketch: [],
+  };
+}
+
+/** What else a file says is of use only where a ledger is not. */
+function isVouchedFor(opened: readonly Opened[], vouched: Vouched): boolean {
+  return opened.every(
+    ({ file, hash, faults }) => faults.length === 0 && vouched.get(file)?.hash === hash,
+  );
+}
+
+async function parseAll(
+  opened: readonly Opened[],
+  numbered: NumberedFiles,
+): Promise<readonly Opened[]> {
+  const parsed: Opened[] = [];
+  for (const each of opened)
+    parsed.push(each.faults.length > 0 ? each : await parse(each, numbered));
+  return parsed;
+}
+
+async function parse(opened: Opened, numbered: NumberedFiles): Promise<Opened> {
+  const read = await readMigrationFile(opened, opened.bytes, numbered);
+  if (read.kind === "unreadable") return { ...opened, faults: read.faults };
+  const { statements, outside } = read.migration;
+  const isEmpty = statements.length === 0;
+  return { ...opened, isEmpty, isAtomic: outside === null, sketch: read.sketch };
+}
+
+/** `1` and `001` are one number. */
+function duplicates(files: readonly NamedFile[]): readonly HistoryFault[] {
+  const byNumber = new Map<bigint, NamedFile[]>();
+  for (const file of files) {
+    const number = BigInt(file.id);
+    byNumber.set(number, [...(byNumber.get(number) ?? []), file]);
+  }
+  return [...byNumber.values()].flatMap(([first, ...others]): readonly HistoryFault[] =>
+    first === undefined || others.length === 0
+      ? []
+      : [{ kind: "duplicate-id", id: first.id, files: [first, ...others].map(({ file }) => file) }],
+  );
+}
+
+/** Each file follows the one before it. */
+function chain(read: readonly Opened[]): readonly Revision[] {
+  return read.map(
+    ({ id, file, hash, isEmpty, isAtomic, saysIfNotExists, readsEnvironment, sketch }, index) => ({
+      id,
+      parents: before(read, index),
+      dependsOn: [],
+      labels: [],
+      file,
+      hash,
+      isEmpty,
+      isAtomic,
+      saysIfNotExists,
+      readsEnvironment,
+      sketch,
+    }),
+  );
+}
+
+/** Only what the decision rests on is handed out. */
+async function loadMigrations(
+  ids: readonly string[],
+  opened: readonly Opened[],
+  numbered: NumberedFiles,
+): Promise<readonly Migration[]> {
+  const { root, recordedOf } = numbered;
+  const migrations: Migration[] = [];
+  for (const before of ids.flatMap((id) => opened.find((each) => each.id === id) ?? [])) {
+    const { bytes, hash, faults } = openNamed(before, root);
+    if (faults.length > 0) throw unreadable(faults);
+    if (hash !== before.hash)
+      throw new CannotJudge("broken-history", `${before.file} was changed a moment ago.`, [
+        "Start again when nothing writes to the migration files any more.",
+      ]);
+    const read = await readMigrationFile(before, bytes, numbered);
+    if (read.kind === "unreadable") throw unreadable(read.faults);
+    migrations.push({ ...read.migration, recorded: await recordedOf(bytes.toString("utf8")) });
+  }
+  return migrations;
+}
+
+function unreadable(faults: readonly Unreadable[]): CannotJudge {
+  return new CannotJudge("broken-history", `${faults.map(describeFault).join("; ")}.`, [
+    "Put the files right, and see that nothing else is wrong: preflight audit.",
+  ]);
+}
+
+/** Only their names are known for sure: each followed the one before it, whether that is still there or not. */
+async function readDeleted(
+  present: readonly NamedFile[],
+  { tool, directory, root, readName }: NumberedFiles,
+): Promise<readonly DeletedRevision[]> {
+  const place = relative(root, directory).replaceAll("\\", "/") || ".";
+  const deleted = await readDeletedFiles(root, [directory], (name) => readName(name) !== null);
+  const all = new Map(present.map((named) => [named.id, named]));
+  for (const { file } of deleted) {
+    const name = readName(posix.basename(file));
+    if (name !== null && posix.dirname(file) === place && !all.has(name.id))
+      all.set(name.id, { ...name, file });
+  }
+  const inOrder = [...all.values()].toSorted(byVersion(tool.order));
+  const isPresent = new Set(present.map(({ id }) => id));
+  return inOrder
+    .map(({ id, file }, index) => ({ id, parents: before(inOrder, index), dependsOn: [], file }))
+    .filter(({ id }) => !isPresent.has(id))
+    .toSorted((a, b) => (a.id < b.id ? -1 : 1));
+}
+
+/** The id of the one before, if there is one. */
+function before(all: readonly NamedFile[], index: number): readonly string[] {
+  return all.slice(Math.max(0, index - 1), index).map(({ id }) => id);
+}
