@@ -16,6 +16,7 @@ const demandingFaults = [
 export default defineConfig({
   test: {
     globalSetup: "test/support/temporary-files.ts",
+    reporters: ["default", "./test/support/slowest-files.ts"],
     projects: [
       {
         test: {
@@ -35,6 +36,14 @@ export default defineConfig({
         },
       },
       { test: { name: "ledger", include: ["test/ledger/**/*.test.ts"], ...waiting, ...slow } },
+      {
+        test: {
+          name: "scenarios",
+          include: ["test/scenarios/**/*.test.ts"],
+          ...waiting,
+          ...slow,
+        },
+      },
       { test: { name: "e2e", include: ["test/e2e/**/*.test.ts"], ...waiting, ...slow } },
       {
         test: {

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { cli, type Process } from "../../src/cli.ts";
+import { tools } from "../../src/tools/registry.ts";
 import { createRole, withUrl } from "../support/databases.ts";
 import { writeHistory } from "../support/histories.ts";
 import { freePort, startServer } from "../support/postgres.ts";
@@ -211,7 +212,7 @@ it("a bug of our own does not keep the application from starting", async () => {
     env: { DATABASE_URL: "postgres://u@h/d" },
     // What no process has: the first path that is made of it throws.
     cwd: null as unknown as string,
-    tools: [],
+    tools,
     runId: "0123abcd",
     now: () => 0,
     today: () => 0,

@@ -37,7 +37,13 @@ function sight(at: number, rest: Partial<Sight> = {}): Sight {
 }
 
 function said(exit: number, ledger: VerdictLine["ledger"] = "verified"): Said {
-  return { exit, line: { exit, ledger, verdict: "behind" } as VerdictLine, log: [] };
+  return {
+    exit,
+    line: { exit, ledger, verdict: "behind" } as VerdictLine,
+    log: [],
+    stdout: "",
+    stderr: "",
+  };
 }
 
 function kinds(

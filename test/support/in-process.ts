@@ -10,6 +10,8 @@ export type Said = {
   readonly exit: number;
   readonly line: VerdictLine;
   readonly log: readonly string[];
+  readonly stdout: string;
+  readonly stderr: string;
 };
 
 /** The program as `main.ts` composes it, in this process: a case costs no start of another. */
@@ -63,5 +65,7 @@ export async function preflight(
     exit: result.kind === "exit" ? result.code : 0,
     line: verdictLine.strict().parse(JSON.parse(last)),
     log: stderr.split("\n").filter((line) => line !== ""),
+    stdout,
+    stderr,
   };
 }

@@ -3,7 +3,7 @@ import path from "node:path";
 import type { VerdictLine } from "../../src/report/verdict-line.ts";
 import type { NumberedExample } from "./numbered.ts";
 
-/** One folder of test/e2e/scenarios: how a database and an image came to be, and what must come of it. */
+/** One folder of test/scenarios: how a database and an image came to be, and what must come of it. */
 export type Scenario = {
   readonly name: string;
   /** What has happened, in a few words of a person. */
@@ -32,14 +32,16 @@ type Expectation = Pick<VerdictLine, "exit" | "outcome" | "verdict"> &
     readonly log?: readonly string[];
   };
 
-const home = path.join(import.meta.dirname, "../e2e/scenarios");
+const home = path.join(import.meta.dirname, "../scenarios");
 
 export function scenarioPath(name: string): string {
   return path.join(home, name);
 }
 
 export function readScenarios(): readonly Scenario[] {
-  return readdirSync(home)
+  return readdirSync(home, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .map(({ name }) => name)
     .sort()
     .map((name) => ({
       ...(JSON.parse(readFileSync(path.join(home, name, "scenario.json"), "utf8")) as Scenario),

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { promisify } from "node:util";
 import type { VerdictLine } from "../../src/report/verdict-line.ts";
+import { preflight as runInProcess } from "./in-process.ts";
 import { applyByHand, type NumberedExample, numberedExamples } from "./numbered.ts";
 import type { TestServer } from "./postgres.ts";
 import type { PythonEnvironment } from "./python.ts";
@@ -14,12 +15,15 @@ const root = path.join(import.meta.dirname, "../..");
 const execute = promisify(execFile);
 
 /** The two forms in which the program ships. */
-export const forms = {
+const forms = {
   binary: [path.join(root, "dist/preflight")],
   module: [process.execPath, path.join(root, "dist/preflight.mjs")],
 } as const;
 
-export type Form = keyof typeof forms;
+export const builtForms = Object.keys(forms) as (keyof typeof forms)[];
+
+/** `cli`: in this process, without being built. */
+export type Form = keyof typeof forms | "cli";
 
 export type Ran = {
   readonly exit: number;
@@ -87,10 +91,11 @@ export async function bakeExample(
   example: Example,
   python: PythonEnvironment,
   args: readonly string[] = [],
+  form: Form = "binary",
 ): Promise<{ readonly image: string; readonly ledger: string }> {
   const image = makeImage({ ledger: "" }, { name: "", example, ledger: "none" });
   const options = { cwd: image, env: environment({ python }, "") };
-  const { exit, stderr } = await preflight("binary", ["bake", ...args], options);
+  const { exit, stderr } = await preflight(form, ["bake", ...args], options);
   if (exit !== 0) throw new Error(`the bake of ${example} ended with ${exit}:\n${stderr}`);
   return { image, ledger: path.join(image, ledgerOf(example)) };
 }
@@ -144,12 +149,13 @@ async function makeBeginning(
   return new URL(url).pathname.slice(1);
 }
 
-/** Runs the built program; the verdict line is the last line of stdout, or of stderr before a command. */
+/** Runs the program; the verdict line is the last line of stdout, or of stderr before a command. */
 export async function preflight(
   form: Form,
   args: readonly string[],
   options: { readonly cwd: string; readonly env: Readonly<Record<string, string>> },
 ): Promise<Ran> {
+  if (form === "cli") return await runInProcess(args, options);
   const [program = "", ...prefix] = forms[form];
   const { code, stdout, stderr } = await run(program, [...prefix, ...args], options);
   const source = args.includes("--") ? stderr : stdout;
