@@ -105,13 +105,23 @@ export function violationsOf(evidence: Evidence): readonly Violation[] {
       said !== undefined &&
       (withoutIndexes(states[world.at]!) === withoutIndexes(states[said]!) ||
         hasOnlyViewsBesides(states[world.at]!, states[said]!));
-    return isTraceless || (first.line.ledger !== "verified" && !isHealthy);
+    return (
+      isTraceless ||
+      (first.line.ledger !== "verified" && !isHealthy) ||
+      (isElsewhere() && mayBeNewer())
+    );
   }
 
   /** It counts on a stranger's rows, not on those that the world has put there as its own. */
   function isElsewhere(): boolean {
     const isStrangers = world.state === "unknown-row" || world.table === "taken";
     return isStrangers && first.line.verdict === "ahead";
+  }
+
+  /** All that the image needs is there, beside objects of others: they may be a newer image's. */
+  function mayBeNewer(): boolean {
+    const live = after.schema;
+    return world.neighbour !== "none" && wanted.every((line) => live.includes(line));
   }
 
   function isSame(one: Lines, other: Lines): boolean {
