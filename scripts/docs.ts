@@ -3,6 +3,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import process from "node:process";
 import { z } from "zod";
+import { commands } from "../src/cli.ts";
 import { extraKinds, totalFunctions } from "../src/core/extras.ts";
 import { auditReport } from "../src/report/audit-report.ts";
 import { exitCodesMarkdown, settingsMarkdown } from "../src/report/help.ts";
@@ -30,7 +31,7 @@ export function generateDocs(): readonly {
   readonly text: string;
   readonly wanted: string;
 }[] {
-  const tables = { settings: settingsTable, addresses: addressTable };
+  const tables = { commands, settings: settingsTable, addresses: addressTable };
   const readme = read("README.md");
   const observability = read("docs/observability.md");
   const decisions = read("docs/how-it-decides.md");

@@ -1,12 +1,13 @@
 import os from "node:os";
 import { audit } from "./commands/audit.ts";
 import { bake } from "./commands/bake.ts";
-import { check, rehearse } from "./commands/check.ts";
+import { check } from "./commands/check.ts";
 import { completeLine, emptyRecord, type Ending, redactRecord } from "./engine/run-record.ts";
 import { newMigration } from "./commands/new.ts";
 import { run } from "./commands/run.ts";
 import { sayRefusal } from "./engine/events.ts";
 import { unenforced } from "./engine/unenforced.ts";
+import type { Command } from "./engine/command.ts";
 import type { Context } from "./engine/context.ts";
 import { CannotJudge, outcomes } from "./core/outcome.ts";
 import { parseTraceparent } from "./core/trace-context.ts";
@@ -17,7 +18,7 @@ import { makeRedactor, redactDeep } from "./report/redact.ts";
 import { formatVerdictLine, type VerdictLine } from "./report/verdict-line.ts";
 import { readSettings } from "./settings/read-settings.ts";
 import { addressTable, settingsTable } from "./settings/settings-table.ts";
-import type { CommandName, Settings, SettingsResult } from "./settings/settings.ts";
+import type { Settings, SettingsResult } from "./settings/settings.ts";
 import { version } from "./version.ts";
 
 /** All that the program has of the process it runs in. */
@@ -37,25 +38,23 @@ export type Result =
   | { readonly kind: "exit"; readonly code: number }
   | { readonly kind: "exec"; readonly command: readonly string[] };
 
-const commands: Record<CommandName, (settings: Settings, context: Context) => Promise<Ending>> = {
-  run,
-  check,
-  bake,
-  audit,
-  new: newMigration,
-};
+/** THE list of commands; the first one is meant where none is named. */
+export const commands: readonly Command[] = [run, check, bake, audit, newMigration];
 
 /** argv + env → settings → command → verdict line → exit code. */
-export async function cli(io: Process): Promise<Result> {
+export async function cli(io: Process, known: readonly Command[] = commands): Promise<Result> {
   const started = io.now();
-  const read = readSettings(
-    io.argv,
-    io,
-    io.tools.map(({ name }) => name),
-  );
+  const tools = io.tools.map(({ name }) => name);
+  const read = readSettings(io.argv, io, { commands: known, tools });
   switch (read.kind) {
     case "help":
-      io.stdout(help(read.command, { settings: settingsTable, addresses: addressTable }));
+      io.stdout(
+        help(read.command, {
+          commands: known,
+          settings: settingsTable,
+          addresses: addressTable,
+        }),
+      );
       return { kind: "exit", code: 0 };
     case "version":
       io.stdout(`preflight ${version}\n`);
@@ -63,14 +62,25 @@ export async function cli(io: Process): Promise<Result> {
     case "faults":
       return endWithFaults(read, io, started);
     case "settings":
-      return execute(read.settings, io, started);
+      return execute(theOne(known, read.settings.command), read.settings, io, started);
   }
+}
+
+function theOne(known: readonly Command[], name: string): Command {
+  const command = known.find((each) => each.name === name);
+  if (command === undefined) throw new Error(`no command ${name}`);
+  return command;
 }
 
 /** A long wait sees many tokens come and go, of which only the last ones can still be said. */
 const mostLearned = 100;
 
-async function execute(settings: Settings, io: Process, started: number): Promise<Result> {
+async function execute(
+  command: Command,
+  settings: Settings,
+  io: Process,
+  started: number,
+): Promise<Result> {
   let redactAll = makeRedactor(settings.secrets);
   const redact = (text: string): string => redactAll(text);
   let learned: readonly string[] = [];
@@ -87,9 +97,7 @@ async function execute(settings: Settings, io: Process, started: number): Promis
   const print = (document: object): void =>
     io.stdout(`${JSON.stringify(redactDeep(redact, document))}\n`);
   const context: Context = { ...io, log, print, record, learnSecret };
-  const work =
-    settings.command === "run" && !settings.enforce ? rehearse : commands[settings.command];
-  const ending = await ended(work(settings, context), context);
+  const ending = await ended(command.start(settings, context), context);
 
   const line = completeLine(redactRecord(record, redact), redactEnding(ending), exitOf(ending, io));
   return finish(line, settings, io, { ...io, started, log });
@@ -109,7 +117,7 @@ function endWithFaults(
   const next = outcome === "usage" ? ["preflight --help"] : [];
   const ending = { outcome, reason: faults.join("; "), next };
   const line = completeLine(emptyRecord(io.runId), ending, outcomes[outcome].exit);
-  return finish(line, { command: command ?? "run", ...rest }, io, { ...io, started, log });
+  return finish(line, { command: command ?? "", ...rest }, io, { ...io, started, log });
 }
 
 /** The last words, and what is left to do. Of what argv means there must be no doubt: a usage fault is always one. */

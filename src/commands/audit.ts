@@ -8,14 +8,27 @@ import {
 import type { History } from "../core/history.ts";
 import { makeAuditReport } from "../report/audit-report.ts";
 import type { LogEvent } from "../report/log.ts";
+import { historyFlags } from "../settings/command-line.ts";
 import type { Settings } from "../settings/settings.ts";
 import { type Ending, ready } from "../engine/run-record.ts";
 import { readProject } from "../engine/project.ts";
 import { refuseHistory } from "../engine/events.ts";
+import type { Command } from "../engine/command.ts";
 import type { Context } from "../engine/context.ts";
 
-/** What is wrong with this history, and what in it is dangerous, without a database. */
-export async function audit(settings: Settings, context: Context): Promise<Ending> {
+export const audit: Command = {
+  name: "audit",
+  usage: "preflight audit [flags]",
+  about: "no database: say what is wrong with the migrations, and what is dangerous in them",
+  flags: [...historyFlags, "ledger", "json"],
+  connects: null,
+  starts: false,
+  readWord: null,
+  becomes: null,
+  start: examine,
+};
+
+async function examine(settings: Settings, context: Context): Promise<Ending> {
   const reading = await readProject(settings, context);
   const isBroken = reading.kind === "broken";
   const findings = isBroken

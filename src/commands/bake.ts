@@ -1,5 +1,4 @@
 import path from "node:path";
-
 import { placeKey } from "../core/facts.ts";
 import { factAtHome } from "../core/home.ts";
 import type { Ledger } from "../core/ledger.ts";
@@ -13,17 +12,41 @@ import { bakeSchema } from "../ledger/instrument.sql.ts";
 import { replayHistory } from "../ledger/replay.ts";
 import { describeProtection, endProtection, type Protection } from "../ledger/protection.ts";
 import { openScratch } from "../ledger/scratch.ts";
+import { historyFlags } from "../settings/command-line.ts";
 import type { Settings } from "../settings/settings.ts";
 import { conditionOf } from "../pgsql/condition.ts";
 import { scratchPreludes, scratchUpgrade } from "../engine/scratch-upgrade.ts";
 import { type Ending, ready } from "../engine/run-record.ts";
 import { type Project, readProject } from "../engine/project.ts";
 import { refuse, refuseHistory } from "../engine/events.ts";
+import type { Command } from "../engine/command.ts";
 import type { Context } from "../engine/context.ts";
 
+export const bake: Command = {
+  name: "bake",
+  usage: "preflight bake [flags]",
+  about: "at build time: replay the migrations on a scratch PostgreSQL and write the ledger",
+  flags: [
+    ...historyFlags,
+    "ledger",
+    "version-table",
+    "upgrade-command",
+    "check",
+    "scratch-url",
+    "scratch-init",
+    "scratch-unconfined",
+    "varies",
+  ],
+  connects: "scratch",
+  starts: false,
+  readWord: null,
+  becomes: null,
+  start: replayOrCompare,
+};
+
 /** Build time: replays the history on a scratch server and writes down what every revision makes. */
-export async function bake(settings: Settings, context: Context): Promise<Ending> {
-  const reading = await readProject(settings, context);
+async function replayOrCompare(settings: Settings, context: Context): Promise<Ending> {
+  const reading = await readProject(settings, context, { isRewritten: !settings.bakeCheck });
   if (reading.kind === "broken") return refuseHistory(reading.faults, context);
   return settings.bakeCheck
     ? compare(reading.project, context)

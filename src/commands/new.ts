@@ -1,14 +1,53 @@
 import { mkdir, readdir, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { CannotJudge } from "../core/outcome.ts";
+import { historyFlags } from "../settings/command-line.ts";
 import type { Settings } from "../settings/settings.ts";
 import type { Candidate, NewFile, NewFiles, NoNewFiles, Tool } from "../tools/tool.ts";
 import { type Ending, ready } from "../engine/run-record.ts";
+import type { Command } from "../engine/command.ts";
 import type { Context } from "../engine/context.ts";
 import { findHistory } from "../tools/registry.ts";
 
+export const newMigration: Command = {
+  name: "new",
+  usage: "preflight new NAME [flags]",
+  about: "no database: write the next file of a sql or supabase history, with its header",
+  flags: historyFlags,
+  connects: null,
+  starts: false,
+  readWord: readName,
+  becomes: null,
+  start: writeNext,
+};
+
+/** A file's name has 255 bytes, of which the number and the extension need some. */
+const longestName = 100;
+
+/** `Add customer e-mail` → `add_customer_e_mail`. */
+function readName(word: string | null, usage: string[]): string | null {
+  if (word === null) {
+    usage.push("preflight new needs a name: preflight new add_customer_email");
+    return null;
+  }
+  const name = word
+    .normalize("NFKD")
+    .replace(/\p{Mark}/gu, "")
+    .replace(/([a-z0-9])([A-Z])/g, "$1_$2")
+    .toLowerCase()
+    .replace(/[^a-z0-9]+/g, "_")
+    .replace(/^_|_$/g, "");
+  const isPath = /[/\\]|^\.|\.sql$/i.test(word);
+  if (isPath || name === "" || name.length > longestName) {
+    usage.push(
+      "the name of a migration must be a few words, and no path: preflight new add_customer_email",
+    );
+  }
+  return name;
+}
+
 /** Writes the next file of a history. Of the others only the names count: a broken history can go on. */
-export async function newMigration(settings: Settings, context: Context): Promise<Ending> {
+async function writeNext(settings: Settings, context: Context): Promise<Ending> {
   const name = settings.name ?? "";
   const { tool, files, directory } = await choosePlace(name, settings, context);
   context.record.tool = tool.name;

@@ -11,6 +11,8 @@ import type { Migration } from "../core/migration.ts";
 import { underOtherVersions } from "../core/ways-out.ts";
 import { describeDifference, enumerate, nameHeads } from "../core/words.ts";
 import type { Log, LogEvent } from "../report/log.ts";
+import { describePlace } from "../settings/place.ts";
+import type { Settings } from "../settings/settings.ts";
 import type { VerdictLine } from "../report/verdict-line.ts";
 import type { Ending } from "./run-record.ts";
 import type { Project } from "./project.ts";
@@ -140,7 +142,42 @@ function unverified(why: string): LogEvent {
   };
 }
 
-export function sayPlan(steps: readonly Step[], { log }: Context): void {
+/** What `run` would do; its files are read anew: a healthy start does not need what only a plan shows. */
+export async function sayPlanned(
+  steps: readonly Step[],
+  { found }: Project,
+  settings: Settings,
+  context: Context,
+): Promise<void> {
+  context.record.actions = planActions(steps);
+  sayPlan(steps, context);
+  const { upgrade } = found;
+  if (upgrade.kind === "command") return sayOtherAddress(steps, settings, context);
+  for (const step of steps)
+    if (step.kind === "upgrade") sayHeaders(await upgrade.load(step.revisions), context);
+}
+
+/** Nothing has asked the program where the upgrade would work; `run` does. */
+function sayOtherAddress(
+  steps: readonly Step[],
+  { programAddress, database }: Settings,
+  { log }: Context,
+): void {
+  const isUpgrade = steps.some(({ kind }) => kind === "upgrade");
+  if (programAddress === null || database === null || !isUpgrade) return;
+  const { source, place, differs } = programAddress;
+  const doubt =
+    differs === "database"
+      ? "run upgrades nothing if the program works there"
+      : "that is right for a pooler, or for another name of the same server";
+  log({
+    level: "warn",
+    event: "address.differs",
+    msg: `the upgrade's program may take its address from ${source} (${describePlace(place)}), and the database that was judged is ${database.database} of ${database.source}: ${doubt}`,
+  });
+}
+
+function sayPlan(steps: readonly Step[], { log }: Context): void {
   for (const step of steps) log({ level: "info", event: "plan", msg: describeStep(step) });
 }
 

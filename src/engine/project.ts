@@ -27,7 +27,12 @@ export type ProjectReading =
   | { readonly kind: "project"; readonly project: Project }
   | { readonly kind: "broken"; readonly faults: readonly HistoryFault[] };
 
-export async function readProject(settings: Settings, context: Context): Promise<ProjectReading> {
+/** @param how.isRewritten the ledger is about to be written anew: what is read must not rest on it */
+export async function readProject(
+  settings: Settings,
+  context: Context,
+  how: { readonly isRewritten: boolean } = { isRewritten: false },
+): Promise<ProjectReading> {
   const { migrations, tool } = settings;
   const { cwd, env } = context;
   const candidate = await findHistory({ cwd, env, migrations, tool }, context.tools);
@@ -36,21 +41,20 @@ export async function readProject(settings: Settings, context: Context): Promise
     settings.ledger === null
       ? path.join(candidate.ledgerDirectory, "preflight.ledger.json")
       : path.resolve(cwd, settings.ledger);
-  // bake writes the file that a person names; everybody else needs it to be there.
-  const isWritten = settings.command === "bake" && !settings.bakeCheck;
-  const read = await readLedger(ledgerPath, { required: settings.ledger !== null && !isWritten });
+  const { isRewritten } = how;
+  // Whoever writes the file that a person names makes it; everybody else needs it to be there.
+  const read = await readLedger(ledgerPath, { required: settings.ledger !== null && !isRewritten });
   const ledger = read.kind === "ledger" ? read.ledger : null;
 
   refuseCommand(settings.upgradeCommand, candidate.tool);
-  // A bake reads the files themselves: what it writes must not rest on what it wrote before.
-  const found = await candidate.read(vouchedBy(isWritten ? null : ledger));
+  const found = await candidate.read(vouchedBy(isRewritten ? null : ledger));
   for (const warning of found.warnings)
     context.log({ level: "warn", event: "history.warning", msg: warning });
   if (found.graph.kind === "broken") return { kind: "broken", faults: found.graph.faults };
   if (read.kind === "unusable") throw read.fault;
   const { history } = found.graph;
   // Files that replace all those before them share no revision with these: whether they make the same, a bake sees.
-  if (ledger !== null && !isWritten && !sharesRevision(ledger, history))
+  if (ledger !== null && !isRewritten && !sharesRevision(ledger, history))
     throw otherHistory(ledgerPath);
   refuseUnknownWord(settings.policy.assume, history);
 
@@ -61,7 +65,7 @@ export async function readProject(settings: Settings, context: Context): Promise
   context.record.ledger = knowledge.status;
   sayHistory(knowledge, context);
   // What a bake was told needs not be told again.
-  const baked = isWritten ? null : (ledger?.versionTable ?? null);
+  const baked = isRewritten ? null : (ledger?.versionTable ?? null);
   const layout = found.tool.versionTable;
   const versionTable = { layout, ...(settings.versionTable ?? baked ?? layout.usual) };
   const project = { found, ledger, knowledge, knowledgeAt, ledgerPath, versionTable };

@@ -1,7 +1,8 @@
-import { enumerate } from "../core/words.ts";
+import type { Step } from "../core/step.ts";
+import { enumerate, nameHeads } from "../core/words.ts";
 import { type Ending, ready } from "./run-record.ts";
 import type { Assessment } from "./assess.ts";
-import { refuse, sayRefusal, sayStart } from "./events.ts";
+import { describeStep, refuse, sayRefusal, sayStart } from "./events.ts";
 import type { Context } from "./context.ts";
 
 /** @param done by this run, before the look that is concluded from */
@@ -77,6 +78,28 @@ function withWhatIsLeft(failure: Ending, { plan, verdict }: Assessment): Ending 
 export function verifyFailed(reason: string, next: readonly string[], context: Context): Ending {
   const why = `everything was done, and the second look disagrees: ${reason}`;
   return refuse({ kind: "refuse", outcome: "verify-failed", reason: why, next }, context);
+}
+
+/** After the upgrade the rows say more than the schema that was looked at. */
+export function upgradedElsewhere({ verdict, observation }: Assessment, context: Context): Ending {
+  const rows = verdict.kind === "broken-history" ? "nothing" : nameHeads(verdict.recorded);
+  return verifyFailed(
+    `after the upgrade the rows say ${rows}, and the schema that was looked at (${observation.home.schema}) is an earlier one; the rows stay as they are`,
+    [
+      "does the upgrade work in another schema or another database? See its search_path and address (Alembic: env.py)",
+    ],
+    context,
+  );
+}
+
+export function stillToDo(steps: readonly Step[], context: Context): Ending {
+  return verifyFailed(
+    `${steps.map(describeStep).join("; ")} is still to be done`,
+    [
+      "does the upgrade work on this very database? Another one may just have been changed: see its address and settings (Alembic: env.py)",
+    ],
+    context,
+  );
 }
 
 export function noteRows({ verdict }: Assessment, { record }: Context): void {

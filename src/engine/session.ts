@@ -1,3 +1,4 @@
+import type { Server } from "../core/observation.ts";
 import { CannotJudge } from "../core/outcome.ts";
 import { optionsWithPath } from "../core/search-path.ts";
 import type { Database } from "../database/database.ts";
@@ -171,4 +172,18 @@ async function askPassword(
     if (password.includes("\0")) return "printed a NUL byte";
     return null;
   }
+}
+
+/** The lock holds on one server only. */
+export function refuseAnotherServer(
+  { place }: Database,
+  before: Pick<Server, "startedAt">,
+  now: Pick<Server, "startedAt">,
+): void {
+  if (before.startedAt === now.startedAt) return;
+  throw new CannotJudge(
+    "temporary",
+    `the server that answers now (${place}) started at ${now.startedAt}, the one that gave the lock at ${before.startedAt}: a restart, a failover, or two servers behind one address`,
+    ["run it again: it looks at the database anew and finishes what is left"],
+  );
 }

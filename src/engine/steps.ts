@@ -8,13 +8,49 @@ import { versionTableOf } from "../core/version-table.ts";
 import { stamp } from "../database/stamp.ts";
 import type { Ending } from "./run-record.ts";
 import { rowOf } from "./apply-files.ts";
-import { describeStep } from "./events.ts";
-import { upgrade } from "./upgrade.ts";
+import type { Assessment } from "./assess.ts";
+import { describeStep, planActions } from "./events.ts";
+import { proveVersionTable, upgrade } from "./upgrade.ts";
 import type { Step } from "../core/step.ts";
 import type { StepTools } from "./step-tools.ts";
 
-/** @returns how it failed; null: done */
-export async function takeStep(
+/** One after the other. @returns how one of them failed; null: all are done */
+export async function takeSteps(
+  steps: readonly Step[],
+  { observation, knowledge }: Assessment,
+  under: StepTools,
+): Promise<Ending | null> {
+  const { context } = under;
+  const { now, log, signal, record } = context;
+  const started = now();
+  const tools = { ...under, project: { ...under.project, knowledge } };
+  try {
+    const replaced = steps.flatMap((step) => (step.kind === "stamp" ? step.from : []));
+    if (replaced.length > 0) {
+      const failure = await proveVersionTable(unknownTo(knowledge, replaced), observation, tools);
+      // Whoever only stamps needs no program that works.
+      if (failure !== null && steps.some(({ kind }) => kind === "upgrade")) return failure;
+    }
+    for (const step of steps) {
+      signal.throwIfAborted();
+      log({ level: "info", event: `${step.kind}.start`, msg: describeStep(step) });
+      const failure = await takeStep(step, observation, tools);
+      signal.throwIfAborted();
+      if (failure !== null) return failure;
+      record.actions.push(...planActions([step]));
+    }
+    return null;
+  } finally {
+    record.actedMs += Math.round(now() - started);
+  }
+}
+
+/** Rows that no file has: the program says that it cannot find them, and so which table it reads. */
+function unknownTo({ history }: Knowledge, rows: readonly string[]): readonly string[] {
+  return rows.filter((id) => !history.revisions.has(id));
+}
+
+async function takeStep(
   step: Step,
   observation: Observation,
   tools: StepTools,

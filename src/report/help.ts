@@ -1,29 +1,29 @@
 import { outcomes } from "../core/outcome.ts";
+import type { CommandLine } from "../settings/command-line.ts";
 import type { AddressRow, SettingRow } from "../settings/settings-table.ts";
-import type { CommandName } from "../settings/settings.ts";
 
-/** The tables of the settings, handed in: report and settings are siblings. */
-export type SettingsTables = {
+/** The tables of the settings and the commands, handed in: report and settings are siblings. */
+export type HelpTables = {
+  readonly commands: readonly CommandLine[];
   readonly settings: Readonly<Record<string, SettingRow>>;
   readonly addresses: readonly AddressRow[];
 };
 
 /** The text of `--help`, at most 100 columns wide; null: of the program, with every command's flags. */
-export function help(command: CommandName | null, tables: SettingsTables): string {
+export function help(name: string | null, tables: HelpTables): string {
+  const command = tables.commands.find((each) => each.name === name) ?? null;
   const rows = Object.entries(tables.settings).filter(
-    ([, { commands }]) => command === null || commands.includes(command),
+    ([flag]) => command === null || takes(command, flag),
   );
-  const flags = rows.map(([flag, row]) => describeFlag(flag, row, command));
+  const flags = rows.map(([flag, row]) => describeFlag(flag, row, command, tables.commands));
   const sections = [
-    command === null
-      ? overview()
-      : `Usage: ${commands[command].usage}\n\n${commands[command].about}`,
+    command === null ? overview(tables.commands) : `Usage: ${command.usage}\n\n${command.about}`,
     `Flags (flag > environment > default; an empty variable counts as not set):\n${columns([
       ...flags,
       ["-h, --help", "this text; after a command, the command's own"],
       ["--version", "the version of preflight"],
     ])}`,
-    ...(command === null || command === "run" || command === "check"
+    ...(command === null || command.connects === "database"
       ? [describeAddresses(tables.addresses)]
       : []),
     describeExitCodes(),
@@ -32,12 +32,12 @@ export function help(command: CommandName | null, tables: SettingsTables): strin
 }
 
 /** The README's table of settings. */
-export function settingsMarkdown(tables: SettingsTables): string {
+export function settingsMarkdown(tables: HelpTables): string {
   const flags = Object.entries(tables.settings).map(([flag, row]) => [
     code(spell(flag, row)),
     code(row.variable),
     isPlainFlag(row) || row.default === null ? "" : code(row.default),
-    row.commands.join(", "),
+    ownersOf(flag, tables.commands).join(", "),
     row.about,
   ]);
   const addresses = tables.addresses.map(({ variable, about }) => [
@@ -66,31 +66,8 @@ export function exitCodesMarkdown(): string {
 
 const width = 100;
 
-const commands: Readonly<Record<CommandName, { usage: string; about: string }>> = {
-  run: {
-    usage: "preflight [run] [flags] [-- command arg…]",
-    about: "look, decide, act, prove; then start the command if there is one",
-  },
-  check: {
-    usage: "preflight check [flags]",
-    about: "the same look and plan, and no write",
-  },
-  bake: {
-    usage: "preflight bake [flags]",
-    about: "at build time: replay the migrations on a scratch PostgreSQL and write the ledger",
-  },
-  audit: {
-    usage: "preflight audit [flags]",
-    about: "no database: say what is wrong with the migrations, and what is dangerous in them",
-  },
-  new: {
-    usage: "preflight new NAME [flags]",
-    about: "no database: write the next file of a sql or supabase history, with its header",
-  },
-};
-
-function overview(): string {
-  const list = Object.values(commands).map(({ usage, about }): Row => [usage, about]);
+function overview(commands: readonly CommandLine[]): string {
+  const list = commands.map(({ usage, about }): Row => [usage, about]);
   return `Preflight answers one question before an application starts: may this image start against
 this database? When the answer is "after a stamp" or "after an upgrade", it does that, once, and
 proves it.
@@ -99,13 +76,25 @@ Usage:
 ${columns(list)}`;
 }
 
-function describeFlag(flag: string, row: SettingRow, command: CommandName | null): Row {
+function describeFlag(
+  flag: string,
+  row: SettingRow,
+  command: CommandLine | null,
+  commands: readonly CommandLine[],
+): Row {
   const standard = isPlainFlag(row) || row.default === null ? "" : ` (default ${row.default})`;
-  const owners =
-    command === null && row.commands.length < Object.keys(commands).length
-      ? ` (${row.commands.join(", ")})`
-      : "";
+  const names = ownersOf(flag, commands);
+  const owners = command === null && names.length < commands.length ? ` (${names.join(", ")})` : "";
   return [spell(flag, row), `${row.about}${standard}${owners} [${row.variable}]`];
+}
+
+/** The names of the commands that take a flag. */
+function ownersOf(flag: string, commands: readonly CommandLine[]): readonly string[] {
+  return commands.filter((command) => takes(command, flag)).map(({ name }) => name);
+}
+
+function takes({ flags }: CommandLine, flag: string): boolean {
+  return flags.some((each) => each === flag);
 }
 
 function describeAddresses(addresses: readonly AddressRow[]): string {

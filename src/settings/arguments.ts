@@ -1,45 +1,41 @@
 import { parseArgs } from "node:util";
+import type { CommandLine } from "./command-line.ts";
 import { nearest } from "./nearest.ts";
 import { type Flag, settingsTable } from "./settings-table.ts";
-import type { CommandName } from "./settings.ts";
 
 /** What argv says, before any value is judged. */
 export type Arguments =
-  | { readonly kind: "help"; readonly command: CommandName | null }
+  | { readonly kind: "help"; readonly command: CommandLine | null }
   | { readonly kind: "version" }
   | {
       readonly kind: "arguments";
       /** Null: not a command that we know, and the faults say so. */
-      readonly command: CommandName | null;
+      readonly command: CommandLine | null;
       /** The text after each flag; "true" for a flag that takes no value. */
       readonly flags: ReadonlyMap<Flag, string>;
       /** The words after `--`. */
       readonly exec: readonly string[];
-      /** The word after `new`, as typed; null: there is none, or the command takes none. */
-      readonly name: string | null;
+      /** The word after the command, as typed; null: there is none, or the command takes none. */
+      readonly word: string | null;
       /** Usage faults, all of them. */
       readonly faults: readonly string[];
     };
 
-const commandNames = [
-  "run",
-  "check",
-  "bake",
-  "audit",
-  "new",
-] as const satisfies readonly CommandName[];
-
 /**
  * Read argv, without the program's own name. `parseArgs` would stop at the first fault in strict mode,
  * so it only cuts argv into tokens, and every token is judged here.
+ * @param commands the first one is meant where none is named
  */
-export function parseArguments(argv: readonly string[]): Arguments {
+export function parseArguments(
+  argv: readonly string[],
+  commands: readonly CommandLine[],
+): Arguments {
   const { tokens } = parseArgs({ args: [...argv], options, strict: false, tokens: true });
   const end = tokens.find((token) => token.kind === "option-terminator")?.index ?? argv.length;
   const before = tokens.filter((token) => token.index < end);
   const given = before.filter((token) => token.kind === "option").filter(isFirstOfCluster);
-  const strays = withoutValuesOfUnknownFlags(before);
-  const typed = commandNames.find((name) => name === strays[0]?.value);
+  const strays = withoutValuesOfUnknownFlags(before, commands);
+  const typed = commands.find(({ name }) => name === strays[0]?.value);
 
   const asked = (name: string) =>
     given.some((token) => token.name === name && token.value === undefined);
@@ -49,23 +45,24 @@ export function parseArguments(argv: readonly string[]): Arguments {
   const flags = new Map<Flag, string>();
   const faults: string[] = [];
   const [first, ...words] = strays;
-  const command = first === undefined ? "run" : (typed ?? null);
-  const [name, more] = command === "new" ? [words[0], words.slice(1)] : [undefined, words];
-  if (command === null && first !== undefined) faults.push(describeUnknownCommand(first));
+  const command = (first === undefined ? commands[0] : typed) ?? null;
+  const takesWord = command !== null && command.readWord !== null;
+  const [word, more] = takesWord ? [words[0], words.slice(1)] : [undefined, words];
+  if (command === null && first !== undefined) faults.push(describeUnknownCommand(first, commands));
   if (command !== null && more.length > 0) faults.push(describeStrays(more));
   for (const token of given) {
     const fault = isFlag(token.name) ? faultOfFlag(token, flags) : describeUnknownFlag(token);
     if (fault !== null && !faults.includes(fault)) faults.push(fault);
     if (fault === null && isFlag(token.name)) flags.set(token.name, token.value ?? "true");
   }
-  if (command !== null) faults.push(...flagsOfOtherCommands(command, flags));
+  if (command !== null) faults.push(...flagsOfOtherCommands(command, flags, commands));
 
   const exec = argv.slice(end + 1);
   if (exec[0] === "") faults.push("the command after -- has no name");
-  if (exec.length > 0 && command !== null && command !== "run") {
-    faults.push(`preflight ${command} starts no command: leave out -- and what follows`);
+  if (exec.length > 0 && command !== null && !command.starts) {
+    faults.push(`preflight ${command.name} starts no command: leave out -- and what follows`);
   }
-  return { kind: "arguments", command, flags, exec, name: name?.value ?? null, faults };
+  return { kind: "arguments", command, flags, exec, word: word?.value ?? null, faults };
 }
 
 const options = {
@@ -89,17 +86,21 @@ function isFirstOfCluster(token: FlagToken, at: number, all: readonly FlagToken[
 }
 
 /** A word right after an unknown flag is taken for its value: one mistake, one fault, and it may be a secret. */
-function withoutValuesOfUnknownFlags(tokens: readonly Token[]): readonly Word[] {
+function withoutValuesOfUnknownFlags(
+  tokens: readonly Token[],
+  commands: readonly CommandLine[],
+): readonly Word[] {
   return tokens.filter((token, at): token is Word => {
     if (token.kind !== "positional") return false;
     const previous = tokens[at - 1];
-    const isCommand = commandNames.some((name) => name === token.value);
+    const isCommand = commands.some(({ name }) => name === token.value);
     return isCommand || previous?.kind !== "option" || Object.hasOwn(options, previous.name);
   });
 }
 
 /** Only a plain word is repeated: anything else may be an address with a password. */
-function describeUnknownCommand({ value, index }: Word): string {
+function describeUnknownCommand({ value, index }: Word, commands: readonly CommandLine[]): string {
+  const commandNames = commands.map(({ name }) => name);
   const known = commandNames.join(", ");
   if (!/^[a-z][a-z-]{0,30}$/.test(value)) {
     return `argument ${index + 1} is no command (${known}); a command to start goes after --`;
@@ -137,16 +138,18 @@ function faultOfFlag(token: FlagToken, seen: ReadonlyMap<Flag, string>): string 
   return seen.has(name) ? `--${name} is given twice` : null;
 }
 
-/** `run --check-only` takes the flags of `check` too. */
+/** With the flag by which it becomes another one, a command takes the other's flags too. */
 function flagsOfOtherCommands(
-  command: CommandName,
+  command: CommandLine,
   flags: ReadonlyMap<Flag, string>,
+  commands: readonly CommandLine[],
 ): readonly string[] {
-  const effective = command === "run" && flags.has("check-only") ? "check" : command;
+  const { becomes } = command;
+  const other = becomes !== null && flags.has(becomes.flag) ? becomes.name : command.name;
   return [...flags.keys()].flatMap((flag) => {
-    const commands: readonly CommandName[] = settingsTable[flag].commands;
-    if (commands.includes(command) || commands.includes(effective)) return [];
-    return [`preflight ${command} does not take --${flag}; it belongs to ${commands.join(", ")}`];
+    const names = commands.flatMap((each) => (each.flags.includes(flag) ? [each.name] : []));
+    if (names.includes(command.name) || names.includes(other)) return [];
+    return [`preflight ${command.name} does not take --${flag}; it belongs to ${names.join(", ")}`];
   });
 }
 

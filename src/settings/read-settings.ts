@@ -1,4 +1,5 @@
 import { parseArguments } from "./arguments.ts";
+import type { CommandLine } from "./command-line.ts";
 import type { Connection } from "./connection.ts";
 import { readDatabase, readScratch } from "./connection-source.ts";
 import { type Findings, readingOnce, type Sources } from "./findings.ts";
@@ -6,19 +7,20 @@ import { readPasswordCommand } from "./password-command.ts";
 import { readProgramAddress, readProgramConnection, warnOfAddress } from "./program-address.ts";
 import { collectSecrets } from "./secrets.ts";
 import { type Flag, type SettingRow, settingsTable, type Values } from "./settings-table.ts";
-import type { CommandName, Settings, SettingsResult } from "./settings.ts";
+import type { Settings, SettingsResult } from "./settings.ts";
 import { describeUnknownVariables } from "./unknown-variables.ts";
 
 /**
  * Flags and environment → settings, or every fault at once. flag > environment > default.
- * `argv` is without the program's own name, and `toolNames` are those that `--tool` takes.
+ * `argv` is without the program's own name, and `known` are the commands, and the tools that `--tool` takes.
  */
 export function readSettings(
   argv: readonly string[],
   world: Sources,
-  toolNames: readonly string[],
+  known: { readonly commands: readonly CommandLine[]; readonly tools: readonly string[] },
 ): SettingsResult {
-  const line = parseArguments(argv);
+  const line = parseArguments(argv, known.commands);
+  if (line.kind === "help") return { kind: "help", command: line.command?.name ?? null };
   if (line.kind !== "arguments") return line;
 
   // Which settings count depends on the command: without one, only argv can be judged.
@@ -32,27 +34,31 @@ export function readSettings(
   const { env } = sources;
   const findings: Findings = { faults: [], warnings: [] };
   const usage = [...line.faults];
-  const checkOnly = line.command === "run" && readValue("check-only", line.flags, env, findings);
-  const command = checkOnly ? "check" : line.command;
-  if (checkOnly && line.exec.length > 0) {
-    usage.push("--check-only starts no command: leave out -- and what follows");
-  }
-  const name = command === "new" ? readName(line.name, usage) : null;
+  const { becomes } = line.command;
+  const isOther = becomes !== null && readValue(becomes.flag, line.flags, env, findings) === true;
+  const other = known.commands.find(({ name }) => isOther && name === becomes.name);
+  const command = other ?? line.command;
+  if (!command.starts && line.command.starts && line.exec.length > 0)
+    usage.push(`--${becomes?.flag} starts no command: leave out -- and what follows`);
+  const name = command.readWord?.(line.word, usage) ?? null;
   const values = readValues(command, line.flags, env, findings);
-  checkTool(values.tool, line.flags, toolNames, findings);
+  checkTool(values.tool, line.flags, known.tools, findings);
   const metricsFile = readMetricsFile(values["metrics-file"], line.flags, sources, findings);
-  const needsDatabase = command === "run" || command === "check";
+  const needsDatabase = command.connects === "database";
   const database = needsDatabase ? readDatabase(sources, findings) : null;
   const passwordCommand = needsDatabase ? readPasswordCommand(sources, findings) : null;
   const scratchFlag = line.flags.get("scratch-url") ?? null;
   const scratch =
-    command === "bake" && !values.check ? readScratch(scratchFlag, sources, findings) : null;
+    command.connects === "scratch" && !values.check
+      ? readScratch(scratchFlag, sources, findings)
+      : null;
 
   const faults = [...new Set([...usage, ...findings.faults])];
   if (faults.length > 0) {
     const outcome = usage.length > 0 ? "usage" : "config";
     const { enforce } = values;
-    return { kind: "faults", outcome, faults, command, metricsFile, enforce, exec: line.exec };
+    const { exec } = line;
+    return { kind: "faults", outcome, faults, command: command.name, metricsFile, enforce, exec };
   }
   const programAddress = database && readProgramAddress(database, sources);
   const programConnection = database && readProgramConnection(database, sources);
@@ -60,7 +66,7 @@ export function readSettings(
   return {
     kind: "settings",
     settings: {
-      ...toSettings(command, values, database, scratch),
+      ...toSettings(command.name, values, database, scratch),
       programAddress,
       programConnection,
       passwordCommand,
@@ -79,7 +85,7 @@ export function readSettings(
 }
 
 function toSettings(
-  command: CommandName,
+  command: string,
   values: Values,
   database: Connection | null,
   scratch: Connection | null,
@@ -141,31 +147,6 @@ function readMetricsFile(
   return null;
 }
 
-/** A file's name has 255 bytes, of which the number and the extension need some. */
-const longestName = 100;
-
-/** `Add customer e-mail` → `add_customer_e_mail`. */
-function readName(word: string | null, usage: string[]): string | null {
-  if (word === null) {
-    usage.push("preflight new needs a name: preflight new add_customer_email");
-    return null;
-  }
-  const name = word
-    .normalize("NFKD")
-    .replace(/\p{Mark}/gu, "")
-    .replace(/([a-z0-9])([A-Z])/g, "$1_$2")
-    .toLowerCase()
-    .replace(/[^a-z0-9]+/g, "_")
-    .replace(/^_|_$/g, "");
-  const isPath = /[/\\]|^\.|\.sql$/i.test(word);
-  if (isPath || name === "" || name.length > longestName) {
-    usage.push(
-      "the name of a migration must be a few words, and no path: preflight new add_customer_email",
-    );
-  }
-  return name;
-}
-
 function checkTool(
   name: string | null,
   flags: ReadonlyMap<Flag, string>,
@@ -180,14 +161,13 @@ function checkTool(
 
 /** Only what the command accepts is read from flags and environment; the rest has its default. */
 function readValues(
-  command: CommandName,
+  command: CommandLine,
   flags: ReadonlyMap<Flag, string>,
   env: Sources["env"],
   findings: Findings,
 ): Values {
   const entries = (Object.keys(settingsTable) as Flag[]).map((flag) => {
-    const { commands }: SettingRow = settingsTable[flag];
-    const accepted = commands.includes(command);
+    const accepted = command.flags.includes(flag);
     return [flag, accepted ? readValue(flag, flags, env, findings) : readDefault(flag)] as const;
   });
   // Each row's own schema made its value: the table's type says which.

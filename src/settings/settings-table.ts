@@ -1,5 +1,4 @@
 import type { z } from "zod";
-import type { CommandName } from "./settings.ts";
 import {
   anyText,
   duration,
@@ -19,15 +18,9 @@ export type SettingRow = {
   readonly variable: string;
   /** The text that counts where nothing is given, read by the same schema; null: the value is null. */
   readonly default: string | null;
-  readonly commands: readonly CommandName[];
   readonly about: string;
   readonly schema: z.ZodType<unknown, string>;
 };
-
-const everywhere = ["run", "check", "bake", "audit", "new"] as const;
-const reading = ["run", "check", "bake", "audit"] as const;
-const judging = ["run", "check"] as const;
-const upgrading = ["run", "check", "bake"] as const;
 
 /** THE table of flags: parsing, the environment, `--help` and the README all read it. */
 export const settingsTable = {
@@ -35,7 +28,6 @@ export const settingsTable = {
     placeholder: "PATH",
     variable: "PREFLIGHT_MIGRATIONS",
     default: null,
-    commands: everywhere,
     about: "where the migrations are; without it they are found by convention",
     schema: anyText,
   },
@@ -43,7 +35,6 @@ export const settingsTable = {
     placeholder: "NAME",
     variable: "PREFLIGHT_TOOL",
     default: null,
-    commands: everywhere,
     about:
       "the migration tool: alembic, sql or supabase; without it, the one whose files are there",
     schema: anyText,
@@ -52,7 +43,6 @@ export const settingsTable = {
     placeholder: "NAME",
     variable: "PREFLIGHT_VERSION_TABLE",
     default: null,
-    commands: upgrading,
     about: "[schema.]name of the version table, where it is not the tool's usual one",
     schema: tableName,
   },
@@ -60,7 +50,6 @@ export const settingsTable = {
     placeholder: "NAME",
     variable: "PREFLIGHT_SCHEMA",
     default: null,
-    commands: judging,
     about: "the schema that the tables live in; without it, the first one of the search_path",
     schema: anyText,
   },
@@ -68,7 +57,6 @@ export const settingsTable = {
     placeholder: "FILE",
     variable: "PREFLIGHT_LEDGER",
     default: null,
-    commands: reading,
     about: "the ledger; without it, preflight.ledger.json beside the migrations",
     schema: anyText,
   },
@@ -76,7 +64,6 @@ export const settingsTable = {
     placeholder: "WHEN",
     variable: "PREFLIGHT_STAMP",
     default: "proven",
-    commands: judging,
     about: "write version rows when the schema proves them (proven), or never",
     schema: oneOf(["proven", "never"]),
   },
@@ -84,7 +71,6 @@ export const settingsTable = {
     placeholder: "HOW",
     variable: "PREFLIGHT_DRIFT",
     default: "fail",
-    commands: judging,
     about: "stop at a schema that no revision makes (fail), or only report it (warn)",
     schema: oneOf(["fail", "warn"]),
   },
@@ -92,7 +78,6 @@ export const settingsTable = {
     placeholder: "HOW",
     variable: "PREFLIGHT_AHEAD",
     default: "compatible",
-    commands: judging,
     about:
       "a database newer than this image: start when all that the image needs is there (compatible), always (allow) or never (refuse)",
     schema: oneOf(["compatible", "allow", "refuse"]),
@@ -101,7 +86,6 @@ export const settingsTable = {
     placeholder: "HOW",
     variable: "PREFLIGHT_UNVERIFIED",
     default: "start",
-    commands: judging,
     about: "without a ledger, or with a stale one: start on the version rows alone, or refuse",
     schema: oneOf(["start", "refuse"]),
   },
@@ -109,7 +93,6 @@ export const settingsTable = {
     placeholder: "REVISION",
     variable: "PREFLIGHT_ASSUME",
     default: null,
-    commands: judging,
     about: "your word for the revision of an unproven database; still checked against its tables",
     schema: revisionId,
   },
@@ -117,7 +100,6 @@ export const settingsTable = {
     placeholder: null,
     variable: "PREFLIGHT_ALLOW_OUT_OF_ORDER",
     default: "false",
-    commands: judging,
     about: "run a file numbered below the newest applied one",
     schema: yesOrNo,
   },
@@ -125,7 +107,6 @@ export const settingsTable = {
     placeholder: null,
     variable: "PREFLIGHT_RESUME",
     default: "false",
-    commands: judging,
     about:
       "go on with a migration that stopped half-way outside of a transaction: a SQL file at the statement where it stopped, a revision of Alembic's from its beginning",
     schema: yesOrNo,
@@ -134,7 +115,6 @@ export const settingsTable = {
     placeholder: "on|off",
     variable: "PREFLIGHT_ENFORCE",
     default: "on",
-    commands: judging,
     about:
       "off: look and say what would happen, write nothing, and start the application whatever was found",
     schema: yesOrNo,
@@ -143,7 +123,6 @@ export const settingsTable = {
     placeholder: "DURATION",
     variable: "PREFLIGHT_TIMEOUT",
     default: "60s",
-    commands: judging,
     about: "how long to wait for the database",
     schema: duration,
   },
@@ -151,7 +130,6 @@ export const settingsTable = {
     placeholder: "DURATION",
     variable: "PREFLIGHT_LOCK_TIMEOUT",
     default: "10m",
-    commands: judging,
     about: "how long to wait for another instance that is upgrading",
     schema: duration,
   },
@@ -159,7 +137,6 @@ export const settingsTable = {
     placeholder: "DURATION",
     variable: "PREFLIGHT_UPGRADE_TIMEOUT",
     default: "none",
-    commands: judging,
     about: "how long the upgrade may run before it is stopped; of sql and supabase, each file",
     schema: limit,
   },
@@ -167,7 +144,6 @@ export const settingsTable = {
     placeholder: "DURATION",
     variable: "PREFLIGHT_DDL_LOCK_TIMEOUT",
     default: "5s",
-    commands: judging,
     about:
       "how long the upgrade may wait for a lock; sql and supabase: a statement that changes the schema, which is then tried again; Alembic: any statement, where the driver reads PGOPTIONS",
     schema: limit,
@@ -176,7 +152,6 @@ export const settingsTable = {
     placeholder: "COMMAND",
     variable: "PREFLIGHT_UPGRADE_COMMAND",
     default: null,
-    commands: upgrading,
     about: "replaces Alembic's own upgrade command; split into words, and no shell runs it",
     schema: words,
   },
@@ -184,7 +159,6 @@ export const settingsTable = {
     placeholder: null,
     variable: "PREFLIGHT_CHECK_ONLY",
     default: "false",
-    commands: ["run"],
     about: "the same as preflight check",
     schema: yesOrNo,
   },
@@ -192,7 +166,6 @@ export const settingsTable = {
     placeholder: null,
     variable: "PREFLIGHT_EXIT_CODE",
     default: "false",
-    commands: ["check"],
     about: "exit with 30 when run would stamp or upgrade",
     schema: yesOrNo,
   },
@@ -200,7 +173,6 @@ export const settingsTable = {
     placeholder: null,
     variable: "PREFLIGHT_CHECK",
     default: "false",
-    commands: ["bake"],
     about: "only say whether the ledger is up to date with the files; needs no database",
     schema: yesOrNo,
   },
@@ -208,7 +180,6 @@ export const settingsTable = {
     placeholder: "URL",
     variable: "PREFLIGHT_SCRATCH_URL",
     default: null,
-    commands: ["bake"],
     about:
       "a server on which bake creates and drops databases of its own; the variable also as …_FILE",
     schema: anyText,
@@ -217,7 +188,6 @@ export const settingsTable = {
     placeholder: "FILE",
     variable: "PREFLIGHT_SCRATCH_INIT",
     default: null,
-    commands: ["bake"],
     about: "SQL that is run on each scratch database before the first migration",
     schema: anyText,
   },
@@ -225,7 +195,6 @@ export const settingsTable = {
     placeholder: null,
     variable: "PREFLIGHT_SCRATCH_UNCONFINED",
     default: "false",
-    commands: ["bake"],
     about: "let the replay reach the network: your word that it meets no database of worth there",
     schema: yesOrNo,
   },
@@ -233,7 +202,6 @@ export const settingsTable = {
     placeholder: "OBJECTS",
     variable: "PREFLIGHT_VARIES",
     default: null,
-    commands: ["bake"],
     about:
       "what differs from one deployment to the next, such as 'public.totals; orders.region': it must be there, and is not compared; kept in the ledger",
     schema: objects,
@@ -242,7 +210,6 @@ export const settingsTable = {
     placeholder: null,
     variable: "PREFLIGHT_JSON",
     default: "false",
-    commands: ["audit"],
     about: "the findings as one line of JSON on stdout, before the verdict line",
     schema: yesOrNo,
   },
@@ -250,7 +217,6 @@ export const settingsTable = {
     placeholder: "FILE",
     variable: "PREFLIGHT_METRICS_FILE",
     default: null,
-    commands: judging,
     about: "how the run ended, as OpenMetrics, for Prometheus to collect",
     schema: anyText,
   },
@@ -258,7 +224,6 @@ export const settingsTable = {
     placeholder: null,
     variable: "PREFLIGHT_VERBOSE",
     default: "false",
-    commands: everywhere,
     about: "detailed logs; DEBUG=true does the same",
     schema: yesOrNo,
   },

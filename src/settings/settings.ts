@@ -3,11 +3,9 @@ import type { Connection } from "./connection.ts";
 import type { ProgramAddress } from "./program-address.ts";
 import type { Policy } from "../core/step.ts";
 
-export type CommandName = "run" | "check" | "bake" | "audit" | "new";
-
 /** What argv and the environment ask for. Faults are complete, and free of values: safe to print. */
 export type SettingsResult =
-  | { readonly kind: "help"; readonly command: CommandName | null }
+  | { readonly kind: "help"; readonly command: string | null }
   | { readonly kind: "version" }
   | { readonly kind: "settings"; readonly settings: Settings }
   | {
@@ -15,7 +13,7 @@ export type SettingsResult =
       readonly outcome: Extract<Outcome, "usage" | "config">;
       readonly faults: readonly string[];
       /** What is still needed to say how the run ended. */
-      readonly command: CommandName | null;
+      readonly command: string | null;
       readonly metricsFile: string | null;
       readonly enforce: boolean;
       readonly exec: readonly string[];
@@ -24,7 +22,7 @@ export type SettingsResult =
 /** Everything a command may know, parsed and checked. Durations are milliseconds. */
 export type Settings = {
   /** `run --check-only` is `check`. */
-  readonly command: CommandName;
+  readonly command: string;
   /** The database to judge; null for `bake`, `audit` and `new`, which need none. */
   readonly database: Connection | null;
   /** Where else the environment leads; null: nowhere, as far as it says. */

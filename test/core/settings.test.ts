@@ -3,8 +3,9 @@ import { describe, expect, test } from "vitest";
 import { readSettings } from "../../src/settings/read-settings.ts";
 import { settingsTable } from "../../src/settings/settings-table.ts";
 import type { Settings } from "../../src/settings/settings.ts";
+import { commands } from "../../src/cli.ts";
 
-const toolNames = ["alembic", "sql", "supabase"];
+const known = { commands, tools: ["alembic", "sql", "supabase"] };
 
 const DATABASE_URL = "postgres://u@h/d";
 
@@ -291,7 +292,7 @@ describe("wrong values are told by the name of the flag or variable, all at once
       osHome: null,
     };
     const readAt = (file: string, more: readonly string[] = []) =>
-      readSettings([`--metrics-file=${file}`, ...more], place, toolNames);
+      readSettings([`--metrics-file=${file}`, ...more], place, known);
     expect(readAt("/m/shop.prom")).toMatchObject({ settings: { metricsFile: "/m/shop.prom" } });
     for (const fault of ["--nonsense", "--timeout=soon"])
       expect(readAt("/m/shop.prom", [fault])).toMatchObject({
@@ -591,7 +592,7 @@ function read(
   const statFile = (path: string) =>
     path in files ? { isFile: true, mode: 0o600, owner: 1000 } : null;
   const place = { env, readFile, statFile, osUser: "me", osHome: null };
-  return readSettings(argv, place, toolNames);
+  return readSettings(argv, place, known);
 }
 
 function settingsOf(...world: Parameters<typeof read>): Settings {

@@ -12,6 +12,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { sourcesOf } from "./sources.ts";
+import { commands } from "../../src/cli.ts";
 
 /**
  * Inputs that grow with `n` and are made to hurt: deep nesting, long chains, many of a thing. Each takes well under a
@@ -106,7 +107,7 @@ const settings = (
     return readSettings(
       argv,
       sourcesOf(all, () => file),
-      ["alembic"],
+      { commands, tools: ["alembic"] },
     ).kind;
   },
 });

@@ -5,8 +5,9 @@ import { readSettings } from "../../src/settings/read-settings.ts";
 import { addressTable, settingsTable } from "../../src/settings/settings-table.ts";
 import { corpus, fuzz, search } from "./fuzz.ts";
 import { sourcesOf } from "./sources.ts";
+import { commands } from "../../src/cli.ts";
 
-const toolNames = ["alembic", "sql", "supabase"];
+const known = { commands, tools: ["alembic", "sql", "supabase"] };
 
 const marker = "S3kr1t";
 
@@ -137,8 +138,8 @@ describe("no fault of the settings repeats a value, whatever it is", () => {
       if (isThere) return file;
       throw Object.assign(new Error(`no ${marker}`), { code: "ENOENT" });
     };
-    const read = readSettings(argv, sourcesOf(env, readFile), toolNames);
-    expect(readSettings(argv, sourcesOf(env, readFile), toolNames)).toEqual(read);
+    const read = readSettings(argv, sourcesOf(env, readFile), known);
+    expect(readSettings(argv, sourcesOf(env, readFile), known)).toEqual(read);
     if (read.kind === "faults") {
       expect(["usage", "config"]).toContain(read.outcome);
       expect(read.faults.length).toBeGreaterThan(0);
@@ -177,7 +178,7 @@ describe("no fault of the settings repeats a value, whatever it is", () => {
         const result = readSettings(
           ["check"],
           sourcesOf(env, () => text, null),
-          toolNames,
+          known,
         );
         if (result.kind === "faults") expect(result.faults.join("\n")).not.toContain(marker);
         if (result.kind !== "settings") continue;

@@ -1,19 +1,28 @@
 import { claimsAll } from "../core/claim.ts";
 import { Busy } from "../core/outcome.ts";
-import { lackOfActing } from "../core/rights-to-act.ts";
 import { versionTableOf } from "../core/version-table.ts";
 import type { Database } from "../database/database.ts";
+import { waitForOthersAtWork } from "../database/fence.ts";
 import { unlessAborted } from "../database/in-time.ts";
-import { acquireLock, type Lock, lockKey } from "../database/lock.ts";
+import { acquireLock, isShortOfSessions, type Lock, lockKey } from "../database/lock.ts";
 import { lookRows, lookStart } from "../database/look.ts";
 import type { Settings } from "../settings/settings.ts";
+import { type Assessment, assess } from "./assess.ts";
+import type { Context } from "./context.ts";
+import type { Project } from "./project.ts";
 import { conclude } from "./result.ts";
 import type { Ending } from "./run-record.ts";
-import type { Project } from "./project.ts";
-import { type Assessment, assess } from "./assess.ts";
-import { openSession } from "./session.ts";
-import { refuseAnotherServer, executePlan } from "./execute-plan.ts";
-import type { Context } from "./context.ts";
+import { openSession, refuseAnotherServer } from "./session.ts";
+import type { StepTools } from "./step-tools.ts";
+
+/** What the holder of the lock works with. Its context's signal says that we are told to stop, or have lost the lock. */
+export type UnderLock = Omit<StepTools, "database"> & {
+  /** On the context's clock, for waiting for others. */
+  readonly deadline: number;
+};
+
+/** The work itself, over a session of its own. */
+type Work = (first: Assessment, database: Database, underLock: UnderLock) => Promise<Ending>;
 
 /**
  * Milliseconds, and as much again at random: longer than it takes to look, so that most are away. Twice as long each time: where
@@ -23,43 +32,41 @@ const firstAway = 1000;
 const longestAway = 4000;
 
 /**
- * Takes the lock and does what is to be done under it, once. Whoever waits for the lock leaves as soon as the database is
- * at head, and needs no second connection for that.
- * @param opened over which `first` was seen: it holds the lock from now on, and does nothing else meanwhile
+ * Takes the lock and does the work under it, once. Whoever waits for the lock leaves as soon as the database is at head, and
+ * needs no second connection for that.
+ * @param waiting.database over which `first` was seen: it holds the lock from now on, and does nothing else meanwhile
  */
-export async function execute(
-  first: Assessment,
-  opened: Database,
-  project: Project,
-  settings: Settings,
-  context: Context,
+export async function withLock(
+  waiting: {
+    readonly first: Assessment;
+    readonly database: Database;
+    readonly project: Project;
+    readonly settings: Settings;
+    readonly context: Context;
+  },
+  work: Work,
 ): Promise<Ending> {
-  refuseWithoutRights(first, project);
+  const { first, project, settings, context } = waiting;
   const deadline = context.now() + settings.lockTimeout;
-  let connection = opened;
+  let connection = waiting.database;
   let awayFor = firstAway;
   let lastSeen = first;
   try {
     const lock = await waitForLock();
     if (lock === null) return conclude(lastSeen, "nothing", context);
-    return await executeUnder(lock);
+    return await workUnder(lock);
   } finally {
     await connection.close();
   }
 
-  async function executeUnder(lock: Lock): Promise<Ending> {
+  async function workUnder(lock: Lock): Promise<Ending> {
     let ending: Ending;
     try {
-      const { askForRoom } = lock;
       const signal = AbortSignal.any([context.signal, lock.lost]);
-      const underLock = { ...context, signal };
-      ending = await executePlan(first, {
-        project,
-        settings,
-        context: underLock,
-        deadline,
-        askForRoom,
-      });
+      const held = { ...context, signal };
+      const { askForRoom } = lock;
+      const underLock = { project, settings, context: held, deadline, askForRoom };
+      ending = await overSession(first, underLock, work);
     } catch (error) {
       // Nobody waits for a server that may say nothing any more.
       lock.abandon();
@@ -120,18 +127,43 @@ export async function execute(
   }
 }
 
-/** Found out before anything is done. */
-export function refuseWithoutRights(
-  { observation, plan, knowledge }: Assessment,
-  { versionTable }: Project,
-): void {
-  const steps = plan.kind === "act" ? plan.steps : [];
-  const lack = lackOfActing({ observation, knowledge, versionTable, steps });
-  if (lack !== null) throw lack;
-}
-
 /** The holder of the lock is at work on what we would look at. */
 function unlessBusy(error: unknown): false {
   if (error instanceof Busy) return false;
   throw error;
+}
+
+/** Milliseconds. Those that wait hear of it within a second, unless their machine is busy. */
+const longestWaitForRoom = 30_000;
+
+/** The connection that holds the lock does nothing else: the work has a session of its own. */
+async function overSession(first: Assessment, underLock: UnderLock, work: Work): Promise<Ending> {
+  const { settings, context, deadline, askForRoom } = underLock;
+  const { now, sleep, log, signal } = context;
+  const onWaiting = (): void => void askForRoom();
+  const database = await openSession(settings, context, { toWrite: true, onWaiting });
+  try {
+    await makeRoom(database, underLock);
+    const timeout = Math.max(0, deadline - now());
+    await waitForOthersAtWork(database, { timeout, clock: now, sleep, signal, log });
+    return await work(first, database, underLock);
+  } finally {
+    await database.close();
+  }
+}
+
+/** A child, or our own upgrade, needs one more session. */
+async function makeRoom(
+  database: Database,
+  { context: { now, sleep, log, signal }, askForRoom }: UnderLock,
+): Promise<void> {
+  if (!(await isShortOfSessions(database))) return;
+  log({
+    level: "info",
+    event: "room.wanted",
+    msg: "the server has hardly a session left: those that wait for the lock give theirs back",
+  });
+  await askForRoom();
+  const until = now() + longestWaitForRoom;
+  while (now() < until && (await isShortOfSessions(database))) await sleep(100, signal);
 }

@@ -1,0 +1,201 @@
+import { ancestors } from "../core/history.ts";
+import type { Knowledge } from "../core/knowledge.ts";
+import { CannotJudge } from "../core/outcome.ts";
+import { lackOfActing } from "../core/rights-to-act.ts";
+import type { Plan, Step } from "../core/step.ts";
+import type { Database } from "../database/database.ts";
+import { isReadOnlyForRole } from "../database/read-only.ts";
+import type { Settings } from "../settings/settings.ts";
+import { type Assessment, assessFirst, assessWhenFree } from "./assess.ts";
+import type { Context } from "./context.ts";
+import { recordDiagnosis, refuse, refuseHistory, sayPlanned, sayStart } from "./events.ts";
+import { type Project, readProject } from "./project.ts";
+import {
+  conclude,
+  concludeFailure,
+  noteRows,
+  stillToDo,
+  upgradedElsewhere,
+  verifyFailed,
+} from "./result.ts";
+import { type Ending, ready } from "./run-record.ts";
+import { openSession, refuseAnotherServer } from "./session.ts";
+import { takeSteps } from "./steps.ts";
+import { type UnderLock, withLock } from "./with-lock.ts";
+
+/*
+ * The way of a run:
+ *
+ *   settings → history → ledger → connect → look → diagnose → plan ─┬─ start, refuse ──────────────────→ verdict line
+ *                                                                   └─ lock → look → steps → look … ──→ verdict line
+ */
+
+/** Look, decide, act, prove. */
+export async function run(settings: Settings, context: Context): Promise<Ending> {
+  return await decide(settings, context, lookToAct, async (first, database, project) => {
+    refuseWithoutRights(first, project);
+    return await withLock({ first, database, project, settings, context }, executePlan);
+  });
+}
+
+/** The same look and plan. It has no way to write: it takes no lock, starts no child, stamps nothing. */
+export async function check(settings: Settings, context: Context): Promise<Ending> {
+  return await decide(settings, context, lookOnly, async ({ plan }, _, project) => {
+    await sayPlanned(stepsOf(plan), project, settings, context);
+    if (!settings.exitCode) return ready;
+    const reason = "run would stamp or upgrade this database";
+    return { outcome: "pending", reason, next: ["preflight run"] };
+  });
+}
+
+/** `run` without its deeds: its role must be able to do them all the same. */
+export async function rehearse(settings: Settings, context: Context): Promise<Ending> {
+  return await decide(settings, context, lookOnly, async (first, _, project) => {
+    refuseWithoutRights(first, project);
+    await sayPlanned(stepsOf(first.plan), project, settings, context);
+    return ready;
+  });
+}
+
+/** @param act what comes of a plan that has steps */
+async function decide(
+  settings: Settings,
+  context: Context,
+  lookFirst: typeof lookOnly,
+  act: (first: Assessment, database: Database, project: Project) => Promise<Ending>,
+): Promise<Ending> {
+  const reading = await readProject(settings, context);
+  if (reading.kind === "broken") return refuseHistory(reading.faults, context);
+  const { project } = reading;
+  const { database, first } = await lookFirst(project, settings, context);
+  try {
+    switch (first.plan.kind) {
+      case "start":
+        sayStart(first, context);
+        return ready;
+      case "refuse":
+        return refuse(first.plan, context);
+      case "act":
+        return await act(first, database, project);
+    }
+  } finally {
+    await database.close();
+  }
+}
+
+type FirstLook = { readonly database: Database; readonly first: Assessment };
+
+async function lookOnly(
+  project: Project,
+  settings: Settings,
+  context: Context,
+): Promise<FirstLook> {
+  return await lookOver(await openSession(settings, context), project, settings, context);
+}
+
+/** A standby can be looked at. What is to be done there is asked anew of a server that can be written to. */
+async function lookToAct(
+  project: Project,
+  settings: Settings,
+  context: Context,
+): Promise<FirstLook> {
+  const anyone = await lookOnly(project, settings, context);
+  const { inRecovery, readOnly } = anyone.first.observation.server;
+  if (anyone.first.plan.kind !== "act" || !(inRecovery || readOnly)) return anyone;
+  if (!inRecovery && (await isReadOnlyForRole(anyone.database))) return anyone;
+  await anyone.database.close();
+  context.log({
+    level: "info",
+    event: "primary.wanted",
+    msg: `the database is ${anyone.first.verdict.kind}, and this server is ${inRecovery ? "a standby" : "read-only"}: one that can be written to is wanted`,
+  });
+  const primary = await openSession(settings, context, { toWrite: true });
+  return await lookOver(primary, project, settings, context);
+}
+
+async function lookOver(
+  database: Database,
+  project: Project,
+  settings: Settings,
+  context: Context,
+): Promise<FirstLook> {
+  try {
+    const first = await assessFirst(database, project, settings, context);
+    recordDiagnosis(first, project, context);
+    return { database, first };
+  } catch (error) {
+    await database.close();
+    throw error;
+  }
+}
+
+/** Found out before anything is done. */
+function refuseWithoutRights(
+  { observation, plan, knowledge }: Assessment,
+  { versionTable }: Project,
+): void {
+  const lack = lackOfActing({ observation, knowledge, versionTable, steps: stepsOf(plan) });
+  if (lack !== null) throw lack;
+}
+
+function stepsOf(plan: Plan): readonly Step[] {
+  return plan.kind === "act" ? plan.steps : [];
+}
+
+// Under the lock
+
+/** A plan that comes again, or goes on changing, will not end. */
+const mostRounds = 3;
+
+/**
+ * Look → decide again → steps → look; the last look is the answer. One round, usually. Another follows where an upgrade has made
+ * something provable that was not before: a plain index that is missing, and that its revision can then make.
+ */
+async function executePlan(
+  first: Assessment,
+  database: Database,
+  underLock: UnderLock,
+): Promise<Ending> {
+  const { context } = underLock;
+  let last: readonly Step[] = [];
+  let hasUpgraded = false;
+  for (let round = 1; ; round++) {
+    const assessment = await lookAgain().catch((error: unknown) => {
+      if (!hasUpgraded || !(error instanceof CannotJudge) || error.outcome !== "config")
+        throw error;
+      return error;
+    });
+    // It was sound before the upgrade: what does not fit now, the upgrade has made elsewhere.
+    if (assessment instanceof CannotJudge)
+      return verifyFailed(assessment.message, assessment.next, context);
+    const { plan } = assessment;
+    if (plan.kind !== "act")
+      return conclude(assessment, last.length > 0 ? "something" : "nothing", context);
+    // Whatever made the schema look older, it was not the upgrade that has just ended well.
+    if (hasUpgraded && goesBack(assessment.knowledge, plan.steps))
+      return upgradedElsewhere(assessment, context);
+    if (round > mostRounds || JSON.stringify(plan.steps) === JSON.stringify(last))
+      return stillToDo(plan.steps, context);
+    const failure = await takeSteps(plan.steps, assessment, { ...underLock, database });
+    if (failure !== null) return concludeFailure(failure, await lookAgain(), context);
+    last = plan.steps;
+    hasUpgraded ||= plan.steps.some(({ kind }) => kind === "upgrade");
+  }
+
+  async function lookAgain(): Promise<Assessment> {
+    const { project, settings, deadline } = underLock;
+    const assessment = await assessWhenFree(database, project, settings, context, deadline);
+    refuseAnotherServer(database, first.observation.server, assessment.observation.server);
+    noteRows(assessment, context);
+    return assessment;
+  }
+}
+
+/** Whether a stamp would take back what the rows say. */
+function goesBack({ history }: Knowledge, steps: readonly Step[]): boolean {
+  return steps.some((step) => {
+    if (step.kind !== "stamp") return false;
+    const kept = ancestors(history, step.to);
+    return [...ancestors(history, step.from)].some((id) => !kept.has(id));
+  });
+}
