@@ -2,18 +2,22 @@ import os from "node:os";
 import { audit } from "./commands/audit.ts";
 import { bake } from "./commands/bake.ts";
 import { check } from "./commands/check.ts";
-import { completeLine, emptyRecord, type Ending, redactRecord } from "./engine/run-record.ts";
 import { newMigration } from "./commands/new.ts";
 import { run } from "./commands/run.ts";
-import { sayRefusal } from "./engine/events.ts";
-import { unenforced } from "./engine/unenforced.ts";
-import type { Command } from "./engine/command.ts";
-import type { Context } from "./engine/context.ts";
 import { CannotJudge, outcomes } from "./core/outcome.ts";
 import { parseTraceparent } from "./core/trace-context.ts";
+import type { Command, Context } from "./engine/context.ts";
+import { sayRefusal } from "./engine/events.ts";
+import {
+  completeLine,
+  emptyRecord,
+  type Ending,
+  redactRecord,
+  unenforced,
+} from "./engine/run-record.ts";
 import { help } from "./report/help.ts";
 import { type Log, openLog } from "./report/log.ts";
-import { applicationOf, writeMetrics } from "./report/metrics-file.ts";
+import { applicationOf, writeMetrics } from "./report/metrics.ts";
 import { makeRedactor, redactDeep } from "./report/redact.ts";
 import { formatVerdictLine, type VerdictLine } from "./report/verdict-line.ts";
 import { readSettings } from "./settings/read-settings.ts";

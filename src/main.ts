@@ -10,7 +10,7 @@ import { cli } from "./cli.ts";
 import { exec } from "./exec.ts";
 import { findUser } from "./find-user.ts";
 import { reapOrphans } from "./reap.ts";
-import type { FileStatus } from "./settings/findings.ts";
+import type { FileStatus } from "./settings/sources.ts";
 import { tools } from "./tools/registry.ts";
 
 /** The only file that touches the process. Handlers first: as PID 1 a signal without one is ignored. */

@@ -1,6 +1,6 @@
 import type { Constraint } from "libpg-query";
-import { findTable, isKnownNotNull } from "./known.ts";
-import { type Name, nameOf, quote, show, wordsIn } from "../pgsql/names.ts";
+import { type Name, nameOf, quote, show, wordsIn } from "../pgsql/tree.ts";
+import { findTable, isKnownNotNull } from "./learn.ts";
 import type { Remark, Scene } from "./scene.ts";
 
 /** A constraint that holds at once must first be seen to hold, or be given its index. */

@@ -1,11 +1,9 @@
 import type { AlterTableCmd, Node } from "libpg-query";
-import { remarkOnNewColumn } from "./add-column.ts";
+import { commandsOf, constraintIn, type Name, nameOf, quote, show } from "../pgsql/tree.ts";
+import { remarkOnNewColumn, remarkOnTypeChange } from "./add-column.ts";
 import { remarkOnConstraint } from "./add-constraint.ts";
-import { remarkOnTypeChange } from "./change-type.ts";
-import { findTable, isKnownNotNull } from "./known.ts";
-import { type Name, nameOf, quote, show } from "../pgsql/names.ts";
+import { findTable, isKnownNotNull } from "./learn.ts";
 import { isInUse, lockedSince, type Remark, type Scene } from "./scene.ts";
-import { commandsOf, constraintIn } from "../pgsql/tree.ts";
 
 /**
  * One action of an `ALTER TABLE` on a table that others use. A lock that is short is nothing to report: the runner waits

@@ -4,13 +4,22 @@ import type {
   IndexStmt,
   LockStmt,
   Node,
+  RangeVar,
   RefreshMatViewStmt,
   ReindexStmt,
 } from "libpg-query";
-import { findTable } from "./known.ts";
-import { nameOf, quote, show, wordsIn } from "../pgsql/names.ts";
-import { isInUse, type Remark, relationsInUse, type Scene } from "./scene.ts";
-import { constraintsIn } from "../pgsql/tree.ts";
+import {
+  commandsOf,
+  constraintsIn,
+  nameOf,
+  objectsIn,
+  quote,
+  show,
+  wordsIn,
+} from "../pgsql/tree.ts";
+import { isLocking } from "./alter-table.ts";
+import { findTable } from "./learn.ts";
+import { isInUse, relationsInUse, type Remark, type Scene } from "./scene.ts";
 
 /** Statements that keep a table from those who use it for as long as it is large. */
 export function remarkOnLocks(node: Node, text: string, scene: Scene): readonly Remark[] {
@@ -160,4 +169,26 @@ function hasOption(options: readonly Node[] | undefined, wanted: string): boolea
     const [word = "true"] = wordsIn(option.DefElem.arg);
     return !["false", "off", "0"].includes(word.toLowerCase());
   });
+}
+
+/** Notes which tables a statement keeps from their writers, for as long as its transaction lasts. */
+export function takeLocks(node: Node, scene: Scene): void {
+  for (const relation of lockedBy(node))
+    if (isInUse(relation, scene)) scene.locks.push({ table: nameOf(relation), line: scene.line });
+}
+
+function lockedBy(node: Node): readonly (RangeVar | undefined)[] {
+  if ("RenameStmt" in node) return [node.RenameStmt.relation];
+  if ("CreateStmt" in node) return referredTo(node);
+  if (!("AlterTableStmt" in node)) return [];
+  return commandsOf(node).some(isLocking)
+    ? [node.AlterTableStmt.relation, ...referredTo(node)]
+    : [];
+}
+
+/** A new foreign key locks the table that it refers to as well. */
+function referredTo(node: Node): readonly RangeVar[] {
+  return [...objectsIn(node)].flatMap((part) =>
+    "pktable" in part ? (part.pktable as RangeVar) : [],
+  );
 }

@@ -1,6 +1,6 @@
 import type { DropStmt, Node, TruncateStmt } from "libpg-query";
-import { nameIn, quote, show, wordsIn } from "../pgsql/names.ts";
-import { isNameInUse, type Remark, relationsInUse, type Scene } from "./scene.ts";
+import { nameIn, quote, show, wordsIn } from "../pgsql/tree.ts";
+import { isNameInUse, relationsInUse, type Remark, type Scene } from "./scene.ts";
 
 /** Statements that take objects away with what is in them. */
 export function remarkOnLosses(node: Node, scene: Scene): readonly Remark[] {

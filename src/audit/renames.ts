@@ -1,5 +1,5 @@
 import type { AlterEnumStmt, AlterObjectSchemaStmt, Node, RenameStmt } from "libpg-query";
-import { nameOf, quote, show, wordsIn } from "../pgsql/names.ts";
+import { nameOf, quote, show, wordsIn } from "../pgsql/tree.ts";
 import { isInUse, type Remark, type Scene } from "./scene.ts";
 
 /** New names for what the application's running version still calls by the old one. */

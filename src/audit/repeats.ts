@@ -1,7 +1,5 @@
 import type { AlterEnumStmt, AlterTableCmd, InsertStmt, Node, RangeVar } from "libpg-query";
-import { wordsIn } from "../pgsql/names.ts";
-import { columnIn, commandsOf, constraintIn } from "../pgsql/tree.ts";
-import { objectsIn } from "../pgsql/walk.ts";
+import { columnIn, commandsOf, constraintIn, objectsIn, wordsIn } from "../pgsql/tree.ts";
 
 /**
  * What a statement lacks that can be run a second time and does nothing then; null: it lacks nothing.

@@ -1,6 +1,6 @@
 import type { DeleteStmt, Node, UpdateStmt } from "libpg-query";
-import { findTable } from "./known.ts";
-import { nameOf, quote, show } from "../pgsql/names.ts";
+import { nameOf, quote, show } from "../pgsql/tree.ts";
+import { findTable } from "./learn.ts";
 import { isInUse, lockedSince, type Remark, type Scene } from "./scene.ts";
 
 /** `UPDATE` and `DELETE` of every row, or while the file keeps everybody else out. */

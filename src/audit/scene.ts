@@ -1,7 +1,7 @@
 import type { Node, RangeVar } from "libpg-query";
 import type { Finding } from "../core/audit.ts";
-import { findTable, type Known } from "./known.ts";
-import { isSame, type Name, nameOf, show } from "../pgsql/names.ts";
+import { isSame, type Name, nameOf, show } from "../pgsql/tree.ts";
+import { findTable, type Known } from "./learn.ts";
 
 /** Where a statement stands: what a rule may look at beside the statement itself. */
 export type Scene = {

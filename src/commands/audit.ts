@@ -6,15 +6,14 @@ import {
   findingsOfFaults,
 } from "../core/audit.ts";
 import type { History } from "../core/history.ts";
+import type { Command, Context } from "../engine/context.ts";
+import { refuseHistory } from "../engine/events.ts";
+import { readProject } from "../engine/project.ts";
+import { type Ending, ready } from "../engine/run-record.ts";
 import { makeAuditReport } from "../report/audit-report.ts";
 import type { LogEvent } from "../report/log.ts";
 import { historyFlags } from "../settings/command-line.ts";
 import type { Settings } from "../settings/settings.ts";
-import { type Ending, ready } from "../engine/run-record.ts";
-import { readProject } from "../engine/project.ts";
-import { refuseHistory } from "../engine/events.ts";
-import type { Command } from "../engine/command.ts";
-import type { Context } from "../engine/context.ts";
 
 export const audit: Command = {
   name: "audit",

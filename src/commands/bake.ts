@@ -4,23 +4,22 @@ import { factAtHome } from "../core/home.ts";
 import type { Ledger } from "../core/ledger.ts";
 import { CannotJudge } from "../core/outcome.ts";
 import { isNamed, varies, varyingPlaces } from "../core/varying.ts";
-import { continues, writeLedger } from "../core/write-ledger.ts";
 import { enumerate, nameFact } from "../core/words.ts";
+import { continues, writeLedger } from "../core/write-ledger.ts";
 import { factsQuery } from "../database/facts.sql.ts";
+import type { Command, Context } from "../engine/context.ts";
+import { refuse, refuseHistory } from "../engine/events.ts";
+import { type Project, readProject } from "../engine/project.ts";
+import { type Ending, ready } from "../engine/run-record.ts";
+import { scratchPreludes, scratchUpgrade } from "../engine/scratch-upgrade.ts";
+import { describeProtection, endProtection, type Protection } from "../ledger/confinement.ts";
 import { otherHistory, saveLedger } from "../ledger/file.ts";
 import { bakeSchema } from "../ledger/instrument.sql.ts";
 import { replayHistory } from "../ledger/replay.ts";
-import { describeProtection, endProtection, type Protection } from "../ledger/protection.ts";
 import { openScratch } from "../ledger/scratch.ts";
+import { conditionOf } from "../pgsql/condition.ts";
 import { historyFlags } from "../settings/command-line.ts";
 import type { Settings } from "../settings/settings.ts";
-import { conditionOf } from "../pgsql/condition.ts";
-import { scratchPreludes, scratchUpgrade } from "../engine/scratch-upgrade.ts";
-import { type Ending, ready } from "../engine/run-record.ts";
-import { type Project, readProject } from "../engine/project.ts";
-import { refuse, refuseHistory } from "../engine/events.ts";
-import type { Command } from "../engine/command.ts";
-import type { Context } from "../engine/context.ts";
 
 export const bake: Command = {
   name: "bake",

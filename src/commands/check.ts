@@ -1,4 +1,4 @@
-import type { Command } from "../engine/command.ts";
+import type { Command } from "../engine/context.ts";
 import { check as decide } from "../engine/run.ts";
 import { judgingFlags } from "../settings/command-line.ts";
 

@@ -1,13 +1,12 @@
 import { mkdir, readdir, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { CannotJudge } from "../core/outcome.ts";
+import type { Command, Context } from "../engine/context.ts";
+import { type Ending, ready } from "../engine/run-record.ts";
 import { historyFlags } from "../settings/command-line.ts";
 import type { Settings } from "../settings/settings.ts";
-import type { Candidate, NewFile, NewFiles, NoNewFiles, Tool } from "../tools/tool.ts";
-import { type Ending, ready } from "../engine/run-record.ts";
-import type { Command } from "../engine/command.ts";
-import type { Context } from "../engine/context.ts";
 import { findHistory } from "../tools/registry.ts";
+import type { Candidate, NewFile, NewFiles, NoNewFiles, Tool } from "../tools/tool.ts";
 
 export const newMigration: Command = {
   name: "new",

@@ -1,4 +1,4 @@
-import type { Command } from "../engine/command.ts";
+import type { Command } from "../engine/context.ts";
 import { rehearse, run as decideAndAct } from "../engine/run.ts";
 import { judgingFlags } from "../settings/command-line.ts";
 

@@ -11,10 +11,9 @@ import {
   schemaOf,
   tablesAmong,
 } from "./facts.ts";
-import { editedFiles, editedRevisions } from "./edited.ts";
 import { findHalfDone } from "./half-done.ts";
 import { ancestors, maximal } from "./history.ts";
-import { type Identification, hasSameSoftFacts, identify } from "./identify.ts";
+import { hasSameSoftFacts, type Identification, identify } from "./identify.ts";
 import type { Knowledge } from "./knowledge.ts";
 import {
   changeOf,
@@ -28,13 +27,18 @@ import { progressTable } from "./migration.ts";
 import { appliedByLedger } from "./missing-files.ts";
 import { denialOf, headsOfNeighbour, neighbourOf, recordedBy } from "./neighbour.ts";
 import type { Observation } from "./observation.ts";
-import { dataPassedOver, nothingPassedOver } from "./passed-over.ts";
-import { asSeen, recognise, type Sighting } from "./sighting.ts";
+import {
+  dataPassedOver,
+  editedFiles,
+  editedRevisions,
+  nothingPassedOver,
+  unseenData,
+} from "./data-migrations.ts";
 import { renumberedRows } from "./renumbered.ts";
+import { asSeen, recognise, type Sighting } from "./sighting.ts";
 import { nearestSketch, sketchOf, tablesOf, unquoted } from "./sketch.ts";
-import { unseenData } from "./unseen-data.ts";
-import type { TableName } from "./version-table.ts";
 import { type Finding, statesOf, type Verdict } from "./verdict.ts";
+import type { TableName } from "./version-table.ts";
 import { namePlaces } from "./words.ts";
 
 /** A verdict for every history, ledger and observation. Total, and never throws. */

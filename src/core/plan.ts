@@ -1,10 +1,10 @@
 import { assumable } from "./assume.ts";
 import { placesOf } from "./elsewhere.ts";
 import { ancestors, type History } from "./history.ts";
-import * as homeRefusal from "./home-refusal.ts";
 import * as refusal from "./refusal.ts";
-import type { Finding, Leftover, Verdict } from "./verdict.ts";
 import type { Plan, Policy, Refusal, Situation, Step } from "./step.ts";
+import type { Finding, Leftover, Verdict } from "./verdict.ts";
+import * as homeRefusal from "./which-home.ts";
 
 /** Alembic makes its column this wide, whatever the ids are. */
 export function planFor(verdict: Verdict, policy: Policy, situation: Situation): Plan {

@@ -1,7 +1,7 @@
 import type { TableName } from "../core/version-table.ts";
-import { holdTable, readWaiting, sampleSessions } from "./arrival.sql.ts";
 import type { Database } from "./database.ts";
 import { cannotGoOn, codeOf } from "./errors.ts";
+import { holdTable, readWaiting, sampleSessions } from "./other-sessions.sql.ts";
 
 /** Another session of this database. */
 export type Visitor = { readonly pid: number; readonly applicationName: string | null };

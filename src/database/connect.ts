@@ -1,14 +1,15 @@
 import type { Connection, Host } from "../settings/connection.ts";
-import { openDatabase } from "./database.ts";
-import type { Database, Session } from "./database.ts";
-import { classify, ConnectionFault } from "./errors.ts";
-import type { Fault } from "./errors.ts";
-import { inTime, unlessAborted } from "./in-time.ts";
-import { isWaitedFor } from "./retry.ts";
-import { destroyOnAbort, openSocket, resolveTargets } from "./socket.ts";
-import type { Encryption, Target } from "./socket.ts";
-import { readProof } from "./tls.ts";
-import type { Proof } from "./tls.ts";
+import { type Database, openDatabase, type Session } from "./database.ts";
+import { classify, ConnectionFault, type Fault } from "./errors.ts";
+import {
+  destroyOnAbort,
+  type Encryption,
+  openSocket,
+  resolveTargets,
+  type Target,
+} from "./socket.ts";
+import { type Proof, readProof } from "./tls.ts";
+import { inTime, isWaitedFor, unlessAborted } from "./waiting.ts";
 
 export type Connected =
   | { readonly kind: "connected"; readonly database: Database }

@@ -3,7 +3,7 @@ import type { RowsToChange, Trace } from "../core/traces.ts";
 import { emptinessMessage, rowsMessage } from "./data-rows.sql.ts";
 import type { Database } from "./database.ts";
 import { cannotGoOn, classify } from "./errors.ts";
-import { isAnswer } from "./migrate-end.ts";
+import { isAnswer } from "./migrate-work.ts";
 
 /**
  * Looks for the rows that data migrations leave. What the server refuses, hides or does not find in time is not there.

@@ -2,11 +2,10 @@ import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { setTimeout as pause } from "node:timers/promises";
 import postgres from "postgres";
+import { readSession, readVersion } from "./connect.sql.ts";
 import { codeOf, ConnectionFault } from "./errors.ts";
 import { type Gate, openGate } from "./gate.ts";
-import type { LastWords } from "./last-words.ts";
-import { prepare } from "./password.ts";
-import { readSession, readVersion } from "./connect.sql.ts";
+import type { LastWords } from "./messages.ts";
 import { refuseOtherServers } from "./server-kind.ts";
 
 /** One row; the SQL that asks for it vouches for its shape. */
@@ -264,4 +263,18 @@ type Result = readonly Row[] & { readonly columns?: unknown };
 
 function isListOfResults(result: unknown): boolean {
   return Array.isArray(result) && !("command" in result);
+}
+
+/**
+ * What SCRAM makes of a password (RFC 4013): as the server did when it was set, one that may not be prepared stays as
+ * it is. ASCII stays as it is too, and needs no tables.
+ */
+async function prepare(password: string): Promise<string> {
+  if (/^\p{ASCII}*$/u.test(password)) return password;
+  const { saslprep } = await import("@mongodb-js/saslprep");
+  try {
+    return saslprep(password);
+  } catch {
+    return password;
+  }
 }

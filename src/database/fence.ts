@@ -1,9 +1,8 @@
 import { CannotJudge } from "../core/outcome.ts";
+import { describeSession, upgradePrefix } from "./own-sessions.ts";
 import type { Database } from "./database.ts";
-import { describeSession } from "./describe-session.ts";
 import { cannotGoOn } from "./errors.ts";
-import { readOthersAtWork } from "./fence.sql.ts";
-import { upgradePrefix } from "./upgrade-name.ts";
+import { readOthersAtWork } from "./other-sessions.sql.ts";
 import type { Waiting } from "./waiting.ts";
 
 type Other = {

@@ -1,8 +1,7 @@
 import type { Socket } from "node:net";
 import { Duplex } from "node:stream";
 import { codeOf, ConnectionFault } from "./errors.ts";
-import { type LastWords, readError } from "./last-words.ts";
-import { hear, readHeader, say, startTalk } from "./messages.ts";
+import { hear, type LastWords, readError, readHeader, say, startTalk } from "./messages.ts";
 import { preview } from "./socket.ts";
 
 /** What stands between a socket and the driver. */

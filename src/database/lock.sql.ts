@@ -1,5 +1,5 @@
-import { ownNames } from "./own-names.sql.ts";
 import { quoteLiteral } from "../core/quote.ts";
+import { ownNames } from "./connect.sql.ts";
 
 /**
  * The lock is held by this idle transaction. READ COMMITTED and nothing read or written: no snapshot stays, so neither

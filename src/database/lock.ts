@@ -1,9 +1,8 @@
 import { createHash } from "node:crypto";
 import { CannotJudge } from "../core/outcome.ts";
+import { describeSession } from "./own-sessions.ts";
 import type { Database } from "./database.ts";
-import { describeSession } from "./describe-session.ts";
 import { cannotGoOn, classify } from "./errors.ts";
-import { inTime } from "./in-time.ts";
 import {
   askForRoom,
   beat,
@@ -12,7 +11,7 @@ import {
   readIsHeld,
   tryToLock,
 } from "./lock.sql.ts";
-import { formatDuration, type Waiting } from "./waiting.ts";
+import { formatDuration, inTime, type Waiting } from "./waiting.ts";
 
 /** Held by an open, idle transaction on a connection of its own, until `release` or the end of that connection. */
 export type Lock = {

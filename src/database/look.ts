@@ -1,3 +1,4 @@
+import { readReadOnlyForRole } from "./connect.sql.ts";
 import { setTimeout as pause } from "node:timers/promises";
 import { type Fact, placeKey, withoutStorage } from "../core/facts.ts";
 import type { Progress } from "../core/migration.ts";
@@ -403,4 +404,14 @@ type EvaluatedRow = {
 function readFact(row: Row): Fact {
   const { k, o, n, d } = row as { k: Fact["kind"]; o: string; n: string; d: string };
   return withoutStorage({ kind: k, object: o, name: n, definition: d });
+}
+
+/** Whether somebody has set it for this role, this database or this session: then no other server is any less read-only. */
+export async function isReadOnlyForRole(db: Database): Promise<boolean> {
+  try {
+    const rows = await db.query(readReadOnlyForRole);
+    return rows.length > 0;
+  } catch (error) {
+    throw cannotGoOn(error, "asking why the server is read-only");
+  }
 }

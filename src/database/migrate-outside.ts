@@ -1,9 +1,17 @@
 import type { Progress, Statement } from "../core/migration.ts";
 import { cannotGoOn } from "./errors.ts";
-import { setTimeoutsAside } from "./migrate.sql.ts";
-import { endOf, isAnswer, type Unfinished } from "./migrate-end.ts";
 import { applyTogether } from "./migrate-together.ts";
-import { runOwn, send, sendAnyway, Stopped, type Work } from "./migrate-work.ts";
+import {
+  endOf,
+  isAnswer,
+  runOwn,
+  send,
+  sendAnyway,
+  Stopped,
+  type Unfinished,
+  type Work,
+} from "./migrate-work.ts";
+import { setTimeoutsAside } from "./migrate.sql.ts";
 import { deleteProgress, writeProgress } from "./progress.sql.ts";
 import { recordRow } from "./stamp.sql.ts";
 

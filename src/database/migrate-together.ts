@@ -1,15 +1,23 @@
 import { CannotJudge } from "../core/outcome.ts";
 import { codeOf } from "./errors.ts";
 import {
+  cleanUp,
+  endOf,
+  findOldest,
+  isPassing,
+  resetAfter,
+  send,
+  type Trouble,
+  type Unfinished,
+  type Work,
+} from "./migrate-work.ts";
+import {
   asOurselves,
   begin,
   isStillOurs,
   limitLockWait,
   limitLockWaitUnlessSet,
 } from "./migrate.sql.ts";
-import { endOf, isPassing, type Trouble, type Unfinished } from "./migrate-end.ts";
-import { findOldest } from "./migrate-oldest.ts";
-import { cleanUp, resetAfter, send, type Work } from "./migrate-work.ts";
 import { formatDuration } from "./waiting.ts";
 
 /** The statements from one index to before another. */

@@ -1,16 +1,21 @@
-import type { Migration } from "../core/migration.ts";
 import type { VersionTableLayout } from "../core/migration-tool.ts";
+import type { Migration } from "../core/migration.ts";
+import type { TableName } from "../core/version-table.ts";
 import type { Database } from "./database.ts";
 import { cannotGoOn, codeOf } from "./errors.ts";
-import type { MigrationEnd, Unfinished } from "./migrate-end.ts";
 import { applyOutside } from "./migrate-outside.ts";
 import { applyTogether } from "./migrate-together.ts";
-import { cleanUp, type MigrateOptions, resetAfter, runOwn, type Work } from "./migrate-work.ts";
-import type { TableName } from "../core/version-table.ts";
+import {
+  cleanUp,
+  type MigrateOptions,
+  type MigrationEnd,
+  resetAfter,
+  runOwn,
+  type Unfinished,
+  type Work,
+} from "./migrate-work.ts";
 import { createProgressTable } from "./progress.sql.ts";
 import { recordRow } from "./stamp.sql.ts";
-
-export type { MigrationEnd } from "./migrate-end.ts";
 
 /**
  * Applies one file, in one transaction with its version row unless it cannot run in one. Afterwards the session is as

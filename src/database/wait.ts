@@ -1,13 +1,10 @@
 import type { CannotJudge } from "../core/outcome.ts";
 import type { Connection } from "../settings/connection.ts";
-import { connect } from "./connect.ts";
-import type { Connected } from "./connect.ts";
+import { connect, type Connected } from "./connect.ts";
 import type { Database } from "./database.ts";
 import { classify, ConnectionFault } from "./errors.ts";
 import { noAddress, notAvailable, refusal } from "./refusal.ts";
-import { retryOf } from "./retry.ts";
-import { formatDuration } from "./waiting.ts";
-import type { Waiting } from "./waiting.ts";
+import { formatDuration, retryOf, type Waiting } from "./waiting.ts";
 
 export type WaitOptions = Waiting & {
   /** At least 0, below 1: those that wait shall not try together. */

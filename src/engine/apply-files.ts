@@ -2,11 +2,12 @@ import type { Migration, Progress, Statement, VersionRow } from "../core/migrati
 import { CannotJudge } from "../core/outcome.ts";
 import type { VersionTableLayout } from "../core/migration-tool.ts";
 import type { Database } from "../database/database.ts";
-import { ensureVersionTable, migrate, type MigrationEnd } from "../database/migrate.ts";
+import { ensureVersionTable, migrate } from "../database/migrate.ts";
 import { refuseSharedSession } from "../database/pooling.ts";
 import type { Context } from "./context.ts";
 import { sayHeaders } from "./events.ts";
 import type { Ending } from "./run-record.ts";
+import type { MigrationEnd } from "../database/migrate-work.ts";
 
 export type ApplyOptions = {
   /** A session of its own: files may leave settings behind. */

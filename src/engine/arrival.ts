@@ -1,10 +1,9 @@
 import type { TableName } from "../core/version-table.ts";
 import { releaseTable, sample, sampleHeld, tryToHold, type Visitor } from "../database/arrival.ts";
-import { upgradeName } from "../database/upgrade-name.ts";
-import { comparePlaces, type Likeness, type Place } from "../settings/place.ts";
-import { askProgram, type Asked, type AskOptions } from "./ask-program.ts";
+import { upgradeName } from "../database/own-sessions.ts";
+import { comparePlaces, type Likeness, type Place } from "../settings/program-address.ts";
+import { type Asked, type AskOptions, askProgram, succeeded, type Told } from "./program.ts";
 import { openSession } from "./session.ts";
-import { succeeded, type Told } from "./program.ts";
 import type { StepTools } from "./step-tools.ts";
 
 /** What was seen of a program that reads its version table, wherever that is. */

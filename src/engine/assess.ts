@@ -1,16 +1,16 @@
 import { type Assumption, checkAssumption } from "../core/assume.ts";
 import { diagnose } from "../core/diagnose.ts";
 import { tableNames } from "../core/elsewhere.ts";
-import { extrasInDoubt, restsOnAbsence, withEvaluated } from "../core/evidence.ts";
 import { type Knowledge, scopeOf } from "../core/knowledge.ts";
+import { missingFiles } from "../core/missing-files.ts";
 import type { Home, Observation } from "../core/observation.ts";
 import { Busy, type CannotJudge } from "../core/outcome.ts";
+import { tracesToAsk } from "../core/data-migrations.ts";
 import { isPassedOver, planFor } from "../core/plan.ts";
-import { lackOfReading } from "../core/rights-to-read.ts";
-import { tracesToAsk } from "../core/unseen-data.ts";
-import type { Verdict } from "../core/verdict.ts";
+import { lackOfReading } from "../core/privileges.ts";
+import type { Plan } from "../core/step.ts";
+import { extrasInDoubt, restsOnAbsence, type Verdict, withEvaluated } from "../core/verdict.ts";
 import { versionTableOf } from "../core/version-table.ts";
-import { missingFiles } from "../core/missing-files.ts";
 import {
   faultOfHome,
   faultOfProgramsPath,
@@ -23,14 +23,13 @@ import { faultOfVersionTable } from "../core/which-version-table.ts";
 import { lookForRows } from "../database/data-rows.ts";
 import type { Database } from "../database/database.ts";
 import { isUpgradeAtWork } from "../database/fence.ts";
-import { unlessAborted } from "../database/in-time.ts";
 import { isLockHeld, lockKey } from "../database/lock.ts";
 import { look, lookAtExtras, lookElsewhere } from "../database/look.ts";
+import { unlessAborted } from "../database/waiting.ts";
 import type { Settings } from "../settings/settings.ts";
-import type { Project } from "./project.ts";
-import { askProgramsPath, hasProgramsPath } from "./program-home.ts";
 import type { Context } from "./context.ts";
-import type { Plan } from "../core/step.ts";
+import { askProgramsPath, hasProgramsPath } from "./program.ts";
+import type { Project } from "./project.ts";
 
 /** One look, and what follows from it. */
 export type Assessment = {

@@ -1,5 +1,5 @@
 import type { Assumption } from "../core/assume.ts";
-import { provenHeads } from "../core/evidence.ts";
+import { provenHeads } from "../core/verdict.ts";
 import { nameHeads } from "../core/words.ts";
 import type { LogEvent } from "../report/log.ts";
 import type { Assessment } from "./assess.ts";

@@ -1,7 +1,9 @@
 import type { Log } from "../report/log.ts";
-import type { Sources } from "../settings/findings.ts";
+import type { CommandLine } from "../settings/command-line.ts";
+import type { Sources } from "../settings/sources.ts";
+import type { Settings } from "../settings/settings.ts";
 import type { Tool } from "../tools/tool.ts";
-import type { RunRecord } from "./run-record.ts";
+import type { Ending, RunRecord } from "./run-record.ts";
 
 /** What a command may use of the machine. Everything that differs from run to run is in here. */
 export type Context = Sources & {
@@ -27,4 +29,10 @@ export type Context = Sources & {
   readonly print: (document: object) => void;
   /** What the run knows so far; the verdict line is made of it, however the run ends. */
   readonly record: RunRecord;
+};
+
+/** One of the program's commands: a file in `commands/`, and a line of the list in `cli.ts`. */
+export type Command = CommandLine & {
+  /** Whatever it throws is an ending too. */
+  readonly start: (settings: Settings, context: Context) => Promise<Ending>;
 };

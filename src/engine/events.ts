@@ -1,25 +1,24 @@
-import type { Difference } from "../core/difference.ts";
 import { claimOf, recordsEveryRevision } from "../core/claim.ts";
-import { differencesOf, provenHeads } from "../core/evidence.ts";
+import type { Difference } from "../core/difference.ts";
 import { isRelation, isReported } from "../core/facts.ts";
 import type { HistoryFault } from "../core/history.ts";
-import { touchesRows } from "../core/ledger.ts";
 import type { Knowledge } from "../core/knowledge.ts";
-import { brokenHistory } from "../core/refusal.ts";
-import type { Verdict } from "../core/verdict.ts";
+import { touchesRows } from "../core/ledger.ts";
 import type { Migration } from "../core/migration.ts";
+import { brokenHistory } from "../core/refusal.ts";
+import type { Refusal, Step } from "../core/step.ts";
+import { differencesOf, provenHeads, type Verdict } from "../core/verdict.ts";
 import { underOtherVersions } from "../core/ways-out.ts";
 import { describeDifference, enumerate, nameHeads } from "../core/words.ts";
 import type { Log, LogEvent } from "../report/log.ts";
-import { describePlace } from "../settings/place.ts";
-import type { Settings } from "../settings/settings.ts";
 import type { VerdictLine } from "../report/verdict-line.ts";
-import type { Ending } from "./run-record.ts";
-import type { Project } from "./project.ts";
+import { describePlace } from "../settings/program-address.ts";
+import type { Settings } from "../settings/settings.ts";
 import type { Assessment } from "./assess.ts";
 import { sayAssumption } from "./assumption-events.ts";
 import type { Context } from "./context.ts";
-import type { Refusal, Step } from "../core/step.ts";
+import type { Project } from "./project.ts";
+import type { Ending } from "./run-record.ts";
 
 /** The first diagnosis goes into the verdict line, and its evidence into the log. */
 export function recordDiagnosis(assessment: Assessment, project: Project, context: Context): void {

@@ -1,9 +1,16 @@
-import { cancelBackends, endBackends } from "../database/backends.ts";
-import { isShortOfSessions } from "../database/lock.ts";
-import { upgradeName } from "../database/upgrade-name.ts";
-import { type ChildEnd, runChild } from "../tools/child.ts";
 import { type Complaint, followComplaint, noComplaint } from "../core/complaint.ts";
+import type { Observation, ProgramsPath } from "../core/observation.ts";
+import { cancelBackends, endBackends, upgradeName } from "../database/own-sessions.ts";
+import { isShortOfSessions } from "../database/lock.ts";
+import { lookPath } from "../database/look.ts";
+import { connectAndWait } from "../database/wait.ts";
+import type { Place } from "../settings/program-address.ts";
+import type { Settings } from "../settings/settings.ts";
+import { type ChildEnd, runChild } from "../tools/child.ts";
 import { type DriverError, followDriverError } from "../tools/driver-errors.ts";
+import type { Commands } from "../tools/tool.ts";
+import type { Context } from "./context.ts";
+import type { Project } from "./project.ts";
 import type { StepTools } from "./step-tools.ts";
 
 export type Program = {
@@ -78,4 +85,112 @@ function whyItPasses(error: DriverError | null, isFull: boolean): string | null 
   return error?.kind === "connection" && isFull
     ? "it had no connection, and the server has hardly a session left to give"
     : null;
+}
+
+/** Milliseconds in which an application is imported, and one table read. */
+const longestRun = 120_000;
+const linesKept = 20;
+
+export type AskOptions = {
+  readonly argv: readonly string[];
+  readonly commands: Commands;
+  readonly variables: Readonly<Record<string, string>>;
+};
+
+/** A read-only program that is at work, and what it has said. */
+export type Asked = {
+  readonly ended: Promise<Told>;
+  readonly isDone: () => boolean;
+  readonly ranFor: () => number;
+  readonly place: () => Place | null;
+  readonly lines: readonly string[];
+  readonly stop: () => void;
+};
+
+export function askProgram(
+  { argv, commands, variables }: AskOptions,
+  tools: Pick<StepTools, "database" | "context">,
+): Asked {
+  const { context } = tools;
+  const stopped = new AbortController();
+  const started = context.now();
+  const lines: string[] = [];
+  let place: Place | null = null;
+  let isDone = false;
+  const program = {
+    argv,
+    cwd: commands.cwd,
+    variables,
+    timeout: longestRun,
+    abort: AbortSignal.any([context.signal, stopped.signal]),
+    onLine: (line: string): void => {
+      context.log({ level: "debug", event: "address.output", msg: line });
+      place ??= commands.placeIn(line);
+      lines.push(line);
+      if (lines.length > linesKept) lines.shift();
+    },
+  };
+  const ended = runProgram(program, tools).finally(() => {
+    isDone = true;
+  });
+  ended.catch(() => {});
+  return {
+    ended,
+    isDone: () => isDone,
+    ranFor: () => context.now() - started,
+    place: () => place,
+    lines,
+    stop: () => stopped.abort(),
+  };
+}
+
+/** Milliseconds: this address is asked besides. */
+const patience = 3_000;
+
+/**
+ * Where the program's own address leads, where there is one and it may lead elsewhere: a role of its own has a search_path of its
+ * own. Null: it cannot be asked, or leads to another database, which the look for the upgrade's address will name.
+ */
+export async function askProgramsPath(
+  { server }: Observation,
+  { programConnection: address }: Settings,
+  context: Context,
+): Promise<ProgramsPath | null> {
+  if (address === null) return null;
+  try {
+    const database = await connectAndWait(async () => address, {
+      timeout: patience,
+      applicationName: `preflight/${context.runId}`,
+      signal: context.signal,
+      clock: context.now,
+      sleep: context.sleep,
+      random: context.random,
+      log: () => {},
+    });
+    try {
+      const seen = await lookPath(database);
+      const isSame =
+        seen.server.startedAt === server.startedAt && seen.server.database === server.database;
+      return isSame ? { source: address.source, role: seen.role, createsIn: seen.createsIn } : null;
+    } finally {
+      await database.close();
+    }
+  } catch (error) {
+    context.signal.throwIfAborted();
+    context.log({
+      level: "debug",
+      event: "home.unasked",
+      msg: `where ${address.source} leads could not be asked: ${error instanceof Error ? error.message : String(error)}`,
+    });
+    return null;
+  }
+}
+
+/** Whether another address may lead to another schema: preflight applies files by its own one, and some programs set their path. */
+export function hasProgramsPath(
+  { found, ledger }: Project,
+  { programConnection }: Settings,
+): boolean {
+  const goesByPath = found.upgrade.kind === "command" && ledger?.home.kind !== "program";
+  return programConnection !== null && goesByPath;
 }

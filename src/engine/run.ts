@@ -1,12 +1,11 @@
 import { ancestors } from "../core/history.ts";
 import type { Knowledge } from "../core/knowledge.ts";
 import { CannotJudge } from "../core/outcome.ts";
-import { lackOfActing } from "../core/rights-to-act.ts";
+import { lackOfActing } from "../core/privileges.ts";
 import type { Plan, Step } from "../core/step.ts";
 import type { Database } from "../database/database.ts";
-import { isReadOnlyForRole } from "../database/read-only.ts";
 import type { Settings } from "../settings/settings.ts";
-import { type Assessment, assessFirst, assessWhenFree } from "./assess.ts";
+import { assessFirst, type Assessment, assessWhenFree } from "./assess.ts";
 import type { Context } from "./context.ts";
 import { recordDiagnosis, refuse, refuseHistory, sayPlanned, sayStart } from "./events.ts";
 import { type Project, readProject } from "./project.ts";
@@ -22,6 +21,7 @@ import { type Ending, ready } from "./run-record.ts";
 import { openSession, refuseAnotherServer } from "./session.ts";
 import { takeSteps } from "./steps.ts";
 import { type UnderLock, withLock } from "./with-lock.ts";
+import { isReadOnlyForRole } from "../database/look.ts";
 
 /*
  * The way of a run:

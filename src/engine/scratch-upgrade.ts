@@ -3,20 +3,18 @@ import path from "node:path";
 import { CannotJudge } from "../core/outcome.ts";
 import type { Database } from "../database/database.ts";
 import { connectAndWait } from "../database/wait.ts";
-import type { DatabaseAddress } from "../ledger/child-environment.ts";
-import { namedDatabases } from "../ledger/named-databases.ts";
-import type { Prelude } from "../ledger/run-prelude.ts";
-import { chooseProtection } from "../ledger/protection.ts";
-import type { Log, Scratch } from "../ledger/scratch.ts";
+import { chooseProtection } from "../ledger/confinement.ts";
+import type { CommandUpgrade } from "../ledger/lead-child.ts";
+import { type DatabaseAddress, namedDatabases } from "../ledger/child-environment.ts";
+import type { Log, Prelude, Scratch } from "../ledger/scratch.ts";
 import type { Upgrade } from "../ledger/upgrade.ts";
 import type { Connection } from "../settings/connection.ts";
 import type { Settings } from "../settings/settings.ts";
 import { runChild } from "../tools/child.ts";
 import type { Commands, Upgrade as ToolsUpgrade } from "../tools/tool.ts";
-import type { Project } from "./project.ts";
 import { applyFiles } from "./apply-files.ts";
 import type { Context } from "./context.ts";
-import type { CommandUpgrade } from "../ledger/lead-child.ts";
+import type { Project } from "./project.ts";
 
 /**
  * How a bake brings the history into a scratch database: as a run would into the real one.

@@ -3,17 +3,16 @@ import type { Observation } from "../core/observation.ts";
 import { CannotJudge } from "../core/outcome.ts";
 import { schemasOfPath } from "../core/search-path.ts";
 import { versionTableOf } from "../core/version-table.ts";
-import { cancelBackends } from "../database/backends.ts";
+import { cancelBackends, upgradeName } from "../database/own-sessions.ts";
 import type { Database } from "../database/database.ts";
-import { upgradeName } from "../database/upgrade-name.ts";
 import type { Upgrade } from "../tools/tool.ts";
-import type { Ending } from "./run-record.ts";
 import { applyFiles } from "./apply-files.ts";
-import { openSession } from "./session.ts";
-import { proveUpgradeAddress } from "./upgrade-address.ts";
 import { notingBegun, upgradeByProgram } from "./apply-program.ts";
-import { whileWatching } from "./watch-locks.ts";
+import type { Ending } from "./run-record.ts";
+import { openSession } from "./session.ts";
 import type { StepTools } from "./step-tools.ts";
+import { proveUpgradeAddress } from "./upgrade-address.ts";
+import { whileWatching } from "./watch-locks.ts";
 
 /** Brings pending revisions in. @returns how it failed; null: done */
 export async function upgrade(

@@ -1,8 +1,8 @@
 import { type Blocked, describeBlocked, readBlocked } from "../database/blockers.ts";
-import { unlessAborted } from "../database/in-time.ts";
 import { isShortOfSessions } from "../database/lock.ts";
-import { openSession } from "./session.ts";
+import { unlessAborted } from "../database/waiting.ts";
 import type { Context } from "./context.ts";
+import { openSession } from "./session.ts";
 import type { StepTools } from "./step-tools.ts";
 
 /** Milliseconds: a short upgrade costs no session more. */

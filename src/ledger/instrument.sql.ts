@@ -1,14 +1,11 @@
-import { aliasesSql } from "./aliases.sql.ts";
-import { eventTriggersSql, scansSql, watchGivenTablesSql, writesSql } from "./data-access.sql.ts";
-import { movementsSql } from "./movements.sql.ts";
-import { progressTable } from "../core/migration.ts";
 import type { MigrationTool } from "../core/migration-tool.ts";
+import { progressTable } from "../core/migration.ts";
 import { quoteIdentifier, quoteLiteral } from "../core/quote.ts";
 import type { TableName } from "../core/version-table.ts";
-import { rolesSql } from "./roles.sql.ts";
+import { aliasesSql, pinnedSettings } from "./aliases.sql.ts";
+import { eventTriggersSql, scansSql, watchGivenTablesSql, writesSql } from "./data-access.sql.ts";
+import { movementsSql } from "./movements.sql.ts";
 import { closeGivenTablesSql, rowsSql } from "./rows.sql.ts";
-import { snapshotsSql } from "./snapshots.sql.ts";
-import { transactionsSql } from "./transactions.sql.ts";
 
 /** The schema that holds everything we put into a scratch database. */
 export const bakeSchema = "__preflight_bake";
@@ -106,3 +103,80 @@ function makeVersionTable({
   return `CREATE SCHEMA IF NOT EXISTS ${quoteIdentifier(versionTable.schema)};
 ${tool.versionTable.create(versionTable, width)}`;
 }
+
+/** The facts at a moment, and those that were there before the first migration: a platform's. */
+function snapshotsSql(factsQuery: string): string {
+  return `
+CREATE FUNCTION __preflight_bake.take_facts() RETURNS int[] LANGUAGE plpgsql SECURITY DEFINER ${pinnedSettings} AS $preflight_bake$
+#variable_conflict use_column
+DECLARE
+  v_hashes bytea[];
+BEGIN
+${factsQuery.trim().replace(/;$/, "")},
+preflight_hashed AS MATERIALIZED (
+  SELECT sha256(convert_to(length(k) || ':' || k || length(o) || ':' || o || length(n) || ':' || n
+           || length(coalesce(d, '')) || ':' || coalesce(d, ''), 'UTF8')) AS hash, k, o, n, coalesce(d, '') AS d
+  FROM facts),
+preflight_new AS (
+  INSERT INTO __preflight_bake.fact (id, hash, k, o, n, d)
+  SELECT (SELECT count(*) FROM __preflight_bake.fact) + row_number() OVER (), h.hash, h.k, h.o, h.n, h.d
+  FROM (SELECT DISTINCT * FROM preflight_hashed n
+        WHERE NOT EXISTS (SELECT FROM __preflight_bake.fact f WHERE f.hash = n.hash) ORDER BY hash) h)
+SELECT array_agg(hash) INTO v_hashes FROM preflight_hashed;
+  RETURN (SELECT coalesce(array_agg(f.id ORDER BY f.id), '{}') FROM __preflight_bake.fact f WHERE f.hash = ANY (v_hashes));
+END $preflight_bake$;
+CREATE TABLE __preflight_bake.given AS SELECT unnest(__preflight_bake.take_facts()) AS fact;
+CREATE FUNCTION __preflight_bake.take_made_facts() RETURNS int[] LANGUAGE sql
+  SET search_path = pg_catalog, pg_temp AS $$
+  SELECT array(SELECT unnest(__preflight_bake.take_facts()) EXCEPT SELECT fact FROM __preflight_bake.given ORDER BY 1)
+$$`;
+}
+
+/**
+ * Which transactions changed rows or schema on the way to each movement. An id belongs to one session, so it tells of a
+ * second session too. What is rolled back leaves no trace here either. A sequence says to which movement a change
+ * belongs, because another session may commit it when that movement is over.
+ */
+const transactionsSql = `
+CREATE FUNCTION __preflight_bake.note_transaction() RETURNS void LANGUAGE plpgsql SECURITY DEFINER
+  SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  INSERT INTO __preflight_bake.done
+  SELECT last_value, pg_current_xact_id() FROM __preflight_bake.applied
+  ON CONFLICT DO NOTHING;
+END $$;
+-- When a command ends: before one that refuses to run in a transaction with an id, nothing may be written.
+CREATE FUNCTION __preflight_bake.after_any_ddl() RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN
+  -- REINDEX runs in a read-only transaction, too.
+  IF pg_catalog.current_setting('preflight_bake.inside', true) = 'on'
+    OR pg_catalog.current_setting('transaction_read_only') = 'on' THEN RETURN; END IF;
+  PERFORM __preflight_bake.note_transaction(), __preflight_bake.hand_over_counts();
+  INSERT INTO __preflight_bake.altered VALUES (TG_TAG);
+END $$`;
+
+/** The movements, each with whether its revision changed nothing outside of the transaction that it is of. */
+export const movementsSeenSql = `
+SELECT m.*, NOT EXISTS (
+  SELECT FROM __preflight_bake.done d
+  WHERE d.step > m.step_before AND d.step <= m.step AND d.xid <> m.xid) AS is_atomic
+FROM (SELECT *, lag(step, 1, -1::bigint) OVER (ORDER BY ordinal) AS step_before FROM __preflight_bake.movement) AS m`;
+
+/**
+ * Which roles the migrations made: roles belong to the whole server and stay when the database goes.
+ * A new role in a row of a transaction that is still open is of this transaction, subtransactions
+ * included; what other sessions make shows only when it is committed.
+ */
+const rolesSql = `
+CREATE TABLE __preflight_bake.role AS SELECT oid, false AS is_made_here FROM pg_catalog.pg_authid;
+CREATE FUNCTION __preflight_bake.note_roles() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+  SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  v_epoch bigint := (pg_current_xact_id()::text::bigint >> 32) << 32;
+BEGIN
+  INSERT INTO __preflight_bake.role
+  SELECT a.oid, pg_xact_status((v_epoch + a.xmin::text::bigint)::text::xid8) = 'in progress'
+  FROM pg_authid a
+  WHERE NOT EXISTS (SELECT FROM __preflight_bake.role r WHERE r.oid = a.oid);
+  RETURN NULL;
+END $$`;

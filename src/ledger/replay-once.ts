@@ -2,7 +2,7 @@ import { type Fact, factKey, type FactKind, withoutStorage } from "../core/facts
 import { headsKey } from "../core/ledger.ts";
 import { CannotJudge } from "../core/outcome.ts";
 import { quoteIdentifier } from "../core/quote.ts";
-import { instrumentSql } from "./instrument.sql.ts";
+import { instrumentSql, movementsSeenSql } from "./instrument.sql.ts";
 import {
   type ConditionNoted,
   type DescribeCondition,
@@ -11,9 +11,7 @@ import {
   type RowsNoted,
 } from "./rows.ts";
 import type { Scratch, ScratchDatabase } from "./scratch.ts";
-import { movementsSeenSql } from "./transactions.sql.ts";
-import { type Ended, type Upgrade, upgradeScratch } from "./upgrade.ts";
-import type { UpgradeContext } from "./prove-address.ts";
+import { type Ended, type Upgrade, type UpgradeContext, upgradeScratch } from "./upgrade.ts";
 
 /** What a replay needs to know, the same for every replay of one bake. */
 export type ReplayPlan = UpgradeContext & {

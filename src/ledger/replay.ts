@@ -16,7 +16,7 @@ import {
   type Snapshot,
 } from "./compare-passes.ts";
 import { type Replay, replayOnce, type ReplayPlan as PassPlan } from "./replay-once.ts";
-import { saltOf } from "./hash-row.ts";
+import { saltOf } from "./rows.ts";
 
 export type ReplayPlan = Omit<PassPlan, "home" | "versionTable"> & {
   /** Schema null: wherever the program's search_path leads, `public` or another home. */

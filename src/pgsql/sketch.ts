@@ -1,7 +1,6 @@
 import type { AlterTableCmd, IntoClause, Node, RangeVar, RenameStmt } from "libpg-query";
 import type { Sketch, SketchStep, TableName } from "../core/revision.ts";
-import { commandsOf } from "./tree.ts";
-import { nameIn, nameOf, wordsIn } from "./names.ts";
+import { commandsOf, nameIn, nameOf, wordsIn } from "./tree.ts";
 
 /**
  * The tables and columns that a statement creates and drops, as far as it names them: what `LIKE`, a parent or `*` brings

@@ -1,5 +1,3 @@
-import { findPasswords } from "./passwords.ts";
-import { findSpans, mergeSpans, type Span } from "./spans.ts";
 import { eitherAlphabet, inBase64, inHex, spellings } from "./spellings.ts";
 
 /**
@@ -142,3 +140,53 @@ function show(text: string, spans: readonly Span[]): string {
   if (text.length <= mostShown) return result + text.slice(done);
   return `${result}${text.slice(done, mostShown)}… (cut: the text is longer than ${mostShown / 1024} KiB)`;
 }
+
+/** A part of a text, from its first character to behind its last. */
+type Span = readonly [start: number, end: number];
+
+/**
+ * Overlapping matches of one pattern count too: a secret may repeat its own beginning. The patterns have no `u` flag,
+ * with which a search from inside a surrogate pair would step back to its start for ever.
+ */
+function findSpans(pattern: RegExp, text: string): readonly Span[] {
+  const spans: Span[] = [];
+  pattern.lastIndex = 0;
+  for (let match = pattern.exec(text); match !== null; match = pattern.exec(text)) {
+    spans.push([match.index, match.index + match[0].length]);
+    pattern.lastIndex = match.index + 1;
+  }
+  return spans;
+}
+
+/** What is left of a longer secret beside a shorter one would still tell: spans that touch go as one. */
+function mergeSpans(spans: readonly Span[]): readonly Span[] {
+  const merged: Span[] = [];
+  for (const [start, end] of spans.toSorted((a, b) => a[0] - b[0])) {
+    const last = merged.at(-1);
+    if (last === undefined || start > last[1]) merged.push([start, end]);
+    else merged[merged.length - 1] = [last[0], Math.max(last[1], end)];
+  }
+  return merged;
+}
+
+/** Passwords that nobody told us of, known by where they stand. */
+function findPasswords(text: string): readonly Span[] {
+  return places.flatMap((place) =>
+    [...text.matchAll(place)].flatMap(({ indices }) => {
+      const span = indices?.[1];
+      return span === undefined ? [] : [span];
+    }),
+  );
+}
+
+/** Each looks forward only: what looks back over a run of signs from each of them takes the square of its length. */
+const places: readonly RegExp[] = [
+  // Of any URL: it ends at the last `@` before a slash, quote or space, as a careless one may hold more; or it is cut.
+  /:\/\/[^\s/?#:@"'<>]*:([^\s/"'<>]+)(?:@|\.\.\.|…)/dg,
+  // `PASSWORD 'secret'`, as CREATE ROLE and its like have it.
+  /\bpassword\s+E?'((?:[^']|'')+)/dgi,
+  // `password=secret` of a connection string, also inside of a literal.
+  /\b(?:password|passwd|pwd)\s?=\s?["']*([^\s"',;&]+)/dgi,
+  // `"password": "secret"` of JSON, `'password': 'secret'` of a Python dict.
+  /["'](?:password|passwd|pwd)["']: ?["']((?:[^"'\\]|\\.)+)/dgi,
+];

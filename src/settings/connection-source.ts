@@ -1,10 +1,8 @@
-import type { Connection } from "./connection.ts";
-import { libpqParameters } from "./connection-parameters.ts";
+import { libpqParameters, type Parameter, type Parameters } from "./connection-parameters.ts";
 import { parseConnectionUrl } from "./connection-url.ts";
-import type { Findings, Sources } from "./findings.ts";
-import type { Parameter, Parameters } from "./parameters.ts";
+import type { Connection } from "./connection.ts";
+import { type Findings, isSet, readVariable, type Sources } from "./sources.ts";
 import { toConnection } from "./to-connection.ts";
-import { isSet, readVariable } from "./variables.ts";
 
 /** The database to judge, from the first source that is set; null when the findings say why there is none. */
 export function readDatabase(sources: Sources, findings: Findings): Connection | null {

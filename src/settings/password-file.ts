@@ -1,6 +1,7 @@
+import type { Parameter } from "./connection-parameters.ts";
 import type { Connection, Host } from "./connection.ts";
-import { type Findings, homeOf, type Sources } from "./findings.ts";
-import type { Parameter } from "./parameters.ts";
+import { type Findings, homeOf, readVariable, type Sources } from "./sources.ts";
+import { words } from "./values.ts";
 
 /** What libpq's password file (`PGPASSFILE`, else `~/.pgpass`) has for a host, or null. The first line that fits counts. */
 type PasswordOf = (host: Pick<Host, "host" | "port">) => string | null;
@@ -90,4 +91,22 @@ function afterField(text: string, wanted: string): string | null {
 /** `\:` and `\\` stand for a colon and a backslash. */
 function unescape(field: string): string {
   return field.replace(/\\(.)/gs, "$1");
+}
+
+/** For passwords that live shorter than a wait, such as the tokens of a cloud's own database logins. */
+export const passwordCommand = "PREFLIGHT_PASSWORD_COMMAND";
+
+/** The command, split into words; null when there is none, or when the findings say what is wrong with it. */
+export function readPasswordCommand(
+  sources: Sources,
+  findings: Findings,
+): readonly string[] | null {
+  const text = readVariable(passwordCommand, sources, findings);
+  if (text === null) return null;
+  const parsed = words.safeParse(text);
+  if (parsed.success) return parsed.data;
+  findings.faults.push(
+    ...parsed.error.issues.map(({ message }) => `${passwordCommand} ${message}`),
+  );
+  return null;
 }

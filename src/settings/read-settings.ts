@@ -1,14 +1,13 @@
-import { parseArguments } from "./arguments.ts";
+import { nearest, parseArguments } from "./arguments.ts";
 import type { CommandLine } from "./command-line.ts";
-import type { Connection } from "./connection.ts";
 import { readDatabase, readScratch } from "./connection-source.ts";
-import { type Findings, readingOnce, type Sources } from "./findings.ts";
-import { readPasswordCommand } from "./password-command.ts";
+import type { Connection } from "./connection.ts";
+import { type Findings, readingOnce, type Sources } from "./sources.ts";
+import { passwordCommand, readPasswordCommand } from "./password-file.ts";
 import { readProgramAddress, readProgramConnection, warnOfAddress } from "./program-address.ts";
 import { collectSecrets } from "./secrets.ts";
 import { type Flag, type SettingRow, settingsTable, type Values } from "./settings-table.ts";
 import type { Settings, SettingsResult } from "./settings.ts";
-import { describeUnknownVariables } from "./unknown-variables.ts";
 
 /**
  * Flags and environment → settings, or every fault at once. flag > environment > default.
@@ -200,4 +199,34 @@ function readDefault<F extends Flag>(flag: F): Values[F] {
 /** Other programs give DEBUG other meanings (`DEBUG=app:*`), so only a plain yes counts. */
 function isDebug(env: Sources["env"]): boolean {
   return ["true", "1"].includes((env["DEBUG"] ?? "").toLowerCase());
+}
+
+/**
+ * A warning for every `PREFLIGHT_…` variable that nothing reads. Not a fault: Kubernetes injects
+ * `PREFLIGHT_SERVICE_HOST` and its like beside a service of that name, and those are passed over in silence.
+ */
+function describeUnknownVariables(env: Sources["env"]): readonly string[] {
+  return Object.keys(env)
+    .filter(
+      (name) =>
+        name.startsWith("PREFLIGHT_") && !knownVariables.includes(name) && !isInjected(name),
+    )
+    .toSorted()
+    .map((name) => {
+      const meant = nearest(name, knownVariables);
+      return `${name} is no setting of preflight${meant === null ? "" : `; did you mean ${meant}?`}`;
+    });
+}
+
+const knownVariables: readonly string[] = [
+  ...Object.values(settingsTable).map(({ variable }) => variable),
+  "PREFLIGHT_SCRATCH_URL_FILE",
+  "PREFLIGHT_DATABASE_URL",
+  "PREFLIGHT_DATABASE_URL_FILE",
+  passwordCommand,
+  `${passwordCommand}_FILE`,
+];
+
+function isInjected(name: string): boolean {
+  return /_SERVICE_(HOST|PORT)(_|$)|_PORT($|_\d)/.test(name);
 }

@@ -1,5 +1,5 @@
 import type { Connection } from "./connection.ts";
-import type { Sources } from "./findings.ts";
+import type { Sources } from "./sources.ts";
 
 /**
  * Every value that must never be printed, as far as the settings can see it: not only those of the chosen

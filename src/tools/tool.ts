@@ -1,9 +1,9 @@
-import type { Graph, History } from "../core/history.ts";
 import type { Finding } from "../core/audit.ts";
-import type { Migration } from "../core/migration.ts";
+import type { Graph, History } from "../core/history.ts";
 import type { MigrationTool } from "../core/migration-tool.ts";
+import type { Migration } from "../core/migration.ts";
 import type { Revision } from "../core/revision.ts";
-import type { Place } from "../settings/place.ts";
+import type { Place } from "../settings/program-address.ts";
 
 /**
  * Everything that Preflight knows of a migration tool. To add one: 1. a folder `tools/<name>/` that exports a `Tool`; 2. a line in

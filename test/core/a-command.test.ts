@@ -1,7 +1,7 @@
 import path from "node:path";
 import { expect, test } from "vitest";
 import { commands } from "../../src/cli.ts";
-import type { Command } from "../../src/engine/command.ts";
+import type { Command } from "../../src/engine/context.ts";
 import { readProject } from "../../src/engine/project.ts";
 import { ready } from "../../src/engine/run-record.ts";
 import { help } from "../../src/report/help.ts";

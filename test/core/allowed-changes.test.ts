@@ -1,10 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { diagnose } from "../../src/core/diagnose.ts";
-import { extrasInDoubt, withEvaluated } from "../../src/core/evidence.ts";
 import { type Fact, factKey, placeKey, withoutStorage } from "../../src/core/facts.ts";
 import { retiredPartitions } from "../../src/core/retention.ts";
-import type { Verdict } from "../../src/core/verdict.ts";
+import { extrasInDoubt, type Verdict, withEvaluated } from "../../src/core/verdict.ts";
 import {
   databaseAt,
   fact,

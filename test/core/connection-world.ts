@@ -1,7 +1,7 @@
 import { expect } from "vitest";
 import type { Connection } from "../../src/settings/connection.ts";
 import { readDatabase } from "../../src/settings/connection-source.ts";
-import type { Findings } from "../../src/settings/findings.ts";
+import type { Findings } from "../../src/settings/sources.ts";
 
 export type World = {
   readonly env: Readonly<Record<string, string>>;

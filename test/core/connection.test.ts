@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { readScratch } from "../../src/settings/connection-source.ts";
-import type { Findings } from "../../src/settings/findings.ts";
+import type { Findings } from "../../src/settings/sources.ts";
 import { connect, look, missing } from "./connection-world.ts";
 
 describe("which source counts", () => {

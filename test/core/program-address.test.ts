@@ -1,6 +1,9 @@
 import { describe, expect, test } from "vitest";
-import { comparePlaces } from "../../src/settings/place.ts";
-import { readProgramAddress, warnOfAddress } from "../../src/settings/program-address.ts";
+import {
+  comparePlaces,
+  readProgramAddress,
+  warnOfAddress,
+} from "../../src/settings/program-address.ts";
 import { connect, missing } from "./connection-world.ts";
 
 const url = "postgres://u@db/xa";

@@ -2,7 +2,7 @@ import { Readable } from "node:stream";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { makeRedactor, mostShown, redactDeep } from "../../src/report/redact.ts";
-import { readLines } from "../../src/tools/lines.ts";
+import { readLines } from "../../src/tools/child.ts";
 
 const secret = String.raw`p@ss/w"or'd\ %é+1`;
 const redact = makeRedactor([secret]);

@@ -1,7 +1,8 @@
 import { describe, expect, it, test } from "vitest";
+import { combine } from "../../src/core/knowledge.ts";
 import type { Observation, VersionTable } from "../../src/core/observation.ts";
-import { lackOfActing } from "../../src/core/rights-to-act.ts";
-import { lackOfReading } from "../../src/core/rights-to-read.ts";
+import { lackOfActing, lackOfReading } from "../../src/core/privileges.ts";
+import type { Step } from "../../src/core/step.ts";
 import {
   databaseAt,
   fact,
@@ -12,8 +13,6 @@ import {
   revision,
   table,
 } from "./model.ts";
-import { combine } from "../../src/core/knowledge.ts";
-import type { Step } from "../../src/core/step.ts";
 
 const revisions: readonly ModelRevision[] = [
   revision("base", [], table("orders", "total")),

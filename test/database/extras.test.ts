@@ -1,18 +1,22 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { diagnose } from "../../src/core/diagnose.ts";
-import { extrasInDoubt, restsOnAbsence, withEvaluated } from "../../src/core/evidence.ts";
 import { extraKinds, totalFunctions } from "../../src/core/extras.ts";
-import { quoteLiteral } from "../../src/core/quote.ts";
-import type { Verdict } from "../../src/core/verdict.ts";
-import type { Database } from "../../src/database/database.ts";
 import { factKinds } from "../../src/core/facts.ts";
+import { quoteLiteral } from "../../src/core/quote.ts";
+import {
+  extrasInDoubt,
+  restsOnAbsence,
+  type Verdict,
+  withEvaluated,
+} from "../../src/core/verdict.ts";
+import type { Database } from "../../src/database/database.ts";
 import { codeOf } from "../../src/database/errors.ts";
 import { look, lookAtExtras } from "../../src/database/look.ts";
+import { alembic } from "../../src/tools/alembic/alembic.ts";
 import { knowledgeOf, revision } from "../core/model.ts";
 import { harmful, harmless, rowsOfUsers, unseen, users, warned } from "../proof/schema/extras.ts";
 import { startServer, type TestServer } from "../support/postgres.ts";
 import { open } from "./support.ts";
-import { alembic } from "../../src/tools/alembic/alembic.ts";
 
 let server: TestServer;
 beforeAll(async () => {

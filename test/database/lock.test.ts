@@ -2,23 +2,22 @@ import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { cancelBackends } from "../../src/database/backends.ts";
+import { cancelBackends, upgradeName } from "../../src/database/own-sessions.ts";
+import type { Database } from "../../src/database/database.ts";
 import { isUpgradeAtWork } from "../../src/database/fence.ts";
-import { upgradeName } from "../../src/database/upgrade-name.ts";
+import { beat } from "../../src/database/lock.sql.ts";
 import {
   acquireLock,
+  type AcquireOptions,
   isLockHeld,
   isShortOfSessions,
+  type Lock,
   lockKey,
   tryLock,
 } from "../../src/database/lock.ts";
-import { beat } from "../../src/database/lock.sql.ts";
-import type { AcquireOptions, Lock } from "../../src/database/lock.ts";
-import type { Database } from "../../src/database/database.ts";
 import type { LogEvent } from "../../src/database/waiting.ts";
 import { eventually } from "../support/databases.ts";
-import { startServer } from "../support/postgres.ts";
-import type { TestServer } from "../support/postgres.ts";
+import { startServer, type TestServer } from "../support/postgres.ts";
 import { connectionTo, open, realTime, refusalOf } from "./support.ts";
 
 let server: TestServer;

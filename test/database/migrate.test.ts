@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Migration } from "../../src/core/migration.ts";
-import { ensureVersionTable, type MigrationEnd } from "../../src/database/migrate.ts";
+import { ensureVersionTable } from "../../src/database/migrate.ts";
 import type { LogEvent } from "../../src/database/waiting.ts";
 import { eventually } from "../support/databases.ts";
 import { startServer } from "../support/postgres.ts";
@@ -8,6 +8,7 @@ import type { TestServer } from "../support/postgres.ts";
 import { applyFile, fileOf, open, realTime, refusalOf, versionTable } from "./support.ts";
 import { sql } from "../../src/tools/sql/sql.ts";
 import { supabase } from "../../src/tools/supabase/supabase.ts";
+import type { MigrationEnd } from "../../src/database/migrate-work.ts";
 
 let server: TestServer;
 beforeAll(async () => {

@@ -1,4 +1,4 @@
-import type { Sources } from "../../src/settings/findings.ts";
+import type { Sources } from "../../src/settings/sources.ts";
 
 /** A world whose every file reads the same, and is as private as libpq wants it. */
 export function sourcesOf(

@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { Ledger } from "../../src/core/ledger.ts";
-import { encodeLedger } from "../../src/core/ledger-text.ts";
 import { factAtHome } from "../../src/core/home.ts";
+import { encodeLedger } from "../../src/core/ledger-text.ts";
+import type { Ledger } from "../../src/core/ledger.ts";
 import { writeLedger } from "../../src/core/write-ledger.ts";
 import type { DatabaseAddress } from "../../src/ledger/child-environment.ts";
-import { supabasePrelude } from "../../src/tools/supabase/prelude.sql.ts";
 import { type ReplayedHistory, replayHistory } from "../../src/ledger/replay.ts";
+import { supabasePrelude } from "../../src/tools/supabase/prelude.sql.ts";
 import { startServer, type TestServer } from "../support/postgres.ts";
 import { applyFiles, historyOf, type NumberedFile, planOf, supabase } from "./numbered-files.ts";
 import { connectionTo, openForTests, openTestScratch } from "./open-scratch.ts";

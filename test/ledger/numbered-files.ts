@@ -1,17 +1,17 @@
 import type { History } from "../../src/core/history.ts";
+import type { MigrationTool } from "../../src/core/migration-tool.ts";
 import { CannotJudge } from "../../src/core/outcome.ts";
 import { factsQuery } from "../../src/database/facts.sql.ts";
 import { ensureVersionTable, migrate } from "../../src/database/migrate.ts";
-import type { MigrationTool } from "../../src/core/migration-tool.ts";
-import type { DatabaseAddress } from "../../src/ledger/child-environment.ts";
 import { bakeSchema } from "../../src/ledger/instrument.sql.ts";
+import type { DatabaseAddress } from "../../src/ledger/child-environment.ts";
 import type { ReplayPlan } from "../../src/ledger/replay.ts";
 import type { Scratch } from "../../src/ledger/scratch.ts";
 import type { NativeUpgrade } from "../../src/ledger/upgrade.ts";
 import { conditionOf } from "../../src/pgsql/condition.ts";
-import { fileOf, open, realTime, versionTable } from "../database/support.ts";
 import { sql as sqlTool } from "../../src/tools/sql/sql.ts";
 import { supabase as supabaseTool } from "../../src/tools/supabase/supabase.ts";
+import { fileOf, open, realTime, versionTable } from "../database/support.ts";
 
 /** A numbered file as a test writes it: all of it at once, or statement by statement. */
 export type NumberedFile = { readonly id: string; readonly sql: string | readonly string[] };

@@ -1,6 +1,5 @@
 import { onTestFinished } from "vitest";
-import type { Prelude } from "../../src/ledger/run-prelude.ts";
-import { openScratch, type Scratch } from "../../src/ledger/scratch.ts";
+import { openScratch, type Prelude, type Scratch } from "../../src/ledger/scratch.ts";
 import type { Connection } from "../../src/settings/connection.ts";
 import type { TestServer } from "../support/postgres.ts";
 

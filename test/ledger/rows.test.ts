@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { RowsToChange, Trace } from "../../src/core/traces.ts";
-import { hashRow, saltOf } from "../../src/ledger/hash-row.ts";
 import { type ReplayedHistory, replayHistory } from "../../src/ledger/replay.ts";
+import { hashRow, saltOf } from "../../src/ledger/rows.ts";
 import { startServer, type TestServer } from "../support/postgres.ts";
 import { historyOf, type NumberedFile, planOf } from "./numbered-files.ts";
 import { connectionTo, openForTests } from "./open-scratch.ts";

@@ -8,9 +8,7 @@ import postgres from "postgres";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
 import { CannotJudge } from "../../src/core/outcome.ts";
 import { childEnvironment, databaseVariables } from "../../src/ledger/child-environment.ts";
-import { findPostgres } from "../../src/ledger/find-postgres.ts";
-import { serverUser } from "../../src/ledger/os-user.ts";
-import { startPostgres } from "../../src/ledger/start-postgres.ts";
+import { findPostgres, serverUser, startPostgres } from "../../src/ledger/start-postgres.ts";
 import { startServer, type TestServer } from "../support/postgres.ts";
 import { connectionTo, openTestScratch } from "./open-scratch.ts";
 

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { readFileSync, statSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { cli } from "../../src/cli.ts";
-import type { Command } from "../../src/engine/command.ts";
+import type { Command } from "../../src/engine/context.ts";
 import { type VerdictLine, verdictLine } from "../../src/report/verdict-line.ts";
 import { tools } from "../../src/tools/registry.ts";
 import type { Tool } from "../../src/tools/tool.ts";

@@ -1,14 +1,13 @@
-import { spawn } from "node:child_process";
-import type { ChildProcess } from "node:child_process";
-import { chown, copyFile, chmod, mkdtemp, readdir, rm, stat, writeFile } from "node:fs/promises";
+import { type ChildProcess, spawn } from "node:child_process";
+import { chmod, chown, copyFile, mkdtemp, readdir, rm, stat, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { arch, platform, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import postgres from "postgres";
-import { makeReachable } from "../../src/ledger/reachable.ts";
 import { startImageServer } from "./image-server.ts";
 import { olderServer } from "./servers.ts";
+import { makeReachable } from "../../src/ledger/start-postgres.ts";
 
 export type TestServer = {
   /** A superuser's URL of the database `postgres`. */

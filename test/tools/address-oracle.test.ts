@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { libpqParameters } from "../../src/settings/connection-parameters.ts";
 import { readDatabase } from "../../src/settings/connection-source.ts";
 import { parseConnectionUrl } from "../../src/settings/connection-url.ts";
-import type { Findings, Sources } from "../../src/settings/findings.ts";
+import type { Findings, Sources } from "../../src/settings/sources.ts";
 import { type AddressOracle, type Reading, startAddressOracle } from "./address-oracle.ts";
 
 let oracle: AddressOracle;

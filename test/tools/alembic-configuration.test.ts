@@ -4,9 +4,9 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { CannotJudge } from "../../src/core/outcome.ts";
-import { parseIni, readIni } from "../../src/tools/alembic/ini.ts";
-import { pythonEnvironment } from "../support/python.ts";
+import { parseIni, readIni } from "../../src/tools/alembic/configuration.ts";
 import { findHistory } from "../../src/tools/registry.ts";
+import { pythonEnvironment } from "../support/python.ts";
 
 let cwd: string;
 beforeEach(async () => {

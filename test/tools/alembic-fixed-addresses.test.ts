@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
+import { fixedAddresses } from "../../src/tools/alembic/addresses.ts";
 import { alembicCommands } from "../../src/tools/alembic/commands.ts";
-import { fixedAddresses } from "../../src/tools/alembic/fixed-addresses.ts";
-import { parseIni, readIni } from "../../src/tools/alembic/ini.ts";
+import { parseIni, readIni } from "../../src/tools/alembic/configuration.ts";
 import type { AlembicLocation } from "../../src/tools/alembic/location.ts";
 
 const location: AlembicLocation = {

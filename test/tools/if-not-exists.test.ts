@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { saysIfNotExists } from "../../src/tools/if-not-exists.ts";
+import { saysIfNotExists } from "../../src/tools/file-text.ts";
 
 it.each<[string, boolean]>([
   ["CREATE TABLE IF NOT EXISTS cars (id int)", true],

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { readsEnvironment } from "../../src/tools/reads-environment.ts";
+import { readsEnvironment } from "../../src/tools/file-text.ts";
 
 it.each<[string, boolean]>([
   ['region = os.environ["REGION"]', true],

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
-import type { Finding } from "../../src/core/audit.ts";
 import { auditSql } from "../../src/audit/audit-sql.ts";
+import type { Finding } from "../../src/core/audit.ts";
 import { parseSql } from "../../src/pgsql/parse.ts";
-import { readStatements } from "../../src/tools/numbered/statements.ts";
+import { readStatements } from "../../src/tools/numbered/migration-file.ts";
 
 const earlier = `
   CREATE TABLE orders (

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { Migration } from "../../src/core/migration.ts";
 import { describeFault } from "../../src/core/words.ts";
-import { readFileName } from "../../src/tools/numbered/file-name.ts";
+import { readFileName } from "../../src/tools/numbered/list-files.ts";
 import { readMigrationFile } from "../../src/tools/numbered/migration-file.ts";
 
 async function read(source: string | Buffer) {

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { parseSql } from "../../src/pgsql/parse.ts";
-import { readStatements } from "../../src/tools/numbered/statements.ts";
+import { readStatements } from "../../src/tools/numbered/migration-file.ts";
 import { startServer, type TestServer } from "../support/postgres.ts";
 
 let server: TestServer;

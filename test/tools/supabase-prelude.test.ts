@@ -1,8 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { supabasePrelude } from "../../src/tools/supabase/prelude.sql.ts";
-import { platformSchemas } from "../../src/tools/supabase/platform-schemas.ts";
-import { startServer } from "../support/postgres.ts";
-import type { TestServer } from "../support/postgres.ts";
+import { platformSchemas, supabasePrelude } from "../../src/tools/supabase/prelude.sql.ts";
+import { startServer, type TestServer } from "../support/postgres.ts";
 
 let server: TestServer;
 const urls: string[] = [];

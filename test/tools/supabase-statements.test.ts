@@ -4,11 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { digestOf, recordedStatements } from "../../src/tools/supabase/statements.ts";
 import { versionTable } from "../../src/tools/supabase/version-table.ts";
-import { digestOf } from "../../src/tools/supabase/digest.ts";
-import { recordedStatements } from "../../src/tools/supabase/statements.ts";
-import { startServer } from "../support/postgres.ts";
-import type { TestServer } from "../support/postgres.ts";
+import { startServer, type TestServer } from "../support/postgres.ts";
 
 /** What `supabase migration up` of that version recorded for these files. */
 const { cases }: Recorded = JSON.parse(

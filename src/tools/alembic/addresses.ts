@@ -1,14 +1,13 @@
 import { readFile } from "node:fs/promises";
 import { join, relative } from "node:path";
-import { openFile } from "../open-file.ts";
-import type { Addresses } from "../tool.ts";
+import { openFile } from "../files.ts";
+import type { Addresses, FixedAddresses, FixedValue } from "../tool.ts";
 import { engines, filesRead, secondEngines, type Suspect } from "./engines.ts";
-import { fixedAddresses } from "./fixed-addresses.ts";
 import type { AlembicLocation } from "./location.ts";
 import { listRevisionFiles } from "./read.ts";
 import { decodeSource } from "./source.ts";
-import { parsePython } from "./syntax-tree.ts";
 import type { Node } from "./syntax-node.ts";
+import { parsePython } from "./syntax-tree.ts";
 
 export async function readAddresses(location: AlembicLocation): Promise<Addresses> {
   const { scriptDirectory, configFile } = location;
@@ -36,4 +35,57 @@ async function suspectsIn(
   if (parsed.kind === "fault")
     return [`${name}:${parsed.fault.line} cannot be read: ${parsed.fault.why}`];
   return find(parsed.script).map(({ line, what }) => `${name}:${line} ${what}`);
+}
+
+/**
+ * The addresses that stand in `alembic.ini`, as its default template has one in `sqlalchemy.url`, and how to make a copy
+ * of the file with others. `[DEFAULT] here` keeps what `%(here)s` means, wherever the copy is.
+ */
+export function fixedAddresses(
+  { withIni, configFile }: AlembicLocation,
+  text: string,
+): FixedAddresses | null {
+  if (withIni === null || configFile === null) return null;
+  const lines = text.split(/\r\n?|\n/);
+  const values = addressLines(lines);
+  if (values.length === 0) return null;
+  const here = configFile.slice(0, configFile.lastIndexOf("/"));
+  return {
+    values: values.map(({ text, isFirst }) => ({ text, isFirst })),
+    copyWith: (addresses) => {
+      const copy = [...lines];
+      for (const [index, { at, head }] of values.entries())
+        copy[at] = `${head}${escape(addresses[index] ?? "")}`;
+      return ["[DEFAULT]", `here = ${escape(here)}`, "", ...copy].join("\n");
+    },
+    fileName: "alembic.ini",
+    commands: withIni,
+    variables: (copy) => ({ ALEMBIC_CONFIG: copy }),
+  };
+}
+
+type AddressLine = FixedValue & {
+  readonly at: number;
+  /** The key and its delimiter. */
+  readonly head: string;
+};
+
+/** Of several sections with addresses, `[alembic]` or the first of the multidb template's `databases` is the history's own. */
+function addressLines(lines: readonly string[]): readonly AddressLine[] {
+  const found: (Omit<AddressLine, "isFirst"> & { readonly section: string })[] = [];
+  let section = "";
+  let first = ["DEFAULT", "alembic"];
+  for (const [at, line] of lines.entries()) {
+    section = /^\[(.+)\]/.exec(line.trim())?.[1] ?? section;
+    const databases = /^\s*databases\s*[=:]\s*([^,\s]+)/.exec(line)?.[1];
+    if (databases !== undefined && section === "alembic") first = [...first, databases];
+    const [, head, value] = /^([^\s#;[=:][^=:]*[=:]\s*)(\w[\w+]*:\/\/\S.*)$/.exec(line) ?? [];
+    if (head !== undefined && value !== undefined)
+      found.push({ at, head, section, text: value.trim().replaceAll("%%", "%") });
+  }
+  return found.map(({ section, ...each }) => ({ ...each, isFirst: first.includes(section) }));
+}
+
+function escape(value: string): string {
+  return value.replaceAll("%", "%%");
 }

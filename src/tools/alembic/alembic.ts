@@ -1,14 +1,17 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import type { Finding } from "../../core/audit.ts";
+import { byText } from "../../core/claim.ts";
 import { buildGraph } from "../../core/graph.ts";
-import { byText } from "../../core/version-order.ts";
-import type { Candidate, FoundHistory, Tool } from "../tool.ts";
+import type { History } from "../../core/history.ts";
+import { widthFor } from "../../core/plan.ts";
+import { readDeletedFiles } from "../files.ts";
+import type { Candidate, DeletedRevision, FoundHistory, Tool } from "../tool.ts";
 import { readAddresses } from "./addresses.ts";
-import { findLongId } from "./audit.ts";
 import { findAlembic, locateAlembic } from "./locate.ts";
 import type { AlembicLocation } from "./location.ts";
 import { type AlembicReading, readAlembic } from "./read.ts";
-import { readDeleted } from "./retired.ts";
+import { readRevisionFile } from "./revision-file.ts";
 import { versionTable } from "./version-table.ts";
 
 export const alembic: Tool = {
@@ -78,4 +81,41 @@ function graphOf({ revisions, faults }: AlembicReading): FoundHistory["graph"] {
     ({ kind }) => kind !== "missing-parent" && kind !== "missing-dependency",
   );
   return { kind: "broken", faults: [...faults, ...certain] };
+}
+
+function findLongId(history: History): readonly Finding[] {
+  const width = widthFor(history);
+  const longest = [...history.revisions.values()].find(({ id }) => [...id].length === width);
+  if (width === versionTable.width || longest === undefined) return [];
+  return [
+    {
+      level: "warning",
+      rule: "long-id",
+      file: longest.file,
+      line: null,
+      seen: `a revision id has ${width} characters`,
+      why: "Alembic makes its column 32 wide, and preflight widens it before an upgrade",
+      remedy: "a shorter id, where no database has recorded this one yet",
+    },
+  ];
+}
+
+/**
+ * The revisions whose files git remembers and the checkout no longer has, newest spelling of each, sorted by id. Files that
+ * cannot be read are left out. [] where there is no git, no checkout, or no history of these directories.
+ */
+async function readDeleted(reading: AlembicReading): Promise<readonly DeletedRevision[]> {
+  const { location, revisions } = reading;
+  const present = new Set(revisions.map(({ id }) => id));
+  const found = new Map<string, DeletedRevision>();
+  const deleted = await readDeletedFiles(location.root, location.versionDirectories, (name) =>
+    /^(?!\.#|__init__).*\.py$/.test(name),
+  );
+  for (const { file, bytes } of deleted) {
+    const read = await readRevisionFile(file, bytes);
+    if (read.kind !== "revision") continue;
+    const { id, parents, dependsOn } = read.revision;
+    if (!present.has(id) && !found.has(id)) found.set(id, { id, parents, dependsOn, file });
+  }
+  return [...found.values()].toSorted((a, b) => (a.id < b.id ? -1 : 1));
 }

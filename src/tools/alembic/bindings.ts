@@ -1,6 +1,6 @@
-import { itemsOf, type Literal, quoteSource, readLiteral } from "./literals.ts";
-import { splitAt } from "./syntax-tree.ts";
 import type { Node } from "./syntax-node.ts";
+import { splitAt } from "./syntax-tree.ts";
+import { itemsOf, type Literal, quoteSource, readLiteral } from "./literals.ts";
 
 /** A name that a statement sets; `*` where it can set any. */
 export type Binding = { readonly name: string; readonly value: Literal; readonly line: number };
@@ -184,3 +184,41 @@ function bindTarget(target: Node, value: Literal, source: Node): readonly Bindin
       return computed(targetNames(target), target);
   }
 }
+
+/** A name that an import binds, and the first part of the module that it comes from; "" where that is relative. */
+export type Import = { readonly module: string; readonly name: string };
+
+/** Of the whole file, functions included. `*`: all names of a module. */
+export function importsOf(node: Node): readonly Import[] {
+  if (node.kind !== "ImportStatement") return node.children.flatMap(importsOf);
+  const { children } = node;
+  const from = children[0]?.kind === "from" ? children[1] : null;
+  const imported = children
+    .slice(children.findIndex(({ kind }) => kind === "import") + 1)
+    .filter(({ kind }) => kind !== "(" && kind !== ")");
+  return splitAt(imported, ",").map((part) => {
+    const [first] = part;
+    const bound = part.some(({ kind }) => kind === "as") ? part.at(-1) : first;
+    return { module: moduleName(from === null ? first : from), name: bound?.text ?? "" };
+  });
+}
+
+function moduleName(node: Node | undefined): string {
+  return node?.kind === "VariableName" ? node.text : "";
+}
+
+/**
+ * Names that a file imports from modules which may do anything with the database: the project's own, and packages
+ * other than Alembic, SQLAlchemy and the harmless part of Python's library. `*`: it imports all of such a module.
+ */
+export function outsideNames(script: Node): ReadonlySet<string> {
+  const outside = importsOf(script).filter(({ module }) => !harmless.has(module));
+  return new Set(outside.map(({ name }) => name));
+}
+
+const harmless: ReadonlySet<string> = new Set(
+  `__future__ abc alembic base64 bisect calendar collections contextlib copy csv dataclasses datetime decimal enum
+  fractions functools hashlib heapq hmac html io ipaddress itertools json logging math numbers operator os pathlib
+  pprint random re secrets sqlalchemy statistics string sys textwrap time traceback types typing typing_extensions
+  unicodedata urllib uuid warnings zoneinfo`.split(/\s+/),
+);

@@ -3,8 +3,8 @@ import { readdir, stat } from "node:fs/promises";
 import { basename, dirname, join, relative } from "node:path";
 import { CannotJudge } from "../../core/outcome.ts";
 import { enumerate } from "../../core/words.ts";
+import { realPath } from "../files.ts";
 import type { AlembicLocation } from "./location.ts";
-import { realPath } from "./real-path.ts";
 
 /**
  * With `sourceless`, Alembic also loads compiled files, and whatever its `__pycache__` holds: revisions that nobody can

@@ -1,7 +1,6 @@
-import { moduleBindings } from "./bindings.ts";
-import { importsOf } from "./imports.ts";
-import { splitAt } from "./syntax-tree.ts";
+import { importsOf, moduleBindings } from "./bindings.ts";
 import type { Node } from "./syntax-node.ts";
+import { splitAt } from "./syntax-tree.ts";
 
 /**
  * `upgrade()` is one plain function at the top level that holds nothing but `pass`, `...`, strings and a bare `return`,

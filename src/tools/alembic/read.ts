@@ -3,16 +3,13 @@ import { readdir, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { CannotJudge } from "../../core/outcome.ts";
 import type { Revision } from "../../core/revision.ts";
+import { hashOf, readsEnvironment, saysIfNotExists } from "../file-text.ts";
+import { type OpenFile, openFile, realPath, type Unreadable } from "../files.ts";
 import type { Vouched } from "../tool.ts";
 import { refuseCompiled } from "./compiled.ts";
-import { keepsRevisionsWhole } from "./environment.ts";
 import type { AlembicLocation } from "./location.ts";
-import { saysIfNotExists } from "../if-not-exists.ts";
-import { readsEnvironment } from "../reads-environment.ts";
-import { hashOf } from "../hash.ts";
-import { type OpenFile, openFile, type Unreadable } from "../open-file.ts";
-import { realPath } from "./real-path.ts";
-import { type RevisionFile, readRevisionFile } from "./revision-file.ts";
+import { readRevisionFile, type RevisionFile } from "./revision-file.ts";
+import { keepsRevisionsWhole } from "./transaction.ts";
 
 export type AlembicReading = {
   readonly location: AlembicLocation;

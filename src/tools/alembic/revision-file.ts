@@ -1,21 +1,14 @@
 import type { Revision } from "../../core/revision.ts";
-import {
-  type Attribute,
-  type AttributeName,
-  type Attributes,
-  readAttributes,
-} from "./attributes.ts";
-import { saysIfNotExists } from "../if-not-exists.ts";
-import { readsEnvironment } from "../reads-environment.ts";
-import { hashOf } from "../hash.ts";
-import type { UnreadableFile } from "../open-file.ts";
-import type { Literal } from "./literals.ts";
+import { hashOf, readsEnvironment, saysIfNotExists } from "../file-text.ts";
+import type { UnreadableFile } from "../files.ts";
+import { type Binding, moduleBindings } from "./bindings.ts";
 import { isEmptyUpgrade } from "./empty-upgrade.ts";
+import type { Literal } from "./literals.ts";
 import { readSketch } from "./sketch.ts";
 import { decodeSource } from "./source.ts";
+import type { Node } from "./syntax-node.ts";
 import { parsePython } from "./syntax-tree.ts";
 import { keepsTransaction } from "./transaction.ts";
-import type { Node } from "./syntax-node.ts";
 
 export type RevisionFile =
   | { readonly kind: "revision"; readonly revision: Revision }
@@ -145,4 +138,47 @@ function describe(literal: Literal): string {
 
 function unique(names: readonly string[]): readonly string[] {
   return [...new Set(names)];
+}
+
+/** The names that Alembic reads from a revision file, and nothing else (1.20). */
+type AttributeName = (typeof attributeNames)[number];
+
+/** What stands in a module's variable once Python has run the file. */
+type Attribute =
+  | { readonly kind: "absent" }
+  | { readonly kind: "literal"; readonly literal: Literal; readonly line: number }
+  | { readonly kind: "computed"; readonly why: string; readonly line: number };
+
+type Attributes = Readonly<Record<AttributeName, Attribute>>;
+
+/**
+ * Follows the module's statements in order; the last binding wins, as in Python. A binding that is not a plain
+ * assignment of a literal at the top level is `computed`. A star import is taken to bind none of these names:
+ * projects import their helpers so, never their revision ids.
+ */
+function readAttributes(script: Node): Attributes {
+  const found: Record<AttributeName, Attribute> = {
+    revision: { kind: "absent" },
+    down_revision: { kind: "absent" },
+    branch_labels: { kind: "absent" },
+    depends_on: { kind: "absent" },
+  };
+  for (const binding of moduleBindings(script))
+    for (const name of namesMeant(binding.name)) found[name] = attributeOf(binding);
+  return found;
+}
+
+/** Python folds identifiers by NFKC; `*` stands for code that can bind any name, such as `exec`. */
+function namesMeant(name: string): readonly AttributeName[] {
+  const plain = name.normalize("NFKC");
+  return plain === "*" ? attributeNames : attributeNames.filter((known) => known === plain);
+}
+
+const attributeNames = ["revision", "down_revision", "branch_labels", "depends_on"] as const;
+
+function attributeOf(binding: Binding): Attribute {
+  const { value, line } = binding;
+  return value.kind === "computed"
+    ? { kind: "computed", why: `computed: ${value.source}`, line }
+    : { kind: "literal", literal: value, line };
 }

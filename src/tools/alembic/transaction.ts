@@ -1,7 +1,10 @@
-import { itemsOf, readLiteral } from "./literals.ts";
-import { outsideNames } from "./outside-code.ts";
-import { mayLeaveTransaction, namesTransaction } from "./sql-words.ts";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { outsideNames } from "./bindings.ts";
+import { decodeSource } from "./source.ts";
 import type { Node } from "./syntax-node.ts";
+import { parsePython } from "./syntax-tree.ts";
+import { itemsOf, readLiteral } from "./literals.ts";
 
 /**
  * Whether a revision file holds nothing that may end or leave the transaction that it runs in, and no code that cannot
@@ -17,7 +20,7 @@ export function keepsTransaction(script: Node): boolean {
 }
 
 /** The same of `env.py`, whose own engine and transaction are no second ones. */
-export function environmentKeepsTransaction(script: Node): boolean {
+function environmentKeepsTransaction(script: Node): boolean {
   const places = placesIn(script);
   const engines = places.filter(({ node }) => engineMakers.test(calledName(node)));
   return (
@@ -205,4 +208,56 @@ function rootName(node: Node | undefined): string {
   return node.kind === "MemberExpression" || node.kind === "CallExpression"
     ? rootName(node.children[0])
     : node.text;
+}
+
+/**
+ * Whether SQL text, or what is left of it in a Python string, may end the transaction that it is sent in, or work
+ * outside of it. Words in quotes and comments do not count; what stands in dollars may be a block that PostgreSQL runs.
+ * Rather too often than not at all.
+ */
+function mayLeaveTransaction(text: string): boolean {
+  // The body of such a block may be an ordinary string.
+  const quotes = /(?:^|;)\s*do\b/i.test(text) ? "keep" : "drop";
+  const bodies: string[] = [];
+  const plain = text.replace(pieces, (piece, dollars?: string, body?: string) => {
+    if (dollars !== undefined) bodies.push(body ?? "");
+    return /^e?'/i.test(piece) && quotes === "keep" ? piece : " q ";
+  });
+  return (
+    words.test(plain) ||
+    begins.test(plain) ||
+    bodies.some((body) => words.test(withoutQuotes(body)))
+  );
+}
+
+/** As `mayLeaveTransaction`, of a piece of which nobody knows in what quotes it will stand. */
+function namesTransaction(text: string): boolean {
+  return words.test(text) || begins.test(text);
+}
+
+const pieces =
+  /--[^\n]*|\/\*[^]*?\*\/|\be'(?:[^'\\]|\\[^]|'')*'|'(?:[^']|'')*'|"(?:[^"]|"")*"|(\$\w*\$)([^]*?)\1/gi;
+
+/** `ON COMMIT DROP` and `ROLLBACK TO SAVEPOINT` end nothing, and `t.commit` is a column. */
+const words =
+  /(?<![\w$.]|\bon\s+)commit(?![\w$])|(?<![\w$.])rollback(?![\w$])(?!\s+(?:(?:work|transaction)\s+)?to\b)|\bprepare\s+transaction\b|\bcall\s[^(;]+\(|\bplpy\.(?:commit|rollback)\b|\bdblink|\bautocommit\b/i;
+
+/** Inside of a body these are the ends of its blocks. */
+const begins =
+  /(?:^|;)\s*(?:(?:begin|abort|end)(?:\s+(?:work|transaction))?\s*(?:;|$)|begin\s+(?:isolation|read|not\s+deferrable|deferrable)\b|start\s+transaction\b)/i;
+
+function withoutQuotes(body: string): string {
+  return body.replace(pieces, " q ");
+}
+
+/**
+ * Whether `env.py` leaves each revision in one transaction. What it imports is not followed: a replay shows what that
+ * does. One that cannot be read is in doubt.
+ */
+export async function keepsRevisionsWhole(scriptDirectory: string): Promise<boolean> {
+  const bytes = await readFile(join(scriptDirectory, "env.py")).catch(() => null);
+  const decoded = bytes === null ? null : decodeSource(bytes);
+  if (decoded?.kind !== "text") return false;
+  const parsed = await parsePython(decoded.text);
+  return parsed.kind === "tree" && environmentKeepsTransaction(parsed.script);
 }

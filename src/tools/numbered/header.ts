@@ -1,5 +1,5 @@
 import type { HeaderEntry } from "../../core/migration.ts";
-import { type Comment, readComments } from "../../pgsql/comments.ts";
+import { type Comment, readComments } from "../../pgsql/parser.ts";
 
 /**
  * What the comments before a file's first statement say of it: `-- Purpose: why it is there`. Lines without a label of

@@ -2,8 +2,6 @@ import { readdir } from "node:fs/promises";
 import { relative } from "node:path";
 import type { MigrationTool } from "../../core/migration-tool.ts";
 import { enumerate } from "../../core/words.ts";
-import { type FileName, isDown } from "./file-name.ts";
-import type { NamedFile } from "./migration-file.ts";
 
 export type Listing = {
   /** As the tool orders versions, then by name. */
@@ -67,3 +65,25 @@ function describeGaps(files: readonly NamedFile[]): readonly string[] {
     ? []
     : [`Numbers are missing ${enumerate(gaps)}. Are all files in the image?`];
 }
+
+/** What the name of a migration file says. */
+export type FileName = {
+  /** The digits, as written. */
+  readonly id: string;
+  readonly name: string;
+};
+
+/** `001_name.sql`, `20240131120000-name.sql`, `001.sql`, `001_name.up.sql`; null: no migration of numbered files. */
+export function readFileName(file: string): FileName | null {
+  if (isDown(file)) return null;
+  const [, id, name = ""] = /^(\d+)(?:[-_. ](.*?))??(?:\.up)?\.sql$/is.exec(file) ?? [];
+  return id === undefined ? null : { id, name };
+}
+
+/** How to undo a migration: never run. */
+export function isDown(file: string): boolean {
+  return /\.down\.sql$/i.test(file);
+}
+
+/** `file`: path relative to the history's root, with forward slashes. */
+export type NamedFile = FileName & { readonly file: string };

@@ -1,22 +1,19 @@
-import type { Migration } from "../../core/migration.ts";
+import type { AlterEnumStmt, CopyStmt, VariableSetStmt } from "libpg-query";
+import type { Migration, Statement } from "../../core/migration.ts";
 import type { Sketch } from "../../core/revision.ts";
-import { hashOf } from "../hash.ts";
-import type { UnreadableFile } from "../open-file.ts";
-import { findDownPart } from "./down-part.ts";
-import type { FileName } from "./file-name.ts";
-import { readHeader } from "./header.ts";
-import { type ParsedStatement, parseSql, placeAt } from "../../pgsql/parse.ts";
-import { GaveUp } from "../../pgsql/parser.ts";
-import { explainRejection, whyRefused } from "./refused.ts";
+import { isDdl, nameAlone } from "../../pgsql/alone.ts";
+import { type Parsed, type ParsedStatement, parseSql, placeAt } from "../../pgsql/parse.ts";
+import { GaveUp, withParser } from "../../pgsql/parser.ts";
 import { sketchStatement } from "../../pgsql/sketch.ts";
-import { readStatements } from "./statements.ts";
+import { isSame, mentions, nameIn } from "../../pgsql/tree.ts";
+import { hashOf } from "../file-text.ts";
+import type { UnreadableFile } from "../files.ts";
+import { readHeader } from "./header.ts";
+import type { NamedFile } from "./list-files.ts";
 
 export type MigrationFile =
   | { readonly kind: "migration"; readonly migration: Migration; readonly sketch: Sketch }
   | UnreadableFile;
-
-/** `file`: path relative to the history's root, with forward slashes. */
-export type NamedFile = FileName & { readonly file: string };
 
 /** What differs from tool to tool: see `NumberedFiles`. */
 type Rules = {
@@ -132,4 +129,131 @@ function unreadable(file: string, faults: readonly Fault[]): UnreadableFile {
       why,
     })),
   };
+}
+
+/**
+ * Where a file of another tool starts to undo what it did, in UTF-16 units: run as a whole it would do nothing in the
+ * end, or worse. dbmate, goose, sql-migrate and node-pg-migrate mark that part by a comment.
+ */
+function findDownPart(script: string, statements: readonly ParsedStatement[]): number | null {
+  for (const { index } of script.matchAll(mark)) {
+    const before = statements.findLast(({ offset }) => offset < index);
+    const isInside = before !== undefined && index < before.offset + before.text.length;
+    if (!isInside && statements.some(({ offset }) => offset > index)) return index;
+  }
+  return null;
+}
+
+const mark =
+  /(?<=^[ \t]*)--[ \t]*(?:migrate:down|\+[ \t]*(?:goose|migrate)[ \t]+down|down migration)\b/gim;
+
+/** Why a statement that PostgreSQL's parser takes cannot stand in a migration; null: it can. */
+function whyRefused({ node, text }: ParsedStatement): string | null {
+  if ("TransactionStmt" in node)
+    return `${text.replace(/\s+/g, " ").slice(0, 60)}: preflight runs every file in a transaction of its own, together with its version row. Take it out`;
+  if ("VariableSetStmt" in node && changesEncoding(node.VariableSetStmt))
+    return "SET client_encoding: preflight sends files as UTF-8. Save the file as UTF-8 and take it out";
+  if (!("CopyStmt" in node) || node.CopyStmt.filename !== undefined) return null;
+  return isCopyFromClient(node.CopyStmt)
+    ? copyFromClient
+    : "COPY ... TO stdout: nobody reads what it sends. Take it out";
+}
+
+function changesEncoding({ kind, name, args = [] }: VariableSetStmt): boolean {
+  if (name !== "client_encoding" || kind !== "VAR_SET_VALUE") return false;
+  return !args.some(
+    (arg) => "A_Const" in arg && /^(?:utf-?8|unicode)$/i.test(arg.A_Const.sval?.sval ?? ""),
+  );
+}
+
+const copyFromClient =
+  "COPY ... FROM stdin: the rows after it are data for psql, not SQL. Write them as INSERT";
+
+function isCopyFromClient({ is_from: isFrom, filename }: CopyStmt): boolean {
+  return isFrom === true && filename === undefined;
+}
+
+/** What the parser stumbled over: often something that only psql knows. `offset`: where to look. */
+async function explainRejection(
+  script: string,
+  { offset, why }: Extract<Parsed, { readonly kind: "rejected" }>,
+): Promise<{ readonly offset: number; readonly why: string }> {
+  const copy = await findCopy(script.slice(0, offset));
+  if (copy !== null) return { offset: copy.offset, why: copyFromClient };
+  const [, command] = /^\\(\S*)/.exec(script.slice(offset, offset + 80)) ?? [];
+  if (command === undefined) return { offset, why };
+  return { offset, why: `\\${command} is a command of psql, not SQL. ${remedyFor(command)}` };
+}
+
+/** The rows of a COPY start right after its semicolon. */
+async function findCopy(before: string): Promise<ParsedStatement | null> {
+  const script = before.slice(0, before.lastIndexOf(";") + 1);
+  const parsed = await parseSql(script);
+  const last = parsed.kind === "parsed" ? parsed.statements.at(-1) : undefined;
+  return last !== undefined && "CopyStmt" in last.node && isCopyFromClient(last.node.CopyStmt)
+    ? last
+    : null;
+}
+
+function remedyFor(command: string): string {
+  switch (command) {
+    case "i":
+    case "include":
+    case "ir":
+    case "include_relative":
+      return "Put the statements of that file here";
+    case "copy":
+      return "Write the rows as INSERT";
+    case "c":
+    case "connect":
+      return "A history belongs to one database: take it out";
+    default:
+      return "Take it out";
+  }
+}
+
+/** What the runner must know of a file's statements. Throws `GaveUp`. */
+export async function readStatements(
+  parsed: readonly ParsedStatement[],
+): Promise<Pick<Migration, "statements" | "outside">> {
+  const statements: Statement[] = [];
+  let outside: Migration["outside"] = null;
+  for (const each of parsed) {
+    const { node, text, line } = each;
+    const alone = nameAlone(node) ?? ("DoStmt" in node ? await nameCommit(text) : null);
+    if (alone !== null) outside ??= { line, why: `${alone} cannot run inside a transaction block` };
+    statements.push({ text, line, isAlone: alone !== null, isDdl: alone === null && isDdl(each) });
+  }
+  return { statements, outside: outside ?? findEarlyUse(parsed) };
+}
+
+async function nameCommit(text: string): Promise<string | null> {
+  if (!/\b(?:commit|rollback)\b/i.test(text)) return null;
+  const commits = await withParser((parser) => parser.endsTransaction(text));
+  return commits ? "DO with COMMIT or ROLLBACK" : null;
+}
+
+/** A value that `ALTER TYPE` adds can be used once it is committed, unless the type is as new as the value. */
+function findEarlyUse(parsed: readonly ParsedStatement[]): Migration["outside"] {
+  for (const [index, { node, line }] of parsed.entries()) {
+    if (!("AlterEnumStmt" in node) || isNewType(node.AlterEnumStmt, parsed.slice(0, index)))
+      continue;
+    const { oldVal, newVal = "" } = node.AlterEnumStmt;
+    const use = parsed.slice(index + 1).find((later) => mentions(later.node, newVal));
+    if (oldVal === undefined && use !== undefined)
+      return {
+        line: use.line,
+        why: `it uses the value '${newVal}', which PostgreSQL allows only after line ${line}, which adds it to its type, is committed`,
+      };
+  }
+  return null;
+}
+
+function isNewType({ typeName }: AlterEnumStmt, before: readonly ParsedStatement[]): boolean {
+  const name = nameIn({ List: { items: typeName ?? [] } });
+  return before.some(
+    ({ node }) =>
+      "CreateEnumStmt" in node &&
+      isSame(name, nameIn({ List: { items: node.CreateEnumStmt.typeName ?? [] } })),
+  );
 }

@@ -1,21 +1,16 @@
 import { join, posix, relative } from "node:path";
+import { auditSql, parseMigrations } from "../../audit/audit-sql.ts";
 import { buildGraph } from "../../core/graph.ts";
 import type { HistoryFault } from "../../core/history.ts";
 import type { Migration } from "../../core/migration.ts";
 import { CannotJudge } from "../../core/outcome.ts";
 import type { Revision, Sketch } from "../../core/revision.ts";
 import { describeFault } from "../../core/words.ts";
-import { readDeletedFiles } from "../deleted-files.ts";
-import { saysIfNotExists } from "../if-not-exists.ts";
-import { readsEnvironment } from "../reads-environment.ts";
-import { hashOf } from "../hash.ts";
-import { openFile, type Unreadable } from "../open-file.ts";
+import { hashOf, readsEnvironment, saysIfNotExists } from "../file-text.ts";
+import { openFile, readDeletedFiles, type Unreadable } from "../files.ts";
 import type { DeletedRevision, FoundHistory, Tool, Vouched } from "../tool.ts";
-import { auditSql } from "../../audit/audit-sql.ts";
-import { parseMigrations } from "../../audit/parse-migrations.ts";
-import type { FileName } from "./file-name.ts";
-import { byVersion, listFiles } from "./list-files.ts";
-import { type NamedFile, readMigrationFile } from "./migration-file.ts";
+import { byVersion, type FileName, listFiles, type NamedFile } from "./list-files.ts";
+import { readMigrationFile } from "./migration-file.ts";
 
 /** A directory of numbered files, and what its tool makes of them. Paths are absolute. */
 export type NumberedFiles = {

@@ -1,5 +1,5 @@
 import type { NewFile } from "../tool.ts";
-import { isDown, readFileName } from "./file-name.ts";
+import { isDown, readFileName } from "./list-files.ts";
 
 /**
  * The next migration of a directory, in the style of its newest: the number's width, its separator, and a second file

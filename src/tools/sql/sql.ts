@@ -1,12 +1,11 @@
 import { stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
-import { byNumber } from "../../core/version-order.ts";
-import { hashOf } from "../hash.ts";
-import type { Candidate, Tool } from "../tool.ts";
-import { readFileName } from "../numbered/file-name.ts";
-import { listSql } from "../numbered/list-files.ts";
+import { byNumber } from "../../core/claim.ts";
+import { hashOf } from "../file-text.ts";
+import { listSql, readFileName } from "../numbered/list-files.ts";
 import { readDirectory } from "../numbered/read-directory.ts";
 import { nextFiles } from "../numbered/template.ts";
+import type { Candidate, Tool } from "../tool.ts";
 import { versionTable } from "./version-table.ts";
 
 /** Numbered files of SQL and no tool at all: applied by us. */

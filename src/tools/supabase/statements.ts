@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { parseSql } from "../../pgsql/parse.ts";
 
 /**
@@ -39,4 +40,14 @@ function semicolons(gap: string): readonly number[] {
 /** At a file's end it takes a semicolon away even from a comment. */
 function trim(piece: string): string {
   return piece.replace(/;+$/, "").trim();
+}
+
+/**
+ * What a file says, however it was cut into statements and trimmed: the text of a row of Supabase's
+ * version table that gives another digest was another one. `version-table.ts` says the
+ * same in SQL. Not md5, which fails on FIPS builds of PostgreSQL.
+ */
+export function digestOf(text: string): string {
+  const said = text.trim().replace(/[ \t\n\v\f\r;]+/g, "");
+  return createHash("sha256").update(said).digest("hex");
 }

@@ -1,14 +1,12 @@
 import { readdir, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
-import { byText } from "../../core/version-order.ts";
-import type { FileName } from "../numbered/file-name.ts";
+import { byText } from "../../core/claim.ts";
+import type { FileName } from "../numbered/list-files.ts";
 import { readDirectory } from "../numbered/read-directory.ts";
-import type { Candidate, Tool } from "../tool.ts";
-import { digestOf } from "./digest.ts";
 import { nextTimed } from "../numbered/template.ts";
-import { platformSchemas } from "./platform-schemas.ts";
-import { supabasePrelude } from "./prelude.sql.ts";
-import { recordedStatements } from "./statements.ts";
+import type { Candidate, Tool } from "../tool.ts";
+import { platformSchemas, supabasePrelude } from "./prelude.sql.ts";
+import { digestOf, recordedStatements } from "./statements.ts";
 import { versionTable } from "./version-table.ts";
 
 /** `supabase/migrations`, as Supabase's own tool reads and records it (3.1): docs/supabase.md. */

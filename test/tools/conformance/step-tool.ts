@@ -1,12 +1,12 @@
 import { readdir, readFile } from "node:fs/promises";
 import path from "node:path";
 import process from "node:process";
+import { byText } from "../../../src/core/claim.ts";
 import { buildGraph } from "../../../src/core/graph.ts";
 import type { VersionTableLayout } from "../../../src/core/migration-tool.ts";
 import { quoteLiteral, quoteQualified } from "../../../src/core/quote.ts";
 import type { Revision } from "../../../src/core/revision.ts";
-import { byText } from "../../../src/core/version-order.ts";
-import { hashOf } from "../../../src/tools/hash.ts";
+import { hashOf } from "../../../src/tools/file-text.ts";
 import type { Candidate, Commands, FoundHistory, Tool } from "../../../src/tools/tool.ts";
 
 type Rows = "each" | "newest";

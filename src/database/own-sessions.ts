@@ -1,8 +1,7 @@
 import type { Database } from "./database.ts";
 import { cannotGoOn } from "./errors.ts";
-import { inTime } from "./in-time.ts";
 import { signalBackends } from "./lock.sql.ts";
-import type { Waiting } from "./waiting.ts";
+import { inTime, type Waiting } from "./waiting.ts";
 
 const longestEnding = 2000;
 const longestAnswer = 3000;
@@ -43,4 +42,31 @@ export async function cancelBackends(
   } catch (error) {
     throw cannotGoOn(error, "stopping the upgrade's server processes");
   }
+}
+
+/** What the application's name begins with in every session of an upgrade. */
+export const upgradePrefix = "preflight-upgrade/";
+
+/** By this name the server processes of a run's upgrade are found when it must be stopped. */
+export function upgradeName(runId: string): string {
+  return `${upgradePrefix}${runId}`;
+}
+
+type Session = {
+  readonly pid: number;
+  readonly applicationName: string | null;
+  readonly clientAddress?: string | null;
+};
+
+/** `process 42 (application psql, from 10.0.0.7, idle)`; the server keeps to itself what a role may not see. */
+export function describeSession(
+  { pid, applicationName, clientAddress }: Session,
+  more: readonly (string | null)[],
+): string {
+  const details = [
+    applicationName && `application ${applicationName}`,
+    clientAddress && `from ${clientAddress}`,
+    ...more,
+  ].filter(Boolean);
+  return `process ${pid}${details.length > 0 ? ` (${details.join(", ")})` : ""}`;
 }

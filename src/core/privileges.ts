@@ -1,4 +1,3 @@
-import { commitInParts } from "./begun.ts";
 import { type Fact, type FactKind, schemaOf } from "./facts.ts";
 import * as grants from "./grants.ts";
 import type { Knowledge } from "./knowledge.ts";
@@ -6,10 +5,11 @@ import { changeOf } from "./ledger.ts";
 import { progressTable } from "./migration.ts";
 import type { Observation } from "./observation.ts";
 import { CannotJudge } from "./outcome.ts";
+import { commitInParts } from "./data-migrations.ts";
 import { widthFor } from "./plan.ts";
 import { quoteIdentifier } from "./quote.ts";
-import { type VersionTableName, versionTableOf } from "./version-table.ts";
 import type { Step } from "./step.ts";
+import { type VersionTableName, versionTableOf } from "./version-table.ts";
 
 /** A right that a step needs and the role has not, with the SQL that gives it. */
 type Lack = { readonly what: string; readonly grant: string };
@@ -237,4 +237,28 @@ function nowhereToCreate({ server, role }: Observation): CannotJudge {
       "create the schema, or give the role a search_path that exists (ALTER ROLE … SET search_path = public)",
     ],
   );
+}
+
+/** Rows that are there and were not shown would be taken for no rows. null: all is seen. */
+export function lackOfReading(observation: Observation, wanted: string): CannotJudge | null {
+  const { otherVersionTables, role, server } = observation;
+  // A schema without USAGE is not on the effective search path: where none is left, its table looks like another's.
+  const table =
+    observation.versionTable ??
+    (server.searchPath.length === 0
+      ? otherVersionTables.find(({ name }) => name === wanted)
+      : undefined);
+  if (table?.unreadable !== "permission") return null;
+  const name = `${table.schema}.${table.name}`;
+  if (table.canRead)
+    return new CannotJudge(
+      "permission",
+      `row security may hide rows of the version table ${name} from role ${role.name}`,
+      [grants.letThroughRowSecurity(table, role.name, "reads")],
+    );
+  const canUse = role.schemas[table.schema]?.canUse ?? false;
+  return new CannotJudge("permission", `role ${role.name} may not read the version table ${name}`, [
+    ...(canUse ? [] : [grants.grantUse(table, role.name)]),
+    grants.grantRead(table, role.name),
+  ]);
 }
