@@ -3,7 +3,7 @@ import type { Knowledge } from "../core/knowledge.ts";
 import type { VersionRow } from "../core/migration.ts";
 import type { Observation } from "../core/observation.ts";
 import { widthFor } from "../core/plan.ts";
-import { renumberedRows } from "../core/renumbered.ts";
+import { renumberedRows } from "../core/unknown-rows.ts";
 import { versionTableOf } from "../core/version-table.ts";
 import { stamp } from "../database/stamp.ts";
 import type { Ending } from "./run-record.ts";

@@ -1,0 +1,107 @@
+import { type Claim, claimOf, factsOfClaim, recordedOf } from "./claim.ts";
+import { editedRevisions } from "./data-migrations.ts";
+import { inDoubt, type Place, placesOf } from "./elsewhere.ts";
+import { isPremise } from "./facts.ts";
+import { ancestors, type History } from "./history.ts";
+import type { Identification } from "./identify.ts";
+import type { Knowledge } from "./knowledge.ts";
+import type { OpenLedger } from "./ledger.ts";
+import { neighbourOf } from "./neighbour.ts";
+import type { NeighbourTable, Observation, VersionTable } from "./observation.ts";
+import { asSeen, recognise, type Sighting } from "./sighting.ts";
+import type { Finding, Verdict } from "./verdict.ts";
+
+/** What the image knows and what the look has seen, side by side: all that a diagnosis rests on. */
+export type Situation = {
+  readonly knowledge: Knowledge;
+  readonly observation: Observation;
+  readonly history: History;
+  readonly table: VersionTable | null;
+  readonly rows: readonly string[];
+  /** What the rows claim. */
+  readonly claim: Claim;
+  readonly pending: readonly string[];
+  /** Applied revisions whose files say something else by now. */
+  readonly edited: readonly string[];
+  /** Null, as `live` is: there is none that holds for this database. */
+  readonly ledger: OpenLedger | null;
+  /** The schema in the ledger's words. */
+  readonly live: Sighting | null;
+  /** The facts that the rows stand for; null: the ledger does not know all of them. */
+  readonly expected: ReadonlySet<number> | null;
+  /** Another tool's table that numbered these very files. */
+  readonly neighbour: NeighbourTable | null;
+  /** What every verdict says. */
+  readonly seen: { readonly recorded: readonly string[]; readonly verified: boolean };
+};
+
+export function situate(knowledge: Knowledge, observation: Observation): Situation {
+  const { history, ledger, platformSchemas } = knowledge;
+  const { versionTable: table, facts, server } = observation;
+  const rows = (table?.rows ?? []).map((row) => row ?? "NULL");
+  const claim = claimOf(history, rows);
+  const expected = ledger && factsOfClaim(ledger, history, claim);
+  return {
+    knowledge,
+    observation,
+    history,
+    table,
+    rows,
+    claim,
+    pending: [...history.revisions.keys()].filter((id) => !claim.applied.has(id)),
+    edited: editedRevisions(knowledge, claim, table),
+    ledger,
+    live: ledger && recognise(ledger, facts, server.version, platformSchemas),
+    expected,
+    neighbour: neighbourOf(history, observation),
+    seen: { recorded: recordedOf(history, rows), verified: expected !== null },
+  };
+}
+
+export type Unknown = Extract<Verdict, { readonly kind: "unknown" }>;
+
+export function unknown({ seen }: Situation, strangers: readonly string[], why: string): Unknown {
+  return { ...seen, kind: "unknown", strangers, why, isOthersTable: false, elsewhere: [] };
+}
+
+/** Other places that keep what is absent here from being taken for gone. */
+export function placesInDoubt(
+  { knowledge, observation }: Situation,
+  conclusion: "fresh" | "taken back",
+): readonly Place[] {
+  return inDoubt(placesOf(knowledge, observation), observation, conclusion);
+}
+
+export function pendingAfter({ history }: Situation, heads: readonly string[]): readonly string[] {
+  const applied = ancestors(history, heads);
+  return [...history.revisions.keys()].filter((id) => !applied.has(id));
+}
+
+export function includesTheClaim({ history, claim }: Situation, heads: readonly string[]): boolean {
+  const state = ancestors(history, heads);
+  return [...claim.applied].every((id) => state.has(id));
+}
+
+/** A revision that is not in the ledger may have run and left no trace: then nobody knows at which of them this is. */
+export function unlessStale({ history, ledger }: Situation, identified: Identification): Finding {
+  if (identified.kind !== "proven" || ledger === null || ledger.lacking.size === 0)
+    return identified;
+  const state = ancestors(history, identified.heads);
+  const mayHaveRun = [...ledger.lacking].some((id) =>
+    [...ancestors(history, [id])].every((each) => ledger.lacking.has(each) || state.has(each)),
+  );
+  return mayHaveRun
+    ? { kind: "sketched", why: "stale", probably: identified.heads[0] ?? null, absent: [] }
+    : identified;
+}
+
+/** The common case, kept cheap: the live schema is exactly the expected one. */
+export function equals(ledger: OpenLedger, expected: ReadonlySet<number>, live: Sighting): boolean {
+  if (live.foreign.length > 0) return false;
+  const wanted = asSeen(live, expected);
+  for (const fact of wanted)
+    if (!ledger.soft[fact] && !live.ignored.has(fact) && !live.known.has(fact)) return false;
+  for (const fact of live.known)
+    if (!ledger.soft[fact] && !wanted.has(fact) && !isPremise(ledger.facts[fact]!)) return false;
+  return true;
+}

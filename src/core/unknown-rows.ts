@@ -1,0 +1,169 @@
+import { claimOf, factsOfClaim, recordsEveryRevision } from "./claim.ts";
+import { dataPassedOver, nothingPassedOver } from "./data-migrations.ts";
+import { differences } from "./difference.ts";
+import type { Knowledge } from "./knowledge.ts";
+import { changeOf, factsOfHeads, factsOfState, headsKey, touchesRows } from "./ledger.ts";
+import { appliedByLedger } from "./missing-files.ts";
+import type { VersionTable } from "./observation.ts";
+import {
+  equals,
+  includesTheClaim,
+  pendingAfter,
+  placesInDoubt,
+  type Situation,
+  unknown,
+} from "./situation.ts";
+import { type Finding, statesOf, type Verdict } from "./verdict.ts";
+import { identifyLive, sayOtherTools } from "./without-rows.ts";
+
+/** Rows that no file has: of a newer image, a branch, a deleted file, another application. Null: there are none. */
+export function unknownRows(situation: Situation): Verdict | null {
+  const { knowledge, history, claim, ledger, live, pending, seen } = situation;
+  const { strangers } = claim;
+  if (strangers.length === 0) return null;
+  if (isAtHeadWithoutFiles(situation))
+    return { ...seen, kind: "current", heads: seen.recorded, verified: true };
+  const identified = identifyLive(situation);
+  const gone = strangers.filter((id) => knowledge.ledger?.revisions.has(id));
+  if (gone.length === strangers.length) return missingFile(situation, gone, identified);
+  const states = statesOf(identified);
+  const isEarlierState =
+    live?.foreign.length === 0 &&
+    states.length > 0 &&
+    states.every((heads) => isEarlier(situation, heads));
+  if (isEarlierState && identified.kind === "proven")
+    return missingFile(situation, strangers, identified);
+  const needed = ledger && factsOfHeads(ledger, history, history.heads);
+  if (ledger === null || live === null || needed === null) {
+    const lacks = ledger === null ? "there is no ledger" : "the ledger is stale";
+    const why = `no file of this image has ${strangers.join(", ")}, and ${lacks}, so the schema cannot say more`;
+    return unknown(situation, strangers, why);
+  }
+  const all = new Set(history.revisions.keys());
+  const lacking = differences(ledger, history, all, needed, live).filter(
+    ({ kind }) => kind === "missing" || kind === "changed",
+  );
+  // Several states that differ by data, with something that the head has no more: in a newer database it would be gone.
+  if (isEarlierState && lacking.length === 0) return missingFile(situation, strangers, identified);
+  const hardNeeded = [...needed].filter((fact) => !ledger.soft[fact] && !live.ignored.has(fact));
+  if (hardNeeded.length === 0 || lacking.length * 2 > hardNeeded.length) {
+    const why = `no file and no ledger entry of this image has ${strangers.join(", ")}, and less than half of what it needs is here${sayOtherTools(situation)}`;
+    return unknown(situation, strangers, why);
+  }
+  const unrecorded = recordsEveryRevision(history.tool) ? pending : [];
+  const notRun = notSeenToRun(situation, unrecorded, needed);
+  return { ...seen, kind: "ahead", strangers, lacking, unrecorded, notRun };
+}
+
+function isEarlier(situation: Situation, heads: readonly string[]): boolean {
+  if (heads.length === 0 || pendingAfter(situation, heads).length === 0) return false;
+  return !recordsEveryRevision(situation.history.tool) || includesTheClaim(situation, heads);
+}
+
+/** All that the ledger calls live is recorded, and the schema is what that makes: only the files are not in the image. */
+function isAtHeadWithoutFiles({
+  knowledge,
+  history,
+  rows,
+  claim,
+  ledger,
+  live,
+  seen,
+}: Situation): boolean {
+  if (ledger === null || live === null) return false;
+  if (!claim.strangers.every((id) => knowledge.unfiled.includes(id))) return false;
+  const state = ledger.stateByHeads.get(headsKey([...seen.recorded].sort()));
+  if (state === undefined || !equals(ledger, factsOfState(ledger, state), live)) return false;
+  const applied = appliedByLedger(knowledge, rows);
+  return [...knowledge.unfiled, ...history.revisions.keys()].every((id) => applied.has(id));
+}
+
+/** Where every file has a row, one that has none did not run: unless all that it does is done, and shows. */
+function notSeenToRun(
+  { history, ledger, live }: Situation,
+  unrecorded: readonly string[],
+  needed: ReadonlySet<number>,
+): readonly string[] {
+  if (ledger === null) return [];
+  return unrecorded.filter((id) => {
+    const dropped = changeOf(ledger, history, id)?.dropped ?? [];
+    const isStillThere = dropped.some(
+      (fact) => live?.known.has(fact) === true && !needed.has(fact),
+    );
+    return isStillThere || touchesRows(ledger, id);
+  });
+}
+
+/** Where every file has a row, the rows that have files still say which data migrations ran. */
+function missingFile(situation: Situation, gone: readonly string[], identified: Finding): Verdict {
+  const { history, observation, claim, edited, ledger, seen } = situation;
+  const passed =
+    recordsEveryRevision(history.tool) && ledger !== null && identified.kind === "proven"
+      ? dataPassedOver(ledger, history, claim, edited, identified.heads, observation.rows ?? [])
+      : nothingPassedOver;
+  const elsewhere = placesInDoubt(situation, "taken back");
+  return { ...seen, kind: "missing-file", gone, identified, elsewhere, ...passed };
+}
+
+/** With the numbers of files that have the same texts, the rows say just what the schema is. */
+export function underOtherNumbers(situation: Situation): Verdict | null {
+  const { knowledge, history, table, rows, ledger, live, seen } = situation;
+  const same = renumberedRows(knowledge, table);
+  if (same.size === 0 || ledger === null || live === null) return null;
+  const meant = claimOf(
+    history,
+    rows.map((row) => same.get(row) ?? row),
+  );
+  const made = factsOfClaim(ledger, history, meant);
+  if (meant.strangers.length > 0 || meant.skipped.length > 0 || made === null) return null;
+  if (!equals(ledger, made, live)) return null;
+  return {
+    ...seen,
+    kind: "missing-file",
+    gone: [...same.keys()],
+    identified: { kind: "proven", heads: meant.heads, by: "facts", extras: [] },
+    elsewhere: [],
+    ...nothingPassedOver,
+  };
+}
+
+/**
+ * Rows that no file has and that keep the very text of a file without a row: the same migration under another number, such as one
+ * that Supabase's dashboard has recorded with a time of its own. Only where each text is that of one row and of one file.
+ * @returns the file's id by the row's
+ */
+export function renumberedRows(
+  { history, digests }: Knowledge,
+  table: VersionTable | null,
+): ReadonlyMap<string, string> {
+  const rows = (table?.rows ?? []).filter((row) => row !== null);
+  const strangers = byText(
+    rows.filter((row) => !history.revisions.has(row)),
+    table?.digests,
+  );
+  const files = byText(
+    [...history.revisions.values()]
+      .filter(({ id, isEmpty }) => !isEmpty && !rows.includes(id))
+      .map(({ id }) => id),
+    digests,
+  );
+  const same = new Map<string, string>();
+  for (const [text, [row, another]] of strangers) {
+    const [file, secondFile] = files.get(text) ?? [];
+    if (row === undefined || file === undefined) continue;
+    if (another === undefined && secondFile === undefined) same.set(row, file);
+  }
+  return same;
+}
+
+function byText(
+  ids: readonly string[],
+  digests: ReadonlyMap<string, string> | undefined,
+): ReadonlyMap<string, readonly string[]> {
+  const found = new Map<string, string[]>();
+  for (const id of ids) {
+    const text = digests?.get(id);
+    if (text !== undefined) found.set(text, [...(found.get(text) ?? []), id]);
+  }
+  return found;
+}

@@ -1,0 +1,143 @@
+import { dataPassedOver, editedFiles, nothingPassedOver } from "./data-migrations.ts";
+import { type Difference, differences, lackingOfDeployment } from "./difference.ts";
+import { holdsRows, tablesAmong } from "./facts.ts";
+import { ancestors } from "./history.ts";
+import { hasSameSoftFacts, identify } from "./identify.ts";
+import type { OpenLedger } from "./ledger.ts";
+import { findHalfDone } from "./partial.ts";
+import type { Sighting } from "./sighting.ts";
+import {
+  equals,
+  includesTheClaim,
+  placesInDoubt,
+  type Situation,
+  unknown,
+  unlessStale,
+} from "./situation.ts";
+import { type Finding, statesOf, type Verdict } from "./verdict.ts";
+
+/** The rows name revisions of this history: does the schema agree? */
+export function withRows(situation: Situation): Verdict {
+  const { knowledge, observation, history, claim, edited, ledger, live, expected } = situation;
+  if (ledger === null || live === null || expected === null)
+    return asRecorded(situation, editedFiles(knowledge, edited, null));
+  const lacking = lackingOfDeployment(ledger, expected, live, observation.role.name);
+  if (equals(ledger, expected, live))
+    return asRecorded(situation, [...lacking, ...editedFiles(knowledge, edited, [])]);
+  const found = differences(ledger, history, claim.applied, expected, live);
+  const isTolerable = found.every((difference) => difference.tolerable);
+  const isOwnState = found.every(
+    ({ kind, fact }) => kind === "extra" && live.foreign.includes(fact),
+  );
+  const all = [...found, ...lacking, ...editedFiles(knowledge, edited, found)];
+  if (isOwnState && isTolerable) return asRecorded(situation, all);
+
+  const identified = unlessStale(situation, identify(ledger, history, live));
+  if (isAnotherState(identified, live)) {
+    const others = seemsAnotherApplications(situation);
+    if (others !== null) return others;
+    const mismatch = mismatched(situation, ledger, identified);
+    if (identified.kind === "proven" && mismatch.dataMigrations.length === 0) return mismatch;
+    // An index or a view that a revision drops may be somebody's who still needs it. A column or a table says that it did not run.
+    if (hasRowsBesides(ledger, found)) return mismatch;
+    if (commentsTell(situation, ledger, live, identified)) return mismatch;
+    return isTolerable && !isPastTheRows(situation, identified)
+      ? asRecorded(situation, all)
+      : mismatch;
+  }
+  if (isTolerable) return asRecorded(situation, all);
+  const left = findHalfDone(ledger, history, claim.applied, live);
+  return left === null ? drifted(situation, all) : { ...situation.seen, kind: "partial", left };
+}
+
+/** What the rows say holds; what differs all the same is tolerable, or drift. */
+function asRecorded(situation: Situation, differences: readonly Difference[]): Verdict {
+  const { claim, pending, seen } = situation;
+  const { heads, skipped } = claim;
+  if (differences.some(({ tolerable }) => !tolerable)) return drifted(situation, differences);
+  const redundant = withoutOnce(seen.recorded, heads);
+  if (redundant.length > 0) return { ...seen, kind: "overlapping", heads, redundant, pending };
+  if (pending.length > 0) return { ...seen, kind: "behind", heads, pending, skipped, differences };
+  return differences.length > 0
+    ? drifted(situation, differences)
+    : { ...seen, kind: "current", heads };
+}
+
+function drifted({ seen, claim, pending }: Situation, differences: readonly Difference[]): Verdict {
+  const { heads, skipped } = claim;
+  return { ...seen, kind: "drifted", heads, pending, skipped, differences };
+}
+
+type Mismatched = Extract<Verdict, { readonly kind: "mismatched" }>;
+
+function mismatched(situation: Situation, ledger: OpenLedger, identified: Finding): Mismatched {
+  const { history, claim, edited, observation, seen } = situation;
+  const passed =
+    identified.kind === "proven"
+      ? dataPassedOver(ledger, history, claim, edited, identified.heads, observation.rows ?? [])
+      : nothingPassedOver;
+  const goesForwards =
+    identified.kind === "proven" && includesTheClaim(situation, identified.heads);
+  return {
+    ...seen,
+    kind: "mismatched",
+    claimed: claim.heads,
+    skipped: claim.skipped,
+    identified,
+    elsewhere: goesForwards ? [] : placesInDoubt(situation, "taken back"),
+    ...passed,
+  };
+}
+
+/** An empty state beside somebody else's objects proves nothing. */
+function isAnotherState(identified: Finding, { foreign }: Sighting): boolean {
+  if (identified.kind === "nearest" || identified.kind === "sketched") return false;
+  return identified.kind !== "proven" || identified.heads.length > 0 || foreign.length === 0;
+}
+
+/** Numbers are everybody's, and not one of the texts is ours. */
+function seemsAnotherApplications(situation: Situation): Verdict | null {
+  const { table, rows, claim, edited } = situation;
+  if (table === null || edited.length === 0 || edited.length < claim.applied.size) return null;
+  const why = `${table.schema}.${table.name} says ${rows.join(", ")}, with other texts than the files of this image have, and the schema is exactly what other files make: it seems to be another application's`;
+  return { ...unknown(situation, [], why), isOthersTable: true };
+}
+
+/** Several later states have these facts, and rows may have been written on the way: what is pending would write them again. */
+function isPastTheRows(situation: Situation, finding: Finding): boolean {
+  const { history, claim } = situation;
+  return (
+    finding.kind === "ambiguous" &&
+    finding.candidates.every(
+      (heads) =>
+        ancestors(history, heads).size > claim.applied.size && includesTheClaim(situation, heads),
+    )
+  );
+}
+
+function hasRowsBesides(ledger: OpenLedger, differences: readonly Difference[]): boolean {
+  const tables = tablesAmong(ledger.facts);
+  return differences.some(
+    (each) => each.kind === "extra" && holdsRows(each.fact) && tables.has(each.fact.object),
+  );
+}
+
+/** All that could tell the one state from the other speaks for the earlier one. */
+function commentsTell(
+  { history, claim }: Situation,
+  ledger: OpenLedger,
+  live: Sighting,
+  finding: Finding,
+): boolean {
+  const candidates = statesOf(finding);
+  return (
+    candidates.some((each) => hasSameSoftFacts(ledger, history, each, live)) &&
+    !hasSameSoftFacts(ledger, history, claim.heads, live)
+  );
+}
+
+/** The rows that are left when each of `kept` is taken out once: ancestors, and second copies. */
+function withoutOnce(rows: readonly string[], kept: readonly string[]): readonly string[] {
+  const once = new Set(kept);
+  return rows.filter((row) => !once.delete(row));
+}
