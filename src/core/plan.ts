@@ -2,14 +2,13 @@ import { assumable } from "./assume.ts";
 import { placesOf } from "./elsewhere.ts";
 import { ancestors, type History } from "./history.ts";
 import * as refusal from "./refusal.ts";
-import type { Plan, Policy, Refusal, Situation, Step } from "./step.ts";
+import type { Plan, PlanBasis, Policy, Refusal, Step } from "./step.ts";
 import type { Finding, Leftover, Verdict } from "./verdict.ts";
 import * as homeRefusal from "./which-home.ts";
 
-/** Alembic makes its column this wide, whatever the ids are. */
-export function planFor(verdict: Verdict, policy: Policy, situation: Situation): Plan {
-  const { knowledge, observation } = situation;
-  const plan = planOnEvidence(verdict, policy, situation);
+export function planFor(verdict: Verdict, policy: Policy, basis: PlanBasis): Plan {
+  const { knowledge, observation } = basis;
+  const plan = planOnEvidence(verdict, policy, basis);
   switch (plan.kind) {
     case "start":
       return unlessUnverified(plan);
@@ -32,47 +31,54 @@ export function isPassedOver(
   plan: Plan,
   verdict: Verdict,
   policy: Policy,
-  situation: Situation,
+  basis: PlanBasis,
 ): boolean {
-  if (situation.assumption === null) return false;
-  const without = planFor(verdict, policy, { ...situation, assumption: null });
+  if (basis.assumption === null) return false;
+  const without = planFor(verdict, policy, { ...basis, assumption: null });
   return JSON.stringify(plan) === JSON.stringify(without);
 }
 
-function planOnEvidence(verdict: Verdict, policy: Policy, situation: Situation): Plan {
-  const { knowledge, observation } = situation;
+/** A verdict with all that decides what comes of it. */
+type Case = PlanBasis & { readonly policy: Policy; readonly recorded: readonly string[] };
+
+function planOnEvidence(verdict: Verdict, policy: Policy, basis: PlanBasis): Plan {
+  const { knowledge, observation } = basis;
   const { history } = knowledge;
   const { tool } = history;
+  const recorded = verdict.kind === "broken-history" ? [] : verdict.recorded;
+  const its: Case = { ...basis, policy, recorded };
   switch (verdict.kind) {
     case "current":
       return { kind: "start" };
     case "fresh":
-      return upgrade(verdict.pending);
+      return upgrade(verdict.pending, its);
     case "behind":
-      return upgradeInOrder(verdict);
+      return upgradeInOrder(verdict, its);
     case "overlapping":
-      return stampAndUpgrade(verdict.heads);
-    case "unversioned":
-      return verdict.denied !== null && verdict.identified.kind === "proven"
-        ? orAsAssumed(refusal.deniedElsewhere(verdict.denied, verdict.identified.heads, tool))
-        : verdict.unseen.length > 0 && verdict.identified.kind === "proven"
-          ? orAsAssumed(refusal.dataUnseen(verdict.unseen, verdict.identified.heads, situation))
-          : planForFinding(verdict.identified);
+      return stampAndUpgrade(verdict.heads, "proven", its);
+    case "unversioned": {
+      const { identified, denied, unseen } = verdict;
+      if (identified.kind === "proven" && denied !== null)
+        return orAsAssumed(refusal.deniedElsewhere(denied, identified.heads, tool), its);
+      if (identified.kind === "proven" && unseen.length > 0)
+        return orAsAssumed(refusal.dataUnseen(unseen, identified.heads, basis), its);
+      return planForFinding(identified, its);
+    }
     case "missing-file":
     case "mismatched":
       if (verdict.identified.kind === "proven" && verdict.elsewhere.length > 0)
-        return orAsAssumed(homeRefusal.elsewhere(verdict, situation.observation));
+        return orAsAssumed(homeRefusal.elsewhere(verdict, observation), its);
       return verdict.dataMigrations.length > 0
-        ? orAsAssumed(refusal.dataMigrationBetween(verdict, tool))
-        : planForFinding(verdict.identified);
+        ? orAsAssumed(refusal.dataMigrationBetween(verdict, tool), its)
+        : planForFinding(verdict.identified, its);
     case "ahead":
-      return planForAhead(verdict);
+      return planForAhead(verdict, its);
     case "drifted":
       return verdict.differences.every(({ tolerable }) => tolerable) || policy.drift === "warn"
-        ? upgradeInOrder(verdict)
+        ? upgradeInOrder(verdict, its)
         : refusal.drifted(verdict, history);
     case "partial":
-      return planForPartial(verdict.left);
+      return planForPartial(verdict.left, its);
     case "unknown":
       // No word changes what the table is.
       if (verdict.isOthersTable) return refusal.othersTable(verdict);
@@ -80,92 +86,98 @@ function planOnEvidence(verdict: Verdict, policy: Policy, situation: Situation):
         verdict.elsewhere.length > 0
           ? homeRefusal.homeInDoubt(verdict, observation)
           : refusal.unknown(verdict, assumable(knowledge, observation)),
+        its,
       );
     case "broken-history":
       return refusal.brokenHistory(verdict.faults);
   }
+}
 
-  function planForFinding(finding: Finding): Plan {
-    if (finding.kind === "proven") return stampAndUpgrade(finding.heads);
-    const nearest = finding.kind === "nearest" ? finding.heads : [];
-    const words = assumable(knowledge, observation, nearest);
-    const plan = orAsAssumed(refusal.unproven(finding, tool, words));
-    return plan.kind === "act" && finding.kind === "nearest" ? (orAsDrift(finding) ?? plan) : plan;
-  }
+function planForFinding(finding: Finding, its: Case): Plan {
+  const { knowledge, observation } = its;
+  if (finding.kind === "proven") return stampAndUpgrade(finding.heads, "proven", its);
+  const nearest = finding.kind === "nearest" ? finding.heads : [];
+  const words = assumable(knowledge, observation, nearest);
+  const plan = orAsAssumed(refusal.unproven(finding, knowledge.history.tool, words), its);
+  return plan.kind === "act" && finding.kind === "nearest"
+    ? (orAsDrift(finding, its) ?? plan)
+    : plan;
+}
 
-  /** A person says that it shall go on, and nothing of it is in doubt that we can see. What follows, the next look decides. */
-  function planForPartial(left: Leftover): Plan {
-    if (!policy.resume || !refusal.canResume(left)) return refusal.partial(left, tool);
-    return upgrade(left.kind === "begun" ? left.pending : [left.progress.version]);
-  }
+/** A person says that it shall go on, and nothing of it is in doubt that we can see. What follows, the next look decides. */
+function planForPartial(left: Leftover, its: Case): Plan {
+  const { policy, knowledge } = its;
+  if (!policy.resume || !refusal.canResume(left))
+    return refusal.partial(left, knowledge.history.tool);
+  return upgrade(left.kind === "begun" ? left.pending : [left.progress.version], its);
+}
 
-  function upgradeInOrder(claimed: Verdict & { readonly kind: "behind" | "drifted" }): Plan {
-    return claimed.skipped.length > 0 && !policy.allowOutOfOrder
-      ? refusal.outOfOrder(claimed)
-      : upgrade(claimed.pending);
-  }
+function upgradeInOrder(
+  claimed: Extract<Verdict, { readonly kind: "behind" | "drifted" }>,
+  its: Case,
+): Plan {
+  return claimed.skipped.length > 0 && !its.policy.allowOutOfOrder
+    ? refusal.outOfOrder(claimed)
+    : upgrade(claimed.pending, its);
+}
 
-  function planForAhead(ahead: Verdict & { readonly kind: "ahead" }): Plan {
-    const isCompatible = ahead.lacking.length === 0 && ahead.notRun.length === 0;
-    if (policy.ahead === "allow" || (policy.ahead === "compatible" && isCompatible))
-      return { kind: "start" };
-    return refusal.ahead(ahead, tool);
-  }
+function planForAhead(
+  ahead: Extract<Verdict, { readonly kind: "ahead" }>,
+  { policy, knowledge }: Case,
+): Plan {
+  const isCompatible = ahead.lacking.length === 0 && ahead.notRun.length === 0;
+  if (policy.ahead === "allow" || (policy.ahead === "compatible" && isCompatible))
+    return { kind: "start" };
+  return refusal.ahead(ahead, knowledge.history.tool);
+}
 
-  /** The word says what version rows would say. They would not excuse what differs either. */
-  function orAsDrift({
-    heads,
-    differences,
-  }: Extract<Finding, { kind: "nearest" }>): Refusal | null {
-    const { assumption } = situation;
-    const isNearest = assumption?.kind === "holds" && assumption.heads.join() === heads.join();
-    const serious = differences.filter(({ tolerable }) => !tolerable);
-    return isNearest && serious.length > 0 && policy.drift === "fail"
-      ? refusal.driftedFromWord(heads, serious)
-      : null;
-  }
+/** The word says what version rows would say. They would not excuse what differs either. */
+function orAsDrift(
+  { heads, differences }: Extract<Finding, { readonly kind: "nearest" }>,
+  { assumption, policy }: Case,
+): Refusal | null {
+  const isNearest = assumption?.kind === "holds" && assumption.heads.join() === heads.join();
+  const serious = differences.filter(({ tolerable }) => !tolerable);
+  return isNearest && serious.length > 0 && policy.drift === "fail"
+    ? refusal.driftedFromWord(heads, serious)
+    : null;
+}
 
-  /** A person's word opens what could not be proven, as long as the schema does not contradict it. */
-  function orAsAssumed(refused: Refusal): Plan {
-    const { assumption } = situation;
-    if (assumption?.kind === "holds") return stampAndUpgrade(assumption.heads, "assumed");
-    if (assumption?.kind === "contradicted") return refusal.contradicted(assumption, refused);
-    return refused;
-  }
+/** A person's word opens what could not be proven, as long as the schema does not contradict it. */
+function orAsAssumed(refused: Refusal, its: Case): Plan {
+  const { assumption } = its;
+  if (assumption?.kind === "holds") return stampAndUpgrade(assumption.heads, "assumed", its);
+  if (assumption?.kind === "contradicted") return refusal.contradicted(assumption, refused);
+  return refused;
+}
 
-  function stampAndUpgrade(
-    heads: readonly string[],
-    because: "proven" | "assumed" = "proven",
-  ): Plan {
-    if (policy.stamp === "never") return refusal.stampNeeded(recorded(), heads, because, tool);
-    const steps: Step[] = [{ kind: "stamp", from: recorded(), to: heads, because }];
-    const applied = ancestors(history, heads);
-    const revisions = [...history.revisions.keys()].filter((id) => !applied.has(id));
-    if (revisions.length > 0) steps.push({ kind: "upgrade", revisions });
-    return { kind: "act", steps };
-  }
+function stampAndUpgrade(
+  heads: readonly string[],
+  because: "proven" | "assumed",
+  { policy, knowledge: { history }, recorded }: Case,
+): Plan {
+  if (policy.stamp === "never") return refusal.stampNeeded(recorded, heads, because, history.tool);
+  const steps: Step[] = [{ kind: "stamp", from: recorded, to: heads, because }];
+  const applied = ancestors(history, heads);
+  const revisions = [...history.revisions.keys()].filter((id) => !applied.has(id));
+  if (revisions.length > 0) steps.push({ kind: "upgrade", revisions });
+  return { kind: "act", steps };
+}
 
-  function upgrade(revisions: readonly string[]): Plan {
-    if (revisions.length === 0) return { kind: "start" };
-    const needed = longest(revisions);
-    return {
-      kind: "act",
-      steps: [
-        ...(needed > columnWidth() ? [{ kind: "widen", to: needed } as const] : []),
-        { kind: "upgrade", revisions },
-      ],
-    };
-  }
-
-  function columnWidth(): number {
-    const table = observation.versionTable;
-    if (table !== null) return table.width ?? Infinity;
-    return tool.versionTable.width ?? Infinity;
-  }
-
-  function recorded(): readonly string[] {
-    return verdict.kind === "broken-history" ? [] : verdict.recorded;
-  }
+function upgrade(
+  revisions: readonly string[],
+  { knowledge: { history }, observation: { versionTable } }: Case,
+): Plan {
+  if (revisions.length === 0) return { kind: "start" };
+  const needed = longest(revisions);
+  const width = (versionTable ?? history.tool.versionTable).width ?? Infinity;
+  return {
+    kind: "act",
+    steps: [
+      ...(needed > width ? [{ kind: "widen", to: needed } as const] : []),
+      { kind: "upgrade", revisions },
+    ],
+  };
 }
 
 /** How wide the version column must be for every id that a plan may write there. */

@@ -15,7 +15,7 @@ import {
   nameFact,
   nameHeads,
 } from "./words.ts";
-import type { Refusal, Situation } from "./step.ts";
+import type { PlanBasis, Refusal } from "./step.ts";
 
 type Of<Kind extends Verdict["kind"]> = Extract<Verdict, { readonly kind: Kind }>;
 
@@ -397,7 +397,7 @@ export function deniedElsewhere(
 export function dataUnseen(
   unseen: readonly UnseenData[],
   proven: readonly string[],
-  { knowledge, observation }: Pick<Situation, "knowledge" | "observation">,
+  { knowledge, observation }: Pick<PlanBasis, "knowledge" | "observation">,
 ): Refusal {
   const assumed = sayAtHeads(proven, knowledge.history.tool);
   const files = [...new Set(unseen.map(({ file }) => file))];

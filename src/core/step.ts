@@ -47,7 +47,8 @@ export type Policy = {
   readonly resume: boolean;
 };
 
-export type Situation = {
+/** What a plan rests on besides the verdict. */
+export type PlanBasis = {
   readonly knowledge: Knowledge;
   readonly observation: Observation;
   /** `policy.assume`, checked. */
