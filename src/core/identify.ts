@@ -54,10 +54,21 @@ export type Identification =
       readonly differences: readonly SchemaDifference[];
     };
 
+/** What is searched, and by what. */
+type Search = {
+  readonly ledger: OpenLedger;
+  readonly history: History;
+  readonly live: Sighting;
+  /** What another tool's rows say: it decides between states that the facts cannot tell apart. */
+  readonly recorded: readonly string[] | null;
+  /** What was found of the rows that data migrations leave. */
+  readonly answers: readonly RowAnswer[];
+};
+
 /**
  * Never picks the first or the last of several: what is left must be one, or equal in effect.
- * @param recorded what another tool's rows say: it decides between states that the facts cannot tell apart
- * @param answers what was found of the rows that data migrations leave
+ * @param recorded see `Search`
+ * @param answers see `Search`
  */
 export function identify(
   ledger: OpenLedger,
@@ -66,17 +77,23 @@ export function identify(
   recorded: readonly string[] | null = null,
   answers: readonly RowAnswer[] = [],
 ): Identification {
+  const search: Search = { ledger, history, live, recorded, answers };
+  // What an edited revision makes now, the ledger does not know.
+  const isAsBaked = (index: number): boolean => !isBeyond(ledger, ledger.states[index]!.heads);
   const distances = distancesToStates(ledger, live);
   const candidates = matchingStates(distances).filter(isAsBaked);
   const present = candidates.filter((index) => !ledger.states[index]!.retired);
   const nearest = nearestState(ledger, distances, isAsBaked);
-  const composed = candidates.length > 0 || nearest === null ? null : composedFrom(nearest);
+  const composed =
+    candidates.length > 0 || nearest === null
+      ? null
+      : composedFrom(ledger.states[nearest]!.heads, total(distances[nearest]!), search);
   const exact =
     composed === null ? present.map((index) => ledger.states[index]!.heads) : [composed];
   if (exact.length > 0) {
-    const extras = differencesTo(exact[0]!);
-    if (extras.every((extra) => extra.tolerable)) return narrow(exact, extras);
-  } else if (candidates.length > 0 && live.foreign.every(isHarmless)) {
+    const extras = differencesTo(exact[0]!, search);
+    if (extras.every((extra) => extra.tolerable)) return narrow(exact, extras, search);
+  } else if (candidates.length > 0 && hasOnlyHarmlessExtras(search)) {
     const heads = candidates.map((index) => ledger.states[index]!.heads);
     return { kind: "retired", heads: [...new Set(heads.flat())].sort() };
   }
@@ -84,143 +101,141 @@ export function identify(
   return {
     kind: "nearest",
     heads,
-    differences: nearest === null ? [] : differencesTo(heads),
+    differences: nearest === null ? [] : differencesTo(heads, search),
   };
+}
 
-  /** What an edited revision makes now, the ledger does not know. */
-  function isAsBaked(index: number): boolean {
-    return !isBeyond(ledger, ledger.states[index]!.heads);
+function differencesTo(
+  heads: readonly string[],
+  { ledger, history, live }: Search,
+): readonly SchemaDifference[] {
+  const expected = factsOfHeads(ledger, history, heads) ?? new Set();
+  return differences(ledger, history, ancestors(history, heads), expected, live);
+}
+
+function hasOnlyHarmlessExtras({ ledger, live }: Search): boolean {
+  const ours = oursIn(ledger.facts.filter((_, position) => live.known.has(position)));
+  return live.foreign.every((fact) => extraKind(fact, ours).answer !== "refuse");
+}
+
+/** Head sets that no bake passed through: from the nearest state a revision more or less at a time, as long as that comes nearer. */
+function composedFrom(
+  nearest: readonly string[],
+  itsDistance: number,
+  search: Search,
+): readonly string[] | null {
+  let heads = nearest;
+  let distance = itsDistance;
+  for (let step = 0; step < mostComposed && distance > 0; step += 1) {
+    const next = neighboursOf(search.history, heads)
+      .map((each) => ({ heads: each, distance: distanceTo(each, search) }))
+      .reduce((one, other) => (other.distance < one.distance ? other : one), { heads, distance });
+    if (next.distance >= distance) return null;
+    ({ heads, distance } = next);
   }
+  return distance === 0 ? heads : null;
+}
 
-  function differencesTo(heads: readonly string[]): readonly SchemaDifference[] {
-    const expected = factsOfHeads(ledger, history, heads) ?? new Set();
-    return differences(ledger, history, ancestors(history, heads), expected, live);
-  }
+function distanceTo(heads: readonly string[], { ledger, history, live }: Search): number {
+  const made = factsOfHeads(ledger, history, heads);
+  if (made === null) return Number.POSITIVE_INFINITY;
+  const facts = asSeen(live, made);
+  return ledger.facts.filter(
+    (_, position) =>
+      !ledger.soft[position] &&
+      !live.ignored.has(position) &&
+      facts.has(position) !== live.known.has(position),
+  ).length;
+}
 
-  /** Head sets that no bake passed through: from the nearest state a revision more or less at a time, as long as that comes nearer. */
-  function composedFrom(index: number): readonly string[] | null {
-    let heads = ledger.states[index]!.heads;
-    let distance = total(distances[index]!);
-    for (let step = 0; step < mostComposed && distance > 0; step += 1) {
-      const next = neighboursOf(history, heads)
-        .map((each) => ({ heads: each, distance: distanceTo(each) }))
-        .reduce((one, other) => (other.distance < one.distance ? other : one), { heads, distance });
-      if (next.distance >= distance) return null;
-      ({ heads, distance } = next);
-    }
-    return distance === 0 ? heads : null;
-  }
-
-  function distanceTo(heads: readonly string[]): number {
-    const made = factsOfHeads(ledger, history, heads);
-    if (made === null) return Number.POSITIVE_INFINITY;
-    const facts = asSeen(live, made);
-    return ledger.facts.filter(
-      (_, position) =>
-        !ledger.soft[position] &&
-        !live.ignored.has(position) &&
-        facts.has(position) !== live.known.has(position),
-    ).length;
-  }
-
-  function isHarmless(fact: Fact): boolean {
-    const ours = oursIn(ledger.facts.filter((_, position) => live.known.has(position)));
-    return extraKind(fact, ours).answer !== "refuse";
-  }
-
-  function narrow(
-    exact: readonly (readonly string[])[],
-    extras: readonly SchemaDifference[],
-  ): Identification {
-    const equal = withUnrecorded(ledger, history, exact);
-    const alike = alikeButForIndexes(equal);
-    if (alike.length > 0) {
-      const candidates = [...equal, ...alike];
-      const dataMigrations = dataBetween(ledger, history, candidates, answers);
-      const indexes = differingIndexes(candidates);
-      return { kind: "ambiguous", candidates, dataMigrations, notCompared: [], indexes };
-    }
-    const softly = equal.filter((heads) => hasSameSoftFacts(ledger, history, heads, live));
-    const possible = softly.length > 0 ? [...softly, ...maybeToo(softly, equal)] : equal;
-    const left = withWhatRan(ledger, history, possible, live, answers);
-    if (left.length === 1) {
-      const by =
-        left.length < possible.length ? "data" : equal.length === 1 ? "facts" : "soft-facts";
-      return { kind: "proven", heads: left[0]!, by, extras };
-    }
-    const latest = latestOf(history, left);
-    const dataMigrations = dataBetween(ledger, history, left, answers);
-    const notCompared = uncomparedBetween(left);
-    if (latest !== null && dataMigrations.length === 0 && notCompared.length === 0)
-      return { kind: "proven", heads: latest, by: "no-ops", extras };
-    if (recorded !== null && left.some((heads) => headsKey(heads) === headsKey(recorded)))
-      return { kind: "proven", heads: recorded, by: "rows", extras };
-    return { kind: "ambiguous", candidates: left, dataMigrations, notCompared, indexes: [] };
-  }
-
-  /**
-   * A plain index comes and goes by hand: where a revision changes rows and makes or drops nothing but such indexes, they do not
-   * tell whether it has run.
-   */
-  function alikeButForIndexes(
-    equal: readonly (readonly string[])[],
-  ): readonly (readonly string[])[] {
-    const here = latestOf(history, equal) ?? equal[0]!;
-    const applied = ancestors(history, here);
-    const next = [...history.revisions.keys()].filter(
-      (id) =>
-        !applied.has(id) &&
-        history.needs.get(id)?.every((need) => applied.has(need)) === true &&
-        hasOnlyIndexes(id),
-    );
-    const alike = next.map((id) => maximal(history, [...applied, id]));
-    return dataBetween(ledger, history, [here, ...alike], answers).length > 0 ? alike : [];
-  }
-
-  function hasOnlyIndexes(id: string): boolean {
-    const change = changeOf(ledger, history, id);
-    const facts = [...(change?.added ?? []), ...(change?.dropped ?? [])]
+/** Of states with the same hard facts: the one, by comments, by data, by another tool's rows; or nobody knows. */
+function narrow(
+  exact: readonly (readonly string[])[],
+  extras: readonly SchemaDifference[],
+  search: Search,
+): Identification {
+  const { ledger, history, live, recorded, answers } = search;
+  const equal = withUnrecorded(ledger, history, exact);
+  const alike = alikeButForIndexes(equal, search);
+  if (alike.length > 0) {
+    const candidates = [...equal, ...alike];
+    const dataMigrations = dataBetween(ledger, history, candidates, answers);
+    const indexes = differencesBetween(candidates, search)
       .filter((position) => !ledger.soft[position])
-      .map((position) => ledger.facts[position]!);
-    return facts.length > 0 && facts.every(isPlainIndex);
+      .map((position) => ledger.facts[position]!)
+      .filter(isPlainIndex);
+    return { kind: "ambiguous", candidates, dataMigrations, notCompared: [], indexes };
   }
+  const softly = equal.filter((heads) => hasSameSoftFacts(ledger, history, heads, live));
+  const possible = softly.length > 0 ? [...softly, ...maybeToo(softly, equal, search)] : equal;
+  const left = withWhatRan(ledger, history, possible, live, answers);
+  if (left.length === 1) {
+    const by = left.length < possible.length ? "data" : equal.length === 1 ? "facts" : "soft-facts";
+    return { kind: "proven", heads: left[0]!, by, extras };
+  }
+  const latest = latestOf(history, left);
+  const dataMigrations = dataBetween(ledger, history, left, answers);
+  // Nobody knows whether they are there.
+  const notCompared = differencesBetween(left, search)
+    .filter((position) => live.ignored.has(position))
+    .map((position) => ledger.facts[position]!);
+  if (latest !== null && dataMigrations.length === 0 && notCompared.length === 0)
+    return { kind: "proven", heads: latest, by: "no-ops", extras };
+  if (recorded !== null && left.some((heads) => headsKey(heads) === headsKey(recorded)))
+    return { kind: "proven", heads: recorded, by: "rows", extras };
+  return { kind: "ambiguous", candidates: left, dataMigrations, notCompared, indexes: [] };
+}
 
-  function differingIndexes(headSets: readonly (readonly string[])[]): readonly Fact[] {
-    return differencesBetween(headSets).filter(isPlainIndex);
-  }
+/**
+ * A plain index comes and goes by hand: where a revision changes rows and makes or drops nothing but such indexes, they do not
+ * tell whether it has run.
+ */
+function alikeButForIndexes(
+  equal: readonly (readonly string[])[],
+  { ledger, history, answers }: Search,
+): readonly (readonly string[])[] {
+  const here = latestOf(history, equal) ?? equal[0]!;
+  const applied = ancestors(history, here);
+  const next = [...history.revisions.keys()].filter(
+    (id) =>
+      !applied.has(id) &&
+      history.needs.get(id)?.every((need) => applied.has(need)) === true &&
+      hasOnlyIndexes(ledger, history, id),
+  );
+  const alike = next.map((id) => maximal(history, [...applied, id]));
+  return dataBetween(ledger, history, [here, ...alike], answers).length > 0 ? alike : [];
+}
 
-  /** Hard facts that some of these states have and others do not. */
-  function differencesBetween(headSets: readonly (readonly string[])[]): readonly Fact[] {
-    const made = headSets.map((heads) => factsOfHeads(ledger, history, heads) ?? new Set<number>());
-    return ledger.facts.filter(
-      (_, position) =>
-        !ledger.soft[position] &&
-        made.some((facts) => facts.has(position)) &&
-        !made.every((facts) => facts.has(position)),
-    );
-  }
+function hasOnlyIndexes(ledger: OpenLedger, history: History, id: string): boolean {
+  const change = changeOf(ledger, history, id);
+  const facts = [...(change?.added ?? []), ...(change?.dropped ?? [])]
+    .filter((position) => !ledger.soft[position])
+    .map((position) => ledger.facts[position]!);
+  return facts.length > 0 && facts.every(isPlainIndex);
+}
 
-  /** A dump may leave comments behind: that one is absent tells no state apart from which it would differ in data as well. */
-  function maybeToo(
-    softly: readonly (readonly string[])[],
-    equal: readonly (readonly string[])[],
-  ): readonly (readonly string[])[] {
-    const others = equal.filter(
-      (heads) => !softly.includes(heads) && !isRefuted(ledger, history, heads, live),
-    );
-    return dataBetween(ledger, history, [...softly, ...others], answers).length > 0 ? others : [];
-  }
+/** Positions of facts that some of these states have and others do not. */
+function differencesBetween(
+  headSets: readonly (readonly string[])[],
+  { ledger, history }: Search,
+): readonly number[] {
+  const made = headSets.map((heads) => factsOfHeads(ledger, history, heads) ?? new Set<number>());
+  return [...ledger.facts.keys()].filter(
+    (position) =>
+      made.some((facts) => facts.has(position)) && !made.every((facts) => facts.has(position)),
+  );
+}
 
-  /** Facts that some of these states have and others do not, and of which nobody knows whether they are there. */
-  function uncomparedBetween(headSets: readonly (readonly string[])[]): readonly Fact[] {
-    const made = headSets.map((heads) => factsOfHeads(ledger, history, heads) ?? new Set<number>());
-    return ledger.facts.filter(
-      (_, position) =>
-        live.ignored.has(position) &&
-        made.some((facts) => facts.has(position)) &&
-        !made.every((facts) => facts.has(position)),
-    );
-  }
+/** A dump may leave comments behind: that one is absent tells no state apart from which it would differ in data as well. */
+function maybeToo(
+  softly: readonly (readonly string[])[],
+  equal: readonly (readonly string[])[],
+  { ledger, history, live, answers }: Search,
+): readonly (readonly string[])[] {
+  const others = equal.filter(
+    (heads) => !softly.includes(heads) && !isRefuted(ledger, history, heads, live),
+  );
+  return dataBetween(ledger, history, [...softly, ...others], answers).length > 0 ? others : [];
 }
 
 /** Steps from the nearest state: further away it is nobody's. */
