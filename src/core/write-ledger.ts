@@ -10,6 +10,7 @@ import {
   type State,
   tracesOfState,
 } from "./ledger.ts";
+import type { Revision } from "./revision.ts";
 import { isGiven } from "./sighting.ts";
 import { sameTraces, type Traces } from "./traces.ts";
 import type { VersionTableName } from "./version-table.ts";
@@ -70,24 +71,23 @@ export function writeLedger(
   previous: Ledger | null,
   deleted: readonly Deleted[],
 ): Ledger {
-  const facts: Fact[] = [];
-  const positions = new Map<string, number>();
-  const states: State[] = [
-    { heads: [], from: null, added: [], dropped: [], traces: new Map(), retired: false },
-  ];
-  const contents: ReadonlySet<number>[] = [new Set()];
-
-  for (const snapshot of inOrder(history, replay.snapshots))
-    append(snapshot.heads, snapshot.facts, snapshot.traces, closestBelow(snapshot.heads));
+  const draft = emptyDraft();
+  const { facts, states } = draft;
+  for (const { heads, facts: given, traces } of inOrder(history, replay.snapshots))
+    append(draft, history, { heads, given, traces, from: closestBelow(heads, states, history) });
   const inTheseWords = sameWords(facts, previous?.home ?? null, replay.home);
-  for (const [index, state] of (previous?.states ?? []).entries())
-    if (state.heads.length > 0 && !isPresent(state.heads)) {
-      const known = [...factsOfState(previous!, index)].map((fact) =>
-        inTheseWords(previous!.facts[fact]!),
-      );
-      append(state.heads, known, null, nearest(new Set(known.map(intern))));
-    }
-
+  for (const [index, { heads }] of (previous?.states ?? []).entries()) {
+    if (heads.every((head) => history.revisions.has(head))) continue;
+    const given = [...factsOfState(previous!, index)].map((fact) =>
+      inTheseWords(previous!.facts[fact]!),
+    );
+    const from = nearest(draft, new Set(given.map((fact) => intern(draft, fact))));
+    append(draft, history, { heads, given, traces: null, from });
+  }
+  const revisions = [
+    ...retiredRevisions(history, previous, deleted),
+    ...presentRevisions(history, replay, draft),
+  ];
   return {
     tool: history.tool.name,
     server: Math.floor(replay.serverVersion / 10_000),
@@ -98,157 +98,185 @@ export function writeLedger(
     salt: states.some(({ traces }) => traces.size > 0) ? replay.salt : "",
     facts,
     states,
-    revisions: new Map(
-      [...retiredRevisions(), ...presentRevisions()].map((each) => [each.id, each]),
-    ),
-    spellings: spellings(),
+    revisions: new Map(revisions.map((each) => [each.id, each])),
+    spellings: spellingsOf(draft, [
+      ...(previous?.spellings ?? []).map(({ fact, definition }) => ({
+        fact: inTheseWords(previous!.facts[fact]!),
+        definition,
+      })),
+      ...replay.spellings,
+    ]),
   };
+}
 
-  function append(
-    heads: readonly string[],
-    given: readonly Fact[],
+/** The states so far: each is written as a difference from an earlier one, whose facts must be at hand. */
+type Draft = {
+  readonly facts: Fact[];
+  readonly positions: Map<string, number>;
+  readonly states: State[];
+  /** By state: positions of all its facts. */
+  readonly contents: ReadonlySet<number>[];
+};
+
+function emptyDraft(): Draft {
+  const empty = {
+    heads: [],
+    from: null,
+    added: [],
+    dropped: [],
+    traces: new Map(),
+    retired: false,
+  };
+  return { facts: [], positions: new Map(), states: [empty], contents: [new Set()] };
+}
+
+function intern({ facts, positions }: Draft, fact: Fact): number {
+  const key = factKey(fact);
+  const position = positions.get(key) ?? facts.push(fact) - 1;
+  positions.set(key, position);
+  return position;
+}
+
+function append(
+  draft: Draft,
+  history: History,
+  {
+    heads,
+    given,
+    traces,
+    from,
+  }: {
+    readonly heads: readonly string[];
+    readonly given: readonly Fact[];
     /** null: a retired state, which nobody asks about. */
-    traces: Traces | null,
-    from: number,
-  ): void {
-    const now = new Set(
-      given
-        .filter((fact) => !isGiven(fact))
-        .sort(byKey)
-        .map(intern),
-    );
-    const before = contents[from]!;
-    states.push({
-      heads,
-      from,
-      added: [...now].filter((fact) => !before.has(fact)),
-      dropped: [...before]
-        .filter((fact) => !now.has(fact))
-        .sort((one, other) => byKey(facts[one]!, facts[other]!)),
-      traces: traces === null ? new Map() : newTraces(traces, tracesOfState({ states }, from)),
-      retired: traces === null,
-    });
-    contents.push(now);
-  }
+    readonly traces: Traces | null;
+    readonly from: number;
+  },
+): void {
+  const { facts, states, contents } = draft;
+  const sorted = given.filter((fact) => !isGiven(fact)).toSorted(byKey);
+  const now = new Set(sorted.map((fact) => intern(draft, fact)));
+  const before = contents[from]!;
+  states.push({
+    heads,
+    from,
+    added: [...now].filter((fact) => !before.has(fact)),
+    dropped: [...before]
+      .filter((fact) => !now.has(fact))
+      .sort((one, other) => byKey(facts[one]!, facts[other]!)),
+    traces:
+      traces === null ? new Map() : newTraces(history, traces, tracesOfState({ states }, from)),
+    retired: traces === null,
+  });
+  contents.push(now);
+}
 
-  /** In the history's order, whatever order they were found in. */
-  function newTraces(now: Traces, before: Traces): Traces {
-    const changed = [...history.revisions.keys()].filter(
-      (id) => !sameTraces(now.get(id) ?? [], before.get(id) ?? []),
-    );
-    return new Map(changed.map((id) => [id, now.get(id) ?? []]));
-  }
+/** In the history's order, whatever order they were found in. */
+function newTraces(history: History, now: Traces, before: Traces): Traces {
+  const changed = [...history.revisions.keys()].filter(
+    (id) => !sameTraces(now.get(id) ?? [], before.get(id) ?? []),
+  );
+  return new Map(changed.map((id) => [id, now.get(id) ?? []]));
+}
 
-  function intern(fact: Fact): number {
-    const key = factKey(fact);
-    const position = positions.get(key) ?? facts.push(fact) - 1;
-    positions.set(key, position);
-    return position;
+/** The state just before, so that the difference is one revision's own change wherever possible. */
+function closestBelow(
+  heads: readonly string[],
+  states: readonly State[],
+  history: History,
+): number {
+  const applied = ancestors(history, heads);
+  const known = new Map(states.map((state, index) => [headsKey(state.heads), index]));
+  for (const head of heads) {
+    const others = heads.filter((each) => each !== head);
+    const before = maximal(history, [
+      ...ancestors(history, history.needs.get(head) ?? []),
+      ...ancestors(history, others),
+    ]);
+    const index = known.get(headsKey(before));
+    if (index !== undefined) return index;
   }
-
-  /** The state just before, so that the difference is one revision's own change wherever possible. */
-  function closestBelow(heads: readonly string[]): number {
-    const applied = ancestors(history, heads);
-    const known = new Map(states.map((state, index) => [headsKey(state.heads), index]));
-    for (const head of heads) {
-      const others = heads.filter((each) => each !== head);
-      const before = maximal(history, [
-        ...ancestors(history, history.needs.get(head) ?? []),
-        ...ancestors(history, others),
-      ]);
-      const index = known.get(headsKey(before));
-      if (index !== undefined) return index;
-    }
-    let best = 0;
-    let size = 0;
-    for (const [index, state] of states.entries()) {
-      if (!state.heads.every((head) => applied.has(head))) continue;
-      const covers = ancestors(history, state.heads).size;
-      if (covers > size) [best, size] = [index, covers];
-    }
-    return best;
+  let best = 0;
+  let size = 0;
+  for (const [index, state] of states.entries()) {
+    if (!state.heads.every((head) => applied.has(head))) continue;
+    const covers = ancestors(history, state.heads).size;
+    if (covers > size) [best, size] = [index, covers];
   }
+  return best;
+}
 
-  function nearest(wanted: ReadonlySet<number>): number {
-    const distance = (index: number): number =>
-      [...wanted].filter((fact) => !contents[index]!.has(fact)).length +
-      [...contents[index]!].filter((fact) => !wanted.has(fact)).length;
-    return states
-      .map((_, index) => index)
-      .reduce((best, index) => (distance(index) < distance(best) ? index : best), 0);
-  }
+function nearest({ states, contents }: Draft, wanted: ReadonlySet<number>): number {
+  const distance = (index: number): number =>
+    [...wanted].filter((fact) => !contents[index]!.has(fact)).length +
+    [...contents[index]!].filter((fact) => !wanted.has(fact)).length;
+  return states
+    .map((_, index) => index)
+    .reduce((best, index) => (distance(index) < distance(best) ? index : best), 0);
+}
 
-  function isPresent(heads: readonly string[]): boolean {
-    return heads.every((head) => history.revisions.has(head));
-  }
-
-  function presentRevisions(): readonly LedgerRevision[] {
-    return [...history.revisions.values()].map(
-      ({ id, file, parents, dependsOn, labels, hash, isAtomic }) => ({
-        id,
-        file,
-        parents,
-        dependsOn,
-        labels,
-        hash,
-        data: dataOf(id),
-        isAtomic: isAtomic && replay.atomic.has(id),
-        retired: false,
-      }),
-    );
-  }
-
-  /** Nothing seen proves nothing where nothing shows: a migration may ask for the time zone, or grant rights. */
-  function dataOf(id: string): LedgerRevision["data"] {
-    const seen = replay.data.get(id) ?? "none";
-    const leavesTrace = states.some(
-      (state) =>
-        state.heads.length === 1 &&
-        state.heads[0] === id &&
-        [...state.added, ...state.dropped].some((fact) => !isSoft(facts[fact]!)),
-    );
-    return seen === "none" && !leavesTrace && history.revisions.get(id)?.isEmpty === false
-      ? "unknown"
-      : seen;
-  }
-
-  function retiredRevisions(): readonly LedgerRevision[] {
-    const known = new Map<string, LedgerRevision>();
-    for (const { id, file, parents, dependsOn } of deleted)
-      known.set(id, {
-        id,
-        file,
-        parents,
-        dependsOn,
-        labels: [],
-        hash: "",
-        data: "writes",
-        isAtomic: false,
-        retired: true,
-      });
-    for (const revision of previous?.revisions.values() ?? [])
-      known.set(revision.id, { ...revision, retired: true });
-    return [...known.values()]
-      .filter(({ id }) => !history.revisions.has(id))
-      .sort((one, other) => (one.id < other.id ? -1 : 1));
-  }
-
-  function spellings(): Ledger["spellings"] {
-    const all = new Map<string, { readonly fact: number; readonly definition: string }>();
-    const add = (fact: Fact, definition: string): void => {
-      const position = positions.get(factKey(fact));
-      if (position !== undefined)
-        all.set(`${factKey(fact)}\0${definition}`, { fact: position, definition });
+function presentRevisions(
+  history: History,
+  replay: Replay,
+  draft: Draft,
+): readonly LedgerRevision[] {
+  return [...history.revisions.values()].map((revision) => {
+    const { id, file, parents, dependsOn, labels, hash, isAtomic } = revision;
+    return {
+      id,
+      file,
+      parents,
+      dependsOn,
+      labels,
+      hash,
+      data: dataOf(revision, replay, draft),
+      isAtomic: isAtomic && replay.atomic.has(id),
+      retired: false,
     };
-    for (const { fact, definition } of previous?.spellings ?? []) {
-      const known = inTheseWords(previous!.facts[fact]!);
-      add(known, definition);
-    }
-    for (const { fact, definition } of replay.spellings) add(fact, definition);
-    return [...all]
-      .sort(([one], [other]) => (one < other ? -1 : 1))
-      .map(([, spelling]) => spelling);
+  });
+}
+
+/** Nothing seen proves nothing where nothing shows: a migration may ask for the time zone, or grant rights. */
+function dataOf(
+  { id, isEmpty }: Revision,
+  replay: Replay,
+  { facts, states }: Draft,
+): LedgerRevision["data"] {
+  const seen = replay.data.get(id) ?? "none";
+  const leavesTrace = states.some(
+    (state) =>
+      state.heads.length === 1 &&
+      state.heads[0] === id &&
+      [...state.added, ...state.dropped].some((fact) => !isSoft(facts[fact]!)),
+  );
+  return seen === "none" && !leavesTrace && !isEmpty ? "unknown" : seen;
+}
+
+function retiredRevisions(
+  history: History,
+  previous: Ledger | null,
+  deleted: readonly Deleted[],
+): readonly LedgerRevision[] {
+  const unknown = { labels: [], hash: "", data: "writes", isAtomic: false } as const;
+  const known = new Map<string, LedgerRevision>();
+  for (const { id, file, parents, dependsOn } of deleted)
+    known.set(id, { id, file, parents, dependsOn, ...unknown, retired: true });
+  for (const revision of previous?.revisions.values() ?? [])
+    known.set(revision.id, { ...revision, retired: true });
+  return [...known.values()]
+    .filter(({ id }) => !history.revisions.has(id))
+    .sort((one, other) => (one.id < other.id ? -1 : 1));
+}
+
+/** Of facts that no state has, nobody needs another spelling. */
+function spellingsOf({ positions }: Draft, given: Replay["spellings"]): Ledger["spellings"] {
+  const all = new Map<string, { readonly fact: number; readonly definition: string }>();
+  for (const { fact, definition } of given) {
+    const position = positions.get(factKey(fact));
+    if (position !== undefined)
+      all.set(`${factKey(fact)}\0${definition}`, { fact: position, definition });
   }
+  return [...all].sort(([one], [other]) => (one < other ? -1 : 1)).map(([, spelling]) => spelling);
 }
 
 /**
