@@ -1,12 +1,13 @@
-import { mkdir, readdir, stat, writeFile } from "node:fs/promises";
+import { mkdir, readdir, writeFile } from "node:fs/promises";
 import path from "node:path";
-import { CannotJudge } from "../core/outcome.ts";
+import { CannotJudge, systemCode } from "../core/outcome.ts";
 import type { Command, Context } from "../engine/context.ts";
 import { type Ending, ready } from "../engine/run-record.ts";
 import { historyFlags } from "../settings/command-line.ts";
 import type { Settings } from "../settings/settings.ts";
 import { findHistory } from "../tools/registry.ts";
 import type { Candidate, NewFile, NewFiles, NoNewFiles, Tool } from "../tools/tool.ts";
+import { isDirectory } from "../tools/files.ts";
 
 export const newMigration: Command = {
   name: "new",
@@ -114,13 +115,6 @@ async function findCandidate(
   }
 }
 
-async function isDirectory(place: string): Promise<boolean> {
-  return await stat(place).then(
-    (found) => found.isDirectory(),
-    () => false,
-  );
-}
-
 /** Of what is in the directory, which is made where it is missing. */
 async function listNames(directory: string, { cwd }: Context): Promise<readonly string[]> {
   try {
@@ -128,10 +122,11 @@ async function listNames(directory: string, { cwd }: Context): Promise<readonly 
     return await readdir(directory);
   } catch (error) {
     const place = path.relative(cwd, directory);
-    throw new CannotJudge("missing-input", `${place} cannot be made or read (${codeOf(error)})`, [
-      `make the directory: mkdir -p ${place}`,
-      "or name another one: --migrations PATH",
-    ]);
+    throw new CannotJudge(
+      "missing-input",
+      `${place} cannot be made or read (${systemCode(error)})`,
+      [`make the directory: mkdir -p ${place}`, "or name another one: --migrations PATH"],
+    );
   }
 }
 
@@ -145,15 +140,11 @@ async function writeNew(
   try {
     await writeFile(path.join(directory, file), text, { flag: "wx" });
   } catch (error) {
-    throw new CannotJudge("missing-input", `${place} cannot be written (${codeOf(error)})`, [
-      codeOf(error) === "EEXIST"
+    throw new CannotJudge("missing-input", `${place} cannot be written (${systemCode(error)})`, [
+      systemCode(error) === "EEXIST"
         ? "somebody else has just written it: start again, for another number"
         : "check the directory and its permissions",
     ]);
   }
   log({ level: "info", event: "new.written", msg: `written: ${place}`, file: place });
-}
-
-function codeOf(error: unknown): string {
-  return error instanceof Error && "code" in error ? String(error.code) : String(error);
 }

@@ -68,3 +68,8 @@ export class Busy extends CannotJudge {
     super("temporary", reason, next);
   }
 }
+
+/** The operating system's name of an error, such as ENOENT. */
+export function systemCode(error: unknown): string {
+  return error instanceof Error && "code" in error ? String(error.code) : String(error);
+}

@@ -7,8 +7,7 @@ import { upgradeName } from "../database/own-sessions.ts";
 import { forgetBegun, noteBegun } from "../database/begun.ts";
 import { lookRows } from "../database/look.ts";
 import { formatDuration } from "../database/waiting.ts";
-import type { Settings } from "../settings/settings.ts";
-import type { ChildEnd } from "../tools/child.ts";
+import { describeEnd } from "../tools/child.ts";
 import { runProgram, succeeded, type Told } from "./program.ts";
 import type { Ending } from "./run-record.ts";
 import type { StepTools } from "./step-tools.ts";
@@ -42,7 +41,8 @@ export async function upgradeByProgram(
     ),
   );
   if (succeeded(told.end)) return null;
-  return describeFailure(`${argv.join(" ")} ${describeEnd(told.end, settings)}`, told);
+  const limit = `${formatDuration(settings.upgradeTimeout ?? 0)} (--upgrade-timeout)`;
+  return describeFailure(`${argv.join(" ")} ${describeEnd(told.end, limit)}`, told);
 }
 
 function describeFailure(what: string, { complaint, passing }: Told): Ending {
@@ -65,17 +65,6 @@ function describeFailure(what: string, { complaint, passing }: Told): Ending {
       nothingStamped,
     ],
   };
-}
-
-function describeEnd(end: ChildEnd, settings: Settings): string {
-  switch (end.kind) {
-    case "exited":
-      return `exited with ${end.code}`;
-    case "killed":
-      return `was killed by ${end.signal}`;
-    case "stopped":
-      return `did not end within ${formatDuration(settings.upgradeTimeout ?? 0)} (--upgrade-timeout) and was stopped`;
-  }
 }
 
 /** A row stands while a revision that commits in parts may be at work: after a crash, the next look finds it. */

@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import path from "node:path";
-import { CannotJudge } from "../core/outcome.ts";
+import { CannotJudge, systemCode } from "../core/outcome.ts";
 import type { Database } from "../database/database.ts";
 import { connectAndWait } from "../database/wait.ts";
 import { chooseProtection } from "../ledger/confinement.ts";
@@ -99,7 +99,7 @@ export async function scratchPreludes(
   const sql = await readFile(path.resolve(context.cwd, file), "utf8").catch((error: unknown) => {
     throw new CannotJudge(
       "missing-input",
-      `--scratch-init ${file} cannot be read: ${codeOf(error)}`,
+      `--scratch-init ${file} cannot be read: ${systemCode(error)}`,
       ["name a file with SQL that makes what the migrations expect to be there"],
     );
   });
@@ -176,8 +176,4 @@ function connectionTo(address: DatabaseAddress): Connection {
     options: null,
     targetSession: "any",
   };
-}
-
-function codeOf(error: unknown): string {
-  return error instanceof Error && "code" in error ? String(error.code) : String(error);
 }

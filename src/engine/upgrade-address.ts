@@ -4,7 +4,7 @@ import type { Database } from "../database/database.ts";
 import { formatDuration } from "../database/waiting.ts";
 import { describePlace } from "../settings/program-address.ts";
 import type { Settings } from "../settings/settings.ts";
-import type { ChildEnd } from "../tools/child.ts";
+import { describeEnd } from "../tools/child.ts";
 import type { Commands } from "../tools/tool.ts";
 import { followArrival, type Sight } from "./arrival.ts";
 import type { Told } from "./program.ts";
@@ -99,7 +99,7 @@ export async function proveUpgradeAddress(
         }
         if (like === null)
           return goUnproven(
-            `${spelled} ${describeEnd(sight.told.end)}, which says nothing of ${own?.join(" ")}`,
+            `${spelled} ${describeEnd(sight.told.end, "two minutes")}, which says nothing of ${own?.join(" ")}`,
             {},
           );
         for (const msg of sight.lines) context.log({ level: "info", event: "address.output", msg });
@@ -218,7 +218,7 @@ const refusedLogin: ReadonlySet<string> = new Set([
 
 /** The program that was asked has failed: so would the upgrade. */
 function failedToSay(spelled: string, { end, complaint, passing, error }: Told): Ending {
-  const reason = `${spelled}, which is asked where the upgrade works, ${describeEnd(end)}${complaint === null ? "" : `: ${complaint}`}`;
+  const reason = `${spelled}, which is asked where the upgrade works, ${describeEnd(end, "two minutes")}${complaint === null ? "" : `: ${complaint}`}`;
   const nothing = "nothing has run, and nothing was stamped because of this failure";
   if (passing !== null)
     return {
@@ -240,15 +240,4 @@ function failedToSay(spelled: string, { end, complaint, passing, error }: Told):
     reason,
     next: ["the lines above are the program's own; mend their cause and start again", nothing],
   };
-}
-
-function describeEnd(end: ChildEnd): string {
-  switch (end.kind) {
-    case "exited":
-      return `exited with ${end.code}`;
-    case "killed":
-      return `was killed by ${end.signal}`;
-    case "stopped":
-      return "did not come to its end in two minutes and was stopped";
-  }
 }

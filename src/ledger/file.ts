@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import type { Ledger } from "../core/ledger.ts";
 import { decodeLedger, encodeLedger, type LedgerText } from "../core/ledger-text.ts";
-import { CannotJudge } from "../core/outcome.ts";
+import { CannotJudge, systemCode } from "../core/outcome.ts";
 
 export type LedgerReading =
   | { readonly kind: "ledger"; readonly ledger: Ledger }
@@ -23,8 +23,8 @@ export async function readLedger(
     if (found.size > mostBytes) return { kind: "unusable", fault: cannotRead(path, "too large") };
     bytes = await readFile(path);
   } catch (error) {
-    if (codeOf(error) === "ENOENT" && !required) return { kind: "absent" };
-    return { kind: "unusable", fault: cannotRead(path, codeOf(error)) };
+    if (systemCode(error) === "ENOENT" && !required) return { kind: "absent" };
+    return { kind: "unusable", fault: cannotRead(path, systemCode(error)) };
   }
   const decoded = decode(bytes);
   switch (decoded.kind) {
@@ -101,11 +101,7 @@ function cannotRead(path: string, code: string): CannotJudge {
 function cannotWrite(path: string, error: unknown): CannotJudge {
   return new CannotJudge(
     "missing-input",
-    `the ledger ${path} cannot be written (${codeOf(error)})`,
+    `the ledger ${path} cannot be written (${systemCode(error)})`,
     ["check the directory and its permissions, or write elsewhere: --ledger FILE"],
   );
-}
-
-function codeOf(error: unknown): string {
-  return error instanceof Error && "code" in error ? String(error.code) : String(error);
 }

@@ -233,3 +233,15 @@ function keep(line: string, more: string): string {
   const room = mostOfLine - line.length;
   return room <= 0 ? line : line + (more.length <= room ? more : more.slice(0, room));
 }
+
+/** @param limit how long it had, in words */
+export function describeEnd(end: ChildEnd, limit: string): string {
+  switch (end.kind) {
+    case "exited":
+      return `exited with ${end.code}`;
+    case "killed":
+      return `was killed by ${end.signal}`;
+    case "stopped":
+      return `did not end within ${limit} and was stopped`;
+  }
+}

@@ -1,5 +1,6 @@
 import { spawn } from "node:child_process";
 import { readFileSync, realpathSync, statSync } from "node:fs";
+import { stat } from "node:fs/promises";
 import { posix, relative } from "node:path";
 import type { HistoryFault } from "../core/history.ts";
 
@@ -139,4 +140,19 @@ async function git(directory: string, args: readonly string[], input = ""): Prom
     child.stdin.on("error", () => undefined);
     child.stdin.end(input);
   });
+}
+
+/** Whatever it is. */
+export async function exists(path: string): Promise<boolean> {
+  return await stat(path).then(
+    () => true,
+    () => false,
+  );
+}
+
+export async function isDirectory(path: string): Promise<boolean> {
+  return await stat(path).then(
+    (found) => found.isDirectory(),
+    () => false,
+  );
 }

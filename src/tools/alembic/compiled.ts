@@ -1,10 +1,11 @@
 import type { Dirent } from "node:fs";
-import { readdir, stat } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
 import { basename, dirname, join, relative } from "node:path";
 import { CannotJudge } from "../../core/outcome.ts";
 import { enumerate } from "../../core/words.ts";
 import { realPath } from "../files.ts";
 import type { AlembicLocation } from "./location.ts";
+import { exists } from "../files.ts";
 
 /**
  * With `sourceless`, Alembic also loads compiled files, and whatever its `__pycache__` holds: revisions that nobody can
@@ -77,11 +78,4 @@ async function keepLoaded(
     if (kind === undefined ? which === "any" : !isOther) kept.push(path);
   }
   return kept.toSorted();
-}
-
-async function exists(path: string): Promise<boolean> {
-  return await stat(path).then(
-    () => true,
-    () => false,
-  );
 }

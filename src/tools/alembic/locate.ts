@@ -6,6 +6,7 @@ import { alembicCommands, flaskCommands, unknownCommands } from "./commands.ts";
 import { type Configuration, readConfiguration } from "./configuration.ts";
 import type { AlembicLocation } from "./location.ts";
 import { resolveResource } from "./resource.ts";
+import { exists } from "../files.ts";
 
 /**
  * The histories that `alembic` and `flask db` would find when started in `cwd`. `alembic.ini` and `[tool.alembic]` that
@@ -181,11 +182,4 @@ async function scriptsAt(
     commands: unknownCommands(where.cwd, path),
     withIni: null,
   };
-}
-
-async function exists(path: string): Promise<boolean> {
-  return await stat(path).then(
-    () => true,
-    () => false,
-  );
 }

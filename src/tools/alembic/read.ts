@@ -1,5 +1,5 @@
 import type { Dirent } from "node:fs";
-import { readdir, stat } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { CannotJudge } from "../../core/outcome.ts";
 import type { Revision } from "../../core/revision.ts";
@@ -10,6 +10,7 @@ import { refuseCompiled } from "./compiled.ts";
 import type { AlembicLocation } from "./location.ts";
 import { readRevisionFile, type RevisionFile } from "./revision-file.ts";
 import { keepsRevisionsWhole } from "./transaction.ts";
+import { exists } from "../files.ts";
 
 export type AlembicReading = {
   readonly location: AlembicLocation;
@@ -79,7 +80,7 @@ async function parse(each: OpenFile): Promise<RevisionFile> {
 export async function listRevisionFiles(location: AlembicLocation): Promise<readonly string[]> {
   const present: string[] = [];
   for (const directory of location.versionDirectories)
-    if (await isThere(directory)) present.push(directory);
+    if (await exists(directory)) present.push(directory);
   if (present.length === 0)
     throw new CannotJudge(
       "missing-input",
@@ -94,13 +95,6 @@ export async function listRevisionFiles(location: AlembicLocation): Promise<read
       if (isRevisionName(basename(real))) files.add(real);
     }
   return [...files];
-}
-
-async function isThere(directory: string): Promise<boolean> {
-  return await stat(directory).then(
-    () => true,
-    () => false,
-  );
 }
 
 /** Alembic's own rule (1.20): every .py file but `__init__*` and an editor's lock files. */

@@ -1,6 +1,7 @@
-import { readdir, stat } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
 import { delimiter, isAbsolute, join, resolve } from "node:path";
 import { CannotJudge } from "../../core/outcome.ts";
+import { isDirectory } from "../files.ts";
 
 export type Search = {
   readonly cwd: string;
@@ -56,11 +57,4 @@ async function sitePackages(environment: string): Promise<readonly string[]> {
     .filter((name) => /^python3(?:\.\d+)?$/.test(name))
     .toSorted()
     .map((name) => join(libraries, name, "site-packages"));
-}
-
-async function isDirectory(path: string): Promise<boolean> {
-  return await stat(path).then(
-    (entry) => entry.isDirectory(),
-    () => false,
-  );
 }

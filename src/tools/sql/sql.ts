@@ -1,4 +1,3 @@
-import { stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { byNumber } from "../../core/claim.ts";
 import { hashOf } from "../file-text.ts";
@@ -7,6 +6,7 @@ import { readDirectory } from "../numbered/read-directory.ts";
 import { nextFiles } from "../numbered/template.ts";
 import type { Candidate, Tool } from "../tool.ts";
 import { versionTable } from "./version-table.ts";
+import { exists } from "../files.ts";
 
 /** Numbered files of SQL and no tool at all: applied by us. */
 export const sql: Tool = {
@@ -64,12 +64,5 @@ async function candidateAt(place: string, cwd: string): Promise<Candidate | null
 async function holdsMigrations(directory: string): Promise<boolean> {
   const names = await listSql(directory);
   if (!names.some((name) => readFileName(name) !== null)) return false;
-  return !(await isThere(join(directory, "env.py")));
-}
-
-async function isThere(path: string): Promise<boolean> {
-  return await stat(path).then(
-    () => true,
-    () => false,
-  );
+  return !(await exists(join(directory, "env.py")));
 }

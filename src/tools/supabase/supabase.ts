@@ -1,4 +1,4 @@
-import { readdir, stat } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { byText } from "../../core/claim.ts";
 import type { FileName } from "../numbered/list-files.ts";
@@ -8,6 +8,7 @@ import type { Candidate, Tool } from "../tool.ts";
 import { platformSchemas, supabasePrelude } from "./prelude.sql.ts";
 import { digestOf, recordedStatements } from "./statements.ts";
 import { versionTable } from "./version-table.ts";
+import { isDirectory } from "../files.ts";
 
 /** `supabase/migrations`, as Supabase's own tool reads and records it (3.1): docs/supabase.md. */
 export const supabase: Tool = {
@@ -82,13 +83,6 @@ async function candidateAt(place: string, cwd: string): Promise<Candidate | null
         vouched,
       ),
   };
-}
-
-async function isDirectory(place: string): Promise<boolean> {
-  return await stat(place).then(
-    (found) => found.isDirectory(),
-    () => false,
-  );
 }
 
 function sayRepair(status: string, versions: readonly string[]): string {
