@@ -10,7 +10,7 @@ export type Claim = {
   /** Older than the newest applied one and not applied. Always empty where rows are heads. */
   readonly skipped: readonly string[];
   /** Rows that no file has, and that are not older than what is applied. */
-  readonly strangers: readonly string[];
+  readonly unknownRows: readonly string[];
   /** Rows that no file has, older than what is applied: the past of a squashed or deleted file. */
   readonly withoutFile: readonly string[];
 };
@@ -25,7 +25,7 @@ export function claimOf(history: History, rows: readonly string[]): Claim {
   if (!recordsEveryRevision(history.tool)) {
     const heads = maximal(history, known);
     const applied = ancestors(history, heads);
-    return { heads, applied, skipped: [], strangers: unknown, withoutFile: [] };
+    return { heads, applied, skipped: [], unknownRows: unknown, withoutFile: [] };
   }
   const applied = new Set(known);
   const newest = [...history.revisions.keys()].findLast((id) => applied.has(id));
@@ -36,7 +36,7 @@ export function claimOf(history: History, rows: readonly string[]): Claim {
     heads,
     applied,
     skipped: [...ancestors(history, heads)].filter((id) => !applied.has(id)).sort(compare),
-    strangers: unknown.filter((row) => !isOlder(row)).sort(compare),
+    unknownRows: unknown.filter((row) => !isOlder(row)).sort(compare),
     withoutFile: unknown.filter(isOlder).sort(compare),
   };
 }

@@ -2,7 +2,7 @@ import type { Knowledge } from "./knowledge.ts";
 import type { Observation } from "./observation.ts";
 import { dirtyTable, interruption, invalidIndexes } from "./partial.ts";
 import { type Situation, situate, unknown } from "./situation.ts";
-import { unknownRows, underOtherNumbers } from "./unknown-rows.ts";
+import { withUnknownRows, underOtherNumbers } from "./unknown-rows.ts";
 import type { Verdict } from "./verdict.ts";
 import { withRows } from "./with-rows.ts";
 import { withoutRows } from "./without-rows.ts";
@@ -15,7 +15,7 @@ export function diagnose(knowledge: Knowledge, observation: Observation): Verdic
     dirtyTable(situation, situation.table) ??
     interruption(situation) ??
     underOtherNumbers(situation) ??
-    unknownRows(situation) ??
+    withUnknownRows(situation) ??
     withoutRows(situation) ??
     invalidIndexes(situation) ??
     withRows(situation)
@@ -26,5 +26,5 @@ function othersTable(situation: Situation): Verdict | null {
   const { table, claim } = situation;
   if (table?.unreadable !== "shape") return null;
   const why = `${table.schema}.${table.name} has not the columns of this tool's version table`;
-  return { ...unknown(situation, claim.strangers, why), isOthersTable: true };
+  return { ...unknown(situation, claim.unknownRows, why), isOthersTable: true };
 }

@@ -2,7 +2,7 @@ import {
   type Fact,
   factKey,
   isPlainIndex,
-  isPremise,
+  isPrerequisite,
   isReported,
   placeKey,
   takenNames,
@@ -10,7 +10,7 @@ import {
 import { extraKind, oursIn } from "./extras.ts";
 import { ancestors, type History } from "./history.ts";
 import { changeOf, type OpenLedger, revisionOfState, touchesRows } from "./ledger.ts";
-import { asSeen, type Sighting } from "./sighting.ts";
+import { asSeen, type LiveSchema } from "./live-schema.ts";
 
 /** One thing by which the live schema is not what a state's facts say. */
 export type Difference =
@@ -69,7 +69,7 @@ export function differences(
   history: History,
   applied: ReadonlySet<string>,
   expected: ReadonlySet<number>,
-  live: Sighting,
+  live: LiveSchema,
 ): readonly SchemaDifference[] {
   const pending = pendingWork(ledger, history, applied);
   const makers = makersOfFacts(ledger);
@@ -87,8 +87,8 @@ export function differences(
     ...[...live.known]
       .filter((position) => !wanted.has(position) && !ledger.soft[position])
       .map((position) => ledger.facts[position]!)
-      .filter((fact) => !isPremise(fact)),
-    ...live.foreign,
+      .filter((fact) => !isPrerequisite(fact)),
+    ...live.unknownFacts,
   ];
 
   const found: SchemaDifference[] = [];
@@ -148,7 +148,7 @@ export function differences(
 export function lackingOfDeployment(
   ledger: OpenLedger,
   expected: ReadonlySet<number>,
-  live: Sighting,
+  live: LiveSchema,
   role: string,
 ): readonly SchemaDifference[] {
   const isLacking = (position: number): boolean =>

@@ -98,11 +98,11 @@ export function receiverOf({ kind, name, definition }: Fact): string | null {
  * Often made by a database's owner or by the platform, because an application's role may not; they
  * hold no data. Being there is no evidence of anything and no drift; being absent where needed is.
  */
-export function isPremise({ kind }: Fact): boolean {
-  return premises.has(kind);
+export function isPrerequisite({ kind }: Fact): boolean {
+  return prerequisites.has(kind);
 }
 
-const premises: ReadonlySet<FactKind> = new Set([
+const prerequisites: ReadonlySet<FactKind> = new Set([
   "schema",
   "extension",
   "eventtrigger",
@@ -116,7 +116,7 @@ const premises: ReadonlySet<FactKind> = new Set([
 
 /** The schema that holds the object, unquoted; null for what lives in none, such as an extension. */
 export function schemaOf({ kind, object }: Fact): string | null {
-  if (kind === "publication" || (kind !== "schema" && premises.has(kind))) return null;
+  if (kind === "publication" || (kind !== "schema" && prerequisites.has(kind))) return null;
   const [, quoted, plain] = /^(?:"((?:[^"]|"")*)"|([^".]+))(?:\.|$)/.exec(object) ?? [];
   return quoted?.replaceAll('""', '"') ?? plain ?? null;
 }

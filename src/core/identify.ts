@@ -4,7 +4,7 @@ import {
   type Fact,
   holdsRows,
   isPlainIndex,
-  isPremise,
+  isPrerequisite,
   isReported,
   tablesAmong,
   tellsApart,
@@ -20,7 +20,7 @@ import {
 } from "./ledger.ts";
 import type { RowAnswer } from "./observation.ts";
 import { evidenceOf } from "./row-evidence.ts";
-import { asSeen, type Sighting } from "./sighting.ts";
+import { asSeen, type LiveSchema } from "./live-schema.ts";
 
 /** What the facts alone say about where a database stands. */
 export type Identification =
@@ -58,7 +58,7 @@ export type Identification =
 type Search = {
   readonly ledger: OpenLedger;
   readonly history: History;
-  readonly live: Sighting;
+  readonly live: LiveSchema;
   /** What another tool's rows say: it decides between states that the facts cannot tell apart. */
   readonly recorded: readonly string[] | null;
   /** What was found of the rows that data migrations leave. */
@@ -73,7 +73,7 @@ type Search = {
 export function identify(
   ledger: OpenLedger,
   history: History,
-  live: Sighting,
+  live: LiveSchema,
   recorded: readonly string[] | null = null,
   answers: readonly RowAnswer[] = [],
 ): Identification {
@@ -115,7 +115,7 @@ function differencesTo(
 
 function hasOnlyHarmlessExtras({ ledger, live }: Search): boolean {
   const ours = oursIn(ledger.facts.filter((_, position) => live.known.has(position)));
-  return live.foreign.every((fact) => extraKind(fact, ours).answer !== "refuse");
+  return live.unknownFacts.every((fact) => extraKind(fact, ours).answer !== "refuse");
 }
 
 /** Head sets that no bake passed through: from the nearest state a revision more or less at a time, as long as that comes nearer. */
@@ -293,21 +293,21 @@ type Distance = {
   /** Facts of other states that are there. */
   readonly surplus: number;
   /** Of `surplus`: schemas and extensions, which others may have made beforehand. */
-  readonly premises: number;
+  readonly prerequisites: number;
 };
 
 /** By how many hard facts the live schema is away from every state; one walk over all changes. */
-function distancesToStates(ledger: OpenLedger, live: Sighting): readonly Distance[] {
+function distancesToStates(ledger: OpenLedger, live: LiveSchema): readonly Distance[] {
   const isCounted = ledger.facts.map(
     (_, position) => !ledger.soft[position] && !live.ignored.has(position),
   );
   const isThere = ledger.facts.map((_, position) => live.known.has(position));
-  const isPremiseAt = ledger.facts.map(isPremise);
-  const empty = { missing: 0, surplus: 0, premises: 0 };
+  const isPrerequisiteAt = ledger.facts.map(isPrerequisite);
+  const empty = { missing: 0, surplus: 0, prerequisites: 0 };
   for (const [position, counted] of isCounted.entries()) {
     if (!counted || !isThere[position]) continue;
     empty.surplus += 1;
-    if (isPremiseAt[position]) empty.premises += 1;
+    if (isPrerequisiteAt[position]) empty.prerequisites += 1;
   }
   const distances: Distance[] = [];
   for (const state of ledger.states) {
@@ -321,7 +321,7 @@ function distancesToStates(ledger: OpenLedger, live: Sighting): readonly Distanc
       if (!isThere[position]) distance.missing += direction;
       else {
         distance.surplus -= direction;
-        if (isPremiseAt[position]) distance.premises -= direction;
+        if (isPrerequisiteAt[position]) distance.prerequisites -= direction;
       }
     }
   }
@@ -336,8 +336,8 @@ function matchingStates(distances: readonly Distance[]): readonly number[] {
   );
   if (exact.length > 0) return exact;
   return indexes.filter((index) => {
-    const { missing, surplus, premises } = distances[index]!;
-    return missing === 0 && surplus === premises;
+    const { missing, surplus, prerequisites } = distances[index]!;
+    return missing === 0 && surplus === prerequisites;
   });
 }
 
@@ -363,7 +363,7 @@ export function hasSameSoftFacts(
   ledger: OpenLedger,
   history: History,
   heads: readonly string[],
-  live: Sighting,
+  live: LiveSchema,
 ): boolean {
   const expected = factsOfHeads(ledger, history, heads);
   return ledger.facts.every(
@@ -377,7 +377,7 @@ function isRefuted(
   ledger: OpenLedger,
   history: History,
   heads: readonly string[],
-  live: Sighting,
+  live: LiveSchema,
 ): boolean {
   const expected = factsOfHeads(ledger, history, heads);
   return [...live.known].some(
@@ -393,7 +393,7 @@ function withWhatRan(
   ledger: OpenLedger,
   history: History,
   headSets: readonly (readonly string[])[],
-  live: Sighting,
+  live: LiveSchema,
   answers: readonly RowAnswer[],
 ): readonly (readonly string[])[] {
   const closures = headSets.map((heads) => ancestors(history, heads));

@@ -1,9 +1,9 @@
 import { oursIn } from "./extras.ts";
-import { type Fact, isInvalidIndex, isPremise, placeKey, schemaOf } from "./facts.ts";
+import { type Fact, isInvalidIndex, isPrerequisite, placeKey, schemaOf } from "./facts.ts";
 import { ancestors, type History, maximal } from "./history.ts";
 import { changeOf, factsOfHeads, type OpenLedger, touchesRows } from "./ledger.ts";
 import { progressTable } from "./migration.ts";
-import { asSeen, type Sighting } from "./sighting.ts";
+import { asSeen, type LiveSchema } from "./live-schema.ts";
 import type { Situation } from "./situation.ts";
 import { unquoted } from "./sketch.ts";
 import type { Change, Leftover, Verdict } from "./verdict.ts";
@@ -58,7 +58,7 @@ function beginning(situation: Situation): Verdict | null {
       history.needs.get(version)?.every((id) => claim.applied.has(id)) === true,
   );
   const revision = history.revisions.get(begun?.version ?? "");
-  if (revision === undefined || claim.strangers.length > 0) return null;
+  if (revision === undefined || claim.unknownRows.length > 0) return null;
   const invalid = invalidIndexes(situation);
   if (invalid !== null) return invalid;
   const half =
@@ -94,7 +94,9 @@ function leftoverIndexes(situation: Situation): readonly Fact[] {
 function isWantedIndex(situation: Situation, fact: Fact): boolean {
   const { ledger, live } = situation;
   if (ledger === null || live === null) return isOnTableOfFiles(situation, fact);
-  return live.foreign.includes(fact) && oursIn(ledger.facts).makesIndex(fact.object, fact.name);
+  return (
+    live.unknownFacts.includes(fact) && oursIn(ledger.facts).makesIndex(fact.object, fact.name)
+  );
 }
 
 function isOnTableOfFiles({ history, observation }: Situation, { object }: Fact): boolean {
@@ -125,13 +127,13 @@ export function findHalfDone(
   ledger: OpenLedger,
   history: History,
   claimed: ReadonlySet<string>,
-  live: Sighting,
+  live: LiveSchema,
 ): (Leftover & { kind: "half-done" }) | null {
   const isHard = (position: number): boolean =>
     !ledger.soft[position] && !live.ignored.has(position);
   const surplusCounts = (position: number): boolean =>
-    isHard(position) && !isPremise(ledger.facts[position]!);
-  const foreignPlaces = new Set(live.foreign.map(placeKey));
+    isHard(position) && !isPrerequisite(ledger.facts[position]!);
+  const foreignPlaces = new Set(live.unknownFacts.map(placeKey));
 
   for (const [id, { saysIfNotExists }] of history.revisions) {
     if (claimed.has(id)) continue;
@@ -159,7 +161,7 @@ export function findHalfDone(
     if (changes.some(({ fact }) => foreignPlaces.has(placeKey(fact)))) continue;
     const done = changes.filter(({ isDone }) => isDone);
     const undone = changes.filter(({ isDone }) => !isDone);
-    if (done.some(({ fact }) => !isPremise(fact)) && undone.length > 0)
+    if (done.some(({ fact }) => !isPrerequisite(fact)) && undone.length > 0)
       return { kind: "half-done", revision: id, done, undone };
   }
   return null;

@@ -193,11 +193,11 @@ export function outOfOrder(verdict: Of<"behind"> | Of<"drifted">): Refusal {
 
 /** @param assumable for which a person's word would hold */
 export function unknown(verdict: Of<"unknown">, assumable: readonly string[]): Refusal {
-  const { strangers } = verdict;
+  const { unknownRows } = verdict;
   return refuse("unproven", `this is not a database that this image can place: ${verdict.why}`, [
     "check the address: is this the application's database?",
     "is this image older than the database, or of another branch? then start the image that fits",
-    strangers.length === 0
+    unknownRows.length === 0
       ? "if this history shall live beside what is there: --assume base; its migrations then run from the first one"
       : assumable.length === 0
         ? "if it is the right one: bring its tables back first; now no revision has all of its tables and columns here, so that no --assume would hold"
@@ -353,7 +353,7 @@ export function dataMigrationBetween(
 }
 
 export function ahead(verdict: Of<"ahead">, tool: MigrationTool): Refusal {
-  const rows = verdict.strangers.join(", ");
+  const rows = verdict.unknownRows.join(", ");
   const isNotRun = verdict.lacking.length === 0 && verdict.notRun.length > 0;
   return refuse(
     "ahead-incompatible",

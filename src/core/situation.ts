@@ -1,14 +1,14 @@
 import { type Claim, claimOf, factsOfClaim, recordedOf } from "./claim.ts";
 import { editedRevisions } from "./data-migrations.ts";
 import { inDoubt, type Place, placesOf } from "./elsewhere.ts";
-import { isPremise } from "./facts.ts";
+import { isPrerequisite } from "./facts.ts";
 import { ancestors, type History } from "./history.ts";
 import type { Identification } from "./identify.ts";
 import type { Knowledge } from "./knowledge.ts";
 import type { OpenLedger } from "./ledger.ts";
 import { neighbourOf } from "./neighbour.ts";
 import type { NeighbourTable, Observation, VersionTable } from "./observation.ts";
-import { asSeen, recognise, type Sighting } from "./sighting.ts";
+import { asSeen, recognise, type LiveSchema } from "./live-schema.ts";
 import type { Finding, Verdict } from "./verdict.ts";
 
 /** What the image knows and what the look has seen, side by side: all that a diagnosis rests on. */
@@ -26,7 +26,7 @@ export type Situation = {
   /** Null, as `live` is: there is none that holds for this database. */
   readonly ledger: OpenLedger | null;
   /** The schema in the ledger's words. */
-  readonly live: Sighting | null;
+  readonly live: LiveSchema | null;
   /** The facts that the rows stand for; null: the ledger does not know all of them. */
   readonly expected: ReadonlySet<number> | null;
   /** Another tool's table that numbered these very files. */
@@ -60,8 +60,8 @@ export function situate(knowledge: Knowledge, observation: Observation): Situati
 
 export type Unknown = Extract<Verdict, { readonly kind: "unknown" }>;
 
-export function unknown({ seen }: Situation, strangers: readonly string[], why: string): Unknown {
-  return { ...seen, kind: "unknown", strangers, why, isOthersTable: false, elsewhere: [] };
+export function unknown({ seen }: Situation, unknownRows: readonly string[], why: string): Unknown {
+  return { ...seen, kind: "unknown", unknownRows, why, isOthersTable: false, elsewhere: [] };
 }
 
 /** Other places that keep what is absent here from being taken for gone. */
@@ -96,12 +96,17 @@ export function unlessStale({ history, ledger }: Situation, identified: Identifi
 }
 
 /** The common case, kept cheap: the live schema is exactly the expected one. */
-export function equals(ledger: OpenLedger, expected: ReadonlySet<number>, live: Sighting): boolean {
-  if (live.foreign.length > 0) return false;
+export function equals(
+  ledger: OpenLedger,
+  expected: ReadonlySet<number>,
+  live: LiveSchema,
+): boolean {
+  if (live.unknownFacts.length > 0) return false;
   const wanted = asSeen(live, expected);
   for (const fact of wanted)
     if (!ledger.soft[fact] && !live.ignored.has(fact) && !live.known.has(fact)) return false;
   for (const fact of live.known)
-    if (!ledger.soft[fact] && !wanted.has(fact) && !isPremise(ledger.facts[fact]!)) return false;
+    if (!ledger.soft[fact] && !wanted.has(fact) && !isPrerequisite(ledger.facts[fact]!))
+      return false;
   return true;
 }

@@ -17,42 +17,43 @@ import { type Finding, statesOf, type Verdict } from "./verdict.ts";
 import { identifyLive, sayOtherTools } from "./without-rows.ts";
 
 /** Rows that no file has: of a newer image, a branch, a deleted file, another application. Null: there are none. */
-export function unknownRows(situation: Situation): Verdict | null {
+export function withUnknownRows(situation: Situation): Verdict | null {
   const { knowledge, history, claim, ledger, live, pending, seen } = situation;
-  const { strangers } = claim;
-  if (strangers.length === 0) return null;
+  const { unknownRows } = claim;
+  if (unknownRows.length === 0) return null;
   if (isAtHeadWithoutFiles(situation))
     return { ...seen, kind: "current", heads: seen.recorded, verified: true };
   const identified = identifyLive(situation);
-  const gone = strangers.filter((id) => knowledge.ledger?.revisions.has(id));
-  if (gone.length === strangers.length) return missingFile(situation, gone, identified);
+  const gone = unknownRows.filter((id) => knowledge.ledger?.revisions.has(id));
+  if (gone.length === unknownRows.length) return missingFile(situation, gone, identified);
   const states = statesOf(identified);
   const isEarlierState =
-    live?.foreign.length === 0 &&
+    live?.unknownFacts.length === 0 &&
     states.length > 0 &&
     states.every((heads) => isEarlier(situation, heads));
   if (isEarlierState && identified.kind === "proven")
-    return missingFile(situation, strangers, identified);
+    return missingFile(situation, unknownRows, identified);
   const needed = ledger && factsOfHeads(ledger, history, history.heads);
   if (ledger === null || live === null || needed === null) {
     const lacks = ledger === null ? "there is no ledger" : "the ledger is stale";
-    const why = `no file of this image has ${strangers.join(", ")}, and ${lacks}, so the schema cannot say more`;
-    return unknown(situation, strangers, why);
+    const why = `no file of this image has ${unknownRows.join(", ")}, and ${lacks}, so the schema cannot say more`;
+    return unknown(situation, unknownRows, why);
   }
   const all = new Set(history.revisions.keys());
   const lacking = differences(ledger, history, all, needed, live).filter(
     ({ kind }) => kind === "missing" || kind === "changed",
   );
   // Several states that differ by data, with something that the head has no more: in a newer database it would be gone.
-  if (isEarlierState && lacking.length === 0) return missingFile(situation, strangers, identified);
+  if (isEarlierState && lacking.length === 0)
+    return missingFile(situation, unknownRows, identified);
   const hardNeeded = [...needed].filter((fact) => !ledger.soft[fact] && !live.ignored.has(fact));
   if (hardNeeded.length === 0 || lacking.length * 2 > hardNeeded.length) {
-    const why = `no file and no ledger entry of this image has ${strangers.join(", ")}, and less than half of what it needs is here${sayOtherTools(situation)}`;
-    return unknown(situation, strangers, why);
+    const why = `no file and no ledger entry of this image has ${unknownRows.join(", ")}, and less than half of what it needs is here${sayOtherTools(situation)}`;
+    return unknown(situation, unknownRows, why);
   }
   const unrecorded = recordsEveryRevision(history.tool) ? pending : [];
   const notRun = notSeenToRun(situation, unrecorded, needed);
-  return { ...seen, kind: "ahead", strangers, lacking, unrecorded, notRun };
+  return { ...seen, kind: "ahead", unknownRows, lacking, unrecorded, notRun };
 }
 
 function isEarlier(situation: Situation, heads: readonly string[]): boolean {
@@ -71,7 +72,7 @@ function isAtHeadWithoutFiles({
   seen,
 }: Situation): boolean {
   if (ledger === null || live === null) return false;
-  if (!claim.strangers.every((id) => knowledge.unfiled.includes(id))) return false;
+  if (!claim.unknownRows.every((id) => knowledge.unfiled.includes(id))) return false;
   const state = ledger.stateByHeads.get(headsKey([...seen.recorded].sort()));
   if (state === undefined || !equals(ledger, factsOfState(ledger, state), live)) return false;
   const applied = appliedByLedger(knowledge, rows);
@@ -115,7 +116,7 @@ export function underOtherNumbers(situation: Situation): Verdict | null {
     rows.map((row) => same.get(row) ?? row),
   );
   const made = factsOfClaim(ledger, history, meant);
-  if (meant.strangers.length > 0 || meant.skipped.length > 0 || made === null) return null;
+  if (meant.unknownRows.length > 0 || meant.skipped.length > 0 || made === null) return null;
   if (!equals(ledger, made, live)) return null;
   return {
     ...seen,
@@ -137,7 +138,7 @@ export function renumberedRows(
   table: VersionTable | null,
 ): ReadonlyMap<string, string> {
   const rows = (table?.rows ?? []).filter((row) => row !== null);
-  const strangers = byText(
+  const unknownRows = byText(
     rows.filter((row) => !history.revisions.has(row)),
     table?.digests,
   );
@@ -148,7 +149,7 @@ export function renumberedRows(
     digests,
   );
   const same = new Map<string, string>();
-  for (const [text, [row, another]] of strangers) {
+  for (const [text, [row, another]] of unknownRows) {
     const [file, secondFile] = files.get(text) ?? [];
     if (row === undefined || file === undefined) continue;
     if (another === undefined && secondFile === undefined) same.set(row, file);

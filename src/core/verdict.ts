@@ -53,7 +53,7 @@ export type Verdict =
     })
   | (Seen & {
       readonly kind: "ahead";
-      readonly strangers: readonly string[];
+      readonly unknownRows: readonly string[];
       /** What this image needs and the schema lacks. */
       readonly lacking: readonly Difference[];
       /** Files of this image that have no row, where every applied file has one. */
@@ -72,7 +72,7 @@ export type Verdict =
   | (Seen & { readonly kind: "partial"; readonly left: Leftover })
   | (Seen & {
       readonly kind: "unknown";
-      readonly strangers: readonly string[];
+      readonly unknownRows: readonly string[];
       readonly why: string;
       /** The version table is somebody else's: nothing can be recorded there. */
       readonly isOthersTable: boolean;

@@ -22,14 +22,16 @@ export function sayAssume(ids: readonly string[]): string {
 
 /** Where a tool has ways besides its files, such as a dashboard, they may record a migration under a version of their own. */
 export function underOtherVersions(
-  { strangers, unrecorded, lacking }: Extract<Verdict, { readonly kind: "ahead" }>,
+  { unknownRows, unrecorded, lacking }: Extract<Verdict, { readonly kind: "ahead" }>,
   tool: MigrationTool,
 ): readonly string[] {
   const absent = new Set(lacking.map(({ revision }) => revision));
   const present = unrecorded.filter((id) => !absent.has(id));
   const { renumber } = tool.words;
   if (renumber === null || present.length === 0) return [];
-  return [`if these are the same migrations under other versions: ${renumber(strangers, present)}`];
+  return [
+    `if these are the same migrations under other versions: ${renumber(unknownRows, present)}`,
+  ];
 }
 
 /** A word for the nearest state, or for one that lacks nothing. What differs all the same stays: as drift. */

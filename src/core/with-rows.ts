@@ -5,7 +5,7 @@ import { ancestors } from "./history.ts";
 import { hasSameSoftFacts, identify } from "./identify.ts";
 import type { OpenLedger } from "./ledger.ts";
 import { findHalfDone } from "./partial.ts";
-import type { Sighting } from "./sighting.ts";
+import type { LiveSchema } from "./live-schema.ts";
 import {
   equals,
   includesTheClaim,
@@ -27,7 +27,7 @@ export function withRows(situation: Situation): Verdict {
   const found = differences(ledger, history, claim.applied, expected, live);
   const isTolerable = found.every((difference) => difference.tolerable);
   const isOwnState = found.every(
-    ({ kind, fact }) => kind === "extra" && live.foreign.includes(fact),
+    ({ kind, fact }) => kind === "extra" && live.unknownFacts.includes(fact),
   );
   const all = [...found, ...lacking, ...editedFiles(knowledge, edited, found)];
   if (isOwnState && isTolerable) return asRecorded(situation, all);
@@ -90,9 +90,9 @@ function mismatched(situation: Situation, ledger: OpenLedger, identified: Findin
 }
 
 /** An empty state beside somebody else's objects proves nothing. */
-function isAnotherState(identified: Finding, { foreign }: Sighting): boolean {
+function isAnotherState(identified: Finding, { unknownFacts }: LiveSchema): boolean {
   if (identified.kind === "nearest" || identified.kind === "sketched") return false;
-  return identified.kind !== "proven" || identified.heads.length > 0 || foreign.length === 0;
+  return identified.kind !== "proven" || identified.heads.length > 0 || unknownFacts.length === 0;
 }
 
 /** Numbers are everybody's, and not one of the texts is ours. */
@@ -126,7 +126,7 @@ function hasRowsBesides(ledger: OpenLedger, differences: readonly Difference[]):
 function commentsTell(
   { history, claim }: Situation,
   ledger: OpenLedger,
-  live: Sighting,
+  live: LiveSchema,
   finding: Finding,
 ): boolean {
   const candidates = statesOf(finding);

@@ -1,5 +1,5 @@
 import { unseenData } from "./data-migrations.ts";
-import { isPremise, isSoft, schemaOf } from "./facts.ts";
+import { isPrerequisite, isSoft, schemaOf } from "./facts.ts";
 import { identify } from "./identify.ts";
 import { denialOf, headsOfNeighbour, recordedBy } from "./neighbour.ts";
 import { dirtyTable, findHalfDone, invalidIndexes } from "./partial.ts";
@@ -70,7 +70,8 @@ function hasUserFacts(situation: Situation): boolean {
   return (
     hasKnownFacts(situation) ||
     situation.observation.facts.some(
-      (fact) => !isSoft(fact) && !isPremise(fact) && isOurBusiness(situation, schemaOf(fact) ?? ""),
+      (fact) =>
+        !isSoft(fact) && !isPrerequisite(fact) && isOurBusiness(situation, schemaOf(fact) ?? ""),
     )
   );
 }
@@ -99,7 +100,7 @@ function hasObjectsOfThisHistory(situation: Situation): boolean {
 
 function hasKnownFacts({ ledger, live }: Situation): boolean {
   if (ledger === null || live === null) return false;
-  return [...live.known].some((fact) => !ledger.soft[fact] && !isPremise(ledger.facts[fact]!));
+  return [...live.known].some((fact) => !ledger.soft[fact] && !isPrerequisite(ledger.facts[fact]!));
 }
 
 export function sayOtherTools({ observation }: Situation): string {

@@ -11,7 +11,7 @@ import {
   tracesOfState,
 } from "./ledger.ts";
 import type { Revision } from "./revision.ts";
-import { isGiven } from "./sighting.ts";
+import { isGiven } from "./live-schema.ts";
 import { sameTraces, type Traces } from "./traces.ts";
 import type { VersionTableName } from "./version-table.ts";
 

@@ -4,8 +4,8 @@ import { setTimeout as pause } from "node:timers/promises";
 import postgres from "postgres";
 import { readSession, readVersion } from "./connect.sql.ts";
 import { codeOf, ConnectionFault } from "./errors.ts";
-import { type Gate, openGate } from "./gate.ts";
-import type { LastWords } from "./messages.ts";
+import { type Gate, openGate } from "./protocol-guard.ts";
+import type { LastWords } from "./protocol.ts";
 import { refuseOtherServers } from "./server-kind.ts";
 
 /** One row; the SQL that asks for it vouches for its shape. */

@@ -57,7 +57,7 @@ SELECT least(
 export const beat = "SHOW preflight.lock";
 
 /** Beside the lock itself and in its transaction, so it ends with it. */
-export function askForRoom(key: bigint): string {
+export function askForSlots(key: bigint): string {
   return `SELECT pg_try_advisory_xact_lock(${roomKey(key)})`;
 }
 

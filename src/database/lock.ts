@@ -4,7 +4,7 @@ import { describeSession } from "./own-sessions.ts";
 import type { Database } from "./database.ts";
 import { cannotGoOn, classify } from "./errors.ts";
 import {
-  askForRoom,
+  askForSlots,
   beat,
   readFreeSessions,
   readHolder,
@@ -19,7 +19,7 @@ export type Lock = {
   /** Aborts, with a CannotJudge `temporary` as its reason, as soon as the lock is known to be lost. */
   readonly lost: AbortSignal;
   /** Whoever waits gives its session back, and comes again from time to time. Lasts as long as the lock. Never rejects. */
-  readonly askForRoom: () => Promise<void>;
+  readonly askForSlots: () => Promise<void>;
   /**
    * True when the lock was held to the end. False: others may have worked at the same time, `lost` says why, and
    * what was done under it is not to be trusted. Never rejects; the connection stays open.
@@ -82,7 +82,7 @@ export async function acquireLock(first: Database, options: AcquireOptions): Pro
       });
       const lock = holdLock(db, mark, options);
       // Those that have come back since the last holder asked would be here before whoever needs a session now.
-      if (isScarce) await lock.askForRoom();
+      if (isScarce) await lock.askForSlots();
       return lock;
     }
     isScarce ||= holder.wantsRoom;
@@ -202,7 +202,7 @@ function holdLock(db: Database, mark: string, { key, sleep, log }: AcquireOption
   return {
     key,
     lost: lost.signal,
-    askForRoom: async () => void (await db.query(askForRoom(key)).catch(() => {})),
+    askForSlots: async () => void (await db.query(askForSlots(key)).catch(() => {})),
     release,
     abandon: () => stopped.abort(),
   };

@@ -115,7 +115,7 @@ async function untilAtTable(
     const longest = isSomebodyThere ? longestHold : slice;
     if (program.ranFor() - heldSince < longest) continue;
     if (!isRoomKnown) {
-      if (!(await hasRoom(tools))) return { at: "full", isHeld: true };
+      if (!(await hasSlots(tools))) return { at: "full", isHeld: true };
       // That took a while: who has come meanwhile?
       isRoomKnown = true;
       continue;
@@ -164,7 +164,7 @@ async function hold(table: TableName, { database, context }: StepTools): Promise
 }
 
 /** Whether one more session can be had by our own way while the table is held. */
-async function hasRoom({ settings, context }: StepTools): Promise<boolean> {
+async function hasSlots({ settings, context }: StepTools): Promise<boolean> {
   try {
     const other = await openSession(
       settings,

@@ -22,7 +22,7 @@ import {
 import { faultOfVersionTable } from "../core/which-version-table.ts";
 import { lookForRows } from "../database/data-rows.ts";
 import type { Database } from "../database/database.ts";
-import { isUpgradeAtWork } from "../database/fence.ts";
+import { isUpgradeAtWork } from "../database/other-sessions.ts";
 import { isLockHeld, lockKey } from "../database/lock.ts";
 import { look, lookAtExtras, lookElsewhere } from "../database/look.ts";
 import { unlessAborted } from "../database/waiting.ts";

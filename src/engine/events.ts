@@ -114,7 +114,7 @@ export function sayStart(
     log({
       level: "warn",
       event: "ahead",
-      msg: `THIS IMAGE IS OLDER THAN THE DATABASE: it is at ${verdict.strangers.join(", ")}, which this image does not have. ${
+      msg: `THIS IMAGE IS OLDER THAN THE DATABASE: it is at ${verdict.unknownRows.join(", ")}, which this image does not have. ${
         verdict.lacking.length === 0
           ? `Everything that this image needs is still there, so it may start. Nothing was written.${underOtherVersions(
               verdict,
@@ -249,7 +249,7 @@ function summarise(verdict: Verdict): string {
     case "overlapping":
       return `overlapping: ${verdict.redundant.join(", ")} is recorded beside ${nameHeads(verdict.heads)}, which includes it`;
     case "ahead":
-      return `ahead: the database is at ${verdict.strangers.join(", ")}, which this image does not have`;
+      return `ahead: the database is at ${verdict.unknownRows.join(", ")}, which this image does not have`;
     case "drifted":
       return `drifted: the database is recorded at ${nameHeads(verdict.heads)}, and its schema differs in ${count(verdict.differences.length, "thing")}`;
     case "partial":

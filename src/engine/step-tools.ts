@@ -11,5 +11,5 @@ export type StepTools = {
   /** Its signal says that we are told to stop, or have lost the lock. */
   readonly context: Context;
   /** Those that wait for the lock give their sessions back. Never rejects. */
-  readonly askForRoom: () => Promise<void>;
+  readonly askForSlots: () => Promise<void>;
 };

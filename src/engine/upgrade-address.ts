@@ -30,7 +30,7 @@ export async function proveUpgradeAddress(
   commands: Commands,
   table: TableName,
   tools: StepTools,
-  strangers: readonly string[] = [],
+  unknownRows: readonly string[] = [],
 ): Promise<Proof> {
   const { settings, context, database } = tools;
   const own = settings.upgradeCommand;
@@ -80,7 +80,7 @@ export async function proveUpgradeAddress(
           variables,
         );
       case "failed":
-        if (strangers.some((id) => sight.lines.some((line) => line.includes(id)))) return go();
+        if (unknownRows.some((id) => sight.lines.some((line) => line.includes(id)))) return go();
         if (sight.told.passing !== null && context.now() < deadline) {
           context.log({
             level: "warn",
@@ -88,7 +88,7 @@ export async function proveUpgradeAddress(
             msg: `${spelled} failed, and is asked again: ${sight.told.passing}`,
           });
           // Enough sessions may have been free when the work began.
-          await tools.askForRoom();
+          await tools.askForSlots();
           await context.sleep(betweenQuestions, context.signal);
           break;
         }

@@ -34,14 +34,14 @@ export async function upgrade(
 
 /** Rows are replaced in the very table alone that the upgrade's program reads. @returns why not; null: it does */
 export async function proveVersionTable(
-  strangers: readonly string[],
+  unknownRows: readonly string[],
   observation: Observation,
   tools: StepTools,
 ): Promise<Ending | null> {
   const { upgrade: how } = tools.project.found;
   if (how.kind === "native") return null;
   const table = versionTableOf(observation, tools.project.versionTable);
-  const proof = await proveUpgradeAddress(how.commands, table, tools, strangers);
+  const proof = await proveUpgradeAddress(how.commands, table, tools, unknownRows);
   return proof.kind === "failed" ? proof.ending : null;
 }
 
@@ -49,7 +49,7 @@ async function upgradeNatively(
   { load }: Extract<Upgrade, { readonly kind: "native" }>,
   revisions: readonly string[],
   observation: Observation,
-  { database, project, settings, context, askForRoom }: StepTools,
+  { database, project, settings, context, askForSlots }: StepTools,
 ): Promise<Ending | null> {
   const { ddlLockTimeout } = settings;
   if (ddlLockTimeout !== null)
@@ -60,7 +60,7 @@ async function upgradeNatively(
       ddlLockTimeoutMs: ddlLockTimeout,
     });
   const applicationName = upgradeName(context.runId);
-  const onWaiting = (): void => void askForRoom();
+  const onWaiting = (): void => void askForSlots();
   const session = await openSession(settings, context, {
     applicationName,
     toWrite: true,

@@ -2,7 +2,7 @@ import { claimsAll } from "../core/claim.ts";
 import { Busy } from "../core/outcome.ts";
 import { versionTableOf } from "../core/version-table.ts";
 import type { Database } from "../database/database.ts";
-import { waitForOthersAtWork } from "../database/fence.ts";
+import { waitForOthersAtWork } from "../database/other-sessions.ts";
 import { acquireLock, isShortOfSessions, type Lock, lockKey } from "../database/lock.ts";
 import { lookRows, lookStart } from "../database/look.ts";
 import { unlessAborted } from "../database/waiting.ts";
@@ -64,8 +64,8 @@ export async function withLock(
     try {
       const signal = AbortSignal.any([context.signal, lock.lost]);
       const held = { ...context, signal };
-      const { askForRoom } = lock;
-      const underLock = { project, settings, context: held, deadline, askForRoom };
+      const { askForSlots } = lock;
+      const underLock = { project, settings, context: held, deadline, askForSlots };
       ending = await overSession(first, underLock, work);
     } catch (error) {
       // Nobody waits for a server that may say nothing any more.
@@ -134,16 +134,16 @@ function unlessBusy(error: unknown): false {
 }
 
 /** Milliseconds. Those that wait hear of it within a second, unless their machine is busy. */
-const longestWaitForRoom = 30_000;
+const longestWaitForSlots = 30_000;
 
 /** The connection that holds the lock does nothing else: the work has a session of its own. */
 async function overSession(first: Assessment, underLock: UnderLock, work: Work): Promise<Ending> {
-  const { settings, context, deadline, askForRoom } = underLock;
+  const { settings, context, deadline, askForSlots } = underLock;
   const { now, sleep, log, signal } = context;
-  const onWaiting = (): void => void askForRoom();
+  const onWaiting = (): void => void askForSlots();
   const database = await openSession(settings, context, { toWrite: true, onWaiting });
   try {
-    await makeRoom(database, underLock);
+    await waitForSlots(database, underLock);
     const timeout = Math.max(0, deadline - now());
     await waitForOthersAtWork(database, { timeout, clock: now, sleep, signal, log });
     return await work(first, database, underLock);
@@ -153,9 +153,9 @@ async function overSession(first: Assessment, underLock: UnderLock, work: Work):
 }
 
 /** A child, or our own upgrade, needs one more session. */
-async function makeRoom(
+async function waitForSlots(
   database: Database,
-  { context: { now, sleep, log, signal }, askForRoom }: UnderLock,
+  { context: { now, sleep, log, signal }, askForSlots }: UnderLock,
 ): Promise<void> {
   if (!(await isShortOfSessions(database))) return;
   log({
@@ -163,7 +163,7 @@ async function makeRoom(
     event: "room.wanted",
     msg: "the server has hardly a session left: those that wait for the lock give theirs back",
   });
-  await askForRoom();
-  const until = now() + longestWaitForRoom;
+  await askForSlots();
+  const until = now() + longestWaitForSlots;
   while (now() < until && (await isShortOfSessions(database))) await sleep(100, signal);
 }

@@ -50,12 +50,12 @@ describe("rows that name every applied file", () => {
   const { history } = numbered(files);
 
   it.each([
-    { rows: [], heads: [], skipped: [], strangers: [], withoutFile: [] },
-    { rows: ["001", "002"], heads: ["002"], skipped: [], strangers: [], withoutFile: [] },
+    { rows: [], heads: [], skipped: [], unknownRows: [], withoutFile: [] },
+    { rows: ["001", "002"], heads: ["002"], skipped: [], unknownRows: [], withoutFile: [] },
     { rows: ["001", "004"], heads: ["004"], skipped: ["002", "003"] },
-    { rows: ["001", "002", "0010"], strangers: ["0010"], withoutFile: [] },
-    { rows: ["0", "001", "3"], heads: ["001"], strangers: ["3"], withoutFile: ["0"] },
-    { rows: ["100", "99", "x"], heads: [], strangers: ["99", "100", "x"] },
+    { rows: ["001", "002", "0010"], unknownRows: ["0010"], withoutFile: [] },
+    { rows: ["0", "001", "3"], heads: ["001"], unknownRows: ["3"], withoutFile: ["0"] },
+    { rows: ["100", "99", "x"], heads: [], unknownRows: ["99", "100", "x"] },
   ])("$rows", ({ rows, ...expected }) => {
     expect(claimOf(history, rows)).toMatchObject(expected);
   });
@@ -744,7 +744,7 @@ function anyDatabase(): fc.Arbitrary<{
   );
   return fc
     .tuple(chains, fc.nat(), rows, fc.option(fc.nat(), { nil: null }), fc.constantFrom([], ["900"]))
-    .map(([revisions, truth, said, loss, strangers]) => {
+    .map(([revisions, truth, said, loss, unknownRows]) => {
       const ids = revisions.map(({ id }) => id);
       const applied = ids.slice(0, truth % (ids.length + 1));
       const facts = new Map(factsAfter(revisions, new Set(applied)));
@@ -760,7 +760,7 @@ function anyDatabase(): fc.Arbitrary<{
       const ran = new Map(touching.map(({ id }) => [id, 1]));
       return {
         revisions,
-        database: { rows: [...claimed, ...strangers], facts, ran },
+        database: { rows: [...claimed, ...unknownRows], facts, ran },
         damaged: victim !== undefined,
       };
     });

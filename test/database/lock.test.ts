@@ -4,7 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { cancelBackends, upgradeName } from "../../src/database/own-sessions.ts";
 import type { Database } from "../../src/database/database.ts";
-import { isUpgradeAtWork } from "../../src/database/fence.ts";
+import { isUpgradeAtWork } from "../../src/database/other-sessions.ts";
 import { beat } from "../../src/database/lock.sql.ts";
 import {
   acquireLock,
@@ -278,7 +278,7 @@ describe("the lock", () => {
     });
     await sleep(300);
     expect(three, "nobody has asked yet").toBe(null);
-    await lock.askForRoom();
+    await lock.askForSlots();
     const next = await waiting;
     expect(three).not.toBe(null);
     expect(await locksHeld(), "whoever has seen the wish has it too, at once").toBe(2);

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { afterEach, describe, expect, test } from "vitest";
 import { CannotJudge } from "../../src/core/outcome.ts";
 import { cannotGoOn } from "../../src/database/errors.ts";
-import { hear, say, startTalk, type Talk } from "../../src/database/messages.ts";
+import { hear, say, startTalk, type Talk } from "../../src/database/protocol.ts";
 import { connectionTo, open } from "../database/support.ts";
 import { faults } from "./server-faults.ts";
 import { eventually } from "../support/databases.ts";

@@ -2,7 +2,7 @@ import {
   type Fact,
   factKey,
   type FactKind,
-  isPremise,
+  isPrerequisite,
   isRelation,
   isSoft,
   schemaOf,
@@ -15,11 +15,11 @@ import { retiredPartitions } from "./retention.ts";
 import { varies } from "./varying.ts";
 
 /** The live schema in the ledger's words. */
-export type Sighting = {
+export type LiveSchema = {
   /** Facts that the ledger knows from any state, hard and soft, by position. */
   readonly known: ReadonlySet<number>;
   /** Hard facts that the ledger has never seen, premises and a platform's own aside. */
-  readonly foreign: readonly Fact[];
+  readonly unknownFacts: readonly Fact[];
   /** The ledger's facts that are not compared: kinds that this server spells in another way, and partitions that have served. */
   readonly ignored: ReadonlySet<number>;
   /** The ledger's facts that are not enforced in full, by the facts that say the same and are here. */
@@ -32,7 +32,7 @@ export type Sighting = {
 };
 
 /** These facts of the ledger, as they would be here: what was NOT VALID may have become valid. */
-export function asSeen(live: Sighting, positions: Iterable<number>): ReadonlySet<number> {
+export function asSeen(live: LiveSchema, positions: Iterable<number>): ReadonlySet<number> {
   if (live.validated.size === 0) return new Set(positions);
   return new Set([...positions].map((position) => live.validated.get(position) ?? position));
 }
@@ -48,13 +48,13 @@ export function recognise(
   facts: readonly Fact[],
   serverVersion: number,
   platformSchemas: ReadonlySet<string>,
-): Sighting {
+): LiveSchema {
   const comparesViews = textGroup(ledger.server) === textGroup(Math.floor(serverVersion / 10_000));
   const renames = extensionRenames(ledger, facts);
   const old = oldSpellings(ledger, serverVersion);
   const ours = new Set(ledger.facts.filter(isRelation).map(({ object }) => object));
   const known = new Set<number>();
-  const foreign: Fact[] = [];
+  const unknownFacts: Fact[] = [];
   const kinds = new Set(ledger.kinds);
   const retired = retiredPartitions(ledger.facts, facts);
   const notValid = notValidFacts(ledger);
@@ -73,7 +73,8 @@ export function recognise(
       known.add(position);
       const isMoved = fact.kind === "extension" && verbatim === undefined;
       if (isMoved && ledger.inHome[position] === false) movedExtensions.set(position, fact);
-    } else if (!isSoft(fact) && !isPremise(fact) && !isPlatforms(fact)) foreign.push(fact);
+    } else if (!isSoft(fact) && !isPrerequisite(fact) && !isPlatforms(fact))
+      unknownFacts.push(fact);
   }
   const rights = readHeldRights(facts);
   for (const [position, fact] of ledger.facts.entries())
@@ -91,7 +92,7 @@ export function recognise(
   const evaluates = new Map<string, readonly string[]>();
   for (const fact of facts)
     if (fact.evaluates !== undefined) evaluates.set(placeKey(fact), fact.evaluates);
-  return { known, foreign, ignored, validated, movedExtensions, rights, evaluates };
+  return { known, unknownFacts, ignored, validated, movedExtensions, rights, evaluates };
 
   function respelled(fact: Fact): number | undefined {
     return ledger.positions.get(factKey(fact)) ?? old(fact) ?? inForce(fact) ?? beforeOptions(fact);

@@ -1,7 +1,7 @@
 import type { Socket } from "node:net";
 import { Duplex } from "node:stream";
 import { codeOf, ConnectionFault } from "./errors.ts";
-import { hear, type LastWords, readError, readHeader, say, startTalk } from "./messages.ts";
+import { hear, type LastWords, readError, readHeader, say, startTalk } from "./protocol.ts";
 import { preview } from "./socket.ts";
 
 /** What stands between a socket and the driver. */
