@@ -23,7 +23,7 @@ type Variables = Readonly<Record<string, string>>;
 /**
  * Nothing upgrades a database that nobody looked at: the tool's read-only `current` must be seen to arrive at the version table that
  * was judged, or, where there is none yet, in the database. Where nothing can be seen, a warning says so.
- * @param strangers rows of the table that the program does not know either: that it names one of them shows that it came
+ * @param unknownRows rows of the table that the program does not know either: that it names one of them shows that it came
  * Throws CannotJudge `config` when it works elsewhere, or the signal's reason.
  */
 export async function proveUpgradeAddress(

@@ -31,21 +31,21 @@ type Work = (first: Assessment, database: Database, underLock: UnderLock) => Pro
 const firstAway = 1000;
 const longestAway = 4000;
 
+/** Who waits for the lock, and what for. */
+type Waiting = {
+  readonly first: Assessment;
+  /** Over which `first` was seen: it holds the lock from now on, and does nothing else meanwhile. */
+  readonly database: Database;
+  readonly project: Project;
+  readonly settings: Settings;
+  readonly context: Context;
+};
+
 /**
  * Takes the lock and does the work under it, once. Whoever waits for the lock leaves as soon as the database is at head, and
  * needs no second connection for that.
- * @param waiting.database over which `first` was seen: it holds the lock from now on, and does nothing else meanwhile
  */
-export async function withLock(
-  waiting: {
-    readonly first: Assessment;
-    readonly database: Database;
-    readonly project: Project;
-    readonly settings: Settings;
-    readonly context: Context;
-  },
-  work: Work,
-): Promise<Ending> {
+export async function withLock(waiting: Waiting, work: Work): Promise<Ending> {
   const { first, project, settings, context } = waiting;
   const deadline = context.now() + settings.lockTimeout;
   let connection = waiting.database;
@@ -54,28 +54,9 @@ export async function withLock(
   try {
     const lock = await waitForLock();
     if (lock === null) return conclude(lastSeen, "nothing", context);
-    return await workUnder(lock);
+    return await workUnder(lock, waiting, deadline, work);
   } finally {
     await connection.close();
-  }
-
-  async function workUnder(lock: Lock): Promise<Ending> {
-    let ending: Ending;
-    try {
-      const signal = AbortSignal.any([context.signal, lock.lost]);
-      const held = { ...context, signal };
-      const { askForSlots } = lock;
-      const underLock = { project, settings, context: held, deadline, askForSlots };
-      ending = await overSession(first, underLock, work);
-    } catch (error) {
-      // Nobody waits for a server that may say nothing any more.
-      lock.abandon();
-      // What was broken off because it was lost says nothing itself.
-      throw lock.lost.aborted ? lock.lost.reason : error;
-    }
-    const wasHeld = await lock.release();
-    if (wasHeld || ending.outcome !== "ready") return ending;
-    throw lock.lost.reason;
   }
 
   /** null: somebody else has brought the database to head meanwhile. */
@@ -90,7 +71,7 @@ export async function withLock(
         sleep: context.sleep,
         random: context.random,
         log: context.log,
-        betweenPolls: async () => ((await isDone().catch(unlessBusy)) ? "leave" : "stay"),
+        betweenPolls: async () => ((await isDone()) ? "leave" : "stay"),
         comeAgain,
       });
     } finally {
@@ -108,28 +89,59 @@ export async function withLock(
     return connection;
   }
 
-  /**
-   * The version rows are cheap to poll; the whole schema is looked at once they have moved to head, or beyond it: the
-   * holder may be of a newer image.
-   */
   async function isDone(): Promise<boolean> {
-    const { home } = first.observation;
-    const looking = lookRows(connection, { versionTable: project.versionTable, home: home.schema });
-    const { versionTable } = await unlessAborted(looking, context.signal);
-    const rows = (versionTable?.rows ?? []).filter((row) => row !== null);
-    const { history } = project.knowledge;
-    const before = first.observation.versionTable?.rows ?? [];
-    const hasMoved = rows.join("\0") !== before.join("\0");
-    const isBeyond = rows.some((row) => !history.revisions.has(row) && !before.includes(row));
-    if (!hasMoved || !(isBeyond || claimsAll(history, rows))) return false;
-    lastSeen = await assess(connection, project, settings, context);
-    return lastSeen.plan.kind === "start";
+    const seen = await lookWhenMoved(connection, waiting).catch(unlessBusy);
+    lastSeen = seen ?? lastSeen;
+    return seen?.plan.kind === "start";
   }
 }
 
+/**
+ * The version rows are cheap to poll; the whole schema is looked at once they have moved to head, or beyond it: the
+ * holder may be of a newer image. null: they have not.
+ */
+async function lookWhenMoved(
+  connection: Database,
+  { first, project, settings, context }: Waiting,
+): Promise<Assessment | null> {
+  const { home } = first.observation;
+  const looking = lookRows(connection, { versionTable: project.versionTable, home: home.schema });
+  const { versionTable } = await unlessAborted(looking, context.signal);
+  const rows = (versionTable?.rows ?? []).filter((row) => row !== null);
+  const { history } = project.knowledge;
+  const before = first.observation.versionTable?.rows ?? [];
+  const hasMoved = rows.join("\0") !== before.join("\0");
+  const isBeyond = rows.some((row) => !history.revisions.has(row) && !before.includes(row));
+  if (!hasMoved || !(isBeyond || claimsAll(history, rows))) return null;
+  return await assess(connection, project, settings, context);
+}
+
+async function workUnder(
+  lock: Lock,
+  { first, project, settings, context }: Waiting,
+  deadline: number,
+  work: Work,
+): Promise<Ending> {
+  let ending: Ending;
+  try {
+    const signal = AbortSignal.any([context.signal, lock.lost]);
+    const { askForSlots } = lock;
+    const underLock = { project, settings, context: { ...context, signal }, deadline, askForSlots };
+    ending = await overSession(first, underLock, work);
+  } catch (error) {
+    // Nobody waits for a server that may say nothing any more.
+    lock.abandon();
+    // What was broken off because it was lost says nothing itself.
+    throw lock.lost.aborted ? lock.lost.reason : error;
+  }
+  const wasHeld = await lock.release();
+  if (wasHeld || ending.outcome !== "ready") return ending;
+  throw lock.lost.reason;
+}
+
 /** The holder of the lock is at work on what we would look at. */
-function unlessBusy(error: unknown): false {
-  if (error instanceof Busy) return false;
+function unlessBusy(error: unknown): null {
+  if (error instanceof Busy) return null;
   throw error;
 }
 
