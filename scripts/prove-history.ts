@@ -1,15 +1,15 @@
+import path from "node:path";
 /** A real history: a database at every revision, and what the program makes of it. See docs/reliability.md, "The proof". */
 import process from "node:process";
-import path from "node:path";
 import { parseArgs } from "node:util";
 import { setFlagsFromString } from "node:v8";
+import { quoted } from "../test/proof/ground.ts";
 import { type Answer, answerKinds, faultWithRows, judge, name } from "../test/proof/real/answer.ts";
 import { addOthers } from "../test/proof/real/beside/beside.ts";
 import { fillSql } from "../test/proof/real/fill.sql.ts";
 import { type Project, readProject, schemaFlag } from "../test/proof/real/project.ts";
-import { quoted } from "../test/proof/ground.ts";
-import type { Said } from "../test/support/in-process.ts";
 import { beginWalk } from "../test/proof/real/walk.ts";
+import type { Said } from "../test/support/in-process.ts";
 import { startServer } from "../test/support/postgres.ts";
 
 const { values, positionals } = parseArgs({

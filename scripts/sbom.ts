@@ -10,8 +10,8 @@ import { readFileSync } from "node:fs";
 import path from "node:path";
 import process from "node:process";
 import { parseArgs } from "node:util";
-import manifest from "../package.json" with { type: "json" };
 import parser from "../node_modules/libpg-query/package.json" with { type: "json" };
+import manifest from "../package.json" with { type: "json" };
 import {
   bunVersion,
   fetchRuntime,

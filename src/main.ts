@@ -3,9 +3,9 @@ import { closeSync, constants, openSync, readFileSync, statSync, writeSync } fro
 import os from "node:os";
 import path from "node:path";
 import { performance } from "node:perf_hooks";
+import { setImmediate as nextTurn, setTimeout as sleep } from "node:timers/promises";
 import { isatty } from "node:tty";
 import { setFlagsFromString } from "node:v8";
-import { setImmediate as nextTurn, setTimeout as sleep } from "node:timers/promises";
 import { cli } from "./cli.ts";
 import { exec } from "./exec.ts";
 import { findUser } from "./find-user.ts";

@@ -1,7 +1,7 @@
 import type { AlterTableCmd, Node } from "libpg-query";
 import { commandsOf, constraintIn, type Name, nameOf, quote, show } from "../pgsql/tree.ts";
-import { remarkOnNewColumn, remarkOnTypeChange } from "./add-column.ts";
 import { remarkOnConstraint } from "./add-constraint.ts";
+import { remarkOnNewColumn, remarkOnTypeChange } from "./columns.ts";
 import { findTable, isKnownNotNull } from "./learn.ts";
 import { isInUse, lockedSince, type Remark, type Scene } from "./scene.ts";
 

@@ -14,6 +14,33 @@ import { missingGuard } from "./repeats.ts";
 import { remarkOnRowChanges } from "./row-changes.ts";
 import type { Lock, Remark, Scene } from "./scene.ts";
 
+/** A file of a history with PostgreSQL's trees of its statements. */
+export type ParsedMigration = Pick<Migration, "file" | "outside"> & {
+  /** The file's text. */
+  readonly script: string;
+  readonly statements: readonly ParsedStatement[];
+};
+
+/** The files of these migrations once more, with the trees that a migration does not keep. */
+export async function parseMigrations(
+  root: string,
+  migrations: readonly Migration[],
+): Promise<readonly ParsedMigration[]> {
+  return await Promise.all(
+    migrations.map(async ({ file, outside }) => {
+      const script = await readFile(path.join(root, file), "utf8");
+      const parsed = await parseSql(script);
+      // It has been parsed before: whoever broke it since will hear of it the next time.
+      return {
+        file,
+        outside,
+        script,
+        statements: parsed.kind === "parsed" ? parsed.statements : [],
+      };
+    }),
+  );
+}
+
 /** What the files of a history would do to a database that is in use, one file after the other. */
 export function auditSql(files: readonly ParsedMigration[]): readonly Finding[] {
   const known = nothingKnown();
@@ -59,33 +86,6 @@ function remarkOn(node: Node, text: string, scene: Scene): readonly Remark[] {
 /** @param location in bytes, as trees have it */
 function lineAt(script: Buffer, location: number): number {
   return script.toString("latin1", 0, location).split(/\r\n|[\r\n]/).length;
-}
-
-/** A file of a history with PostgreSQL's trees of its statements. */
-export type ParsedMigration = Pick<Migration, "file" | "outside"> & {
-  /** The file's text. */
-  readonly script: string;
-  readonly statements: readonly ParsedStatement[];
-};
-
-/** The files of these migrations once more, with the trees that a migration does not keep. */
-export async function parseMigrations(
-  root: string,
-  migrations: readonly Migration[],
-): Promise<readonly ParsedMigration[]> {
-  return await Promise.all(
-    migrations.map(async ({ file, outside }) => {
-      const script = await readFile(path.join(root, file), "utf8");
-      const parsed = await parseSql(script);
-      // It has been parsed before: whoever broke it since will hear of it the next time.
-      return {
-        file,
-        outside,
-        script,
-        statements: parsed.kind === "parsed" ? parsed.statements : [],
-      };
-    }),
-  );
 }
 
 type Placed = Remark & { readonly line: number };

@@ -1,5 +1,5 @@
 import type { Command } from "../engine/context.ts";
-import { check as decide } from "../engine/run.ts";
+import { check as runCheck } from "../engine/run.ts";
 import { judgingFlags } from "../settings/command-line.ts";
 
 export const check: Command = {
@@ -11,5 +11,5 @@ export const check: Command = {
   starts: false,
   readWord: null,
   becomes: null,
-  start: decide,
+  start: runCheck,
 };

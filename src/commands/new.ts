@@ -5,9 +5,9 @@ import type { Command, Context } from "../engine/context.ts";
 import { type Ending, ready } from "../engine/run-record.ts";
 import { historyFlags } from "../settings/command-line.ts";
 import type { Settings } from "../settings/settings.ts";
+import { isDirectory } from "../tools/files.ts";
 import { findHistory } from "../tools/registry.ts";
 import type { Candidate, NewFile, NewFiles, NoNewFiles, Tool } from "../tools/tool.ts";
-import { isDirectory } from "../tools/files.ts";
 
 export const newMigration: Command = {
   name: "new",

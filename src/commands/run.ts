@@ -1,5 +1,5 @@
 import type { Command } from "../engine/context.ts";
-import { rehearse, run as decideAndAct } from "../engine/run.ts";
+import { rehearse, run as runForReal } from "../engine/run.ts";
 import { judgingFlags } from "../settings/command-line.ts";
 
 export const run: Command = {
@@ -12,5 +12,5 @@ export const run: Command = {
   readWord: null,
   becomes: { flag: "check-only", name: "check" },
   start: async (settings, context) =>
-    await (settings.enforce ? decideAndAct : rehearse)(settings, context),
+    await (settings.enforce ? runForReal : rehearse)(settings, context),
 };

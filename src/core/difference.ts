@@ -1,3 +1,4 @@
+import { extraKind, oursIn } from "./extras.ts";
 import {
   type Fact,
   factKey,
@@ -7,7 +8,6 @@ import {
   placeKey,
   takenNames,
 } from "./facts.ts";
-import { extraKind, oursIn } from "./extras.ts";
 import { ancestors, type History } from "./history.ts";
 import { changeOf, type OpenLedger, revisionOfState, touchesRows } from "./ledger.ts";
 import { asSeen, type LiveSchema } from "./live-schema.ts";

@@ -18,9 +18,9 @@ import {
   type OpenLedger,
   touchesRows,
 } from "./ledger.ts";
+import { asSeen, type LiveSchema } from "./live-schema.ts";
 import type { RowAnswer } from "./observation.ts";
 import { evidenceOf } from "./row-evidence.ts";
-import { asSeen, type LiveSchema } from "./live-schema.ts";
 
 /** What the facts alone say about where a database stands. */
 export type Identification =
@@ -136,6 +136,20 @@ function composedFrom(
   return distance === 0 ? heads : null;
 }
 
+/** Steps from the nearest state: further away it is nobody's. */
+const mostComposed = 100;
+
+/** One revision more, or without one of the last. */
+function neighboursOf(history: History, heads: readonly string[]): readonly (readonly string[])[] {
+  const applied = ancestors(history, heads);
+  const less = heads.map((head) => [...applied].filter((id) => id !== head));
+  const more = [...history.revisions.keys()]
+    .filter((id) => !applied.has(id))
+    .filter((id) => history.needs.get(id)?.every((need) => applied.has(need)) === true)
+    .map((id) => [...applied, id]);
+  return [...less, ...more].map((ids) => maximal(history, ids));
+}
+
 function distanceTo(heads: readonly string[], { ledger, history, live }: Search): number {
   const made = factsOfHeads(ledger, history, heads);
   if (made === null) return Number.POSITIVE_INFINITY;
@@ -238,20 +252,6 @@ function maybeToo(
   return dataBetween(ledger, history, [...softly, ...others], answers).length > 0 ? others : [];
 }
 
-/** Steps from the nearest state: further away it is nobody's. */
-const mostComposed = 100;
-
-/** One revision more, or without one of the last. */
-function neighboursOf(history: History, heads: readonly string[]): readonly (readonly string[])[] {
-  const applied = ancestors(history, heads);
-  const less = heads.map((head) => [...applied].filter((id) => id !== head));
-  const more = [...history.revisions.keys()]
-    .filter((id) => !applied.has(id))
-    .filter((id) => history.needs.get(id)?.every((need) => applied.has(need)) === true)
-    .map((id) => [...applied, id]);
-  return [...less, ...more].map((ids) => maximal(history, ids));
-}
-
 /**
  * Where branches lie side by side, a bake does not pass through every head set: one branch may have
  * gone further, or less far, without a trace in the schema. Such sets are candidates as well.
@@ -328,7 +328,7 @@ function distancesToStates(ledger: OpenLedger, live: LiveSchema): readonly Dista
   return distances;
 }
 
-/** States whose facts are exactly the ones there; else those that differ by premises alone. */
+/** States whose facts are exactly the ones there; else those that differ by prerequisites alone. */
 function matchingStates(distances: readonly Distance[]): readonly number[] {
   const indexes = distances.map((_, index) => index);
   const exact = indexes.filter(

@@ -8,8 +8,8 @@ import {
   schemaOf,
   placeKey,
 } from "./facts.ts";
-import type { OpenLedger } from "./ledger.ts";
 import { type HeldRights, readHeldRights } from "./held-rights.ts";
+import type { OpenLedger } from "./ledger.ts";
 import { inWords } from "./old-spelling.ts";
 import { retiredPartitions } from "./retention.ts";
 import { varies } from "./varying.ts";
@@ -18,7 +18,7 @@ import { varies } from "./varying.ts";
 export type LiveSchema = {
   /** Facts that the ledger knows from any state, hard and soft, by position. */
   readonly known: ReadonlySet<number>;
-  /** Hard facts that the ledger has never seen, premises and a platform's own aside. */
+  /** Hard facts that the ledger has never seen, prerequisites and a platform's own aside. */
   readonly unknownFacts: readonly Fact[];
   /** The ledger's facts that are not compared: kinds that this server spells in another way, and partitions that have served. */
   readonly ignored: ReadonlySet<number>;

@@ -1,8 +1,8 @@
 import type { Knowledge } from "./knowledge.ts";
 import type { Observation } from "./observation.ts";
 import { CannotJudge } from "./outcome.ts";
-import { enumerate } from "./words.ts";
 import type { Plan } from "./step.ts";
+import { enumerate } from "./words.ts";
 
 /**
  * Revisions that the ledger calls live, that no file of the image has, and that the rows will not include once the plan is

@@ -2,8 +2,8 @@ import { oursIn } from "./extras.ts";
 import { type Fact, isInvalidIndex, isPrerequisite, placeKey, schemaOf } from "./facts.ts";
 import { ancestors, type History, maximal } from "./history.ts";
 import { changeOf, factsOfHeads, type OpenLedger, touchesRows } from "./ledger.ts";
-import { progressTable } from "./migration.ts";
 import { asSeen, type LiveSchema } from "./live-schema.ts";
+import { progressTable } from "./migration.ts";
 import type { Situation } from "./situation.ts";
 import { unquoted } from "./sketch.ts";
 import type { Change, Leftover, Verdict } from "./verdict.ts";
@@ -133,7 +133,7 @@ export function findHalfDone(
     !ledger.soft[position] && !live.ignored.has(position);
   const surplusCounts = (position: number): boolean =>
     isHard(position) && !isPrerequisite(ledger.facts[position]!);
-  const foreignPlaces = new Set(live.unknownFacts.map(placeKey));
+  const unknownPlaces = new Set(live.unknownFacts.map(placeKey));
 
   for (const [id, { saysIfNotExists }] of history.revisions) {
     if (claimed.has(id)) continue;
@@ -158,7 +158,7 @@ export function findHalfDone(
       ...[...added].map((fact) => step("adds", fact, live.known.has(fact))),
       ...[...dropped].map((fact) => step("drops", fact, !live.known.has(fact))),
     ];
-    if (changes.some(({ fact }) => foreignPlaces.has(placeKey(fact)))) continue;
+    if (changes.some(({ fact }) => unknownPlaces.has(placeKey(fact)))) continue;
     const done = changes.filter(({ isDone }) => isDone);
     const undone = changes.filter(({ isDone }) => !isDone);
     if (done.some(({ fact }) => !isPrerequisite(fact)) && undone.length > 0)

@@ -4,7 +4,7 @@ import { ancestors, type History } from "./history.ts";
 import * as refusal from "./refusal.ts";
 import type { Plan, PlanBasis, Policy, Refusal, Step } from "./step.ts";
 import type { Finding, Leftover, Verdict } from "./verdict.ts";
-import * as homeRefusal from "./which-home.ts";
+import { homeInDoubt, refusalOfHome, refuseElsewhere, withOtherHomes } from "./which-home.ts";
 
 export function planFor(verdict: Verdict, policy: Policy, basis: PlanBasis): Plan {
   const { knowledge, observation } = basis;
@@ -13,9 +13,9 @@ export function planFor(verdict: Verdict, policy: Policy, basis: PlanBasis): Pla
     case "start":
       return unlessUnverified(plan);
     case "act":
-      return unlessUnverified(homeRefusal.ofHome(knowledge, observation, plan.steps) ?? plan);
+      return unlessUnverified(refusalOfHome(knowledge, observation, plan.steps) ?? plan);
     case "refuse":
-      return unlessUnverified(homeRefusal.withOtherHomes(plan, placesOf(knowledge, observation)));
+      return unlessUnverified(withOtherHomes(plan, placesOf(knowledge, observation)));
   }
 
   function unlessUnverified(planned: Plan): Plan {
@@ -67,7 +67,7 @@ function planOnEvidence(verdict: Verdict, policy: Policy, basis: PlanBasis): Pla
     case "missing-file":
     case "mismatched":
       if (verdict.identified.kind === "proven" && verdict.elsewhere.length > 0)
-        return orAsAssumed(homeRefusal.elsewhere(verdict, observation), its);
+        return orAsAssumed(refuseElsewhere(verdict, observation), its);
       return verdict.dataMigrations.length > 0
         ? orAsAssumed(refusal.dataMigrationBetween(verdict, tool), its)
         : planForFinding(verdict.identified, its);
@@ -84,7 +84,7 @@ function planOnEvidence(verdict: Verdict, policy: Policy, basis: PlanBasis): Pla
       if (verdict.isOthersTable) return refusal.othersTable(verdict);
       return orAsAssumed(
         verdict.elsewhere.length > 0
-          ? homeRefusal.homeInDoubt(verdict, observation)
+          ? homeInDoubt(verdict, observation)
           : refusal.unknown(verdict, assumable(knowledge, observation)),
         its,
       );

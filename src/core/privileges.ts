@@ -1,3 +1,4 @@
+import { commitInParts } from "./data-migrations.ts";
 import { type Fact, type FactKind, schemaOf } from "./facts.ts";
 import * as grants from "./grants.ts";
 import type { Knowledge } from "./knowledge.ts";
@@ -5,7 +6,6 @@ import { changeOf } from "./ledger.ts";
 import { progressTable } from "./migration.ts";
 import type { Observation } from "./observation.ts";
 import { CannotJudge } from "./outcome.ts";
-import { commitInParts } from "./data-migrations.ts";
 import { widthFor } from "./plan.ts";
 import { quoteIdentifier } from "./quote.ts";
 import type { Step } from "./step.ts";
@@ -21,40 +21,6 @@ export type Task = {
   readonly versionTable: VersionTableName;
   readonly steps: readonly Step[];
 };
-
-/**
- * A role or an address that is read-only stays so until a person changes it. A database or a server may be so for a while, as where a
- * disk is full.
- */
-function readOnly({ server, role }: Observation): CannotJudge {
-  const { database, readOnlyBy } = server;
-  const setting = "default_transaction_read_only";
-  const because = (where: string): string =>
-    `the database must be changed, and transactions are read-only here: ${where} has ${setting} on`;
-  switch (readOnlyBy) {
-    case "user":
-      return new CannotJudge("permission", because(`role ${role.name}`), [
-        `connect as another role, or: ALTER ROLE ${quoteIdentifier(role.name)} RESET ${setting}`,
-      ]);
-    case "database user":
-      return new CannotJudge("permission", because(`role ${role.name} in database ${database}`), [
-        `connect as another role, or: ALTER ROLE ${quoteIdentifier(role.name)} IN DATABASE ${quoteIdentifier(database)} RESET ${setting}`,
-      ]);
-    case "client":
-    case "session":
-      return new CannotJudge("permission", because("the address (options, PGOPTIONS)"), [
-        `take ${setting} out of it`,
-      ]);
-    case "database":
-      return new CannotJudge("unavailable", because(`database ${database}`), [
-        `find out why (a full disk?), then: ALTER DATABASE ${quoteIdentifier(database)} RESET ${setting}`,
-      ]);
-    default:
-      return new CannotJudge("unavailable", because("the server"), [
-        "find out why (a full disk, a primary that is being switched?), or name the primary",
-      ]);
-  }
-}
 
 /** With the schema of the version table, now or when it is made. */
 type TaskAt = Task & { readonly home: string };
@@ -89,6 +55,40 @@ export function lackOfActing(task: Task): CannotJudge | null {
       "or let a role that has these rights run preflight, and let this application only `preflight check`",
     ],
   );
+}
+
+/**
+ * A role or an address that is read-only stays so until a person changes it. A database or a server may be so for a while, as where a
+ * disk is full.
+ */
+function readOnly({ server, role }: Observation): CannotJudge {
+  const { database, readOnlyBy } = server;
+  const setting = "default_transaction_read_only";
+  const because = (where: string): string =>
+    `the database must be changed, and transactions are read-only here: ${where} has ${setting} on`;
+  switch (readOnlyBy) {
+    case "user":
+      return new CannotJudge("permission", because(`role ${role.name}`), [
+        `connect as another role, or: ALTER ROLE ${quoteIdentifier(role.name)} RESET ${setting}`,
+      ]);
+    case "database user":
+      return new CannotJudge("permission", because(`role ${role.name} in database ${database}`), [
+        `connect as another role, or: ALTER ROLE ${quoteIdentifier(role.name)} IN DATABASE ${quoteIdentifier(database)} RESET ${setting}`,
+      ]);
+    case "client":
+    case "session":
+      return new CannotJudge("permission", because("the address (options, PGOPTIONS)"), [
+        `take ${setting} out of it`,
+      ]);
+    case "database":
+      return new CannotJudge("unavailable", because(`database ${database}`), [
+        `find out why (a full disk?), then: ALTER DATABASE ${quoteIdentifier(database)} RESET ${setting}`,
+      ]);
+    default:
+      return new CannotJudge("unavailable", because("the server"), [
+        "find out why (a full disk, a primary that is being switched?), or name the primary",
+      ]);
+  }
 }
 
 /** Everything would seem to be done, and be gone with the session that did it. */

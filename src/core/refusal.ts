@@ -4,6 +4,7 @@ import { type Fact, holdsRows } from "./facts.ts";
 import type { History, HistoryFault } from "./history.ts";
 import type { Knowledge } from "./knowledge.ts";
 import type { MigrationTool } from "./migration-tool.ts";
+import type { PlanBasis, Refusal } from "./step.ts";
 import type { Denial, Finding, Leftover, UnseenData, Verdict } from "./verdict.ts";
 import { inEffect, sayAssume, sayAtHeads, sayStamp, underOtherVersions } from "./ways-out.ts";
 import {
@@ -15,7 +16,6 @@ import {
   nameFact,
   nameHeads,
 } from "./words.ts";
-import type { PlanBasis, Refusal } from "./step.ts";
 
 type Of<Kind extends Verdict["kind"]> = Extract<Verdict, { readonly kind: Kind }>;
 

@@ -6,9 +6,9 @@ import { ancestors, type History } from "./history.ts";
 import type { Identification } from "./identify.ts";
 import type { Knowledge } from "./knowledge.ts";
 import type { OpenLedger } from "./ledger.ts";
+import { asSeen, recognise, type LiveSchema } from "./live-schema.ts";
 import { neighbourOf } from "./neighbour.ts";
 import type { NeighbourTable, Observation, VersionTable } from "./observation.ts";
-import { asSeen, recognise, type LiveSchema } from "./live-schema.ts";
 import type { Finding, Verdict } from "./verdict.ts";
 
 /** What the image knows and what the look has seen, side by side: all that a diagnosis rests on. */

@@ -138,11 +138,11 @@ export function renumberedRows(
   table: VersionTable | null,
 ): ReadonlyMap<string, string> {
   const rows = (table?.rows ?? []).filter((row) => row !== null);
-  const unknownRows = byText(
+  const unknownRows = idsByText(
     rows.filter((row) => !history.revisions.has(row)),
     table?.digests,
   );
-  const files = byText(
+  const files = idsByText(
     [...history.revisions.values()]
       .filter(({ id, isEmpty }) => !isEmpty && !rows.includes(id))
       .map(({ id }) => id),
@@ -157,7 +157,7 @@ export function renumberedRows(
   return same;
 }
 
-function byText(
+function idsByText(
   ids: readonly string[],
   digests: ReadonlyMap<string, string> | undefined,
 ): ReadonlyMap<string, readonly string[]> {

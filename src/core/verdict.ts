@@ -90,7 +90,7 @@ export type PassedOver = {
   readonly direction: "forwards" | "backwards";
 };
 
-/** In the order in which design and README name them. */
+/** In the order in which the README names them. */
 export const verdictKinds = [
   "current",
   "fresh",

@@ -179,7 +179,7 @@ export function homeInDoubt({ why }: Of<"unknown">, { home }: Observation): Refu
 }
 
 /** What the rows promise is not at home, and may be somewhere else. */
-export function elsewhere(
+export function refuseElsewhere(
   verdict: Of<"mismatched"> | Of<"missing-file">,
   { home }: Observation,
 ): Refusal {
@@ -201,7 +201,7 @@ export function withOtherHomes(refusal: Refusal, places: readonly Place[]): Refu
 }
 
 /** Where the upgrade would make its objects beside the others. Null: nothing speaks against it. */
-export function ofHome(
+export function refusalOfHome(
   { history, ledger, isBoundElsewhere, programsPath }: Knowledge,
   { home, role, server }: Observation,
   steps: readonly Step[],

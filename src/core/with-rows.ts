@@ -4,8 +4,8 @@ import { holdsRows, tablesAmong } from "./facts.ts";
 import { ancestors } from "./history.ts";
 import { hasSameSoftFacts, identify } from "./identify.ts";
 import type { OpenLedger } from "./ledger.ts";
-import { findHalfDone } from "./partial.ts";
 import type { LiveSchema } from "./live-schema.ts";
+import { findHalfDone } from "./partial.ts";
 import {
   equals,
   includesTheClaim,

@@ -10,8 +10,8 @@ import {
   type State,
   tracesOfState,
 } from "./ledger.ts";
-import type { Revision } from "./revision.ts";
 import { isGiven } from "./live-schema.ts";
+import type { Revision } from "./revision.ts";
 import { sameTraces, type Traces } from "./traces.ts";
 import type { VersionTableName } from "./version-table.ts";
 

@@ -1,9 +1,9 @@
 import type { Revision } from "../core/revision.ts";
+import type { TableName } from "../core/version-table.ts";
 import type { Database } from "./database.ts";
 import { cannotGoOn } from "./errors.ts";
-import { ensureProgressTable } from "./migrate.ts";
 import { runOwn } from "./migrate-work.ts";
-import type { TableName } from "../core/version-table.ts";
+import { ensureProgressTable } from "./migrate.ts";
 import { deleteProgress, readHasSchema, writeProgress } from "./progress.sql.ts";
 
 /**

@@ -1,7 +1,7 @@
 import { firstWords } from "../core/first-words.ts";
-import { describeSession } from "./own-sessions.ts";
 import type { Database } from "./database.ts";
 import { readBlockers } from "./other-sessions.sql.ts";
+import { describeSession } from "./own-sessions.ts";
 
 /** A session that waits for a lock, and one of those that are in its way; null is what this role may not see. */
 export type Blocked = {

@@ -4,7 +4,7 @@ import { setTimeout as pause } from "node:timers/promises";
 import postgres from "postgres";
 import { readSession, readVersion } from "./connect.sql.ts";
 import { codeOf, ConnectionFault } from "./errors.ts";
-import { type Gate, openGate } from "./protocol-guard.ts";
+import { type Guard, openGuard } from "./protocol-guard.ts";
 import type { LastWords } from "./protocol.ts";
 import { refuseOtherServers } from "./server-kind.ts";
 
@@ -79,7 +79,7 @@ export async function openDatabase(
     };
   });
   const watches = new Set<NodeJS.Timeout>();
-  const gate = openGate(socket, (login.password ?? "") !== "", () => {
+  const gate = openGuard(socket, (login.password ?? "") !== "", () => {
     for (const watch of watches) watch.refresh();
   });
   const pass = async (): Promise<string> => {
@@ -204,7 +204,7 @@ function readAnswer([row]: readonly Row[]): Answer {
  * Gives the socket away once: when the driver wants to connect again, the connection was lost,
  * and with it every lock and setting of the session.
  */
-function handOver({ stream, fault }: Gate): () => Duplex {
+function handOver({ stream, fault }: Guard): () => Duplex {
   let given = false;
   return () => {
     if (given) throw new ConnectionFault("LOST");

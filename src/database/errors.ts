@@ -1,6 +1,5 @@
 import postgres from "postgres";
-import { CannotJudge } from "../core/outcome.ts";
-import type { Outcome } from "../core/outcome.ts";
+import { CannotJudge, type Outcome } from "../core/outcome.ts";
 
 /**
  * What a failure means, never read from a message's text.

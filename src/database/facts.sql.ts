@@ -1,6 +1,6 @@
 import type { Scope } from "../core/knowledge.ts";
-import { knownNamePart, knownVersionTables } from "./known-tables.ts";
 import { quoteTextArray } from "../core/quote.ts";
+import { knownNamePart, knownVersionTables } from "./known-tables.ts";
 
 export type FactsOptions = {
   /** Schemas to read, the home as `preflight.home` names it; null: every schema that is not the system's or an extension's. */

@@ -58,10 +58,10 @@ export const beat = "SHOW preflight.lock";
 
 /** Beside the lock itself and in its transaction, so it ends with it. */
 export function askForSlots(key: bigint): string {
-  return `SELECT pg_try_advisory_xact_lock(${roomKey(key)})`;
+  return `SELECT pg_try_advisory_xact_lock(${slotsKey(key)})`;
 }
 
-function roomKey(key: bigint): bigint {
+function slotsKey(key: bigint): bigint {
   return key ^ 1n;
 }
 
@@ -79,7 +79,7 @@ export function readHolder(key: bigint): string {
 SELECT l.pid, a.application_name AS "applicationName", host(a.client_addr) AS "clientAddress", a.state,
        to_char(a.xact_start AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS since,
        to_char(a.backend_start AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS "connectedSince",
-       EXISTS (SELECT FROM pg_locks l WHERE ${isTheLock(roomKey(key))}) AS "wantsRoom"
+       EXISTS (SELECT FROM pg_locks l WHERE ${isTheLock(slotsKey(key))}) AS "wantsSlots"
 FROM pg_locks l LEFT JOIN pg_stat_activity a ON a.pid = l.pid
 WHERE ${isTheLock(key)}`;
 }

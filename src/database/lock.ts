@@ -1,6 +1,5 @@
 import { createHash } from "node:crypto";
 import { CannotJudge } from "../core/outcome.ts";
-import { describeSession } from "./own-sessions.ts";
 import type { Database } from "./database.ts";
 import { cannotGoOn, classify } from "./errors.ts";
 import {
@@ -11,6 +10,7 @@ import {
   readIsHeld,
   tryToLock,
 } from "./lock.sql.ts";
+import { describeSession } from "./own-sessions.ts";
 import { formatDuration, inTime, type Waiting } from "./waiting.ts";
 
 /** Held by an open, idle transaction on a connection of its own, until `release` or the end of that connection. */
@@ -85,7 +85,7 @@ export async function acquireLock(first: Database, options: AcquireOptions): Pro
       if (isScarce) await lock.askForSlots();
       return lock;
     }
-    isScarce ||= holder.wantsRoom;
+    isScarce ||= holder.wantsSlots;
     if ((await betweenPolls?.()) === "leave") return null;
     const now = clock();
     if (now - started >= timeout) throw notObtained(holder, timeout);
@@ -99,7 +99,7 @@ export async function acquireLock(first: Database, options: AcquireOptions): Pro
         waitedMs: Math.round(now - started),
       });
     }
-    if (holder.wantsRoom && comeAgain !== undefined) db = await comeAgain();
+    if (holder.wantsSlots && comeAgain !== undefined) db = await comeAgain();
     else await sleep(shortestPause + random() * (longestPause - shortestPause), signal);
   }
 }
@@ -129,7 +129,7 @@ export type Holder = {
   readonly since: string | null;
   readonly connectedSince: string | null;
   /** Sessions are scarce, and it needs one of those that wait. */
-  readonly wantsRoom: boolean;
+  readonly wantsSlots: boolean;
 };
 
 const unknownHolder: Holder = {
@@ -139,7 +139,7 @@ const unknownHolder: Holder = {
   state: null,
   since: null,
   connectedSince: null,
-  wantsRoom: false,
+  wantsSlots: false,
 };
 
 /** One try. null: obtained, and the transaction stays open. Otherwise who holds it; no transaction is left. */

@@ -1,10 +1,9 @@
-import { factsQuery, pinSettings } from "./facts.sql.ts";
-import type { FactsOptions } from "./facts.sql.ts";
 import type { VersionTableLayout } from "../core/migration-tool.ts";
-import { knownVersionTables, neighbourTables } from "./known-tables.ts";
-import { quoteLiteral, quoteTextArray } from "../core/quote.ts";
 import { progressTable } from "../core/migration.ts";
+import { quoteLiteral, quoteTextArray } from "../core/quote.ts";
 import type { VersionTableName } from "../core/version-table.ts";
+import { factsQuery, pinSettings, type FactsOptions } from "./facts.sql.ts";
+import { knownVersionTables, neighbourTables } from "./known-tables.ts";
 
 /** The version table to look for, and what it would look like. */
 export type WantedTable = VersionTableName & { readonly layout: VersionTableLayout };

@@ -1,7 +1,6 @@
-import { readReadOnlyForRole } from "./connect.sql.ts";
 import { setTimeout as pause } from "node:timers/promises";
 import { type Fact, placeKey, withoutStorage } from "../core/facts.ts";
-import type { Progress } from "../core/migration.ts";
+import { type Progress, progressTable } from "../core/migration.ts";
 import type {
   Elsewhere,
   Home,
@@ -11,21 +10,21 @@ import type {
   VersionTable,
 } from "../core/observation.ts";
 import { Busy, CannotJudge } from "../core/outcome.ts";
+import { quoteIdentifier, quoteQualified } from "../core/quote.ts";
+import { schemasOfPath } from "../core/search-path.ts";
+import { readReadOnlyForRole } from "./connect.sql.ts";
 import type { Database, Row } from "./database.ts";
 import { cannotGoOn, codeOf } from "./errors.ts";
 import { evaluatedMessage } from "./extras.sql.ts";
 import type { FactsOptions } from "./facts.sql.ts";
-import { quoteIdentifier, quoteQualified } from "../core/quote.ts";
 import {
   elsewhereMessage,
   lookMessage,
   lookPathMessage,
   lookRowsMessage,
   readStart,
+  type WantedTable,
 } from "./look.sql.ts";
-import type { WantedTable } from "./look.sql.ts";
-import { progressTable } from "../core/migration.ts";
-import { schemasOfPath } from "../core/search-path.ts";
 
 export type LookOptions = {
   /** Schema null: in the home, or where the role's search path finds it first. */

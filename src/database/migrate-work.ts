@@ -1,5 +1,3 @@
-import { describeSession } from "./own-sessions.ts";
-import { readOldestTransaction } from "./migrate.sql.ts";
 import postgres from "postgres";
 import type { VersionTableLayout } from "../core/migration-tool.ts";
 import type { Migration, Statement, VersionRow } from "../core/migration.ts";
@@ -8,7 +6,8 @@ import type { TableName } from "../core/version-table.ts";
 import { readSession } from "./connect.sql.ts";
 import type { Database, Row, Session } from "./database.ts";
 import { cannotGoOn, codeOf } from "./errors.ts";
-import { beginAsOurselves, resetSession } from "./migrate.sql.ts";
+import { readOldestTransaction, beginAsOurselves, resetSession } from "./migrate.sql.ts";
+import { describeSession } from "./own-sessions.ts";
 import type { Waiting } from "./waiting.ts";
 
 export type MigrateOptions = Waiting & {
@@ -120,6 +119,8 @@ export function resetAfter({ statements }: Migration): string {
 export async function cleanUp(db: Database, sql: string): Promise<void> {
   await Promise.race([db.query(sql).catch(() => {}), db.lost]);
 }
+
+// How it ends
 
 export type MigrationEnd = { readonly kind: "applied"; readonly durationMs: number } | Unfinished;
 

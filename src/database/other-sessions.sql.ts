@@ -1,6 +1,6 @@
-import { ownNames } from "./connect.sql.ts";
 import { quoteLiteral, quoteQualified } from "../core/quote.ts";
 import type { TableName } from "../core/version-table.ts";
+import { ownNames } from "./connect.sql.ts";
 import { upgradePrefix } from "./own-sessions.ts";
 
 /**

@@ -1,8 +1,8 @@
 import { CannotJudge } from "../core/outcome.ts";
-import { describeSession, upgradePrefix } from "./own-sessions.ts";
 import type { Database } from "./database.ts";
 import { cannotGoOn } from "./errors.ts";
 import { readOthersAtWork } from "./other-sessions.sql.ts";
+import { describeSession, upgradePrefix } from "./own-sessions.ts";
 import type { Waiting } from "./waiting.ts";
 
 type Other = {

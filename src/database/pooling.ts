@@ -1,7 +1,7 @@
 import { CannotJudge } from "../core/outcome.ts";
+import { readPid } from "./connect.sql.ts";
 import type { Database } from "./database.ts";
 import { cannotGoOn } from "./errors.ts";
-import { readPid } from "./connect.sql.ts";
 
 const rounds = 4;
 

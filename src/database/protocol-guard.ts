@@ -5,7 +5,7 @@ import { hear, type LastWords, readError, readHeader, say, startTalk } from "./p
 import { preview } from "./socket.ts";
 
 /** What stands between a socket and the driver. */
-export type Gate = {
+export type Guard = {
   /** A socket, as far as the driver uses one. */
   readonly stream: Duplex;
   /** Whether the server has asked for SCRAM. */
@@ -21,7 +21,7 @@ export type Gate = {
  * a ConnectionFault or a system error, which is what the driver's queries reject with.
  * @param onBytes hears of every sign of life in an answer
  */
-export function openGate(socket: Socket, hasPassword: boolean, onBytes: () => void): Gate {
+export function openGuard(socket: Socket, hasPassword: boolean, onBytes: () => void): Guard {
   let talk = startTalk(hasPassword);
   let started = false;
   let listening = false;

@@ -1,9 +1,7 @@
-import { CannotJudge } from "../core/outcome.ts";
-import type { Outcome } from "../core/outcome.ts";
+import { CannotJudge, type Outcome } from "../core/outcome.ts";
 import type { Connection } from "../settings/connection.ts";
 import type { Connected } from "./connect.ts";
-import { directUrl } from "./errors.ts";
-import type { Fault, FaultKind } from "./errors.ts";
+import { directUrl, type Fault, type FaultKind } from "./errors.ts";
 import { formatDuration } from "./waiting.ts";
 
 type Failed = Pick<Extract<Connected, { kind: "failed" }>, "fault" | "place">;

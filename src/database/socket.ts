@@ -1,10 +1,8 @@
 import { lookup } from "node:dns/promises";
-import { connect as connectTcp, isIP } from "node:net";
-import type { Socket } from "node:net";
+import { connect as connectTcp, isIP, type Socket } from "node:net";
 import type { Host } from "../settings/connection.ts";
 import { ConnectionFault } from "./errors.ts";
-import { secure } from "./tls.ts";
-import type { Proof } from "./tls.ts";
+import { secure, type Proof } from "./tls.ts";
 
 /** One place to dial: a resolved address, or the path of a Unix socket. */
 export type Target = {

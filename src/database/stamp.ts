@@ -1,7 +1,7 @@
-import type { VersionRow } from "../core/migration.ts";
 import { widen } from "../core/grants.ts";
-import { CannotJudge } from "../core/outcome.ts";
 import type { RowsRun, VersionTableLayout } from "../core/migration-tool.ts";
+import type { VersionRow } from "../core/migration.ts";
+import { CannotJudge } from "../core/outcome.ts";
 import type { TableName } from "../core/version-table.ts";
 import type { Database, Row } from "./database.ts";
 import { cannotGoOn, codeOf } from "./errors.ts";

@@ -1,8 +1,12 @@
 import { readFile } from "node:fs/promises";
-import { isIP } from "node:net";
-import type { Socket } from "node:net";
-import { checkServerIdentity, connect, createSecureContext } from "node:tls";
-import type { ConnectionOptions, PeerCertificate } from "node:tls";
+import { isIP, type Socket } from "node:net";
+import {
+  checkServerIdentity,
+  connect,
+  createSecureContext,
+  type ConnectionOptions,
+  type PeerCertificate,
+} from "node:tls";
 import type { Tls } from "../settings/connection.ts";
 import { classify, codeOf, ConnectionFault } from "./errors.ts";
 

@@ -1,5 +1,4 @@
-import type { Fault } from "./errors.ts";
-import { ConnectionFault } from "./errors.ts";
+import { type Fault, ConnectionFault } from "./errors.ts";
 
 /** What waiting needs from the world; time is milliseconds on a clock that never goes back. */
 export type Waiting = {
@@ -58,6 +57,8 @@ export async function inTime<T>(
     clearTimeout(timer);
   }
 }
+
+// Whether another try may help
 
 /** What follows from a failed attempt to connect. */
 export type Retry =

@@ -1,13 +1,13 @@
+import type { VersionTableLayout } from "../core/migration-tool.ts";
 import type { Migration, Progress, Statement, VersionRow } from "../core/migration.ts";
 import { CannotJudge } from "../core/outcome.ts";
-import type { VersionTableLayout } from "../core/migration-tool.ts";
 import type { Database } from "../database/database.ts";
+import type { MigrationEnd } from "../database/migrate-work.ts";
 import { ensureVersionTable, migrate } from "../database/migrate.ts";
 import { refuseSharedSession } from "../database/pooling.ts";
 import type { Context } from "./context.ts";
 import { sayHeaders } from "./events.ts";
 import type { Ending } from "./run-record.ts";
-import type { MigrationEnd } from "../database/migrate-work.ts";
 
 export type ApplyOptions = {
   /** A session of its own: files may leave settings behind. */

@@ -1,11 +1,11 @@
 import { claimOf } from "../core/claim.ts";
+import { commitInParts } from "../core/data-migrations.ts";
 import type { Observation } from "../core/observation.ts";
 import { CannotJudge } from "../core/outcome.ts";
-import { commitInParts } from "../core/data-migrations.ts";
 import { versionTableOf } from "../core/version-table.ts";
-import { upgradeName } from "../database/own-sessions.ts";
 import { forgetBegun, noteBegun } from "../database/begun.ts";
 import { lookRows } from "../database/look.ts";
+import { upgradeName } from "../database/own-sessions.ts";
 import { formatDuration } from "../database/waiting.ts";
 import { describeEnd } from "../tools/child.ts";
 import { runProgram, succeeded, type Told } from "./program.ts";

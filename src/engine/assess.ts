@@ -1,11 +1,11 @@
 import { type Assumption, checkAssumption } from "../core/assume.ts";
+import { tracesToAsk } from "../core/data-migrations.ts";
 import { diagnose } from "../core/diagnose.ts";
 import { tableNames } from "../core/elsewhere.ts";
 import { type Knowledge, scopeOf } from "../core/knowledge.ts";
 import { missingFiles } from "../core/missing-files.ts";
 import type { Home, Observation } from "../core/observation.ts";
 import { Busy, type CannotJudge } from "../core/outcome.ts";
-import { tracesToAsk } from "../core/data-migrations.ts";
 import { isPassedOver, planFor } from "../core/plan.ts";
 import { lackOfReading } from "../core/privileges.ts";
 import type { Plan } from "../core/step.ts";
@@ -22,9 +22,9 @@ import {
 import { faultOfVersionTable } from "../core/which-version-table.ts";
 import { lookForRows } from "../database/data-rows.ts";
 import type { Database } from "../database/database.ts";
-import { isUpgradeAtWork } from "../database/other-sessions.ts";
 import { isLockHeld, lockKey } from "../database/lock.ts";
 import { look, lookAtExtras, lookElsewhere } from "../database/look.ts";
+import { isUpgradeAtWork } from "../database/other-sessions.ts";
 import { unlessAborted } from "../database/waiting.ts";
 import type { Settings } from "../settings/settings.ts";
 import type { Context } from "./context.ts";

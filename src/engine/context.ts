@@ -1,7 +1,7 @@
 import type { Log } from "../report/log.ts";
 import type { CommandLine } from "../settings/command-line.ts";
-import type { Sources } from "../settings/sources.ts";
 import type { Settings } from "../settings/settings.ts";
+import type { Sources } from "../settings/sources.ts";
 import type { Tool } from "../tools/tool.ts";
 import type { Ending, RunRecord } from "./run-record.ts";
 

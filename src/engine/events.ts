@@ -273,10 +273,10 @@ function identified({ identified: finding }: Extract<Verdict, { identified: unkn
   return `; the schema is exactly that of ${nameHeads(finding.heads)}${how[finding.by]}`;
 }
 
-/** What is not tolerable stands in the refusal, too. */
 /** Of a busy neighbour's tables, such as partitions by the hour, not every one at every start. */
 const mostTolerated = 20;
 
+/** What is not tolerable stands in the refusal, too. */
 function sayDifferences(differences: readonly Difference[], log: Log): void {
   const others = new Set(
     differences.flatMap((each) =>

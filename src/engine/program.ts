@@ -1,8 +1,8 @@
 import { type Complaint, followComplaint, noComplaint } from "../core/complaint.ts";
 import type { Observation, ProgramsPath } from "../core/observation.ts";
-import { cancelBackends, endBackends, upgradeName } from "../database/own-sessions.ts";
 import { isShortOfSessions } from "../database/lock.ts";
 import { lookPath } from "../database/look.ts";
+import { cancelBackends, endBackends, upgradeName } from "../database/own-sessions.ts";
 import { connectAndWait } from "../database/wait.ts";
 import type { Place } from "../settings/program-address.ts";
 import type { Settings } from "../settings/settings.ts";

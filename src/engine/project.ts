@@ -2,14 +2,14 @@ import path from "node:path";
 import type { History, HistoryFault } from "../core/history.ts";
 import { combine, type HomeName, type Knowledge } from "../core/knowledge.ts";
 import { type Ledger, sharesRevision } from "../core/ledger.ts";
-import { CannotJudge } from "../core/outcome.ts";
 import type { MigrationTool } from "../core/migration-tool.ts";
+import { CannotJudge } from "../core/outcome.ts";
 import type { WantedTable } from "../database/look.sql.ts";
 import { otherHistory, readLedger } from "../ledger/file.ts";
 import type { Settings } from "../settings/settings.ts";
+import { findHistory } from "../tools/registry.ts";
 import type { FoundHistory, Vouched } from "../tools/tool.ts";
 import type { Context } from "./context.ts";
-import { findHistory } from "../tools/registry.ts";
 
 /** What the image holds: migration files, and the ledger baked beside them. */
 export type Project = {

@@ -4,6 +4,7 @@ import { CannotJudge } from "../core/outcome.ts";
 import { lackOfActing } from "../core/privileges.ts";
 import type { Plan, Step } from "../core/step.ts";
 import type { Database } from "../database/database.ts";
+import { isReadOnlyForRole } from "../database/look.ts";
 import type { Settings } from "../settings/settings.ts";
 import { assessFirst, type Assessment, assessWhenFree } from "./assess.ts";
 import type { Context } from "./context.ts";
@@ -21,7 +22,6 @@ import { type Ending, ready } from "./run-record.ts";
 import { openSession, refuseAnotherServer } from "./session.ts";
 import { takeSteps } from "./steps.ts";
 import { type UnderLock, withLock } from "./with-lock.ts";
-import { isReadOnlyForRole } from "../database/look.ts";
 
 /*
  * The way of a run:

@@ -7,9 +7,9 @@ import { connectAndWait } from "../database/wait.ts";
 import { formatDuration } from "../database/waiting.ts";
 import { readDatabase } from "../settings/connection-source.ts";
 import type { Connection } from "../settings/connection.ts";
-import { type Findings, readingOnce, type Sources } from "../settings/sources.ts";
 import { collectSecrets } from "../settings/secrets.ts";
 import type { Settings } from "../settings/settings.ts";
+import { type Findings, readingOnce, type Sources } from "../settings/sources.ts";
 import { runChild } from "../tools/child.ts";
 import type { Context } from "./context.ts";
 

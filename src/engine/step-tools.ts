@@ -1,7 +1,7 @@
 import type { Database } from "../database/database.ts";
 import type { Settings } from "../settings/settings.ts";
-import type { Project } from "./project.ts";
 import type { Context } from "./context.ts";
+import type { Project } from "./project.ts";
 
 /** What a step of the plan is taken with. */
 export type StepTools = {

@@ -3,16 +3,16 @@ import type { Knowledge } from "../core/knowledge.ts";
 import type { VersionRow } from "../core/migration.ts";
 import type { Observation } from "../core/observation.ts";
 import { widthFor } from "../core/plan.ts";
+import type { Step } from "../core/step.ts";
 import { renumberedRows } from "../core/unknown-rows.ts";
 import { versionTableOf } from "../core/version-table.ts";
 import { stamp } from "../database/stamp.ts";
-import type { Ending } from "./run-record.ts";
 import { rowOf } from "./apply-files.ts";
 import type { Assessment } from "./assess.ts";
 import { describeStep, planActions } from "./events.ts";
-import { proveVersionTable, upgrade } from "./upgrade.ts";
-import type { Step } from "../core/step.ts";
+import type { Ending } from "./run-record.ts";
 import type { StepTools } from "./step-tools.ts";
+import { proveVersionTable, upgrade } from "./upgrade.ts";
 
 /** One after the other. @returns how one of them failed; null: all are done */
 export async function takeSteps(

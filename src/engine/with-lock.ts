@@ -2,9 +2,9 @@ import { claimsAll } from "../core/claim.ts";
 import { Busy } from "../core/outcome.ts";
 import { versionTableOf } from "../core/version-table.ts";
 import type { Database } from "../database/database.ts";
-import { waitForOthersAtWork } from "../database/other-sessions.ts";
 import { acquireLock, isShortOfSessions, type Lock, lockKey } from "../database/lock.ts";
 import { lookRows, lookStart } from "../database/look.ts";
+import { waitForOthersAtWork } from "../database/other-sessions.ts";
 import { unlessAborted } from "../database/waiting.ts";
 import type { Settings } from "../settings/settings.ts";
 import { assess, type Assessment } from "./assess.ts";
@@ -32,7 +32,7 @@ const firstAway = 1000;
 const longestAway = 4000;
 
 /** Who waits for the lock, and what for. */
-type Waiting = {
+type Waiter = {
   readonly first: Assessment;
   /** Over which `first` was seen: it holds the lock from now on, and does nothing else meanwhile. */
   readonly database: Database;
@@ -45,7 +45,7 @@ type Waiting = {
  * Takes the lock and does the work under it, once. Whoever waits for the lock leaves as soon as the database is at head, and
  * needs no second connection for that.
  */
-export async function withLock(waiting: Waiting, work: Work): Promise<Ending> {
+export async function withLock(waiting: Waiter, work: Work): Promise<Ending> {
   const { first, project, settings, context } = waiting;
   const deadline = context.now() + settings.lockTimeout;
   let connection = waiting.database;
@@ -102,7 +102,7 @@ export async function withLock(waiting: Waiting, work: Work): Promise<Ending> {
  */
 async function lookWhenMoved(
   connection: Database,
-  { first, project, settings, context }: Waiting,
+  { first, project, settings, context }: Waiter,
 ): Promise<Assessment | null> {
   const { home } = first.observation;
   const looking = lookRows(connection, { versionTable: project.versionTable, home: home.schema });
@@ -118,7 +118,7 @@ async function lookWhenMoved(
 
 async function workUnder(
   lock: Lock,
-  { first, project, settings, context }: Waiting,
+  { first, project, settings, context }: Waiter,
   deadline: number,
   work: Work,
 ): Promise<Ending> {

@@ -138,6 +138,8 @@ function spellParts(
   );
 }
 
+// The environment of a child
+
 /** How a child process reaches a database, in every spelling that an `env.py` may read. */
 export type DatabaseAddress = {
   /** A host name, or the directory of a Unix socket. */

@@ -6,8 +6,8 @@ import { delimiter, join, resolve } from "node:path";
 import { promisify } from "node:util";
 import { CannotJudge } from "../core/outcome.ts";
 import { enumerate } from "../core/words.ts";
-import { confinedScript } from "./confined.py.ts";
 import type { DatabaseAddress } from "./child-environment.ts";
+import { confinedScript } from "./confined.py.ts";
 import { notOurs, openRelay, speaksTls } from "./relay.ts";
 import type { Log, Scratch } from "./scratch.ts";
 

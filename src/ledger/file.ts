@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { readFile, rename, rm, stat, writeFile } from "node:fs/promises";
-import type { Ledger } from "../core/ledger.ts";
 import { decodeLedger, encodeLedger, type LedgerText } from "../core/ledger-text.ts";
+import type { Ledger } from "../core/ledger.ts";
 import { CannotJudge, systemCode } from "../core/outcome.ts";
 
 export type LedgerReading =

@@ -3,7 +3,6 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { followComplaint, noComplaint } from "../core/complaint.ts";
 import type { ChildEnd, ChildOptions } from "../tools/child.ts";
-import { protect, type Protection } from "./confinement.ts";
 import {
   childEnvironment,
   type DatabaseAddress,
@@ -13,6 +12,7 @@ import {
   respellAddress,
   schemeOf,
 } from "./child-environment.ts";
+import { protect, type Protection } from "./confinement.ts";
 import type { Log, ScratchDatabase } from "./scratch.ts";
 
 /** What, besides DATABASE_URL, POSTGRES_* and PG*, leads a child to the first scratch database. */

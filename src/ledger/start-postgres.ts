@@ -231,13 +231,17 @@ export async function serverUser(): Promise<OsUser | null> {
  * @returns calls the watch off
  */
 function watchOver(server: number, directory: string): () => void {
-  const shell = spawn("/bin/sh", ["-c", script, "preflight-bake", String(server), directory], {
-    cwd: "/",
-    env: { PATH: "/usr/bin:/bin" },
-    // Not the terminal's process group: a Ctrl-C is not the end.
-    detached: true,
-    stdio: ["pipe", "ignore", "ignore"],
-  });
+  const shell = spawn(
+    "/bin/sh",
+    ["-c", watchdogScript, "preflight-bake", String(server), directory],
+    {
+      cwd: "/",
+      env: { PATH: "/usr/bin:/bin" },
+      // Not the terminal's process group: a Ctrl-C is not the end.
+      detached: true,
+      stdio: ["pipe", "ignore", "ignore"],
+    },
+  );
   shell.once("error", () => {});
   return () => {
     shell.kill("SIGKILL");
@@ -245,7 +249,7 @@ function watchOver(server: number, directory: string): () => void {
   };
 }
 
-const script = `
+const watchdogScript = `
 read -r _
 kill -QUIT "$1"
 for _ in 1 2 3 4 5; do kill -0 "$1" && sleep 1; done

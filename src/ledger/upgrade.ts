@@ -3,6 +3,7 @@ import type { History } from "../core/history.ts";
 import { CannotJudge } from "../core/outcome.ts";
 import { quoteQualified } from "../core/quote.ts";
 import type { TableName } from "../core/version-table.ts";
+import type { DatabaseAddress } from "./child-environment.ts";
 import { advise } from "./confinement.ts";
 import { bakeSchema } from "./instrument.sql.ts";
 import {
@@ -13,7 +14,6 @@ import {
   runCommand,
   type Way,
 } from "./lead-child.ts";
-import type { DatabaseAddress } from "./child-environment.ts";
 import type { Log, ScratchDatabase } from "./scratch.ts";
 
 /** How migrations come into a scratch database: by the tool's own program, or by our runner. */
@@ -23,6 +23,14 @@ export type NativeUpgrade = {
   readonly kind: "native";
   /** Applies the whole history. Throws CannotJudge `migration-failed` for a statement that fails. */
   readonly apply: (address: DatabaseAddress, table: TableName) => Promise<void>;
+};
+
+/** What an upgrade knows of the bake that it is part of. */
+export type UpgradeContext = {
+  readonly history: History;
+  readonly versionTable: TableName;
+  readonly log: Log;
+  readonly signal: AbortSignal;
 };
 
 /** An upgrade that failed nowhere, in its own words; whether it is done is seen in the database. */
@@ -141,14 +149,6 @@ function remedies(said: string): readonly string[] {
     "make the migrations run on an empty database; they do so on every fresh start, too",
   ];
 }
-
-/** What an upgrade knows of the bake that it is part of. */
-export type UpgradeContext = {
-  readonly history: History;
-  readonly versionTable: TableName;
-  readonly log: Log;
-  readonly signal: AbortSignal;
-};
 
 /**
  * Runs the child's read-only `current` and requires that this database saw it read the version

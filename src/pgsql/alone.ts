@@ -101,16 +101,18 @@ function isOn(options: readonly Node[] | undefined, name: string, otherwise: boo
   return !("String" in arg && /^(?:off|false)$/i.test(arg.String.sval ?? ""));
 }
 
+// What changes the schema
+
 /**
  * Changes the schema, or takes a lock that keeps others out. Everything does but statements about rows, the session or
  * the server; what a `DO` does is known from its words.
  */
 export function isDdl({ node, text }: ParsedStatement): boolean {
   if ("DoStmt" in node) return /\b(?:alter|create|drop|truncate)\b/i.test(text);
-  return !Object.keys(node).some((kind) => others.has(kind));
+  return !Object.keys(node).some((kind) => notDdl.has(kind));
 }
 
-const others = new Set([
+const notDdl = new Set([
   "CallStmt",
   "CheckPointStmt",
   "ClosePortalStmt",

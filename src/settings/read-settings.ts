@@ -2,12 +2,12 @@ import { nearest, parseArguments } from "./arguments.ts";
 import type { CommandLine } from "./command-line.ts";
 import { readDatabase, readScratch } from "./connection-source.ts";
 import type { Connection } from "./connection.ts";
-import { type Findings, readingOnce, type Sources } from "./sources.ts";
-import { passwordCommand, readPasswordCommand } from "./password-file.ts";
+import { passwordCommand, readPasswordCommand } from "./passwords.ts";
 import { readProgramAddress, readProgramConnection, warnOfAddress } from "./program-address.ts";
 import { collectSecrets } from "./secrets.ts";
 import { type Flag, type SettingRow, settingsTable, type Values } from "./settings-table.ts";
 import type { Settings, SettingsResult } from "./settings.ts";
+import { type Findings, readingOnce, type Sources } from "./sources.ts";
 
 /**
  * Flags and environment → settings, or every fault at once. flag > environment > default.

@@ -1,7 +1,7 @@
 import type { Outcome } from "../core/outcome.ts";
+import type { Policy } from "../core/step.ts";
 import type { Connection } from "./connection.ts";
 import type { ProgramAddress } from "./program-address.ts";
-import type { Policy } from "../core/step.ts";
 
 /** What argv and the environment ask for. Faults are complete, and free of values: safe to print. */
 export type SettingsResult =

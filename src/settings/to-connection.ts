@@ -6,8 +6,8 @@ import {
   readWord,
 } from "./connection-parameters.ts";
 import type { Connection, Host, Tls } from "./connection.ts";
+import { passwordCommand, readPasswordFile } from "./passwords.ts";
 import { type Findings, homeOf, isSet, type Sources } from "./sources.ts";
-import { passwordCommand, readPasswordFile } from "./password-file.ts";
 
 /** Parameters → connection, with libpq's defaults. Null when the findings have a new fault. */
 export function toConnection(

@@ -48,6 +48,21 @@ export function realPath(path: string): string {
   }
 }
 
+/** Whatever it is. */
+export async function exists(path: string): Promise<boolean> {
+  return await stat(path).then(
+    () => true,
+    () => false,
+  );
+}
+
+export async function isDirectory(path: string): Promise<boolean> {
+  return await stat(path).then(
+    (found) => found.isDirectory(),
+    () => false,
+  );
+}
+
 /** A file that git remembers and the checkout no longer has, as it was before its deletion. */
 export type DeletedFile = {
   /** Path relative to the root, with forward slashes. */
@@ -140,19 +155,4 @@ async function git(directory: string, args: readonly string[], input = ""): Prom
     child.stdin.on("error", () => undefined);
     child.stdin.end(input);
   });
-}
-
-/** Whatever it is. */
-export async function exists(path: string): Promise<boolean> {
-  return await stat(path).then(
-    () => true,
-    () => false,
-  );
-}
-
-export async function isDirectory(path: string): Promise<boolean> {
-  return await stat(path).then(
-    (found) => found.isDirectory(),
-    () => false,
-  );
 }

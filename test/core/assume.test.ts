@@ -7,7 +7,10 @@ import type { History } from "../../src/core/history.ts";
 import { combine, type Knowledge } from "../../src/core/knowledge.ts";
 import type { Observation } from "../../src/core/observation.ts";
 import { isPassedOver, planFor } from "../../src/core/plan.ts";
+import type { Policy } from "../../src/core/step.ts";
 import { writeLedger } from "../../src/core/write-ledger.ts";
+import { alembic } from "../../src/tools/alembic/alembic.ts";
+import { sql } from "../../src/tools/sql/sql.ts";
 import {
   anyRevisions,
   databaseAt,
@@ -21,9 +24,6 @@ import {
   revision,
   table,
 } from "./model.ts";
-import type { Policy } from "../../src/core/step.ts";
-import { alembic } from "../../src/tools/alembic/alembic.ts";
-import { sql } from "../../src/tools/sql/sql.ts";
 
 const policy: Policy = {
   stamp: "proven",

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
+import { commitInParts } from "../../src/core/data-migrations.ts";
 import { diagnose } from "../../src/core/diagnose.ts";
 import { combine } from "../../src/core/knowledge.ts";
 import type { Progress } from "../../src/core/migration.ts";
-import { commitInParts } from "../../src/core/data-migrations.ts";
 import { planFor } from "../../src/core/plan.ts";
 import {
   databaseAt,

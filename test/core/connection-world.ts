@@ -1,6 +1,6 @@
 import { expect } from "vitest";
-import type { Connection } from "../../src/settings/connection.ts";
 import { readDatabase } from "../../src/settings/connection-source.ts";
+import type { Connection } from "../../src/settings/connection.ts";
 import type { Findings } from "../../src/settings/sources.ts";
 
 export type World = {

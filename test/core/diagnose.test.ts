@@ -5,6 +5,7 @@ import type { Fact } from "../../src/core/facts.ts";
 import { combine, type Knowledge } from "../../src/core/knowledge.ts";
 import type { Observation, RowAnswer } from "../../src/core/observation.ts";
 import { planFor } from "../../src/core/plan.ts";
+import type { Plan, Policy } from "../../src/core/step.ts";
 import { writeLedger } from "../../src/core/write-ledger.ts";
 import {
   answersOf,
@@ -18,7 +19,6 @@ import {
   revision,
   table,
 } from "./model.ts";
-import type { Plan, Policy } from "../../src/core/step.ts";
 
 const defaults: Policy = {
   stamp: "proven",

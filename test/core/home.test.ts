@@ -6,16 +6,16 @@ import { placesOf } from "../../src/core/elsewhere.ts";
 import { type Fact, factKey } from "../../src/core/facts.ts";
 import { assumedRelative, escapeFact, factAtHome, relativeFact } from "../../src/core/home.ts";
 import { combine } from "../../src/core/knowledge.ts";
-import { type Ledger, openLedger } from "../../src/core/ledger.ts";
 import { decodeLedger, encodeLedger } from "../../src/core/ledger-text.ts";
+import { type Ledger, openLedger } from "../../src/core/ledger.ts";
 import type { Elsewhere, Home, Observation, VersionTable } from "../../src/core/observation.ts";
 import { planFor } from "../../src/core/plan.ts";
 import { optionsWithPath, pathOfOptions, schemasOfPath } from "../../src/core/search-path.ts";
+import type { Plan, Policy } from "../../src/core/step.ts";
 import { faultOfHome, type HomeRequest } from "../../src/core/which-home.ts";
 import { faultOfVersionTable } from "../../src/core/which-version-table.ts";
 import { writeLedger } from "../../src/core/write-ledger.ts";
 import { databaseAt, fact, historyOf, observe, replayOf, revision } from "./model.ts";
-import type { Plan, Policy } from "../../src/core/step.ts";
 
 /** A table that moves with the home. */
 function table(name: string, ...columns: readonly string[]): readonly Fact[] {

@@ -3,8 +3,8 @@ import { describe, expect, it } from "vitest";
 import { diagnose } from "../../src/core/diagnose.ts";
 import { ancestors } from "../../src/core/history.ts";
 import { combine } from "../../src/core/knowledge.ts";
-import { factsOfHeads, type Ledger, openLedger } from "../../src/core/ledger.ts";
 import { decodeLedger, encodeLedger } from "../../src/core/ledger-text.ts";
+import { factsOfHeads, type Ledger, openLedger } from "../../src/core/ledger.ts";
 import { writeLedger } from "../../src/core/write-ledger.ts";
 import {
   anyRevisions,

@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it, test } from "vitest";
-import { completeLine, emptyRecord } from "../../src/engine/run-record.ts";
 import { outcomes } from "../../src/core/outcome.ts";
 import { verdictKinds } from "../../src/core/verdict.ts";
+import { completeLine, emptyRecord } from "../../src/engine/run-record.ts";
 import {
   formatMetrics,
   isOurs,

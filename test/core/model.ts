@@ -2,15 +2,14 @@ import fc from "fast-check";
 import { claimOf, rowsFor } from "../../src/core/claim.ts";
 import { type Fact, factKey, isSoft, placeKey } from "../../src/core/facts.ts";
 import { ancestors, type History, maximal } from "../../src/core/history.ts";
-import type { Knowledge } from "../../src/core/knowledge.ts";
-import { combine } from "../../src/core/knowledge.ts";
+import { type Knowledge, combine } from "../../src/core/knowledge.ts";
 import type { LedgerRevision } from "../../src/core/ledger.ts";
-import type { Observation, RowAnswer } from "../../src/core/observation.ts";
 import type { MigrationTool } from "../../src/core/migration-tool.ts";
+import type { Observation, RowAnswer } from "../../src/core/observation.ts";
 import type { Revision } from "../../src/core/revision.ts";
+import type { Step } from "../../src/core/step.ts";
 import type { Traces } from "../../src/core/traces.ts";
 import { type Replay, writeLedger } from "../../src/core/write-ledger.ts";
-import type { Step } from "../../src/core/step.ts";
 import { alembic } from "../../src/tools/alembic/alembic.ts";
 
 /** A revision of the model: what it does to the schema, and whether it touches rows. */

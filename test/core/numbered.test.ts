@@ -8,8 +8,10 @@ import { combine, type Knowledge } from "../../src/core/knowledge.ts";
 import type { Progress } from "../../src/core/migration.ts";
 import type { Observation } from "../../src/core/observation.ts";
 import { planFor } from "../../src/core/plan.ts";
+import type { Policy } from "../../src/core/step.ts";
 import { faultOfVersionTable } from "../../src/core/which-version-table.ts";
 import { writeLedger } from "../../src/core/write-ledger.ts";
+import { sql } from "../../src/tools/sql/sql.ts";
 import {
   answersOf,
   anyRevisions,
@@ -24,8 +26,6 @@ import {
   revision,
   table,
 } from "./model.ts";
-import type { Policy } from "../../src/core/step.ts";
-import { sql } from "../../src/tools/sql/sql.ts";
 
 const policy: Policy = {
   stamp: "proven",

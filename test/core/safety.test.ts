@@ -5,6 +5,7 @@ import { type Fact, factKey } from "../../src/core/facts.ts";
 import { ancestors, maximal } from "../../src/core/history.ts";
 import { combine } from "../../src/core/knowledge.ts";
 import { planFor } from "../../src/core/plan.ts";
+import type { Policy } from "../../src/core/step.ts";
 import {
   answersOf,
   anyRevisions,
@@ -17,7 +18,6 @@ import {
   type ModelRevision,
   observe,
 } from "./model.ts";
-import type { Policy } from "../../src/core/step.ts";
 
 const policy: Policy = {
   stamp: "proven",

@@ -1,9 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { commands } from "../../src/cli.ts";
 import { readSettings } from "../../src/settings/read-settings.ts";
 import { settingsTable } from "../../src/settings/settings-table.ts";
 import type { Settings } from "../../src/settings/settings.ts";
-import { commands } from "../../src/cli.ts";
 
 const known = { commands, tools: ["alembic", "sql", "supabase"] };
 

@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest";
+import { tracesToAsk } from "../../src/core/data-migrations.ts";
 import { diagnose } from "../../src/core/diagnose.ts";
 import { combine } from "../../src/core/knowledge.ts";
 import { decodeLedger, encodeLedger } from "../../src/core/ledger-text.ts";
 import { openLedger } from "../../src/core/ledger.ts";
 import type { RowAnswer } from "../../src/core/observation.ts";
-import { tracesToAsk } from "../../src/core/data-migrations.ts";
 import { planFor } from "../../src/core/plan.ts";
 import type { Policy } from "../../src/core/step.ts";
 import type { Trace } from "../../src/core/traces.ts";

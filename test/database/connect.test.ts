@@ -5,8 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { LogEvent } from "../../src/database/waiting.ts";
 import { eventually } from "../support/databases.ts";
-import { freePort, startServer } from "../support/postgres.ts";
-import type { TestServer } from "../support/postgres.ts";
+import { freePort, startServer, type TestServer } from "../support/postgres.ts";
 import { connectionTo, fakeServer, open, realTime, refusalOf } from "./support.ts";
 
 // Made with openssl for these tests, valid for 100 years (expired.crt: never); the authority's key was not kept.

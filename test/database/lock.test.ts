@@ -2,9 +2,7 @@ import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { cancelBackends, upgradeName } from "../../src/database/own-sessions.ts";
 import type { Database } from "../../src/database/database.ts";
-import { isUpgradeAtWork } from "../../src/database/other-sessions.ts";
 import { beat } from "../../src/database/lock.sql.ts";
 import {
   acquireLock,
@@ -15,6 +13,8 @@ import {
   lockKey,
   tryLock,
 } from "../../src/database/lock.ts";
+import { isUpgradeAtWork } from "../../src/database/other-sessions.ts";
+import { cancelBackends, upgradeName } from "../../src/database/own-sessions.ts";
 import type { LogEvent } from "../../src/database/waiting.ts";
 import { eventually } from "../support/databases.ts";
 import { startServer, type TestServer } from "../support/postgres.ts";

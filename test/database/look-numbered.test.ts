@@ -2,10 +2,10 @@ import { createHash } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Observation } from "../../src/core/observation.ts";
 import { look } from "../../src/database/look.ts";
-import { startServer, type TestServer } from "../support/postgres.ts";
-import { connectionTo, open } from "./support.ts";
 import { sql } from "../../src/tools/sql/sql.ts";
 import { supabase } from "../../src/tools/supabase/supabase.ts";
+import { startServer, type TestServer } from "../support/postgres.ts";
+import { connectionTo, open } from "./support.ts";
 
 let server: TestServer;
 beforeAll(async () => {

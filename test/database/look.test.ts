@@ -3,13 +3,12 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Observation } from "../../src/core/observation.ts";
-import { look, lookRows } from "../../src/database/look.ts";
-import { factsQuery } from "../../src/database/facts.sql.ts";
 import { quoteIdentifier, quoteLiteral } from "../../src/core/quote.ts";
-import { startServer } from "../support/postgres.ts";
-import type { TestServer } from "../support/postgres.ts";
-import { connectionTo, open, refusalOf } from "./support.ts";
+import { factsQuery } from "../../src/database/facts.sql.ts";
+import { look, lookRows } from "../../src/database/look.ts";
 import { alembic } from "../../src/tools/alembic/alembic.ts";
+import { startServer, type TestServer } from "../support/postgres.ts";
+import { connectionTo, open, refusalOf } from "./support.ts";
 
 let server: TestServer;
 beforeAll(async () => {

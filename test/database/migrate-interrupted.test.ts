@@ -1,8 +1,7 @@
 import fc from "fast-check";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Migration } from "../../src/core/migration.ts";
-import { startServer } from "../support/postgres.ts";
-import type { TestServer } from "../support/postgres.ts";
+import { startServer, type TestServer } from "../support/postgres.ts";
 import { applyFile, fileOf, open } from "./support.ts";
 
 let server: TestServer;

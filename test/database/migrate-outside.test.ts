@@ -1,8 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { LogEvent } from "../../src/database/waiting.ts";
 import { eventually } from "../support/databases.ts";
-import { startServer } from "../support/postgres.ts";
-import type { TestServer } from "../support/postgres.ts";
+import { startServer, type TestServer } from "../support/postgres.ts";
 import { applyFile, fileOf, open, realTime, refusalOf } from "./support.ts";
 
 let server: TestServer;

@@ -1,14 +1,13 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Migration } from "../../src/core/migration.ts";
+import type { MigrationEnd } from "../../src/database/migrate-work.ts";
 import { ensureVersionTable } from "../../src/database/migrate.ts";
 import type { LogEvent } from "../../src/database/waiting.ts";
-import { eventually } from "../support/databases.ts";
-import { startServer } from "../support/postgres.ts";
-import type { TestServer } from "../support/postgres.ts";
-import { applyFile, fileOf, open, realTime, refusalOf, versionTable } from "./support.ts";
 import { sql } from "../../src/tools/sql/sql.ts";
 import { supabase } from "../../src/tools/supabase/supabase.ts";
-import type { MigrationEnd } from "../../src/database/migrate-work.ts";
+import { eventually } from "../support/databases.ts";
+import { startServer, type TestServer } from "../support/postgres.ts";
+import { applyFile, fileOf, open, realTime, refusalOf, versionTable } from "./support.ts";
 
 let server: TestServer;
 beforeAll(async () => {

@@ -1,10 +1,8 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { stamp } from "../../src/database/stamp.ts";
-import type { StampOptions } from "../../src/database/stamp.ts";
-import { startServer } from "../support/postgres.ts";
-import type { TestServer } from "../support/postgres.ts";
-import { connectionTo, open, refusalOf } from "./support.ts";
+import { stamp, type StampOptions } from "../../src/database/stamp.ts";
 import { alembic } from "../../src/tools/alembic/alembic.ts";
+import { startServer, type TestServer } from "../support/postgres.ts";
+import { connectionTo, open, refusalOf } from "./support.ts";
 
 let server: TestServer;
 beforeAll(async () => {

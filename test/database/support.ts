@@ -1,19 +1,17 @@
-import { createServer } from "node:net";
-import type { AddressInfo, Server, Socket } from "node:net";
+import { createServer, type AddressInfo, type Server, type Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Migration, Statement } from "../../src/core/migration.ts";
 import { expect } from "vitest";
+import type { Migration, Statement } from "../../src/core/migration.ts";
 import { CannotJudge } from "../../src/core/outcome.ts";
-import { connectAndWait } from "../../src/database/wait.ts";
-import type { WaitOptions } from "../../src/database/wait.ts";
 import type { Database } from "../../src/database/database.ts";
 import { cannotGoOn } from "../../src/database/errors.ts";
-import { ensureVersionTable, migrate } from "../../src/database/migrate.ts";
 import type { MigrateOptions, MigrationEnd } from "../../src/database/migrate-work.ts";
+import { ensureVersionTable, migrate } from "../../src/database/migrate.ts";
+import { connectAndWait, type WaitOptions } from "../../src/database/wait.ts";
 import type { LogEvent, Waiting } from "../../src/database/waiting.ts";
 import type { Connection, Host, Tls } from "../../src/settings/connection.ts";
-import type { TestServer } from "../support/postgres.ts";
 import { sql } from "../../src/tools/sql/sql.ts";
+import type { TestServer } from "../support/postgres.ts";
 
 type Changes = Partial<Omit<Connection, "hosts" | "tls">> & {
   readonly hosts?: readonly (Pick<Host, "host" | "port"> & Partial<Host>)[];

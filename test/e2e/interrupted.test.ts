@@ -7,10 +7,10 @@ import postgres from "postgres";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { factKey } from "../../src/core/facts.ts";
 import { look } from "../../src/database/look.ts";
+import { sql } from "../../src/tools/sql/sql.ts";
 import { connectionTo, open } from "../database/support.ts";
 import { startServer, type TestServer } from "../support/postgres.ts";
 import { expectLine, runProgram, startProgram } from "../support/process.ts";
-import { sql } from "../../src/tools/sql/sql.ts";
 
 let server: TestServer;
 beforeAll(async () => {

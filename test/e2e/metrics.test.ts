@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import {
   chmodSync,
   lstatSync,
@@ -8,7 +9,6 @@ import {
   symlinkSync,
   writeFileSync,
 } from "node:fs";
-import { once } from "node:events";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";

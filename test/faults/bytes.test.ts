@@ -5,7 +5,6 @@ import { CannotJudge } from "../../src/core/outcome.ts";
 import { cannotGoOn } from "../../src/database/errors.ts";
 import { hear, say, startTalk, type Talk } from "../../src/database/protocol.ts";
 import { connectionTo, open } from "../database/support.ts";
-import { faults } from "./server-faults.ts";
 import { eventually } from "../support/databases.ts";
 import {
   description,
@@ -21,6 +20,7 @@ import {
   type ScriptedServer,
   type Site,
 } from "./scripted-server.ts";
+import { faults } from "./server-faults.ts";
 
 const servers: ScriptedServer[] = [];
 afterEach(async () => {

@@ -1,6 +1,5 @@
 import { createHmac, pbkdf2Sync, randomBytes } from "node:crypto";
-import { createServer } from "node:net";
-import type { AddressInfo, Socket } from "node:net";
+import { createServer, type AddressInfo, type Socket } from "node:net";
 
 /** Every message of a whole conversation, in order; the server can go wrong at each of them. */
 export const sites = [

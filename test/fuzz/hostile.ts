@@ -1,18 +1,18 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { commands } from "../../src/cli.ts";
+import { decodeLedger } from "../../src/core/ledger-text.ts";
+import { openLedger } from "../../src/core/ledger.ts";
+import { CannotJudge } from "../../src/core/outcome.ts";
+import { makeRedactor } from "../../src/report/redact.ts";
+import { parseConnectionUrl } from "../../src/settings/connection-url.ts";
+import { readSettings } from "../../src/settings/read-settings.ts";
 import { readConfiguration } from "../../src/tools/alembic/configuration.ts";
 import { readRevisionFile } from "../../src/tools/alembic/revision-file.ts";
 import { readMigrationFile } from "../../src/tools/numbered/migration-file.ts";
 import { recordedStatements } from "../../src/tools/supabase/statements.ts";
-import { decodeLedger } from "../../src/core/ledger-text.ts";
-import { openLedger } from "../../src/core/ledger.ts";
-import { CannotJudge } from "../../src/core/outcome.ts";
-import { parseConnectionUrl } from "../../src/settings/connection-url.ts";
-import { readSettings } from "../../src/settings/read-settings.ts";
-import { makeRedactor } from "../../src/report/redact.ts";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import path from "node:path";
 import { sourcesOf } from "./sources.ts";
-import { commands } from "../../src/cli.ts";
 
 /**
  * Inputs that grow with `n` and are made to hurt: deep nesting, long chains, many of a thing. Each takes well under a

@@ -6,18 +6,18 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { buildGraph } from "../../src/core/graph.ts";
 import type { HistoryFault } from "../../src/core/history.ts";
 import { combine } from "../../src/core/knowledge.ts";
-import { factsOfState } from "../../src/core/ledger.ts";
 import { decodeLedger, encodeLedger } from "../../src/core/ledger-text.ts";
+import { factsOfState } from "../../src/core/ledger.ts";
 import { CannotJudge } from "../../src/core/outcome.ts";
 import { brokenHistory } from "../../src/core/refusal.ts";
-import { makeRedactor } from "../../src/report/redact.ts";
 import { readLedger } from "../../src/ledger/file.ts";
+import { makeRedactor } from "../../src/report/redact.ts";
+import { alembic } from "../../src/tools/alembic/alembic.ts";
 import { readRevisionFile } from "../../src/tools/alembic/revision-file.ts";
 import { readMigrationFile } from "../../src/tools/numbered/migration-file.ts";
+import { findHistory } from "../../src/tools/registry.ts";
 import { recordedStatements } from "../../src/tools/supabase/statements.ts";
 import { corpus, fuzz, search } from "./fuzz.ts";
-import { findHistory } from "../../src/tools/registry.ts";
-import { alembic } from "../../src/tools/alembic/alembic.ts";
 
 let directory: string;
 

@@ -1,11 +1,11 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { commands } from "../../src/cli.ts";
 import { parseConnectionUrl } from "../../src/settings/connection-url.ts";
 import { readSettings } from "../../src/settings/read-settings.ts";
 import { addressTable, settingsTable } from "../../src/settings/settings-table.ts";
 import { corpus, fuzz, search } from "./fuzz.ts";
 import { sourcesOf } from "./sources.ts";
-import { commands } from "../../src/cli.ts";
 
 const known = { commands, tools: ["alembic", "sql", "supabase"] };
 

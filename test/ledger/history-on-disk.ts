@@ -1,8 +1,8 @@
-import { alembic } from "../../src/tools/alembic/alembic.ts";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { History } from "../../src/core/history.ts";
+import { alembic } from "../../src/tools/alembic/alembic.ts";
 
 /** A migration as a test writes it. */
 export type Migration = {

@@ -1,10 +1,10 @@
 import { describe, expect, test } from "vitest";
-import { type CommandUpgrade, possibleWays } from "../../src/ledger/lead-child.ts";
 import {
   keyOfAddress,
   namedDatabases,
   respellAddress,
 } from "../../src/ledger/child-environment.ts";
+import { type CommandUpgrade, possibleWays } from "../../src/ledger/lead-child.ts";
 
 const scratch = {
   host: "127.0.0.1",

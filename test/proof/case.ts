@@ -1,10 +1,10 @@
 import { tmpdir } from "node:os";
+import { preflight, type Said } from "../support/in-process.ts";
 import type { TestServer } from "../support/postgres.ts";
 import { dataAt, extraIndex, groundOf, type Ground } from "./build.ts";
 import { type Expectation, expectationOf } from "./expectation.ts";
 import { type CaseDatabase, createCase, quoted } from "./ground.ts";
 import { type Lines, namedSchemas, type ProofImage, snapshotOf } from "./image.ts";
-import { preflight, type Said } from "../support/in-process.ts";
 import { readNeighbour, readPicture } from "./snapshot.sql.ts";
 import { proofTools } from "./tool.ts";
 import { violationsOf, type Violation } from "./violations.ts";

@@ -1,11 +1,11 @@
 import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { preflight } from "../support/in-process.ts";
 import type { TestServer } from "../support/postgres.ts";
 import { fixedSchema } from "./alembic-tool.ts";
 import { createCase, literal, plainRole, quoted } from "./ground.ts";
 import { ownSchema, type ProofHistory, togetherText } from "./history.ts";
-import { preflight } from "../support/in-process.ts";
 import { readSnapshot } from "./snapshot.sql.ts";
 import { type ProofTool, proofTools } from "./tool.ts";
 

@@ -1,5 +1,5 @@
-import type { ProofHistory, ToolName } from "./history.ts";
 import { alembicTool } from "./alembic-tool.ts";
+import type { ProofHistory, ToolName } from "./history.ts";
 import { numberedTool } from "./numbered-tool.ts";
 
 export type Table = { readonly schema: string; readonly name: string };

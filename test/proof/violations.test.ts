@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest";
 import type { VerdictLine } from "../../src/report/verdict-line.ts";
+import type { Said } from "../support/in-process.ts";
 import type { Sight } from "./case.ts";
 import type { Expectation } from "./expectation.ts";
 import type { ProofHistory, ProofRevision } from "./history.ts";
 import type { ProofImage } from "./image.ts";
-import type { Said } from "../support/in-process.ts";
 import { type Violation, violationsOf } from "./violations.ts";
 import type { World } from "./world.ts";
 

@@ -1,7 +1,7 @@
+import type { Said } from "../support/in-process.ts";
 import type { Sight } from "./case.ts";
 import type { Expectation } from "./expectation.ts";
 import { hard, type Lines, type ProofImage, withoutIndexes } from "./image.ts";
-import type { Said } from "../support/in-process.ts";
 import type { World } from "./world.ts";
 
 export type Violation = {

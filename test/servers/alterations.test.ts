@@ -2,10 +2,10 @@ import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { preflight, type Said } from "../support/in-process.ts";
 import { harmful, harmless, rowsOfUsers, unseen, users, warned } from "../proof/schema/extras.ts";
 import { type Answer, schemaKinds, type SchemaKind } from "../proof/schema/kinds.ts";
 import { detailsOf, sinceOf } from "../proof/schema/world.ts";
+import { preflight, type Said } from "../support/in-process.ts";
 import { startServer, type TestServer } from "../support/postgres.ts";
 
 /**

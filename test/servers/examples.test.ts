@@ -4,6 +4,7 @@ import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { startServer, type TestServer } from "../support/postgres.ts";
 import { pythonEnvironment } from "../support/python.ts";
+import type { Example } from "../support/scenario.ts";
 import {
   bakeExample,
   environment,
@@ -12,7 +13,6 @@ import {
   preflight,
   type Shop,
 } from "../support/shop.ts";
-import type { Example } from "../support/scenario.ts";
 
 /** The server under test, and the newest. Without PREFLIGHT_TEST_POSTGRES, 15: the oldest that bakes. */
 const major = process.env["PREFLIGHT_TEST_POSTGRES"] ?? "15";

@@ -5,9 +5,9 @@ import { arch, platform, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import postgres from "postgres";
+import { makeReachable } from "../../src/ledger/start-postgres.ts";
 import { startImageServer } from "./image-server.ts";
 import { olderServer } from "./servers.ts";
-import { makeReachable } from "../../src/ledger/start-postgres.ts";
 
 export type TestServer = {
   /** A superuser's URL of the database `postgres`. */

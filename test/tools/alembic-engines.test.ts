@@ -5,8 +5,8 @@ import {
   secondEngines,
   type Suspect,
 } from "../../src/tools/alembic/engines.ts";
-import { parsePython } from "../../src/tools/alembic/syntax-tree.ts";
 import type { Node } from "../../src/tools/alembic/syntax-node.ts";
+import { parsePython } from "../../src/tools/alembic/syntax-tree.ts";
 
 async function lines(
   text: string,

@@ -1,9 +1,9 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Finding } from "../../core/audit.ts";
-import { byText } from "../../core/claim.ts";
 import { buildGraph } from "../../core/graph.ts";
 import type { History } from "../../core/history.ts";
+import { byText } from "../../core/migration-tool.ts";
 import { widthFor } from "../../core/plan.ts";
 import { readDeletedFiles } from "../files.ts";
 import type { Candidate, DeletedRevision, FoundHistory, Tool } from "../tool.ts";

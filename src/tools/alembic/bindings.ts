@@ -1,6 +1,6 @@
+import { itemsOf, type Literal, quoteSource, readLiteral } from "./literals.ts";
 import type { Node } from "./syntax-node.ts";
 import { splitAt } from "./syntax-tree.ts";
-import { itemsOf, type Literal, quoteSource, readLiteral } from "./literals.ts";
 
 /** A name that a statement sets; `*` where it can set any. */
 export type Binding = { readonly name: string; readonly value: Literal; readonly line: number };

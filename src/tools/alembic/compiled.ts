@@ -3,9 +3,8 @@ import { readdir } from "node:fs/promises";
 import { basename, dirname, join, relative } from "node:path";
 import { CannotJudge } from "../../core/outcome.ts";
 import { enumerate } from "../../core/words.ts";
-import { realPath } from "../files.ts";
+import { realPath, exists } from "../files.ts";
 import type { AlembicLocation } from "./location.ts";
-import { exists } from "../files.ts";
 
 /**
  * With `sourceless`, Alembic also loads compiled files, and whatever its `__pycache__` holds: revisions that nobody can

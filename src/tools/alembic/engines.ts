@@ -1,5 +1,5 @@
-import { splitAt } from "./syntax-tree.ts";
 import type { Node } from "./syntax-node.ts";
+import { splitAt } from "./syntax-tree.ts";
 
 /** Something in a Python file that may lead to a database of its own. */
 export type Suspect = { readonly line: number; readonly what: string };

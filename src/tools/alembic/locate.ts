@@ -1,12 +1,12 @@
 import { readdir, realpath, stat } from "node:fs/promises";
 import { basename, dirname, join, relative, resolve } from "node:path";
 import { CannotJudge } from "../../core/outcome.ts";
+import { exists } from "../files.ts";
 import type { Where } from "../tool.ts";
 import { alembicCommands, flaskCommands, unknownCommands } from "./commands.ts";
 import { type Configuration, readConfiguration } from "./configuration.ts";
 import type { AlembicLocation } from "./location.ts";
 import { resolveResource } from "./resource.ts";
-import { exists } from "../files.ts";
 
 /**
  * The histories that `alembic` and `flask db` would find when started in `cwd`. `alembic.ini` and `[tool.alembic]` that

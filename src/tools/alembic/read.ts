@@ -4,13 +4,12 @@ import { basename, dirname, join } from "node:path";
 import { CannotJudge } from "../../core/outcome.ts";
 import type { Revision } from "../../core/revision.ts";
 import { hashOf, readsEnvironment, saysIfNotExists } from "../file-text.ts";
-import { type OpenFile, openFile, realPath, type Unreadable } from "../files.ts";
+import { type OpenFile, openFile, realPath, type Unreadable, exists } from "../files.ts";
 import type { Vouched } from "../tool.ts";
 import { refuseCompiled } from "./compiled.ts";
 import type { AlembicLocation } from "./location.ts";
 import { readRevisionFile, type RevisionFile } from "./revision-file.ts";
 import { keepsRevisionsWhole } from "./transaction.ts";
-import { exists } from "../files.ts";
 
 export type AlembicReading = {
   readonly location: AlembicLocation;

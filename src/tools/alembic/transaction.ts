@@ -1,10 +1,10 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { outsideNames } from "./bindings.ts";
+import { itemsOf, readLiteral } from "./literals.ts";
 import { decodeSource } from "./source.ts";
 import type { Node } from "./syntax-node.ts";
 import { parsePython } from "./syntax-tree.ts";
-import { itemsOf, readLiteral } from "./literals.ts";
 
 /**
  * Whether a revision file holds nothing that may end or leave the transaction that it runs in, and no code that cannot

@@ -1,12 +1,12 @@
 import { basename, dirname, join, resolve } from "node:path";
-import { byNumber } from "../../core/claim.ts";
+import { byNumber } from "../../core/migration-tool.ts";
 import { hashOf } from "../file-text.ts";
+import { exists } from "../files.ts";
 import { listSql, readFileName } from "../numbered/list-files.ts";
 import { readDirectory } from "../numbered/read-directory.ts";
 import { nextFiles } from "../numbered/template.ts";
 import type { Candidate, Tool } from "../tool.ts";
 import { versionTable } from "./version-table.ts";
-import { exists } from "../files.ts";
 
 /** Numbered files of SQL and no tool at all: applied by us. */
 export const sql: Tool = {

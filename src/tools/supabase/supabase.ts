@@ -1,6 +1,7 @@
 import { readdir } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
-import { byText } from "../../core/claim.ts";
+import { byText } from "../../core/migration-tool.ts";
+import { isDirectory } from "../files.ts";
 import type { FileName } from "../numbered/list-files.ts";
 import { readDirectory } from "../numbered/read-directory.ts";
 import { nextTimed } from "../numbered/template.ts";
@@ -8,7 +9,6 @@ import type { Candidate, Tool } from "../tool.ts";
 import { platformSchemas, supabasePrelude } from "./prelude.sql.ts";
 import { digestOf, recordedStatements } from "./statements.ts";
 import { versionTable } from "./version-table.ts";
-import { isDirectory } from "../files.ts";
 
 /** `supabase/migrations`, as Supabase's own tool reads and records it (3.1): docs/supabase.md. */
 export const supabase: Tool = {

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import postgres from "postgres";
-import { copyImage, podman } from "../support/pods.ts";
 import { ensureImages } from "../support/engine.ts";
+import { copyImage, podman } from "../support/pods.ts";
 import { mustPodman } from "./pods.ts";
 
 export type Database = {

@@ -2,11 +2,11 @@ import { cpSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { type History, maximal } from "../../../src/core/history.ts";
+import { findHistory } from "../../../src/tools/registry.ts";
 import type { Commands } from "../../../src/tools/tool.ts";
 import { preflight, type Said } from "../../support/in-process.ts";
 import { proofTools } from "../tool.ts";
 import { startAlembic } from "./alembic-session.ts";
-import { findHistory } from "../../../src/tools/registry.ts";
 
 /** A project on disk with a history that nobody made for a test. */
 export type Project = {

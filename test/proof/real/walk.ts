@@ -1,8 +1,8 @@
 import { execFile } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { promisify } from "node:util";
-import { literal, quoted } from "../ground.ts";
 import type { TestServer } from "../../support/postgres.ts";
+import { literal, quoted } from "../ground.ts";
 
 /** A database that is led through a history, and copies of it. */
 export type Walk = {

@@ -1,9 +1,8 @@
 import { readdir, readFile } from "node:fs/promises";
 import path from "node:path";
 import process from "node:process";
-import { byText } from "../../../src/core/claim.ts";
 import { buildGraph } from "../../../src/core/graph.ts";
-import type { VersionTableLayout } from "../../../src/core/migration-tool.ts";
+import { byText, type VersionTableLayout } from "../../../src/core/migration-tool.ts";
 import { quoteLiteral, quoteQualified } from "../../../src/core/quote.ts";
 import type { Revision } from "../../../src/core/revision.ts";
 import { hashOf } from "../../../src/tools/file-text.ts";
