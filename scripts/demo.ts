@@ -106,7 +106,7 @@ function describeNextSteps(): string {
   ${program} audit                   what is wrong with the migration files; needs no database
   ${program} bake                    replays them on a scratch server, writes preflight.ledger.json
   DATABASE_URL=… ${program} check    what run would do to that database; it cannot write
-The README has the lines for your Dockerfile. \`npm test\` runs all tests.`;
+The README has the lines for your Dockerfile. \`npm test\` runs the tests.`;
 }
 
 function chooseScenarios(): readonly Scenario[] {
