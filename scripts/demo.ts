@@ -3,7 +3,7 @@ import { readFileSync, rmSync } from "node:fs";
 import path from "node:path";
 import process from "node:process";
 import { styleText } from "node:util";
-import { type VerdictLine, verdictLine } from "../src/report/verdict-line.ts";
+import { verdictLine, type VerdictLine } from "../src/report/verdict-schema.ts";
 import { startServer } from "../test/support/postgres.ts";
 import { pythonEnvironment } from "../test/support/python.ts";
 import { type Example, readScenarios, type Scenario } from "../test/support/scenario.ts";

@@ -8,7 +8,7 @@ import { extraKinds, totalFunctions } from "../src/core/extras.ts";
 import { auditReport } from "../src/report/audit-report.ts";
 import { exitCodesMarkdown, settingsMarkdown } from "../src/report/help.ts";
 import { metricsMarkdown } from "../src/report/metrics.ts";
-import { verdictLine } from "../src/report/verdict-line.ts";
+import { verdictLine } from "../src/report/verdict-schema.ts";
 import { addressTable, settingsTable } from "../src/settings/settings-table.ts";
 import { tools } from "../src/tools/registry.ts";
 

@@ -5,7 +5,6 @@ import { check } from "./commands/check.ts";
 import { newMigration } from "./commands/new.ts";
 import { run } from "./commands/run.ts";
 import { CannotJudge, outcomes } from "./core/outcome.ts";
-import { parseTraceparent } from "./core/trace-context.ts";
 import type { Command, Context } from "./engine/context.ts";
 import { sayRefusal } from "./engine/events.ts";
 import {
@@ -16,10 +15,11 @@ import {
   unenforced,
 } from "./engine/run-record.ts";
 import { help } from "./report/help.ts";
-import { type Log, openLog } from "./report/log.ts";
+import { type Log, openLog, parseTraceparent } from "./report/log.ts";
 import { applicationOf, writeMetrics } from "./report/metrics.ts";
 import { makeRedactor, redactDeep } from "./report/redact.ts";
-import { formatVerdictLine, type VerdictLine } from "./report/verdict-line.ts";
+import { formatVerdictLine } from "./report/verdict-line.ts";
+import type { VerdictLine } from "./report/verdict-schema.ts";
 import { readSettings } from "./settings/read-settings.ts";
 import { addressTable, settingsTable } from "./settings/settings-table.ts";
 import type { Settings, SettingsResult } from "./settings/settings.ts";

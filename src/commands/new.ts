@@ -82,8 +82,6 @@ async function choosePlace(name: string, settings: Settings, context: Context): 
     const isNamed = named !== null;
     const directory = await each.newFiles.placeFor({ cwd, path: wanted, isNamed });
     if (directory !== null) return { tool: each, files: each.newFiles, directory };
-    if (isNamed && wanted !== null)
-      throw new CannotJudge("config", each.newFiles.refusal.why, each.newFiles.refusal.next);
   }
   throw new CannotJudge("missing-input", `no migration history was found in ${cwd}`, [
     `say where it shall be: preflight new ${name} --migrations migrations`,

@@ -103,7 +103,7 @@ export function partial(left: Leftover, tool: MigrationTool): Refusal {
     case "dirty":
       return refuse(
         "partial",
-        `${left.table} is marked dirty at ${left.version}: another tool's migration did not end`,
+        `${left.table} is marked dirty at ${left.version}: a migration did not end`,
         [
           "finish or undo that migration by hand, then clear the mark with the tool that made it",
           `or empty ${left.table} and start again: the schema alone then says where the database stands`,

@@ -23,7 +23,7 @@ export type StampOptions = {
   readonly basis: readonly (string | null)[];
   /** What shall stand there. The same as `basis` to create or widen only. */
   readonly rows: readonly string[];
-  /** What else a new row holds, where the tool's rows hold more than a version. */
+  /** By version: what each row holds that is not there yet. */
   readonly files: ReadonlyMap<string, VersionRow>;
   readonly runId: string;
   /** Characters that a version column with a limit must hold; what the tool gives it and the longest row count in any case. */
@@ -79,13 +79,9 @@ function write(
   const fresh = [...new Set(rows)].filter((row) => !before.includes(row));
   return [
     deleteOtherRows(layout, table, rows),
-    ...fresh.map((version) => insertRow(layout, table, files.get(version) ?? bare(version), run)),
+    // One that is not given shows as not written.
+    ...fresh.flatMap((id) => files.get(id) ?? []).map((row) => insertRow(layout, table, row, run)),
   ];
-}
-
-/** Of a tool that keeps nothing else. */
-function bare(version: string): VersionRow {
-  return { version, name: "", checksum: "", statements: null };
 }
 
 function rowsOf(answer: readonly Row[] | undefined): readonly (string | null)[] {

@@ -11,7 +11,7 @@ import { differencesOf, provenHeads, type Verdict } from "../core/verdict.ts";
 import { underOtherVersions } from "../core/ways-out.ts";
 import { describeDifference, enumerate, nameHeads } from "../core/words.ts";
 import type { Log, LogEvent } from "../report/log.ts";
-import type { VerdictLine } from "../report/verdict-line.ts";
+import type { VerdictLine } from "../report/verdict-schema.ts";
 import { describePlace } from "../settings/program-address.ts";
 import type { Settings } from "../settings/settings.ts";
 import type { Assessment } from "./assess.ts";

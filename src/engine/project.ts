@@ -52,6 +52,7 @@ export async function readProject(
     context.log({ level: "warn", event: "history.warning", msg: warning });
   if (found.graph.kind === "broken") return { kind: "broken", faults: found.graph.faults };
   if (read.kind === "unusable") throw read.fault;
+  refuseLedgersTool(ledger, ledgerPath, context);
   const { history } = found.graph;
   // Files that replace all those before them share no revision with these: whether they make the same, a bake sees.
   if (ledger !== null && !isRewritten && !sharesRevision(ledger, history))
@@ -87,6 +88,19 @@ function refuseCommand(command: Settings["upgradeCommand"], tool: MigrationTool)
     "config",
     `--upgrade-command is for Alembic: a history of the tool '${tool.name}' is applied by preflight itself`,
     ["leave it out (PREFLIGHT_UPGRADE_COMMAND, too)"],
+  );
+}
+
+/** The same files may have been another known tool's when they were baked; what an unknown one means by its rows, nobody can say. */
+function refuseLedgersTool(ledger: Ledger | null, file: string, { tools }: Context): void {
+  if (ledger === null || tools.some(({ name }) => name === ledger.tool)) return;
+  throw new CannotJudge(
+    "config",
+    `the ledger ${file} is of a migration tool that this version does not know: ${ledger.tool}`,
+    [
+      "name the ledger that was baked from these files: --ledger",
+      "or use the version of preflight that baked it, or a newer one",
+    ],
   );
 }
 

@@ -1,6 +1,6 @@
 import type { Outcome } from "../core/outcome.ts";
 import type { Log } from "../report/log.ts";
-import type { VerdictLine } from "../report/verdict-line.ts";
+import type { VerdictLine } from "../report/verdict-schema.ts";
 
 /** The verdict line while a run fills it in: a run that ends early tells what it knew by then. */
 export type RunRecord = {

@@ -2,7 +2,7 @@ import { chmodSync, readFileSync, renameSync, rmSync, writeFileSync } from "node
 import path from "node:path";
 import { outcomes } from "../core/outcome.ts";
 import { verdictKinds } from "../core/verdict.ts";
-import type { VerdictLine } from "./verdict-line.ts";
+import type { VerdictLine } from "./verdict-schema.ts";
 
 /** What a run knows of itself besides its verdict line. Times are milliseconds since 1970, lengths milliseconds. */
 export type RunOfMetrics = {

@@ -94,19 +94,19 @@ function unescape(field: string): string {
 }
 
 /** For passwords that live shorter than a wait, such as the tokens of a cloud's own database logins. */
-export const passwordCommand = "PREFLIGHT_PASSWORD_COMMAND";
+export const passwordCommandVariable = "PREFLIGHT_PASSWORD_COMMAND";
 
 /** The command, split into words; null when there is none, or when the findings say what is wrong with it. */
 export function readPasswordCommand(
   sources: Sources,
   findings: Findings,
 ): readonly string[] | null {
-  const text = readVariable(passwordCommand, sources, findings);
+  const text = readVariable(passwordCommandVariable, sources, findings);
   if (text === null) return null;
   const parsed = words.safeParse(text);
   if (parsed.success) return parsed.data;
   findings.faults.push(
-    ...parsed.error.issues.map(({ message }) => `${passwordCommand} ${message}`),
+    ...parsed.error.issues.map(({ message }) => `${passwordCommandVariable} ${message}`),
   );
   return null;
 }

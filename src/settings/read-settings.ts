@@ -2,7 +2,7 @@ import { nearest, parseArguments } from "./arguments.ts";
 import type { CommandLine } from "./command-line.ts";
 import { readDatabase, readScratch } from "./connection-source.ts";
 import type { Connection } from "./connection.ts";
-import { passwordCommand, readPasswordCommand } from "./passwords.ts";
+import { passwordCommandVariable, readPasswordCommand } from "./passwords.ts";
 import { readProgramAddress, readProgramConnection, warnOfAddress } from "./program-address.ts";
 import { collectSecrets } from "./secrets.ts";
 import { type Flag, type SettingRow, settingsTable, type Values } from "./settings-table.ts";
@@ -223,8 +223,8 @@ const knownVariables: readonly string[] = [
   "PREFLIGHT_SCRATCH_URL_FILE",
   "PREFLIGHT_DATABASE_URL",
   "PREFLIGHT_DATABASE_URL_FILE",
-  passwordCommand,
-  `${passwordCommand}_FILE`,
+  passwordCommandVariable,
+  `${passwordCommandVariable}_FILE`,
 ];
 
 function isInjected(name: string): boolean {

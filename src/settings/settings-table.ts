@@ -37,7 +37,7 @@ export const settingsTable = {
     default: null,
     about:
       "the migration tool: alembic, sql or supabase; without it, the one whose files are there",
-    schema: anyText,
+    schema: anyText.trim(),
   },
   "version-table": {
     placeholder: "NAME",

@@ -6,7 +6,7 @@ import {
   readWord,
 } from "./connection-parameters.ts";
 import type { Connection, Host, Tls } from "./connection.ts";
-import { passwordCommand, readPasswordFile } from "./passwords.ts";
+import { passwordCommandVariable, readPasswordFile } from "./passwords.ts";
 import { type Findings, homeOf, isSet, type Sources } from "./sources.ts";
 
 /** Parameters → connection, with libpq's defaults. Null when the findings have a new fault. */
@@ -25,10 +25,10 @@ export function toConnection(
   const tls = readTls(given, sources, findings);
   const targetSession = readWord("target_session_attrs", targetSessions, given, findings) ?? "any";
   const password = given.get("password") ?? null;
-  const isAsked = isSet(sources.env, passwordCommand);
+  const isAsked = isSet(sources.env, passwordCommandVariable);
   if (password !== null && isAsked) {
     findings.faults.push(
-      `${passwordCommand} and ${password.place} are both set: which password counts is not clear`,
+      `${passwordCommandVariable} and ${password.place} are both set: which password counts is not clear`,
     );
   }
   if (tls.mode === "verify-full" && hasNamelessAddress(given)) {

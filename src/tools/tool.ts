@@ -20,7 +20,10 @@ export type Tool = MigrationTool & {
 /** How `preflight new` writes the next migration. */
 export type NewFiles = {
   readonly kind: "files";
-  /** Where a history of this tool begins that has no file yet: at a path, if the tool keeps any there; else where the project seems to want it. */
+  /**
+   * Where a history of this tool begins that has no file yet: at a path, if the tool keeps any there; else where the project seems to
+   * want it; null: nowhere. Throws `CannotJudge("config")` where somebody named the tool and a path that is none of its.
+   */
   readonly placeFor: (where: {
     readonly cwd: string;
     /** null: nobody named one. */
@@ -28,8 +31,6 @@ export type NewFiles = {
     /** Somebody named the tool. */
     readonly isNamed: boolean;
   }) => Promise<string | null>;
-  /** Why a path is none, and what is. */
-  readonly refusal: { readonly why: string; readonly next: readonly string[] };
   /**
    * @param name in snake case
    * @param beside the names of the files that are there

@@ -2,7 +2,7 @@ import { cpSync, mkdtempSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { type VerdictLine, verdictLine } from "../../src/report/verdict-line.ts";
+import { verdictLine, type VerdictLine } from "../../src/report/verdict-schema.ts";
 import { ensureCompose } from "./compose/ensure-compose.ts";
 import { playSessions } from "./compose/session.ts";
 import { type Place, type } from "./compose/terminal.ts";

@@ -9,7 +9,7 @@ import {
   lastSuccessIn,
   type RunOfMetrics,
 } from "../../src/report/metrics.ts";
-import type { VerdictLine } from "../../src/report/verdict-line.ts";
+import type { VerdictLine } from "../../src/report/verdict-schema.ts";
 
 const run: RunOfMetrics = {
   application: "shop",

@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { completeLine, emptyRecord } from "../../src/engine/run-record.ts";
-import { formatVerdictLine, verdictLine } from "../../src/report/verdict-line.ts";
+import { formatVerdictLine } from "../../src/report/verdict-line.ts";
+import { verdictLine } from "../../src/report/verdict-schema.ts";
 
 const text = fc.oneof(
   fc.string({ unit: "grapheme" }),

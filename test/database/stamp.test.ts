@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
+import type { VersionRow } from "../../src/core/migration.ts";
 import { stamp, type StampOptions } from "../../src/database/stamp.ts";
 import { alembic } from "../../src/tools/alembic/alembic.ts";
 import { startServer, type TestServer } from "../support/postgres.ts";
@@ -32,7 +33,7 @@ async function stampAs(
     const result = await stamp(db, {
       layout: alembic.versionTable,
       table,
-      files: new Map(),
+      files: new Map((options.rows ?? []).map((version) => [version, rowOf(version)])),
       runId: "test",
       exists: true,
       basis: [],
@@ -199,3 +200,7 @@ test("a schema and a name that need quotes; read-only by default; a view that de
   );
   expect((await refusalOf(stampAs(viewed, { rows: [long] }))).outcome).toBe("config");
 });
+
+function rowOf(version: string): VersionRow {
+  return { version, name: "", checksum: "", statements: null };
+}

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { describe, expect, it } from "vitest";
 import { auditReport } from "../../src/report/audit-report.ts";
-import { verdictLine } from "../../src/report/verdict-line.ts";
+import { verdictLine } from "../../src/report/verdict-schema.ts";
 import { writeHistory } from "../support/histories.ts";
 import { type Ended, everyProgram, expectLine, logOf, runProgram } from "../support/process.ts";
 

@@ -13,7 +13,6 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { VerdictLine } from "../../src/report/verdict-line.ts";
 import { eventually } from "../support/databases.ts";
 import { freePort, startServer } from "../support/postgres.ts";
 import {
@@ -82,6 +81,7 @@ assert all((family.unit == "seconds") == family.name.endswith("_seconds") for fa
 assert samples(strict) == samples(text.text_string_to_metric_families(written))
 print(json.dumps(samples(strict)))
 `;
+import type { VerdictLine } from "../../src/report/verdict-schema.ts";
 
 /** As the parsers of Prometheus' own client read it, of OpenMetrics and of the older text format; both must agree. */
 async function read(file: string): Promise<Samples> {

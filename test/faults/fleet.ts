@@ -13,7 +13,7 @@ import {
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { expect } from "vitest";
-import type { VerdictLine } from "../../src/report/verdict-line.ts";
+import type { VerdictLine } from "../../src/report/verdict-schema.ts";
 import { advisoryLocksIn, eventually, sessionsIn } from "../support/databases.ts";
 import { applyByHand } from "../support/numbered.ts";
 import type { TestServer } from "../support/postgres.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { VerdictLine } from "../../src/report/verdict-line.ts";
+import type { VerdictLine } from "../../src/report/verdict-schema.ts";
 import type { Said } from "../support/in-process.ts";
 import type { Sight } from "./case.ts";
 import type { Expectation } from "./expectation.ts";

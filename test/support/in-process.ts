@@ -3,7 +3,7 @@ import { readFileSync, statSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { cli } from "../../src/cli.ts";
 import type { Command } from "../../src/engine/context.ts";
-import { type VerdictLine, verdictLine } from "../../src/report/verdict-line.ts";
+import { verdictLine, type VerdictLine } from "../../src/report/verdict-schema.ts";
 import { tools } from "../../src/tools/registry.ts";
 import type { Tool } from "../../src/tools/tool.ts";
 

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import path from "node:path";
 import { expect } from "vitest";
-import { type VerdictLine, verdictLine } from "../../src/report/verdict-line.ts";
+import { verdictLine, type VerdictLine } from "../../src/report/verdict-schema.ts";
 
 const root = path.join(import.meta.dirname, "../..");
 const machinesNode = "/usr/bin/node";

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
-import type { VerdictLine } from "../../src/report/verdict-line.ts";
+import type { VerdictLine } from "../../src/report/verdict-schema.ts";
 import type { NumberedExample } from "./numbered.ts";
 
 /** One folder of test/scenarios: how a database and an image came to be, and what must come of it. */

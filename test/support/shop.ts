@@ -4,7 +4,7 @@ import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } 
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { promisify } from "node:util";
-import type { VerdictLine } from "../../src/report/verdict-line.ts";
+import type { VerdictLine } from "../../src/report/verdict-schema.ts";
 import { preflight as runInProcess } from "./in-process.ts";
 import { applyByHand, type NumberedExample, numberedExamples } from "./numbered.ts";
 import type { TestServer } from "./postgres.ts";

@@ -19,7 +19,6 @@ export const sql: Tool = {
   newFiles: {
     kind: "files",
     placeFor: async ({ path }) => path,
-    refusal: { why: "", next: [] },
     next: nextFiles,
     whileEmpty: "until it has one, the history is broken, as `preflight audit` will say",
   },

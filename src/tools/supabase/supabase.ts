@@ -1,6 +1,7 @@
 import { readdir } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { byText } from "../../core/migration-tool.ts";
+import { CannotJudge } from "../../core/outcome.ts";
 import { isDirectory } from "../files.ts";
 import type { FileName } from "../numbered/list-files.ts";
 import { readDirectory } from "../numbered/read-directory.ts";
@@ -28,16 +29,11 @@ export const supabase: Tool = {
   newFiles: {
     kind: "files",
     placeFor: async ({ cwd, path, isNamed }) => {
-      // Its own tool finds them nowhere else.
-      if (path !== null) return path.endsWith(join("/supabase", "migrations")) ? path : null;
+      if (path?.endsWith(join("/supabase", "migrations"))) return path;
+      if (path !== null && isNamed) throw elsewhere();
+      if (path !== null) return null;
       const project = join(cwd, "supabase");
       return isNamed || (await isDirectory(project)) ? join(project, "migrations") : null;
-    },
-    refusal: {
-      why: "Supabase keeps its migrations in supabase/migrations",
-      next: [
-        "--migrations supabase/migrations, or without it in the directory that holds supabase",
-      ],
     },
     // It takes every file for a migration: there are none that undo one.
     next: nextTimed,
@@ -87,6 +83,13 @@ async function candidateAt(place: string, cwd: string): Promise<Candidate | null
 
 function sayRepair(status: string, versions: readonly string[]): string {
   return `supabase migration repair --status ${status} ${versions.join(" ")}`;
+}
+
+/** Its own tool finds them nowhere else. */
+function elsewhere(): CannotJudge {
+  return new CannotJudge("config", "Supabase keeps its migrations in supabase/migrations", [
+    "--migrations supabase/migrations, or without it in the directory that holds supabase",
+  ]);
 }
 
 /** Down files are not known there: `1_x.down.sql` is a migration. */

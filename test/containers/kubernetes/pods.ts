@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { type VerdictLine, verdictLine } from "../../../src/report/verdict-line.ts";
+import { verdictLine, type VerdictLine } from "../../../src/report/verdict-schema.ts";
 import type { RunOptions } from "../support/client.ts";
 import { podman } from "../support/pods.ts";
 import { asPod, type Node } from "./kubelet.ts";

@@ -1,7 +1,7 @@
 import { cpSync, mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { type VerdictLine, verdictLine } from "../../../src/report/verdict-line.ts";
+import { verdictLine, type VerdictLine } from "../../../src/report/verdict-schema.ts";
 import { runProgram } from "../../support/process.ts";
 import { buildImage, mustDocker, type Ran, root } from "./engine.ts";
 

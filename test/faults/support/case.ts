@@ -2,7 +2,7 @@ import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { expect } from "vitest";
-import type { VerdictLine } from "../../../src/report/verdict-line.ts";
+import type { VerdictLine } from "../../../src/report/verdict-schema.ts";
 import { advisoryLocksIn, eventually } from "../../support/databases.ts";
 import {
   type Ended,
