@@ -87,7 +87,10 @@ describe.skipIf(!canConfine())("a confined child", () => {
     const [program = "", ...args] = argv;
     const ended = await run(program, args).catch((error: unknown) => error);
     expect(ended).toMatchObject({ code: 7 });
-    await expect.poll(async () => await processesOf(argv[argv.indexOf("-c") + 2]!)).toBe(0);
+    // What forwards looks for the child's end ten times a second, and a loaded machine lets it wait.
+    await expect
+      .poll(async () => await processesOf(argv[argv.indexOf("-c") + 2]!), { timeout: 20_000 })
+      .toBe(0);
   });
 
   test("a program that is not there is left to whoever starts it", async () => {
