@@ -5,12 +5,15 @@ import process from "node:process";
 import { z } from "zod";
 import { commands } from "../src/cli.ts";
 import { extraKinds, totalFunctions } from "../src/core/extras.ts";
+import { outcomes } from "../src/core/outcome.ts";
+import { type Cause, refusals } from "../src/core/refusals.ts";
 import { auditReport } from "../src/report/audit-report.ts";
 import { exitCodesMarkdown, settingsMarkdown } from "../src/report/help.ts";
 import { metricsMarkdown } from "../src/report/metrics.ts";
 import { verdictLine } from "../src/report/verdict-schema.ts";
 import { addressTable, settingsTable } from "../src/settings/settings-table.ts";
 import { tools } from "../src/tools/registry.ts";
+import { readScenarios } from "../test/support/scenario.ts";
 
 const toolName = z.enum(tools.map(({ name }) => name).toSorted());
 const root = path.dirname(import.meta.dirname);
@@ -34,6 +37,7 @@ export function generateDocs(): readonly {
   const tables = { commands, settings: settingsTable, addresses: addressTable };
   const readme = read("README.md");
   const observability = read("docs/observability.md");
+  const refusalsPage = read("docs/refusals.md");
   const decisions = read("docs/how-it-decides.md");
   return [
     {
@@ -44,6 +48,11 @@ export function generateDocs(): readonly {
         "exit-codes",
         exitCodesMarkdown(),
       ),
+    },
+    {
+      file: "docs/refusals.md",
+      text: refusalsPage,
+      wanted: replaceBlock(refusalsPage, "refusals", refusalsMarkdown()),
     },
     {
       file: "docs/observability.md",
@@ -74,6 +83,22 @@ function extrasMarkdown(): string {
     ...rows,
     "",
     `These built-in functions, comparisons of built-in types, and CASE, COALESCE, NULLIF, GREATEST, LEAST, IN, AND, OR, NOT, IS NULL have a result for every value: ${totalFunctions.map((each) => `\`${each}\``).join(", ")}.`,
+  ].join("\n");
+}
+
+function refusalsMarkdown(): string {
+  const scenarios = Map.groupBy(readScenarios(), ({ expect }) => expect.cause);
+  const rows = Object.entries(refusals).map(([cause, { outcome, when }]) => {
+    const met = scenarios.get(cause as Cause) ?? [];
+    const links = met.map(({ name }) => `[${name}](../test/scenarios/${name}/scenario.json)`);
+    return { exit: outcomes[outcome].exit, row: [`\`${cause}\``, when, links.join(" ")] };
+  });
+  return [
+    "| exit | cause | when | tried in |",
+    "|---|---|---|---|",
+    ...rows
+      .toSorted((one, other) => one.exit - other.exit)
+      .map(({ exit, row }) => `| ${[exit, ...row].join(" | ")} |`),
   ].join("\n");
 }
 

@@ -3,12 +3,13 @@ import { placeKey } from "../core/facts.ts";
 import { factAtHome } from "../core/home.ts";
 import type { Ledger } from "../core/ledger.ts";
 import { CannotJudge } from "../core/outcome.ts";
+import { refuse } from "../core/refusals.ts";
 import { isNamed, varies, varyingPlaces } from "../core/varying.ts";
 import { enumerate, nameFact } from "../core/words.ts";
 import { continues, writeLedger } from "../core/write-ledger.ts";
 import { factsQuery } from "../database/facts.sql.ts";
 import type { Command, Context } from "../engine/context.ts";
-import { refuse, refuseHistory } from "../engine/events.ts";
+import { endRefused, refuseHistory } from "../engine/events.ts";
 import { type Project, readProject } from "../engine/project.ts";
 import { type Ending, ready } from "../engine/run-record.ts";
 import { scratchPreludes, scratchUpgrade } from "../engine/scratch-upgrade.ts";
@@ -54,7 +55,7 @@ async function replayOrCompare(settings: Settings, context: Context): Promise<En
 
 /** `bake --check`: files against ledger, no database. */
 function compare({ knowledge, ledger, ledgerPath }: Project, context: Context): Ending {
-  const { status, lacking } = knowledge;
+  const { status } = knowledge;
   if (status === "verified") {
     context.log({ level: "info", event: "ledger.verified", msg: `${ledgerPath} is up to date` });
     if (ledger?.home.kind === "unknown")
@@ -65,13 +66,11 @@ function compare({ knowledge, ledger, ledgerPath }: Project, context: Context): 
       });
     return ready;
   }
-  const next = ["run `preflight bake` and commit the file"];
-  if (status === "absent") {
-    const reason = `there is no ledger ${ledgerPath}`;
-    return refuse({ kind: "refuse", outcome: "missing-input", reason, next }, context);
-  }
-  const reason = `the ledger ${ledgerPath} is stale: it lacks ${enumerate(lacking, 20)}, or has ${lacking.length === 1 ? "it" : "them"} with other contents`;
-  return refuse({ kind: "refuse", outcome: "pending", reason, next }, context);
+  const refusal =
+    status === "absent"
+      ? refuse("no-ledger", ledgerPath)
+      : refuse("stale-ledger", ledgerPath, knowledge);
+  return endRefused(refusal, context);
 }
 
 async function replayAndWrite(

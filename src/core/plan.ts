@@ -1,10 +1,12 @@
 import { assumable } from "./assume.ts";
 import { placesOf } from "./elsewhere.ts";
 import { ancestors, type History } from "./history.ts";
-import * as refusal from "./refusal.ts";
+import type { MigrationTool } from "./migration-tool.ts";
+import { contradicted, refuse, seriousOf } from "./refusals.ts";
 import type { Plan, PlanBasis, Policy, Refusal, Step } from "./step.ts";
 import type { Finding, Leftover, Verdict } from "./verdict.ts";
-import { homeInDoubt, refusalOfHome, refuseElsewhere, withOtherHomes } from "./which-home.ts";
+import { canResume } from "./ways-out.ts";
+import { refusalOfHome, withOtherHomes } from "./which-home.ts";
 
 export function planFor(verdict: Verdict, policy: Policy, basis: PlanBasis): Plan {
   const { knowledge, observation } = basis;
@@ -22,7 +24,7 @@ export function planFor(verdict: Verdict, policy: Policy, basis: PlanBasis): Pla
     if (policy.unverified === "start" || knowledge.status === "verified") return planned;
     return planned.kind === "refuse" && planned.outcome !== "unproven"
       ? planned
-      : refusal.unverified(knowledge, planned.kind === "refuse" ? planned.reason : null);
+      : refuse("unverified", knowledge, planned.kind === "refuse" ? planned.reason : null);
   }
 }
 
@@ -59,37 +61,37 @@ function planOnEvidence(verdict: Verdict, policy: Policy, basis: PlanBasis): Pla
     case "unversioned": {
       const { identified, denied, unseen } = verdict;
       if (identified.kind === "proven" && denied !== null)
-        return orAsAssumed(refusal.deniedElsewhere(denied, identified.heads, tool), its);
+        return orAsAssumed(refuse("data-denied", denied, identified.heads, tool), its);
       if (identified.kind === "proven" && unseen.length > 0)
-        return orAsAssumed(refusal.dataUnseen(unseen, identified.heads, basis), its);
+        return orAsAssumed(refuse("data-unseen", unseen, identified.heads, basis), its);
       return planForFinding(identified, its);
     }
     case "missing-file":
     case "mismatched":
       if (verdict.identified.kind === "proven" && verdict.elsewhere.length > 0)
-        return orAsAssumed(refuseElsewhere(verdict, observation), its);
+        return orAsAssumed(refuse("elsewhere", verdict, observation.home.schema, tool), its);
       return verdict.dataMigrations.length > 0
-        ? orAsAssumed(refusal.dataMigrationBetween(verdict, tool), its)
+        ? orAsAssumed(refuse("data-between", verdict, tool), its)
         : planForFinding(verdict.identified, its);
     case "ahead":
       return planForAhead(verdict, its);
     case "drifted":
       return verdict.differences.every(({ tolerable }) => tolerable) || policy.drift === "warn"
         ? upgradeInOrder(verdict, its)
-        : refusal.drifted(verdict, history);
+        : refuseDrift(verdict, history);
     case "partial":
       return planForPartial(verdict.left, its);
     case "unknown":
       // No word changes what the table is.
-      if (verdict.isOthersTable) return refusal.othersTable(verdict);
+      if (verdict.isOthersTable) return refuse("table-of-others", verdict);
       return orAsAssumed(
         verdict.elsewhere.length > 0
-          ? homeInDoubt(verdict, observation)
-          : refusal.unknown(verdict, assumable(knowledge, observation)),
+          ? refuse("home-in-doubt", verdict.why, observation.home.schema)
+          : refuse("unknown-database", verdict, assumable(knowledge, observation)),
         its,
       );
     case "broken-history":
-      return refusal.brokenHistory(verdict.faults);
+      return refuse("broken-history", verdict.faults);
   }
 }
 
@@ -98,18 +100,59 @@ function planForFinding(finding: Finding, its: Case): Plan {
   if (finding.kind === "proven") return stampAndUpgrade(finding.heads, "proven", its);
   const nearest = finding.kind === "nearest" ? finding.heads : [];
   const words = assumable(knowledge, observation, nearest);
-  const plan = orAsAssumed(refusal.unproven(finding, knowledge.history.tool, words), its);
+  const plan = orAsAssumed(refuseUnproven(finding, knowledge.history.tool, words), its);
   return plan.kind === "act" && finding.kind === "nearest"
     ? (orAsDrift(finding, its) ?? plan)
     : plan;
 }
 
+function refuseUnproven(
+  finding: Exclude<Finding, { readonly kind: "proven" }>,
+  tool: MigrationTool,
+  assumable: readonly string[],
+): Refusal {
+  switch (finding.kind) {
+    case "ambiguous":
+      return refuse("ambiguous", finding, tool);
+    case "retired":
+      return refuse("retired", finding, assumable);
+    case "nearest":
+      return refuse("nearest", finding, tool, assumable);
+    case "sketched":
+      return refuse("nothing-to-compare", finding, assumable);
+  }
+}
+
 /** A person says that it shall go on, and nothing of it is in doubt that we can see. What follows, the next look decides. */
 function planForPartial(left: Leftover, its: Case): Plan {
   const { policy, knowledge } = its;
-  if (!policy.resume || !refusal.canResume(left))
-    return refusal.partial(left, knowledge.history.tool);
+  if (!policy.resume || !canResume(left)) return refusePartial(left, knowledge.history.tool);
   return upgrade(left.kind === "begun" ? left.pending : [left.progress.version], its);
+}
+
+function refusePartial(left: Leftover, tool: MigrationTool): Refusal {
+  switch (left.kind) {
+    case "invalid-index":
+      return refuse("invalid-index", left);
+    case "interrupted":
+      return refuse("interrupted", left);
+    case "begun":
+      return refuse("begun", left, tool);
+    case "dirty":
+      return refuse("dirty", left);
+    case "half-done":
+      return refuse("half-done", left, tool);
+  }
+}
+
+function refuseDrift(
+  drifted: Extract<Verdict, { readonly kind: "drifted" }>,
+  history: History,
+): Refusal {
+  const serious = seriousOf(drifted.differences);
+  return serious.every(({ kind }) => kind === "edited")
+    ? refuse("file-edited", serious)
+    : refuse("schema-differs", drifted, history);
 }
 
 function upgradeInOrder(
@@ -117,7 +160,7 @@ function upgradeInOrder(
   its: Case,
 ): Plan {
   return claimed.skipped.length > 0 && !its.policy.allowOutOfOrder
-    ? refusal.outOfOrder(claimed)
+    ? refuse("out-of-order", claimed)
     : upgrade(claimed.pending, its);
 }
 
@@ -128,7 +171,11 @@ function planForAhead(
   const isCompatible = ahead.lacking.length === 0 && ahead.notRun.length === 0;
   if (policy.ahead === "allow" || (policy.ahead === "compatible" && isCompatible))
     return { kind: "start" };
-  return refusal.ahead(ahead, knowledge.history.tool);
+  const { tool } = knowledge.history;
+  if (ahead.lacking.length > 0) return refuse("newer-and-lacking", ahead, tool);
+  return ahead.notRun.length > 0
+    ? refuse("newer-and-not-run", ahead, tool)
+    : refuse("newer-forbidden", ahead, tool);
 }
 
 /** The word says what version rows would say. They would not excuse what differs either. */
@@ -137,9 +184,9 @@ function orAsDrift(
   { assumption, policy }: Case,
 ): Refusal | null {
   const isNearest = assumption?.kind === "holds" && assumption.heads.join() === heads.join();
-  const serious = differences.filter(({ tolerable }) => !tolerable);
+  const serious = seriousOf(differences);
   return isNearest && serious.length > 0 && policy.drift === "fail"
-    ? refusal.driftedFromWord(heads, serious)
+    ? refuse("word-differs", heads, serious)
     : null;
 }
 
@@ -147,7 +194,7 @@ function orAsDrift(
 function orAsAssumed(refused: Refusal, its: Case): Plan {
   const { assumption } = its;
   if (assumption?.kind === "holds") return stampAndUpgrade(assumption.heads, "assumed", its);
-  if (assumption?.kind === "contradicted") return refusal.contradicted(assumption, refused);
+  if (assumption?.kind === "contradicted") return contradicted(assumption, refused);
   return refused;
 }
 
@@ -156,7 +203,8 @@ function stampAndUpgrade(
   because: "proven" | "assumed",
   { policy, knowledge: { history }, recorded }: Case,
 ): Plan {
-  if (policy.stamp === "never") return refusal.stampNeeded(recorded, heads, because, history.tool);
+  if (policy.stamp === "never")
+    return refuse("stamp-forbidden", recorded, heads, because, history.tool);
   const steps: Step[] = [{ kind: "stamp", from: recorded, to: heads, because }];
   const applied = ancestors(history, heads);
   const revisions = [...history.revisions.keys()].filter((id) => !applied.has(id));

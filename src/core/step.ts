@@ -12,6 +12,8 @@ export type Plan =
 export type Refusal = {
   readonly kind: "refuse";
   readonly outcome: Outcome;
+  /** A row of the table of refusals. */
+  readonly cause: string;
   /** What was seen and what it means. */
   readonly reason: string;
   /** What a person can do, one way a line. */

@@ -1,5 +1,15 @@
+import type { Difference } from "./difference.ts";
+import { type Fact, holdsRows } from "./facts.ts";
+import type { History } from "./history.ts";
 import type { MigrationTool } from "./migration-tool.ts";
-import type { Finding, Verdict } from "./verdict.ts";
+import type { Finding, Leftover, Verdict } from "./verdict.ts";
+import { enumerate, nameHeads } from "./words.ts";
+
+export const bakeWhenBuilt =
+  "run `preflight bake` when the image is built and copy preflight.ledger.json into it";
+export const bakeAndCommit = "run `preflight bake` and commit the file";
+export const checkAddress = "check the address: is this the application's database?";
+export const compareInFull = "preflight check --verbose shows every difference";
 
 /** A person's word names one revision; several heads are recorded with the tool itself. */
 export function sayAtHeads(heads: readonly string[], tool: MigrationTool): string {
@@ -20,22 +30,38 @@ export function sayAssume(ids: readonly string[]): string {
   return `${shown.join(" or ")}${more}`;
 }
 
-/** Where a tool has ways besides its files, such as a dashboard, they may record a migration under a version of their own. */
-export function underOtherVersions(
-  { unknownRows, unrecorded, lacking }: Extract<Verdict, { readonly kind: "ahead" }>,
+/** Where the rows say another state than the one that is proven. */
+export function recordProven(proven: readonly string[], tool: MigrationTool): string {
+  const stamp = `${sayStamp(proven, tool)}, then start again`;
+  return tool.words.stamp !== null && proven.length < 2
+    ? `${sayAtHeads(proven, tool)}, or ${stamp}`
+    : stamp;
+}
+
+/** Never first to do what would take rows along. */
+export function fromNearest(
+  finding: Extract<Finding, { readonly kind: "nearest" }>,
   tool: MigrationTool,
+  assumable: readonly string[],
 ): readonly string[] {
-  const absent = new Set(lacking.map(({ revision }) => revision));
-  const present = unrecorded.filter((id) => !absent.has(id));
-  const { renumber } = tool.words;
-  if (renumber === null || present.length === 0) return [];
-  return [
-    `if these are the same migrations under other versions: ${renumber(unknownRows, present)}`,
-  ];
+  const bring = `bring the schema to what ${nameHeads(finding.heads)} makes`;
+  const words = inEffect(finding, tool, assumable);
+  const [word, ...others] = words;
+  const takesRows = finding.differences.some(
+    ({ kind, fact }) => kind !== "missing" && holdsRows(fact),
+  );
+  return takesRows && word !== undefined
+    ? [
+        word.replace(/^or, /, ""),
+        ...others,
+        `or ${bring} (whatever table or column goes takes its rows along), then start again`,
+        compareInFull,
+      ]
+    : [`${bring}, then start again`, ...words, compareInFull];
 }
 
 /** A word for the nearest state, or for one that lacks nothing. What differs all the same stays: as drift. */
-export function inEffect(
+function inEffect(
   finding: Extract<Finding, { readonly kind: "nearest" }>,
   tool: MigrationTool,
   assumable: readonly string[],
@@ -54,4 +80,103 @@ export function inEffect(
   return assumable.length === 0
     ? []
     : [`or, if it is at another revision in effect: ${sayAssume(assumable)} --drift warn`];
+}
+
+export function fromNewer(
+  verdict: Extract<Verdict, { readonly kind: "ahead" }>,
+  tool: MigrationTool,
+): readonly string[] {
+  return [
+    "start the image that brought the database to this revision, or a newer one",
+    "or take the database back to what this image needs before you roll back",
+    ...underOtherVersions(verdict, tool).map((way) => `or, ${way}`),
+  ];
+}
+
+/** Where a tool has ways besides its files, such as a dashboard, they may record a migration under a version of their own. */
+export function underOtherVersions(
+  { unknownRows, unrecorded, lacking }: Extract<Verdict, { readonly kind: "ahead" }>,
+  tool: MigrationTool,
+): readonly string[] {
+  const absent = new Set(lacking.map(({ revision }) => revision));
+  const present = unrecorded.filter((id) => !absent.has(id));
+  const { renumber } = tool.words;
+  if (renumber === null || present.length === 0) return [];
+  return [
+    `if these are the same migrations under other versions: ${renumber(unknownRows, present)}`,
+  ];
+}
+
+type Interrupted = Extract<Leftover, { readonly kind: "interrupted" }>;
+
+/** Only the file that began can go on in its middle, and only where nothing that it would make is there by half. */
+export function canResume(
+  left: Leftover,
+): left is Interrupted | Extract<Leftover, { readonly kind: "begun" }> {
+  if (left.kind === "begun") return true;
+  return left.kind === "interrupted" && !left.isEdited && left.indexes.length === 0;
+}
+
+export function fromInterrupted({
+  progress: { version, state },
+  file,
+  table,
+  isEdited,
+  indexes,
+}: Interrupted): readonly string[] {
+  const drops = indexes.map((index) => `${dropIndex(index)}: it was left INVALID`);
+  if (file === null) return [...drops, "start the image that has this file"];
+  if (isEdited)
+    return [
+      ...drops,
+      `undo by hand what is done of it and forget it: DELETE FROM ${table} WHERE version = '${version}'; the file then runs from its beginning`,
+      `or put ${file} back to what it was when it began: then it can go on from there (--resume); another text cannot`,
+    ];
+  const before =
+    state === "started" && drops.length === 0
+      ? ["look whether that statement took effect; if it did, undo it"]
+      : state === "failed"
+        ? ["mend the cause"]
+        : [];
+  const first = [...drops, ...before];
+  return [...first, `${first.length > 0 ? "then " : ""}go on from there: preflight run --resume`];
+}
+
+/** What a migration makes that reads the environment may be right here, and other than where it was baked. */
+export function allowForEnvironment(
+  differences: readonly Difference[],
+  { revisions }: History,
+): readonly string[] {
+  const ids = [...new Set(differences.map(({ revision }) => revision))];
+  const readers = ids.filter((id) => id !== null && revisions.get(id)?.readsEnvironment === true);
+  return readers.length === 0
+    ? []
+    : [
+        `or, if that is right here: ${enumerate(readers as readonly string[])} ${readers.length === 1 ? "reads" : "read"} the environment or settings, which may be why it differs; preflight bake --varies OBJECT allows for it`,
+      ];
+}
+
+/** PostgreSQL refuses CONCURRENTLY for the index of a partitioned table, whose definition says ONLY. */
+export function dropIndex(index: Fact): string {
+  return `DROP INDEX ${isOfPartitioned(index) ? "" : "CONCURRENTLY "}${indexName(index)}`;
+}
+
+/** The index of a partitioned table becomes valid with the last of its partitions' indexes. */
+export function rebuildIndex(index: Fact): string {
+  return isOfPartitioned(index)
+    ? `create the index on each partition that lacks it, then ALTER INDEX ${indexName(index)} ATTACH PARTITION …`
+    : `REINDEX INDEX CONCURRENTLY ${indexName(index)}, or ${dropIndex(index)} and create it anew`;
+}
+
+function isOfPartitioned({ kind, definition }: Fact): boolean {
+  return kind === "invalid" || / ON ONLY /.test(definition);
+}
+
+function indexName({ object, name }: Fact): string {
+  return `${object.slice(0, object.indexOf(".") + 1)}${quoted(name)}`;
+}
+
+/** A command that is copied must name the index as PostgreSQL has it. */
+function quoted(name: string): string {
+  return /^[a-z_][a-z0-9_]*$/.test(name) ? name : `"${name.replaceAll('"', '""')}"`;
 }

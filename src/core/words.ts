@@ -137,6 +137,10 @@ export function enumerate(items: readonly string[], most = 5): string {
   return items.length <= most ? shown : `${shown}; and ${items.length - most} more`;
 }
 
+export function isOrAre({ length }: readonly unknown[]): string {
+  return length === 1 ? "is" : "are";
+}
+
 /** Version rows or heads, in a sentence. */
 export function nameHeads(heads: readonly string[]): string {
   return heads.length === 0 ? "base (nothing applied)" : heads.join(", ");

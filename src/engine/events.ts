@@ -5,7 +5,7 @@ import type { HistoryFault } from "../core/history.ts";
 import type { Knowledge } from "../core/knowledge.ts";
 import { touchesRows } from "../core/ledger.ts";
 import type { Migration } from "../core/migration.ts";
-import { brokenHistory } from "../core/refusal.ts";
+import { refuse } from "../core/refusals.ts";
 import type { Refusal, Step } from "../core/step.ts";
 import { differencesOf, provenHeads, type Verdict } from "../core/verdict.ts";
 import { underOtherVersions } from "../core/ways-out.ts";
@@ -202,20 +202,20 @@ export function describeStep(step: Step): string {
   }
 }
 
-export function refuse({ outcome, reason, next }: Refusal, { log }: Context): Ending {
-  const ending = { outcome, reason, next };
-  sayRefusal(ending, log);
-  return ending;
+export function endRefused(refusal: Refusal, { log }: Context): Ending {
+  const { outcome, cause, reason, next } = refusal;
+  sayRefusal(refusal, log, { cause });
+  return { outcome, reason, next };
 }
 
 /** Nothing is asked of a database with such files. */
 export function refuseHistory(faults: readonly HistoryFault[], context: Context): Ending {
   context.record.verdict = "broken-history";
-  return refuse(brokenHistory(faults), context);
+  return endRefused(refuse("broken-history", faults), context);
 }
 
-export function sayRefusal({ outcome, reason, next }: Ending, log: Log): void {
-  log({ level: "error", event: "refused", msg: `${outcome}: ${reason}` });
+export function sayRefusal({ outcome, reason, next }: Ending, log: Log, fields: object = {}): void {
+  log({ level: "error", event: "refused", msg: `${outcome}: ${reason}`, ...fields });
   for (const way of next) log({ level: "info", event: "next", msg: `next: ${way}` });
 }
 

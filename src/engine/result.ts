@@ -1,8 +1,9 @@
+import { refuse } from "../core/refusals.ts";
 import type { Step } from "../core/step.ts";
-import { enumerate, nameHeads } from "../core/words.ts";
+import { enumerate } from "../core/words.ts";
 import type { Assessment } from "./assess.ts";
 import type { Context } from "./context.ts";
-import { describeStep, refuse, sayRefusal, sayStart } from "./events.ts";
+import { describeStep, endRefused, sayRefusal, sayStart } from "./events.ts";
 import { type Ending, ready } from "./run-record.ts";
 
 /** @param done by this run, before the look that is concluded from */
@@ -15,8 +16,8 @@ export function conclude(
   const { plan, verdict } = assessment;
   if (plan.kind === "refuse")
     return done === "nothing"
-      ? refuse(plan, context)
-      : verifyFailed(`${verdict.kind}: ${plan.reason}`, plan.next, context);
+      ? endRefused(plan, context)
+      : endRefused(refuse("not-proved", `${verdict.kind}: ${plan.reason}`, plan.next), context);
   sayStart(assessment, context);
   if (done === "nothing") {
     const msg = "somebody else has done it: the database is at head";
@@ -75,31 +76,9 @@ function withWhatIsLeft(failure: Ending, { plan, verdict }: Assessment): Ending 
   };
 }
 
-export function verifyFailed(reason: string, next: readonly string[], context: Context): Ending {
-  const why = `everything was done, and the second look disagrees: ${reason}`;
-  return refuse({ kind: "refuse", outcome: "verify-failed", reason: why, next }, context);
-}
-
-/** After the upgrade the rows say more than the schema that was looked at. */
-export function upgradedElsewhere({ verdict, observation }: Assessment, context: Context): Ending {
-  const rows = verdict.kind === "broken-history" ? "nothing" : nameHeads(verdict.recorded);
-  return verifyFailed(
-    `after the upgrade the rows say ${rows}, and the schema that was looked at (${observation.home.schema}) is an earlier one; the rows stay as they are`,
-    [
-      "does the upgrade work in another schema or another database? See its search_path and address (Alembic: env.py)",
-    ],
-    context,
-  );
-}
-
+/** What one round was to do is what the next one would do again. */
 export function stillToDo(steps: readonly Step[], context: Context): Ending {
-  return verifyFailed(
-    `${steps.map(describeStep).join("; ")} is still to be done`,
-    [
-      "does the upgrade work on this very database? Another one may just have been changed: see its address and settings (Alembic: env.py)",
-    ],
-    context,
-  );
+  return endRefused(refuse("still-to-do", steps.map(describeStep)), context);
 }
 
 export function noteRows({ verdict }: Assessment, { record }: Context): void {

@@ -2,22 +2,16 @@ import { ancestors } from "../core/history.ts";
 import type { Knowledge } from "../core/knowledge.ts";
 import { CannotJudge } from "../core/outcome.ts";
 import { lackOfActing } from "../core/privileges.ts";
+import { refuse } from "../core/refusals.ts";
 import type { Plan, Step } from "../core/step.ts";
 import type { Database } from "../database/database.ts";
 import { isReadOnlyForRole } from "../database/look.ts";
 import type { Settings } from "../settings/settings.ts";
 import { assessFirst, type Assessment, assessWhenFree } from "./assess.ts";
 import type { Context } from "./context.ts";
-import { recordDiagnosis, refuse, refuseHistory, sayPlanned, sayStart } from "./events.ts";
+import { endRefused, recordDiagnosis, refuseHistory, sayPlanned, sayStart } from "./events.ts";
 import { type Project, readProject } from "./project.ts";
-import {
-  conclude,
-  concludeFailure,
-  noteRows,
-  stillToDo,
-  upgradedElsewhere,
-  verifyFailed,
-} from "./result.ts";
+import { conclude, concludeFailure, noteRows, stillToDo } from "./result.ts";
 import { type Ending, ready } from "./run-record.ts";
 import { openSession, refuseAnotherServer } from "./session.ts";
 import { takeSteps } from "./steps.ts";
@@ -74,7 +68,7 @@ async function decide(
         sayStart(first, context);
         return ready;
       case "refuse":
-        return refuse(first.plan, context);
+        return endRefused(first.plan, context);
       case "act":
         return await act(first, database, project);
     }
@@ -167,13 +161,13 @@ async function executePlan(
     });
     // It was sound before the upgrade: what does not fit now, the upgrade has made elsewhere.
     if (assessment instanceof CannotJudge)
-      return verifyFailed(assessment.message, assessment.next, context);
+      return endRefused(refuse("not-proved", assessment.message, assessment.next), context);
     const { plan } = assessment;
     if (plan.kind !== "act")
       return conclude(assessment, last.length > 0 ? "something" : "nothing", context);
     // Whatever made the schema look older, it was not the upgrade that has just ended well.
     if (hasUpgraded && goesBack(assessment.knowledge, plan.steps))
-      return upgradedElsewhere(assessment, context);
+      return endRefused(refuse("upgraded-elsewhere", assessment), context);
     if (round > mostRounds || JSON.stringify(plan.steps) === JSON.stringify(last))
       return stillToDo(plan.steps, context);
     const failure = await takeSteps(plan.steps, assessment, { ...underLock, database });

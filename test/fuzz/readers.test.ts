@@ -9,7 +9,7 @@ import { combine } from "../../src/core/knowledge.ts";
 import { decodeLedger, encodeLedger } from "../../src/core/ledger-text.ts";
 import { factsOfState } from "../../src/core/ledger.ts";
 import { CannotJudge } from "../../src/core/outcome.ts";
-import { brokenHistory } from "../../src/core/refusal.ts";
+import { refuse } from "../../src/core/refusals.ts";
 import { readLedger } from "../../src/ledger/file.ts";
 import { makeRedactor } from "../../src/report/redact.ts";
 import { alembic } from "../../src/tools/alembic/alembic.ts";
@@ -53,7 +53,7 @@ function expectFaults(faults: readonly HistoryFault[], text: string, file: strin
     }
     if (fault.column !== null) expect(fault.column).toBeGreaterThanOrEqual(1);
   }
-  expect(brokenHistory(faults).reason).toContain(file);
+  expect(refuse("broken-history", faults).reason).toContain(file);
 }
 
 describe("whatever a file holds, it is read, or refused by name and line", () => {
@@ -109,7 +109,7 @@ describe("whatever an image holds, a history is found or CannotJudge says why no
       const candidate = await findHistory({ cwd, env: {}, migrations: null, tool: null });
       const found = await candidate.read(new Map());
       if (found.graph.kind === "broken")
-        expect(brokenHistory(found.graph.faults).reason).not.toBe("");
+        expect(refuse("broken-history", found.graph.faults).reason).not.toBe("");
       return found.graph.kind;
     } catch (error) {
       if (!(error instanceof CannotJudge)) throw error;

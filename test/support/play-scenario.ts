@@ -80,14 +80,20 @@ async function playWhole(
 }
 
 function expectScenario({ expect: wanted }: Scenario, { exit, line, stderr }: Ran): void {
-  const { log = [], actions, ...fields } = wanted;
+  const { log = [], actions, cause, ...fields } = wanted;
   expect({ ...line, exit }, stderr).toMatchObject(fields);
   if (actions !== undefined) expect(line.actions.map(({ kind }) => kind)).toEqual(actions);
+  expect(causeIn(stderr), "the cause of a refusal").toBe(cause);
   for (const text of log) expect(stderr).toContain(text);
   if (exit !== 0) {
     expect(line.reason).not.toBeNull();
     expect(line.next.length, "a refusal says what to do").toBeGreaterThan(0);
   }
+}
+
+/** What the log's last refusal was for. */
+function causeIn(log: string): string | undefined {
+  return [...log.matchAll(/"event":"refused","cause":"([^"]+)"/g)].at(-1)?.[1];
 }
 
 function isFailureOfTheUpgrade({ line }: Ran): boolean {

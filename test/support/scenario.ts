@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
+import type { Cause } from "../../src/core/refusals.ts";
 import type { VerdictLine } from "../../src/report/verdict-schema.ts";
 import type { NumberedExample } from "./numbered.ts";
 
@@ -28,6 +29,8 @@ type Expectation = Pick<VerdictLine, "exit" | "outcome" | "verdict"> &
   Partial<Omit<VerdictLine, "actions">> & {
     /** Kinds of actions, in order. */
     readonly actions?: readonly string[];
+    /** Of a refusal: the row of the table of refusals. */
+    readonly cause?: Cause;
     /** Texts that the log must hold. */
     readonly log?: readonly string[];
   };
