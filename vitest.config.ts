@@ -21,12 +21,20 @@ export default defineConfig({
       {
         test: {
           name: "core",
-          include: ["test/core/**/*.test.ts"],
+          include: ["test/{core,settings,report,commands,engine,house}/**/*.test.ts"],
+          exclude: ["test/settings/address-oracle.test.ts"],
           ...waiting,
           testTimeout: 60_000,
         },
       },
-      { test: { name: "tools", include: ["test/tools/**/*.test.ts"], ...waiting, ...slow } },
+      {
+        test: {
+          name: "tools",
+          include: ["test/{tools,pgsql,audit}/**/*.test.ts", "test/settings/address-oracle.test.ts"],
+          ...waiting,
+          ...slow,
+        },
+      },
       {
         test: {
           name: "database",

@@ -3,10 +3,10 @@ import { mkdir, mkdtemp, realpath, rm, symlink, writeFile } from "node:fs/promis
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { CannotJudge } from "../../src/core/outcome.ts";
-import { parseIni, readIni } from "../../src/tools/alembic/configuration.ts";
-import { findHistory } from "../../src/tools/registry.ts";
-import { pythonEnvironment } from "../support/python.ts";
+import { CannotJudge } from "../../../src/core/outcome.ts";
+import { parseIni, readIni } from "../../../src/tools/alembic/configuration.ts";
+import { findHistory } from "../../../src/tools/registry.ts";
+import { pythonEnvironment } from "../../support/python.ts";
 
 let cwd: string;
 beforeEach(async () => {

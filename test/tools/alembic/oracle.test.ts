@@ -1,9 +1,9 @@
 import { rm } from "node:fs/promises";
 import fc from "fast-check";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { ancestors } from "../../src/core/history.ts";
-import { findHistory } from "../../src/tools/registry.ts";
-import { histories, type MeantHistory, writeScripts } from "./history-files.ts";
+import { ancestors } from "../../../src/core/history.ts";
+import { findHistory } from "../../../src/tools/registry.ts";
+import { histories, type MeantHistory, writeScripts } from "../history-files.ts";
 import { type Answer, type Oracle, startOracle } from "./oracle.ts";
 
 let oracle: Oracle;

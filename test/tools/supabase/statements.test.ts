@@ -4,13 +4,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { digestOf, recordedStatements } from "../../src/tools/supabase/statements.ts";
-import { versionTable } from "../../src/tools/supabase/version-table.ts";
-import { startServer, type TestServer } from "../support/postgres.ts";
+import { digestOf, recordedStatements } from "../../../src/tools/supabase/statements.ts";
+import { versionTable } from "../../../src/tools/supabase/version-table.ts";
+import { startServer, type TestServer } from "../../support/postgres.ts";
 
 /** What `supabase migration up` of that version recorded for these files. */
 const { cases }: Recorded = JSON.parse(
-  await readFile(new URL("supabase-recorded.json", import.meta.url), "utf8"),
+  await readFile(new URL("recorded.json", import.meta.url), "utf8"),
 ) as Recorded;
 
 type Recorded = {

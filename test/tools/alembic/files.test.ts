@@ -1,7 +1,7 @@
 import { rm } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { readRevisionFile } from "../../src/tools/alembic/revision-file.ts";
-import { computations, refusals, writeScripts } from "./history-files.ts";
+import { readRevisionFile } from "../../../src/tools/alembic/revision-file.ts";
+import { computations, refusals, writeScripts } from "../history-files.ts";
 import { type Oracle, startOracle } from "./oracle.ts";
 
 const plain = 'revision = "a1"\ndown_revision = None\n';

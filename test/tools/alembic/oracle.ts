@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import { pythonEnvironment } from "../support/python.ts";
+import { pythonEnvironment } from "../../support/python.ts";
 
 /** What Alembic says of a script directory. */
 export type Answer =

@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
-import { fixedAddresses } from "../../src/tools/alembic/addresses.ts";
-import { alembicCommands } from "../../src/tools/alembic/commands.ts";
-import { parseIni, readIni } from "../../src/tools/alembic/configuration.ts";
-import type { AlembicLocation } from "../../src/tools/alembic/location.ts";
+import { fixedAddresses } from "../../../src/tools/alembic/addresses.ts";
+import { alembicCommands } from "../../../src/tools/alembic/commands.ts";
+import { parseIni, readIni } from "../../../src/tools/alembic/configuration.ts";
+import type { AlembicLocation } from "../../../src/tools/alembic/location.ts";
 
 const location: AlembicLocation = {
   place: "alembic.ini",

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { parseSql } from "../../src/pgsql/parse.ts";
-import { readStatements } from "../../src/tools/numbered/migration-file.ts";
-import { startServer, type TestServer } from "../support/postgres.ts";
+import { parseSql } from "../../../src/pgsql/parse.ts";
+import { readStatements } from "../../../src/tools/numbered/migration-file.ts";
+import { startServer, type TestServer } from "../../support/postgres.ts";
 
 let server: TestServer;
 let url: string;

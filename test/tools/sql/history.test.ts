@@ -3,11 +3,11 @@ import { mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { CannotJudge } from "../../src/core/outcome.ts";
-import { describeFault } from "../../src/core/words.ts";
-import { hashOf } from "../../src/tools/file-text.ts";
-import { sql } from "../../src/tools/sql/sql.ts";
-import type { FoundHistory, Vouched } from "../../src/tools/tool.ts";
+import { CannotJudge } from "../../../src/core/outcome.ts";
+import { describeFault } from "../../../src/core/words.ts";
+import { hashOf } from "../../../src/tools/file-text.ts";
+import { sql } from "../../../src/tools/sql/sql.ts";
+import type { FoundHistory, Vouched } from "../../../src/tools/tool.ts";
 
 let cwd: string;
 

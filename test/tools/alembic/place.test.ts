@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { locateLike, placeIn } from "../../src/tools/alembic/commands.ts";
+import { locateLike, placeIn } from "../../../src/tools/alembic/commands.ts";
 
 describe("how a person's upgrade command is asked where it leads", () => {
   test.each([

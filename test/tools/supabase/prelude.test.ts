@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { platformSchemas, supabasePrelude } from "../../src/tools/supabase/prelude.sql.ts";
-import { startServer, type TestServer } from "../support/postgres.ts";
+import { platformSchemas, supabasePrelude } from "../../../src/tools/supabase/prelude.sql.ts";
+import { startServer, type TestServer } from "../../support/postgres.ts";
 
 let server: TestServer;
 const urls: string[] = [];

@@ -4,9 +4,9 @@ import {
   filesRead,
   secondEngines,
   type Suspect,
-} from "../../src/tools/alembic/engines.ts";
-import type { Node } from "../../src/tools/alembic/syntax-node.ts";
-import { parsePython } from "../../src/tools/alembic/syntax-tree.ts";
+} from "../../../src/tools/alembic/engines.ts";
+import type { Node } from "../../../src/tools/alembic/syntax-node.ts";
+import { parsePython } from "../../../src/tools/alembic/syntax-tree.ts";
 
 async function lines(
   text: string,

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
-import type { Migration } from "../../src/core/migration.ts";
-import { describeFault } from "../../src/core/words.ts";
-import { readFileName } from "../../src/tools/numbered/list-files.ts";
-import { readMigrationFile } from "../../src/tools/numbered/migration-file.ts";
+import type { Migration } from "../../../src/core/migration.ts";
+import { describeFault } from "../../../src/core/words.ts";
+import { readFileName } from "../../../src/tools/numbered/list-files.ts";
+import { readMigrationFile } from "../../../src/tools/numbered/migration-file.ts";
 
 async function read(source: string | Buffer) {
   const bytes = typeof source === "string" ? Buffer.from(source) : source;

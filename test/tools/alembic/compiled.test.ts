@@ -12,9 +12,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { CannotJudge } from "../../src/core/outcome.ts";
-import { findHistory } from "../../src/tools/registry.ts";
-import { pythonEnvironment, type PythonEnvironment } from "../support/python.ts";
+import { CannotJudge } from "../../../src/core/outcome.ts";
+import { findHistory } from "../../../src/tools/registry.ts";
+import { pythonEnvironment, type PythonEnvironment } from "../../support/python.ts";
 
 const execute = promisify(execFile);
 let python: PythonEnvironment;

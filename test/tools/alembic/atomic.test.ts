@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { findHistory } from "../../src/tools/registry.ts";
+import { findHistory } from "../../../src/tools/registry.ts";
 
 let directory: string;
 beforeEach(async () => {

@@ -2,8 +2,8 @@ import { mkdir, mkdtemp, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { supabase } from "../../src/tools/supabase/supabase.ts";
-import type { Candidate, FoundHistory } from "../../src/tools/tool.ts";
+import { supabase } from "../../../src/tools/supabase/supabase.ts";
+import type { Candidate, FoundHistory } from "../../../src/tools/tool.ts";
 
 /** A directory with these files; a name alone stands for a file that does nothing. */
 async function project(...files: readonly (string | readonly [string, string])[]): Promise<string> {

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { nextFiles, nextTimed } from "../../src/tools/numbered/template.ts";
+import { nextFiles, nextTimed } from "../../../src/tools/numbered/template.ts";
 
 const now = new Date("2026-03-04T05:06:07.890Z");
 
