@@ -35,41 +35,23 @@ export function generateDocs(): readonly {
   readonly wanted: string;
 }[] {
   const tables = { commands, settings: settingsTable, addresses: addressTable };
-  const readme = read("README.md");
-  const observability = read("docs/observability.md");
-  const refusalsPage = read("docs/refusals.md");
-  const decisions = read("docs/how-it-decides.md");
   return [
-    {
-      file: "README.md",
-      text: readme,
-      wanted: replaceBlock(
-        replaceBlock(readme, "settings", settingsMarkdown(tables)),
-        "exit-codes",
-        exitCodesMarkdown(),
-      ),
-    },
-    {
-      file: "docs/refusals.md",
-      text: refusalsPage,
-      wanted: replaceBlock(refusalsPage, "refusals", refusalsMarkdown()),
-    },
-    {
-      file: "docs/observability.md",
-      text: observability,
-      wanted: replaceBlock(observability, "metrics", metricsMarkdown()),
-    },
-    {
-      file: "docs/how-it-decides.md",
-      text: decisions,
-      wanted: replaceBlock(decisions, "extras", extrasMarkdown()),
-    },
+    page("docs/settings.md", "settings", settingsMarkdown(tables)),
+    page("docs/exit-codes.md", "exit-codes", exitCodesMarkdown()),
+    page("docs/refusals.md", "refusals", refusalsMarkdown()),
+    page("docs/observability.md", "metrics", metricsMarkdown()),
+    page("docs/how-it-decides.md", "extras", extrasMarkdown()),
     schemaFile(
       "docs/verdict.schema.json",
       verdictLine.extend({ tool: toolName.nullable() }).meta(verdictLine.meta() ?? {}),
     ),
     schemaFile("docs/audit.schema.json", auditReport),
   ];
+}
+
+function page(file: string, block: string, content: string) {
+  const text = read(file);
+  return { file, text, wanted: replaceBlock(text, block, content) };
 }
 
 function extrasMarkdown(): string {

@@ -46,7 +46,7 @@ test("the program's help names every command and where the address comes from", 
   }
 });
 
-test("the README's tables have one row for each setting and each outcome", () => {
+test("the tables of the documentation have one row for each setting and each outcome", () => {
   const rows = (markdown: string) => markdown.split("\n").filter((line) => line.startsWith("| "));
   expect(rows(exitCodesMarkdown())).toHaveLength(2 + Object.keys(outcomes).length);
   expect(rows(settingsMarkdown(tables))).toHaveLength(
