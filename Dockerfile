@@ -9,7 +9,9 @@ WORKDIR /src
 COPY package.json package-lock.json ./
 RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund
 COPY tsconfig.json ./
-COPY scripts/build.ts scripts/sbom.ts scripts/
+COPY scripts/build.ts scripts/sbom.ts scripts/licenses.ts scripts/
+COPY LICENSE ./
+COPY licenses licenses
 COPY scripts/build scripts/build
 COPY src src
 ARG TARGETARCH
@@ -33,6 +35,8 @@ RUN target=linux-${TARGETARCH:-amd64} \
  && install -D -m 0555 /src/dist/$target-musl/preflight carrier/musl/bin/preflight \
  && node /src/scripts/sbom.ts --target $target --target $target-musl carrier/musl/lib/preflight/* > carrier/sbom.cdx.json \
  && node /src/scripts/sbom.ts --target $target job/lib/libc.so.6 > job/sbom.cdx.json \
+ && node /src/scripts/licenses.ts > carrier/preflight.licenses \
+ && cp carrier/preflight.licenses job/ \
  && if [ $target = linux-amd64 ]; then mkdir job/lib64 && mv job/lib/ld-linux-x86-64.so.2 job/lib64/; fi \
  && mkdir -p job/etc job/migrations \
  && echo 'nonroot:x:65532:65532:nonroot:/:/sbin/nologin' > job/etc/passwd \
@@ -42,7 +46,7 @@ RUN target=linux-${TARGETARCH:-amd64} \
  && find . -exec touch --no-dereference --date=@$SOURCE_DATE_EPOCH {} +
 
 FROM scratch AS job
-ARG VERSION=0.1.0
+ARG VERSION=0.2.0
 ARG REVISION
 ARG SOURCE
 LABEL org.opencontainers.image.title="preflight-job" \
@@ -59,7 +63,7 @@ ENTRYPOINT ["/preflight"]
 CMD ["run"]
 
 FROM scratch
-ARG VERSION=0.1.0
+ARG VERSION=0.2.0
 ARG REVISION
 ARG SOURCE
 LABEL org.opencontainers.image.title="preflight" \

@@ -1,5 +1,5 @@
 /**
- * Packs dist/preflight-<version>.tgz, the npm package of the last build, out of dist/npm. It needs nothing at run time, so its
+ * Packs the npm package of the last build, out of dist/npm. It needs nothing at run time, so its
  * package.json asks for nothing; the repository's own stays private.
  */
 import { execFileSync } from "node:child_process";
@@ -19,6 +19,11 @@ rmSync(folder, { recursive: true, force: true });
 mkdirSync(folder, { recursive: true });
 for (const file of files)
   copyFileSync(path.join(root, file), path.join(folder, path.basename(file)));
+const licenses = [path.join(root, "scripts/licenses.ts"), "--for", "npm"];
+writeFileSync(
+  path.join(folder, "preflight.licenses"),
+  execFileSync(process.execPath, licenses, { encoding: "utf8" }),
+);
 writeFileSync(
   path.join(folder, "package.json"),
   `${JSON.stringify({ name, version, description, license, type, bin, engines }, null, 2)}\n`,

@@ -12,6 +12,7 @@ import process from "node:process";
 import { parseArgs } from "node:util";
 import parser from "../node_modules/libpg-query/package.json" with { type: "json" };
 import manifest from "../package.json" with { type: "json" };
+import { bundledPackages } from "./build/bundled.ts";
 import {
   bunVersion,
   fetchRuntime,
@@ -32,7 +33,6 @@ type Bom = {
   readonly components: readonly Component[];
   readonly dependencies: readonly { readonly ref: string; readonly dependsOn: readonly string[] }[];
 };
-type Metafile = { readonly inputs: Readonly<Record<string, object>> };
 
 /** What `process.versions` of the runtime tells of: libraries of others inside of it. */
 const insideOfBun = {
@@ -66,7 +66,7 @@ process.stdout.write(
 function describe(targets: readonly Target[], libraries: readonly string[]) {
   const { packages, dependencies } = readPackages();
   const beside = [...targets.map(describeRuntime), ...libraries.map(describeLibrary)];
-  const self = `preflight@${manifest.version}`;
+  const self = `${manifest.name}@${manifest.version}`;
   return {
     $schema: "http://cyclonedx.org/schema/bom-1.5.schema.json",
     bomFormat: "CycloneDX",
@@ -79,7 +79,7 @@ function describe(targets: readonly Target[], libraries: readonly string[]) {
         name: manifest.name,
         version: manifest.version,
         description: manifest.description,
-        purl: `pkg:generic/${self}`,
+        purl: `pkg:npm/${manifest.name.replace("@", "%40")}@${manifest.version}`,
         licenses: [{ license: { id: manifest.license } }],
       },
     },
@@ -103,13 +103,13 @@ function readPackages() {
   const bom = JSON.parse(
     execFileSync("npm", npm, { cwd: root, encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] }),
   ) as Bom;
-  const packages = readTakenNames().map((name) => {
+  const packages = bundledPackages().map((name) => {
     const [found, ...others] = bom.components.filter((each) => each.name === name);
     if (found === undefined || others.length > 0)
       throw new Error(`the lock file has ${others.length + (found ? 1 : 0)} versions of ${name}`);
     return name === "libpg-query" ? { ...found, components: [describeParser()] } : found;
   });
-  const refs = new Set([`preflight@${manifest.version}`, ...packages.map(refOf)]);
+  const refs = new Set([`${manifest.name}@${manifest.version}`, ...packages.map(refOf)]);
   return {
     packages,
     dependencies: bom.dependencies
@@ -119,16 +119,6 @@ function readPackages() {
         dependsOn: dependsOn.filter((each) => refs.has(each)),
       })),
   };
-}
-
-function readTakenNames(): readonly string[] {
-  const { inputs } = JSON.parse(
-    readFileSync(path.join(root, "dist/metafile.json"), "utf8"),
-  ) as Metafile;
-  const names = Object.keys(inputs).flatMap(
-    (file) => /.*node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(file)?.[1] ?? [],
-  );
-  return [...new Set(names)].toSorted();
 }
 
 function describeParser(): Component {

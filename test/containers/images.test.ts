@@ -3,6 +3,7 @@ import { chmodSync, mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { version } from "../../src/version.ts";
 import {
   bakeIn,
   buildApplication,
@@ -183,6 +184,7 @@ describe("the carrier", () => {
     expect(JSON.parse(text)).toMatchObject({
       "org.opencontainers.image.title": image,
       "org.opencontainers.image.licenses": "Apache-2.0",
+      "org.opencontainers.image.version": version,
       "org.opencontainers.image.description": expect.stringMatching(/\w/),
     });
   });

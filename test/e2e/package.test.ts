@@ -1,9 +1,11 @@
 import { execFileSync } from "node:child_process";
-import { cpSync, mkdtempSync, readFileSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { cpSync, mkdtempSync, readdirSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { Spec, Validation } from "@cyclonedx/cyclonedx-library";
 import { afterAll, expect, it } from "vitest";
+import { version } from "../../src/version.ts";
 import { startServer } from "../support/postgres.ts";
 import { type Ended, expectLine, type Place, start } from "../support/process.ts";
 
@@ -26,10 +28,11 @@ it("the package holds the program and its papers, and needs nothing else", async
     "package/LICENSE",
     "package/README.md",
     "package/package.json",
+    "package/preflight.licenses",
     "package/preflight.mjs",
   ]);
   expect(JSON.parse(read("dist/npm/package.json"))).toEqual({
-    name: "preflight",
+    name: "@preflight-db/preflight",
     version: manifest.version,
     description: expect.any(String),
     license: "Apache-2.0",
@@ -40,7 +43,7 @@ it("the package holds the program and its papers, and needs nothing else", async
   const lock = JSON.parse(readFileSync(path.join(project, "package-lock.json"), "utf8")) as {
     packages: object;
   };
-  expect(Object.keys(lock.packages)).toEqual(["", "node_modules/preflight"]);
+  expect(Object.keys(lock.packages)).toEqual(["", "node_modules/@preflight-db/preflight"]);
 
   const npx = ["npx", "--no-install", "preflight", "--version"];
   const ended = await start(npx, placeIn(project)).ended;
@@ -96,7 +99,47 @@ it("the bill of materials names the system's libraries that it is given", () => 
   expect(version).toContain(`GLIBC ${glibc?.version})`);
 });
 
-it("the images' label has the version of package.json", () => {
+it("a release is the package, the binaries, their papers, and the checksums of all", () => {
+  const target = process.arch === "arm64" ? "linux-arm64" : "linux-amd64";
+  const said = execFileSync(process.execPath, ["scripts/release.ts", "--dry-run", target], {
+    cwd: root,
+    encoding: "utf8",
+  });
+  const { version } = manifest;
+  const files = [
+    `preflight-${version}-${target}`,
+    `preflight-db-preflight-${version}.tgz`,
+    "preflight.licenses",
+    "sbom.cdx.json",
+  ];
+  expect(readdirSync(path.join(root, "dist/release")).toSorted()).toEqual(["SHA256SUMS", ...files]);
+  const sums = read("dist/release/SHA256SUMS").trim().split("\n");
+  expect(sums).toEqual(
+    files.map((file) => {
+      const bytes = readFileSync(path.join(root, "dist/release", file));
+      return `${createHash("sha256").update(bytes).digest("hex")}  ${file}`;
+    }),
+  );
+  expect(said).toContain(`--build-arg VERSION=${version} --build-arg REVISION=`);
+
+  const { components } = JSON.parse(read("dist/release/sbom.cdx.json")) as {
+    components: { name: string; version: string; purl?: string }[];
+  };
+  const titles = read("dist/release/preflight.licenses").split("\n");
+  const packages = components.filter(({ purl }) => purl?.startsWith("pkg:npm"));
+  expect(packages.length).toBeGreaterThan(10);
+  for (const { name, version: its } of packages) {
+    const title = name.startsWith("@oven/bun-") ? "bun" : name;
+    expect(
+      titles.includes(title) || titles.includes(`${title} ${its}`),
+      `the licence text of ${name}`,
+    ).toBe(true);
+  }
+});
+
+it("the version stands in package.json, in the program, in the images' label and in CHANGELOG.md", () => {
+  expect(version).toBe(manifest.version);
+  expect(read("CHANGELOG.md")).toMatch(new RegExp(`^# Changes\n\n## ${manifest.version} \\(`));
   const versions = read("Dockerfile").matchAll(/^ARG VERSION=(.*)$/gm);
   expect([...new Set([...versions].map(([, version]) => version))]).toEqual([manifest.version]);
 });
