@@ -28,25 +28,28 @@ export type PythonEnvironment = {
 let started: Promise<PythonEnvironment> | undefined;
 
 /**
- * A Python with real Alembic: a virtual environment in the project's directory, remade when `test/requirements.txt` changes;
- * where PyPI is out of reach, Debian's packages. Several processes may ask at once.
+ * A Python with real Alembic: a virtual environment in the project's directory, remade when `test/requirements.txt` changes; where none can
+ * be made, this machine's own Python, if it has Alembic. Nothing is installed anywhere else. Several processes may ask at once.
  */
 export async function pythonEnvironment(): Promise<PythonEnvironment> {
-  started ??= withLock(async () => (await virtualEnvironment(alembic)) ?? (await systemPython()));
+  started ??= withLock(async () => {
+    const made = await virtualEnvironment(alembic);
+    return "python" in made ? made : await systemPython(made.why);
+  });
   return await started;
 }
 
 /** The same for the libraries of test/proof/real/beside; throws where PyPI is out of reach. */
 export async function librariesEnvironment(): Promise<PythonEnvironment> {
-  const found = await withLock(async () => await virtualEnvironment(libraries));
-  if (found === null) throw new Error(`${libraries.requirements} cannot be installed`);
-  return found;
+  const made = await withLock(async () => await virtualEnvironment(libraries));
+  if ("why" in made) throw new Error(`${libraries.requirements} cannot be installed: ${made.why}`);
+  return made;
 }
 
 async function virtualEnvironment({
   directory,
   requirements,
-}: typeof alembic): Promise<PythonEnvironment | null> {
+}: typeof alembic): Promise<PythonEnvironment | { readonly why: string }> {
   const bin = join(directory, "bin");
   const python = join(bin, "python");
   const marker = join(directory, "requirements.sha256");
@@ -67,17 +70,13 @@ async function virtualEnvironment({
     ]);
     await writeFile(marker, wanted);
     return { python, bin };
-  } catch {
+  } catch (error) {
     await rm(directory, { recursive: true, force: true });
-    return null;
+    return { why: complaintOf(error) };
   }
 }
 
-async function systemPython(): Promise<PythonEnvironment> {
-  if (!(await hasAlembic("/usr/bin/python3")) && process.getuid?.() === 0)
-    await run("apt-get", ["install", "-y", "python3-alembic", "python3-psycopg2"]).catch(
-      () => null,
-    );
+async function systemPython(why: string): Promise<PythonEnvironment> {
   for (const python of ["python3", "/usr/bin/python3"]) {
     if (!(await hasAlembic(python))) continue;
     const { stdout } = await run(python, [
@@ -87,9 +86,17 @@ async function systemPython(): Promise<PythonEnvironment> {
     if (stdout.trim() !== "") return { python, bin: dirname(stdout.trim()) };
   }
   throw new Error(
-    "The tests need real Alembic: PyPI is out of reach (python3 -m venv .venv, pip install -r test/requirements.txt) " +
-      "and this machine's python3 cannot import it. On Debian: apt-get install -y python3-alembic python3-psycopg2.",
+    `real Alembic is needed, for which a virtual environment is made in .venv, and that failed: ${why}
+On Debian and Ubuntu: apt-get install python3-venv. Or let python3 have Alembic and psycopg2: apt-get install python3-alembic python3-psycopg2.`,
   );
+}
+
+/** The line that says most of what a child printed. */
+function complaintOf(error: unknown): string {
+  const { stdout = "", stderr = "" } = error as { stdout?: string; stderr?: string };
+  const lines = `${stdout}\n${stderr}`.split("\n").map((line) => line.trim());
+  const said = lines.find((line) => /ensurepip|No module named|^ERROR/.test(line));
+  return said ?? (error instanceof Error ? (error.message.split("\n")[0] ?? "") : String(error));
 }
 
 async function hasAlembic(python: string): Promise<boolean> {
