@@ -14,7 +14,9 @@ const root = path.dirname(import.meta.dirname);
 const { values } = parseArgs({ options: { for: { type: "string", default: "binary" } } });
 
 /** What `preflight.mjs` has, too. */
-const withoutRuntime = ["libpg_query.txt", "postgres.txt", "postgresql.txt"];
+const withoutRuntime = ["emscripten", "libpg_query", "postgres", "postgresql"].map(
+  (name) => `${name}.txt`,
+);
 
 const texts = [
   { name: `${manifest.name} ${manifest.version}`, text: read("LICENSE") },
