@@ -231,12 +231,17 @@ export const settingsTable = {
 
 export type Flag = keyof typeof settingsTable;
 
-/** The parsed value of every flag; null where nothing was given and there is no default. */
-export type Values = {
-  readonly [F in Flag]:
-    | z.output<(typeof settingsTable)[F]["schema"]>
-    | ((typeof settingsTable)[F]["default"] extends string ? never : null);
-};
+/** What a flag's text comes to; null where nothing was given and there is no default. */
+export type Value<F extends Flag> =
+  | z.output<(typeof settingsTable)[F]["schema"]>
+  | ((typeof settingsTable)[F]["default"] extends string ? never : null);
+
+/** Of every flag, under its name in camel case. */
+export type Values = { readonly [F in Flag as CamelCase<F>]: Value<F> };
+
+type CamelCase<Name extends string> = Name extends `${infer Head}-${infer Tail}`
+  ? `${Head}${Capitalize<CamelCase<Tail>>}`
+  : Name;
 
 /** Variables that name the database, and what they mean. */
 export type AddressRow = { readonly variable: string; readonly about: string };

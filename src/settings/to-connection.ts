@@ -1,11 +1,6 @@
 import { isIP } from "node:net";
-import {
-  libpqParameters,
-  type Parameter,
-  type Parameters,
-  readWord,
-} from "./connection-parameters.ts";
-import type { Connection, Host, Tls } from "./connection.ts";
+import { libpqParameters, type Parameter, type Parameters } from "./connection-parameters.ts";
+import { type Connection, type Host, sslModes, targetSessions, type Tls } from "./connection.ts";
 import { passwordCommandVariable, readPasswordFile } from "./passwords.ts";
 import { type Findings, homeOf, isSet, type Sources } from "./sources.ts";
 
@@ -58,15 +53,6 @@ export function toConnection(
 /** Where libpq and psycopg's wheels look when no host is named, as Debian builds them. */
 const defaultHost = "/var/run/postgresql";
 const defaultPort = 5432;
-
-const targetSessions = [
-  "any",
-  "read-write",
-  "read-only",
-  "primary",
-  "standby",
-  "prefer-standby",
-] as const;
 
 function judgeKeywords(given: Parameters, findings: Findings): void {
   for (const [keyword, { value, place }] of given) {
@@ -138,8 +124,6 @@ function isPort(text: string): boolean {
   return /^\d{1,5}$/.test(text) && Number(text) >= 1 && Number(text) <= 65535;
 }
 
-const sslModes = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] as const;
-
 /** libpq's meaning of its parameters, with its default files (`initialize_SSL`). */
 function readTls(given: Parameters, sources: Sources, findings: Findings): Tls {
   const named = given.get("sslrootcert");
@@ -167,6 +151,21 @@ function readMode(given: Parameters, findings: Findings): Tls["mode"] | null {
     findings.faults.push(`${ssl.place} and sslmode say different things: keep one of them`);
   }
   return asyncpgMode ?? libpqMode;
+}
+
+/** One word out of a few; null when it is not given, or when it is another one and the findings say so. */
+function readWord<Word extends string>(
+  keyword: string,
+  words: readonly Word[],
+  given: Parameters,
+  findings: Findings,
+): Word | null {
+  const parameter = given.get(keyword);
+  if (parameter === undefined) return null;
+  const word = words.find((known) => known === parameter.value);
+  if (word !== undefined) return word;
+  findings.faults.push(`${parameter.place} must be one of ${words.join(", ")}`);
+  return null;
 }
 
 /** Without a certificate there is none to show; a certificate without its key is found when both are read. */
