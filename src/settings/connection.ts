@@ -32,6 +32,8 @@ export type Host = {
   readonly password: string | null;
 };
 
+export const defaultPort = 5432;
+
 /** libpq's meaning of its parameters; paths are as given. */
 export type Tls = {
   readonly mode: (typeof sslModes)[number];

@@ -1,6 +1,6 @@
 import { readDatabase } from "./connection-source.ts";
 import { parseConnectionUrl } from "./connection-url.ts";
-import type { Connection } from "./connection.ts";
+import { type Connection, defaultPort } from "./connection.ts";
 import { type Findings, readVariable, type Sources } from "./sources.ts";
 
 /** Where else the environment leads, in variables that the application's own program may read. */
@@ -110,8 +110,6 @@ export type Place = {
  * - `unknown`: too little is known
  */
 export type Likeness = "same" | "server" | "database" | "unknown";
-
-const defaultPort = 5432;
 
 export function comparePlaces(judged: Connection, { host, port, database }: Place): Likeness {
   if (database === null) return "unknown";

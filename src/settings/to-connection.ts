@@ -1,6 +1,13 @@
 import { isIP } from "node:net";
 import { libpqParameters, type Parameter, type Parameters } from "./connection-parameters.ts";
-import { type Connection, type Host, sslModes, targetSessions, type Tls } from "./connection.ts";
+import {
+  type Connection,
+  defaultPort,
+  type Host,
+  sslModes,
+  targetSessions,
+  type Tls,
+} from "./connection.ts";
 import { passwordCommandVariable, readPasswordFile } from "./passwords.ts";
 import { type Findings, homeOf, isSet, type Sources } from "./sources.ts";
 
@@ -52,7 +59,6 @@ export function toConnection(
 
 /** Where libpq and psycopg's wheels look when no host is named, as Debian builds them. */
 const defaultHost = "/var/run/postgresql";
-const defaultPort = 5432;
 
 function judgeKeywords(given: Parameters, findings: Findings): void {
   for (const [keyword, { value, place }] of given) {
