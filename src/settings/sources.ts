@@ -81,12 +81,22 @@ function readSecretFile(
     return { kind: "fault", why: `cannot be read${codeOf(error)}` };
   }
   if (raw.length > longestSecret) return { kind: "fault", why: "is longer than 64 KiB" };
-  const text = raw.replace(/^\uFEFF/, "").replace(/[\r\n]+$/, "");
+  const text = bareText(raw);
   if (text === "") return { kind: "fault", why: "is empty" };
   if (text.includes("\0")) return { kind: "fault", why: "holds a NUL byte" };
   // What a decoder puts in the place of bytes that it cannot read.
   if (text.includes("\uFFFD")) return { kind: "fault", why: "is not UTF-8" };
   return { kind: "text", text };
+}
+
+/** Without a byte order mark and trailing line breaks. */
+export function bareText(raw: string): string {
+  return raw.replace(/^\uFEFF/, "").replace(/[\r\n]+$/, "");
+}
+
+/** What a text stands for in which a backslash goes before a sign that is meant: `\:`, `\'`, `\\`. */
+export function withoutBackslashes(text: string): string {
+  return text.replace(/\\(.)/gs, "$1");
 }
 
 function codeOf(error: unknown): string {

@@ -186,8 +186,7 @@ function readClient(given: Parameters, sources: Sources, findings: Findings): Tl
     );
     return null;
   }
-  const home = homeOf(sources);
-  const key = given.get("sslkey")?.value ?? (home === null ? null : inHome(home, "postgresql.key"));
+  const key = given.get("sslkey")?.value ?? inHome("postgresql.key", sources);
   if (key === null) {
     findings.faults.push(`${named?.place} has no key: name it with sslkey or PGSSLKEY`);
     return null;
@@ -221,12 +220,11 @@ function warnOfRevocations(given: Parameters, sources: Sources, { warnings }: Fi
 
 /** The path of one of libpq's own files, where it is there. */
 function defaultFile(name: string, sources: Sources): string | null {
-  const home = homeOf(sources);
-  if (home === null) return null;
-  const path = inHome(home, name);
-  return sources.statFile(path) === null ? null : path;
+  const path = inHome(name, sources);
+  return path === null || sources.statFile(path) === null ? null : path;
 }
 
-function inHome(home: string, name: string): string {
-  return `${home}/.postgresql/${name}`;
+function inHome(name: string, sources: Sources): string | null {
+  const home = homeOf(sources);
+  return home === null ? null : `${home}/.postgresql/${name}`;
 }
