@@ -68,13 +68,8 @@ function keyOf(host: string, port: string, name: string): string {
 
 /** Another database in the spelling of this text, its driver included. */
 export function respellAddress(text: string, address: DatabaseAddress): string {
-  const [, jdbc, driver = "", rest] = wholeUrl.exec(text) ?? [];
-  if (rest !== undefined) return spellUrl(jdbc !== undefined, driver, address);
-  if (!dsn.test(text))
-    return text.replace(anyUrl, (url) => {
-      const [, jdbc, driver = ""] = wholeUrl.exec(url) ?? [];
-      return spellUrl(jdbc !== undefined, driver, address);
-    });
+  if (wholeUrl.test(text)) return respellUrl(text, address);
+  if (!dsn.test(text)) return text.replace(anyUrl, (url) => respellUrl(url, address));
   const { host, port, user, password, database, sslMode, sslRootCert } = address;
   const words = { host, port, user, password, dbname: database, sslmode: sslMode };
   return Object.entries({ ...words, sslrootcert: sslRootCert })
@@ -84,8 +79,9 @@ export function respellAddress(text: string, address: DatabaseAddress): string {
     .join(" ");
 }
 
-function spellUrl(isJdbc: boolean, driver: string, address: DatabaseAddress): string {
-  if (!isJdbc) return databaseUrl(address, driver);
+function respellUrl(url: string, address: DatabaseAddress): string {
+  const [, jdbc, driver = ""] = wholeUrl.exec(url) ?? [];
+  if (jdbc === undefined) return databaseUrl(address, driver);
   const { host, port, user, password, database } = address;
   const login = new URLSearchParams({ user, ...(password === null ? {} : { password }) });
   return `jdbc:${driver}://${host}:${port}/${encodeURIComponent(database)}?${login.toString()}`;
@@ -186,7 +182,7 @@ export function databaseVariables(
  * order in every bake.
  */
 export function childEnvironment(
-  parent: Readonly<Record<string, string | undefined>>,
+  parent: Environment,
   database: Readonly<Record<string, string>>,
   others: Readonly<Record<string, string>> = {},
 ): Record<string, string> {

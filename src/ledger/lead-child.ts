@@ -51,10 +51,8 @@ type FixedInFile = {
 };
 
 /** A child that is ready to run: wherever an address of a database was, there is one of a scratch database. */
-export type LedChild = {
+export type LedChild = Pick<CommandUpgrade, "current" | "command"> & {
   readonly env: Readonly<Record<string, string>>;
-  readonly current: readonly string[];
-  readonly command: (target: string) => readonly string[];
   /** Removes what was made for it. */
   readonly done: () => Promise<void>;
 };
@@ -78,7 +76,8 @@ export async function leadChild(
   way: Way,
 ): Promise<LedChild> {
   const { environment, fixed, protection } = upgrade;
-  const reach = protection.kind === "confined" ? protection.confinement.reach : same;
+  const reach = (address: DatabaseAddress): DatabaseAddress =>
+    protection.kind === "confined" ? protection.confinement.reach(address) : address;
   const first = reach(database.address);
   const named = namedDatabases(environment);
   const firstKeys = new Set(named.filter(({ isFirst }) => isFirst).map(({ key }) => key));
@@ -105,10 +104,6 @@ export async function leadChild(
   return { ...fixed.commands(copy), env: { ...env, ...fixed.variables(copy) }, done };
 }
 
-function same(address: DatabaseAddress): DatabaseAddress {
-  return address;
-}
-
 /** Runs a program by argv, without a shell: the one of src/tools/child.ts, given by whoever composes the two. */
 export type RunChild = (
   argv: readonly string[],
@@ -126,11 +121,7 @@ export type ChildReport = {
 
 /** Runs one of the tool's commands to its end, without a time limit; its lines go to the log. */
 export async function runCommand(
-  {
-    runChild,
-    cwd,
-    protection,
-  }: { readonly runChild: RunChild; readonly cwd: string; readonly protection: Protection },
+  { runChild, cwd, protection }: CommandUpgrade,
   { signal, log }: { readonly signal: AbortSignal; readonly log: Log },
   argv: readonly string[],
   env: Readonly<Record<string, string>>,

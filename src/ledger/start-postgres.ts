@@ -1,5 +1,6 @@
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
+import { once } from "node:events";
 import {
   access,
   chown,
@@ -11,7 +12,7 @@ import {
   stat,
   writeFile,
 } from "node:fs/promises";
-import { createServer } from "node:net";
+import { type AddressInfo, createServer } from "node:net";
 import { arch, platform, tmpdir, userInfo } from "node:os";
 import { delimiter, dirname, join, parse, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -94,10 +95,9 @@ async function makeCluster(
   const { child, output } = run(programs, "initdb", [...options, ...files], directory, runAs);
   const stop = (): void => void child.kill("SIGKILL");
   signal.addEventListener("abort", stop, { once: true });
-  const code = await new Promise<number | null>((resolve, reject) => {
-    child.once("error", reject);
-    child.once("close", resolve);
-  }).finally(() => signal.removeEventListener("abort", stop));
+  const [code] = (await once(child, "close").finally(() =>
+    signal.removeEventListener("abort", stop),
+  )) as [number | null];
   signal.throwIfAborted();
   if (code !== 0) throw unusable(programs, "initdb", output());
 }
@@ -183,19 +183,12 @@ async function endProcess(child: ChildProcess | null): Promise<void> {
   clearTimeout(hard);
 }
 
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once("error", reject);
-    server.listen(0, "127.0.0.1", () => {
-      const address = server.address();
-      server.close(() =>
-        typeof address === "object" && address !== null
-          ? resolve(address.port)
-          : reject(new Error("no free port")),
-      );
-    });
-  });
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  await once(server.close(), "close");
+  return port;
 }
 
 function unusable(programs: PostgresPrograms, name: string, output: string): CannotJudge {
@@ -340,12 +333,11 @@ async function installedPlaces(): Promise<readonly string[]> {
   const found: string[] = [];
   for (const [root, pattern, tail] of installRoots) {
     const names = await readdir(root).catch(() => []);
-    const majors = names.flatMap((name) => {
-      const major = pattern.exec(name)?.[1];
-      return major === undefined ? [] : [{ name, major: Number(major) }];
-    });
-    majors.sort((a, b) => b.major - a.major);
-    found.push(...majors.map(({ name }) => join(root, name, tail)));
+    const majorOf = (name: string): number => Number(pattern.exec(name)?.[1]);
+    const newestFirst = names
+      .filter((name) => pattern.test(name))
+      .sort((a, b) => majorOf(b) - majorOf(a));
+    found.push(...newestFirst.map((name) => join(root, name, tail)));
   }
   return found;
 }
