@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { followComplaint, noComplaint } from "../core/complaint.ts";
 import type { ChildEnd, ChildOptions } from "../tools/child.ts";
+import type { FixedAddresses } from "../tools/tool.ts";
 import {
   childEnvironment,
   type DatabaseAddress,
@@ -40,13 +41,9 @@ export type CommandUpgrade = {
 };
 
 /** A configuration file with addresses, and how the child is given a copy of it. */
-type FixedInFile = {
-  readonly values: readonly { readonly text: string; readonly isFirst: boolean }[];
-  readonly fileName: string;
-  readonly copyWith: (addresses: readonly string[]) => string;
+type FixedInFile = Omit<FixedAddresses, "commands"> & {
   readonly commands: (copy: string) => Pick<CommandUpgrade, "current" | "command">;
-  /** Variables that name the copy to a command of a person's own. */
-  readonly variables: (copy: string) => Readonly<Record<string, string>>;
+  /** A person's own command, which finds the copy by variables. */
   readonly isCommandOwn: boolean;
 };
 

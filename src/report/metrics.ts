@@ -71,23 +71,20 @@ export const metricsTable = {
   preflight_actions: {
     labels: "`kind`: `stamp`, `widen`, `upgrade`",
     about: "what the run did; by check and with --enforce off: what run would do",
-    samples: ({ actions }) =>
-      each("kind", {
-        stamp: actions.filter(({ kind }) => kind === "stamp").length,
-        widen: actions.filter(({ kind }) => kind === "widen").length,
-        upgrade: actions.filter(({ kind }) => kind === "upgrade").length,
-      }),
+    samples: ({ actions }) => {
+      const count = (wanted: string) => actions.filter(({ kind }) => kind === wanted).length;
+      return each("kind", {
+        stamp: count("stamp"),
+        widen: count("widen"),
+        upgrade: count("upgrade"),
+      });
+    },
   },
   preflight_revisions: {
     labels: "",
     about: "revisions that these upgrades bring in",
     samples: ({ actions }) =>
-      one(
-        actions.reduce(
-          (sum, each) => sum + (each.kind === "upgrade" ? each.revisions.length : 0),
-          0,
-        ),
-      ),
+      one(actions.flatMap((each) => (each.kind === "upgrade" ? each.revisions : [])).length),
   },
   preflight_duration_seconds: {
     labels: "",
@@ -181,13 +178,17 @@ function escape(value: string): string {
 export function writeMetrics(
   file: string,
   line: VerdictLine,
-  run: Omit<RunOfMetrics, "lastSuccess">,
+  run: Omit<RunOfMetrics, "application" | "lastSuccess">,
 ): string | null {
   const temporary = `${file}.${line.runId}`;
   try {
     const before = readIfThere(file);
     if (!isOurs(before)) return "there is a file that preflight did not write";
-    const text = formatMetrics(line, { ...run, lastSuccess: lastSuccessIn(before, run.endedAt) });
+    // What tells several applications apart where their files meet: the one thing that cannot be the same. It is shown as it
+    // is: `***` in a file called shop would tell that a password is shop.
+    const application = path.parse(file).name;
+    const lastSuccess = lastSuccessIn(before, run.endedAt);
+    const text = formatMetrics(line, { ...run, application, lastSuccess });
     // Whatever lies there under this name, a link above all, is not written through.
     writeFileSync(temporary, text, { flag: "wx" });
     try {
@@ -202,14 +203,6 @@ export function writeMetrics(
   } catch (error) {
     return error instanceof Error && "code" in error ? String(error.code) : String(error);
   }
-}
-
-/**
- * The name of the file tells several applications apart where their files meet: it is the one thing that cannot be the
- * same. It is shown as it is: `***` in a file called shop would tell that a password is shop.
- */
-export function applicationOf(file: string): string {
-  return path.parse(file).name;
 }
 
 function readIfThere(file: string): string {
