@@ -102,7 +102,7 @@ export async function leadChild(
 }
 
 /** Runs a program by argv, without a shell: the one of src/tools/child.ts, given by whoever composes the two. */
-export type RunChild = (
+type RunChild = (
   argv: readonly string[],
   options: Omit<ChildOptions, "signalGroup">,
 ) => Promise<ChildEnd>;
