@@ -19,8 +19,8 @@ export type RunOfMetrics = {
 type Sample = { readonly labels: Readonly<Record<string, string>>; readonly value: number };
 
 type MetricRow = {
-  /** Its labels besides `application`, and what they can be. */
-  readonly labels: string;
+  /** Those besides `application`, and what they can be. */
+  readonly labels?: string;
   readonly about: string;
   readonly samples: (line: VerdictLine, run: RunOfMetrics) => readonly Sample[];
 };
@@ -42,17 +42,14 @@ export const metricsTable = {
     samples: ({ outcome }) => stateSet("outcome", Object.keys(outcomes), outcome),
   },
   preflight_exit_code: {
-    labels: "",
     about: "the exit code of the last run",
     samples: ({ exit }) => one(exit),
   },
   preflight_enforced: {
-    labels: "",
     about: "0 where the last run had --enforce off, 1 elsewhere",
     samples: ({ wouldExit }) => one(wouldExit === null ? 1 : 0),
   },
   preflight_would_exit_code: {
-    labels: "",
     about: "the exit code that the last run would have had with --enforce on",
     // Always there: a gateway would keep the last one of a shadow that is over.
     samples: ({ exit, wouldExit }) => one(wouldExit ?? exit),
@@ -81,13 +78,11 @@ export const metricsTable = {
     },
   },
   preflight_revisions: {
-    labels: "",
     about: "revisions that these upgrades bring in",
     samples: ({ actions }) =>
       one(actions.flatMap((each) => (each.kind === "upgrade" ? each.revisions : [])).length),
   },
   preflight_duration_seconds: {
-    labels: "",
     about: "how long the last run took, from its start to its verdict",
     samples: (_, { tookMs }) => one(tookMs / 1000),
   },
@@ -99,12 +94,10 @@ export const metricsTable = {
       each("phase", { wait: waitedMs / 1000, lock: lockWaitMs / 1000, act: actedMs / 1000 }),
   },
   preflight_last_run_timestamp_seconds: {
-    labels: "",
     about: "when the last run ended",
     samples: (_, { endedAt }) => one(endedAt / 1000),
   },
   preflight_last_success_timestamp_seconds: {
-    labels: "",
     about:
       "when the last run with exit code 0 ended (with --enforce off, the last that would have had it); kept over failures, absent before the first success",
     samples: ({ exit, wouldExit }, { endedAt, lastSuccess }) => {
@@ -132,7 +125,7 @@ export function formatMetrics(line: VerdictLine, run: RunOfMetrics): string {
 /** The table of docs/observability.md. */
 export function metricsMarkdown(): string {
   const rows = Object.entries<MetricRow>(metricsTable).map(
-    ([name, { labels, about }]) => `| \`${name}\` | ${labels} | ${about} |`,
+    ([name, { labels = "", about }]) => `| \`${name}\` | ${labels} | ${about} |`,
   );
   return ["| metric | labels | meaning |", "| --- | --- | --- |", ...rows].join("\n");
 }

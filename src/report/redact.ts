@@ -55,13 +55,9 @@ function partsOf(secret: string): readonly string[] {
 function cutToPieces(text: string): readonly string[] {
   const characters = Array.from(text);
   if (characters.length <= longestPart) return [text];
-  const starts = Array.from(
-    { length: Math.ceil(characters.length / longestPart) },
-    (_, index) => index * longestPart,
-  );
-  // The last piece is as long as the others: a short one might be an innocent word.
-  return starts.map((start) => {
-    const from = Math.min(start, characters.length - longestPart);
+  return Array.from({ length: Math.ceil(characters.length / longestPart) }, (_, index) => {
+    // The last piece is as long as the others: a short one might be an innocent word.
+    const from = Math.min(index * longestPart, characters.length - longestPart);
     return characters.slice(from, from + longestPart).join("");
   });
 }
@@ -171,12 +167,7 @@ function mergeSpans(spans: readonly Span[]): readonly Span[] {
 
 /** Passwords that nobody told us of, known by where they stand. */
 function findPasswords(text: string): readonly Span[] {
-  return places.flatMap((place) =>
-    [...text.matchAll(place)].flatMap(({ indices }) => {
-      const span = indices?.[1];
-      return span === undefined ? [] : [span];
-    }),
-  );
+  return places.flatMap((place) => [...text.matchAll(place)].map(({ indices }) => indices![1]!));
 }
 
 /** Each looks forward only: what looks back over a run of signs from each of them takes the square of its length. */

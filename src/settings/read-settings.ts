@@ -164,7 +164,7 @@ function nameOf(flag: Flag, flags: ReadonlyMap<Flag, string>): string {
 
 function readDefault<F extends Flag>(flag: F): Value<F> {
   const row: SettingRow = settingsTable[flag];
-  return (row.default === null ? null : row.schema.parse(row.default)) as Value<F>;
+  return (row.default === undefined ? null : row.schema.parse(row.default)) as Value<F>;
 }
 
 function camelCase(flag: Flag): string {
