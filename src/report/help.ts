@@ -111,11 +111,10 @@ function describeExitCodes(): string {
 }
 
 function exitCodes() {
-  return Object.entries(outcomes).map(([outcome, { exit, meaning, retry }]) => ({
-    exit: outcome === "signal" ? "128+n" : String(exit),
+  return Object.entries(outcomes).map(([outcome, row]) => ({
+    ...row,
     outcome,
-    meaning,
-    retry,
+    exit: outcome === "signal" ? "128+n" : String(row.exit),
   }));
 }
 

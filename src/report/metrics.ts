@@ -1,6 +1,6 @@
 import { chmodSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { outcomes } from "../core/outcome.ts";
+import { outcomes, systemCode } from "../core/outcome.ts";
 import { verdictKinds } from "../core/verdict.ts";
 import type { VerdictLine } from "./verdict-schema.ts";
 
@@ -194,7 +194,7 @@ export function writeMetrics(
     }
     return null;
   } catch (error) {
-    return error instanceof Error && "code" in error ? String(error.code) : String(error);
+    return systemCode(error);
   }
 }
 
@@ -202,7 +202,7 @@ function readIfThere(file: string): string {
   try {
     return readFileSync(file, "utf8");
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return "";
+    if (systemCode(error) === "ENOENT") return "";
     throw error;
   }
 }

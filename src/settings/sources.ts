@@ -1,3 +1,5 @@
+import { systemCode } from "../core/outcome.ts";
+
 /** What reading the settings finds on the way; never a value of a setting. */
 export type Findings = { readonly faults: string[]; readonly warnings: string[] };
 
@@ -78,7 +80,8 @@ function readSecretFile(
     raw = readFile(path);
   } catch (error) {
     // The path is not repeated: people put the secret itself there.
-    return { kind: "fault", why: `cannot be read${codeOf(error)}` };
+    const code = systemCode(error);
+    return { kind: "fault", why: `cannot be read${/^E[A-Z]+$/.test(code) ? ` (${code})` : ""}` };
   }
   if (raw.length > longestSecret) return { kind: "fault", why: "is longer than 64 KiB" };
   const text = bareText(raw);
@@ -97,11 +100,6 @@ export function bareText(raw: string): string {
 /** What a text stands for in which a backslash goes before a sign that is meant: `\:`, `\'`, `\\`. */
 export function withoutBackslashes(text: string): string {
   return text.replace(/\\(.)/gs, "$1");
-}
-
-function codeOf(error: unknown): string {
-  const code = error instanceof Error && "code" in error ? error.code : null;
-  return typeof code === "string" && /^E[A-Z]+$/.test(code) ? ` (${code})` : "";
 }
 
 function hasText(value: string | undefined): boolean {
