@@ -1,4 +1,5 @@
 import os from "node:os";
+import manifest from "../package.json" with { type: "json" };
 import { audit } from "./commands/audit.ts";
 import { bake } from "./commands/bake.ts";
 import { check } from "./commands/check.ts";
@@ -23,7 +24,6 @@ import type { VerdictLine } from "./report/verdict-schema.ts";
 import { readSettings } from "./settings/read-settings.ts";
 import { addressTable, settingsTable } from "./settings/settings-table.ts";
 import type { Settings, SettingsResult } from "./settings/settings.ts";
-import { version } from "./version.ts";
 
 /** All that the program has of the process it runs in. */
 export type Process = Omit<Context, "log" | "print" | "record" | "learnSecret"> & {
@@ -57,7 +57,7 @@ export async function cli(io: Process, known: readonly Command[] = commands): Pr
       );
       return { kind: "exit", code: 0 };
     case "version":
-      io.stdout(`preflight ${version}\n`);
+      io.stdout(`preflight ${manifest.version}\n`);
       return { kind: "exit", code: 0 };
     case "faults":
       return endWithFaults(read, io, started);
@@ -171,7 +171,7 @@ function publish(
 ): void {
   if (metricsFile === null) return;
   const fault = writeMetrics(metricsFile, line, {
-    version,
+    version: manifest.version,
     command,
     endedAt: today(),
     tookMs: Math.round(now() - started),

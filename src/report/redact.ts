@@ -25,16 +25,13 @@ export function makeRedactor(secrets: readonly string[]): (text: string) => stri
 export const mostShown = 64 * 1024;
 
 /** The same for every string in a JSON-like value; keys, numbers and the rest stay as they are. */
-export function redactDeep<T>(redact: (text: string) => string, value: T): T {
-  return redactValue(redact, value) as T;
-}
-
-function redactValue(redact: (text: string) => string, value: unknown): unknown {
+export function redactDeep<T>(redact: (text: string) => string, value: T): T;
+export function redactDeep(redact: (text: string) => string, value: unknown): unknown {
   if (typeof value === "string") return redact(value);
-  if (Array.isArray(value)) return value.map((item) => redactValue(redact, item));
+  if (Array.isArray(value)) return value.map((item: unknown) => redactDeep(redact, item));
   if (value === null || typeof value !== "object") return value;
   return Object.fromEntries(
-    Object.entries(value).map(([key, item]) => [key, redactValue(redact, item)]),
+    Object.entries(value).map(([key, item]: [string, unknown]) => [key, redactDeep(redact, item)]),
   );
 }
 
