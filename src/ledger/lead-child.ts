@@ -31,7 +31,11 @@ export type CommandUpgrade = {
   /** Reads the version table and nothing else, as `alembic current` does. */
   readonly current: readonly string[];
   readonly command: (target: string) => readonly string[];
-  readonly runChild: RunChild;
+  /** Runs a program by argv, without a shell: the one of src/tools/child.ts, given by whoever composes the two. */
+  readonly runChild: (
+    argv: readonly string[],
+    options: Omit<ChildOptions, "signalGroup">,
+  ) => Promise<ChildEnd>;
   /** The environment that the child's is made from. */
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly fixed: FixedInFile | null;
@@ -100,12 +104,6 @@ export async function leadChild(
   await writeFile(copy, fixed.copyWith(addresses), { mode: 0o600 });
   return { ...fixed.commands(copy), env: { ...env, ...fixed.variables(copy) }, done };
 }
-
-/** Runs a program by argv, without a shell: the one of src/tools/child.ts, given by whoever composes the two. */
-type RunChild = (
-  argv: readonly string[],
-  options: Omit<ChildOptions, "signalGroup">,
-) => Promise<ChildEnd>;
 
 /** How a child ended, with the last lines that it printed. */
 export type ChildReport = {
