@@ -28,11 +28,11 @@ export function readSettings(
   if (line.kind === "help") return { kind: "help", command: line.command?.name ?? null };
   if (line.kind !== "arguments") return line;
 
+  const { flags, exec } = line;
   // Which settings count depends on the command: without one, only argv can be judged.
   if (line.command === null) {
-    const { faults, exec } = line;
     const nothing = { command: null, metricsFile: null, enforce: true };
-    return { kind: "faults", outcome: "usage", faults, exec, ...nothing };
+    return { kind: "faults", outcome: "usage", faults: line.faults, exec, ...nothing };
   }
 
   const sources = readingOnce(world);
@@ -40,19 +40,19 @@ export function readSettings(
   const findings: Findings = { faults: [], warnings: [] };
   const usage = [...line.faults];
   const { becomes } = line.command;
-  const isOther = becomes !== null && readValue(becomes.flag, line.flags, env, findings) === true;
+  const isOther = becomes !== null && readValue(becomes.flag, flags, env, findings) === true;
   const other = known.commands.find(({ name }) => isOther && name === becomes.name);
   const command = other ?? line.command;
-  if (!command.starts && line.command.starts && line.exec.length > 0)
+  if (!command.starts && line.command.starts && exec.length > 0)
     usage.push(`--${becomes?.flag} starts no command: leave out -- and what follows`);
   const name = command.readWord?.(line.word, usage) ?? null;
-  const values = readValues(command, line.flags, env, findings);
-  checkTool(values.tool, line.flags, known.tools, findings);
-  const metricsFile = readMetricsFile(values.metricsFile, line.flags, sources, findings);
+  const values = readValues(command, flags, env, findings);
+  checkTool(values.tool, flags, known.tools, findings);
+  const metricsFile = readMetricsFile(values.metricsFile, flags, sources, findings);
   const needsDatabase = command.connects === "database";
   const database = needsDatabase ? readDatabase(sources, findings) : null;
   const passwordCommand = needsDatabase ? readPasswordCommand(sources, findings) : null;
-  const scratchFlag = line.flags.get("scratch-url") ?? null;
+  const scratchFlag = flags.get("scratch-url") ?? null;
   const scratch =
     command.connects === "scratch" && !values.check
       ? readScratch(scratchFlag, sources, findings)
@@ -62,7 +62,6 @@ export function readSettings(
   if (faults.length > 0) {
     const outcome = usage.length > 0 ? "usage" : "config";
     const { enforce } = values;
-    const { exec } = line;
     return { kind: "faults", outcome, faults, command: command.name, metricsFile, enforce, exec };
   }
   const programAddress = database && readProgramAddress(database, sources);
@@ -81,7 +80,7 @@ export function readSettings(
       metricsFile,
       name,
       verbose: values.verbose || isDebug(env),
-      exec: line.exec,
+      exec,
       warnings: [
         ...findings.warnings,
         ...describeUnknownVariables(env),
