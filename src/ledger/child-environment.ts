@@ -187,7 +187,7 @@ export function childEnvironment(
   others: Readonly<Record<string, string>> = {},
 ): Record<string, string> {
   const kept = Object.entries(parent).filter(
-    (entry): entry is [string, string] => entry[1] !== undefined && !namesADatabase(entry[0]),
+    (entry): entry is [string, string] => entry[1] !== undefined && !namesADatabase.test(entry[0]),
   );
   return {
     PYTHONHASHSEED: "0",
@@ -204,20 +204,14 @@ export function schemeOf(url: string | undefined): string {
 }
 
 /** The `*_FILE` forms begin alike. */
-function namesADatabase(variable: string): boolean {
-  return /^(PREFLIGHT_|DATABASE_URL|POSTGRES|PG)/.test(variable);
-}
+const namesADatabase = /^(PREFLIGHT_|DATABASE_URL|POSTGRES|PG)/;
 
 function databaseUrl(address: DatabaseAddress, scheme: string): string {
   const { host, port, user, password, database, sslMode, sslRootCert } = address;
   const socket = host.startsWith("/");
   const login =
     encodeURIComponent(user) + (password === null ? "" : `:${encodeURIComponent(password)}`);
-  const query = new URLSearchParams();
-  if (socket) {
-    query.set("host", host);
-    query.set("port", String(port));
-  }
+  const query = new URLSearchParams(socket ? { host, port: String(port) } : {});
   const isAsyncpg = scheme.endsWith("+asyncpg");
   if (sslMode !== null) query.set(isAsyncpg ? "ssl" : "sslmode", sslMode);
   if (sslRootCert !== null && !isAsyncpg) query.set("sslrootcert", sslRootCert);

@@ -15,6 +15,7 @@ import {
 export type SettingRow = {
   /** What stands for the value in the help; null: a yes-or-no flag, which takes no value. */
   readonly placeholder: string | null;
+  /** In the environment: the flag's name, such as PREFLIGHT_LOCK_TIMEOUT. */
   readonly variable: string;
   /** The text that counts where nothing is given, read by the same schema; without it the value is null. */
   readonly default?: string;
@@ -160,7 +161,6 @@ function plainFlag(about: string) {
   return { placeholder: null, default: "false", about, schema: yesOrNo } as const;
 }
 
-/** `lock-timeout` is PREFLIGHT_LOCK_TIMEOUT in the environment. */
 function withVariables<const Rows extends Readonly<Record<string, Omit<SettingRow, "variable">>>>(
   rows: Rows,
 ) {

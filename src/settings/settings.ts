@@ -21,8 +21,8 @@ export type SettingsResult =
     };
 
 /**
- * Everything a command may know, parsed and checked. Most of it are values of THE table, under the flags' names in camel
- * case. Durations are milliseconds.
+ * Everything a command may know, parsed and checked: the values of THE table, under the flags' names in camel case, and
+ * what is read from elsewhere. Durations are milliseconds.
  */
 export type Settings = Omit<Values, keyof Policy | "check" | "checkOnly" | "scratchUrl"> & {
   /** `run --check-only` is `check`. */

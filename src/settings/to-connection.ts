@@ -88,7 +88,17 @@ function readHosts(given: Parameters, findings: Findings): readonly Omit<Host, "
   if (named !== undefined && !hosts.every(({ host, address }) => isHost(host || address))) {
     findings.faults.push(`${named.place} is not a host name, an address or a socket directory`);
   }
-  if (dialled !== undefined) judgeAddresses(dialled.place, hosts, findings);
+  if (
+    dialled !== undefined &&
+    !hosts.every(({ host, address }) => isIP(address) > 0 || (address === "" && host !== ""))
+  ) {
+    findings.faults.push(`${dialled.place} is not an IPv4 or IPv6 address`);
+  }
+  if (hosts.some(({ host, address }) => address !== "" && host.startsWith("/"))) {
+    findings.faults.push(
+      `${dialled?.place} gives an address beside a socket directory: keep one of them`,
+    );
+  }
   if (names !== undefined && names.length !== places.length) {
     findings.faults.push(`${dialled?.place} does not name as many addresses as there are hosts`);
   }
@@ -107,19 +117,6 @@ function readHosts(given: Parameters, findings: Findings): readonly Omit<Host, "
 
 function hasNamelessAddress(given: Parameters): boolean {
   return given.has("hostaddr") && (given.get("host")?.value ?? "").split(",").includes("");
-}
-
-function judgeAddresses(
-  place: string,
-  hosts: readonly Pick<Host, "host" | "address">[],
-  findings: Findings,
-): void {
-  if (!hosts.every(({ host, address }) => isIP(address ?? "") > 0 || (!address && host))) {
-    findings.faults.push(`${place} is not an IPv4 or IPv6 address`);
-  }
-  if (hosts.some(({ host, address }) => address && host.startsWith("/"))) {
-    findings.faults.push(`${place} gives an address beside a socket directory: keep one of them`);
-  }
 }
 
 function isHost(host: string): boolean {
