@@ -41,11 +41,7 @@ export type Pass = {
 };
 
 /** Of one revision, in all replays of a pass. */
-type Access = {
-  readonly writes: Set<string>;
-  readonly reads: Set<string>;
-  isAtomic: boolean;
-};
+type Access = { readonly writes: Set<string>; readonly reads: Set<string>; isAtomic: boolean };
 
 /** A second spelling that dump and restore would give a fact. */
 export type Alias = Replay["spellings"][number];
