@@ -16,7 +16,7 @@ import {
 } from "./engine/run-record.ts";
 import { help } from "./report/help.ts";
 import { type Log, openLog, parseTraceparent } from "./report/log.ts";
-import { applicationOf, writeMetrics } from "./report/metrics.ts";
+import { writeMetrics } from "./report/metrics.ts";
 import { makeRedactor, redactDeep } from "./report/redact.ts";
 import { formatVerdictLine } from "./report/verdict-line.ts";
 import type { VerdictLine } from "./report/verdict-schema.ts";
@@ -53,11 +53,7 @@ export async function cli(io: Process, known: readonly Command[] = commands): Pr
   switch (read.kind) {
     case "help":
       io.stdout(
-        help(read.command, {
-          commands: known,
-          settings: settingsTable,
-          addresses: addressTable,
-        }),
+        help(read.command, { commands: known, settings: settingsTable, addresses: addressTable }),
       );
       return { kind: "exit", code: 0 };
     case "version":
@@ -104,7 +100,7 @@ async function execute(
   const ending = await ended(command.start(settings, context), context);
 
   const line = completeLine(redactRecord(record, redact), redactEnding(ending), exitOf(ending, io));
-  return finish(line, settings, io, { ...io, started, log });
+  return finish(line, settings, io, started, log);
 
   function redactEnding({ outcome, reason, next }: Ending): Ending {
     return { outcome, reason: reason && redact(reason), next: next.map(redact) };
@@ -121,7 +117,7 @@ function endWithFaults(
   const next = outcome === "usage" ? ["preflight --help"] : [];
   const ending = { outcome, reason: faults.join("; "), next };
   const line = completeLine(emptyRecord(io.runId), ending, outcomes[outcome].exit);
-  return finish(line, { command: command ?? "", ...rest }, io, { ...io, started, log });
+  return finish(line, { command: command ?? "", ...rest }, io, started, log);
 }
 
 /** The last words, and what is left to do. Of what argv means there must be no doubt: a usage fault is always one. */
@@ -129,14 +125,17 @@ function finish(
   judged: VerdictLine,
   settings: Pick<Settings, "command" | "enforce" | "exec" | "metricsFile">,
   io: Process,
-  publishing: Publishing,
+  started: number,
+  log: Log,
 ): Result {
   const isUsage = judged.outcome === "usage";
-  const line = settings.enforce || isUsage ? judged : unenforced(judged, publishing.log);
-  publish(line, settings, publishing);
+  const line = settings.enforce || isUsage ? judged : unenforced(judged, log);
+  publish(line, settings, io, started, log);
   // With a command to start, stdout is the command's. Of a wrong argv nobody knows: a flag may have taken -- for its value.
   const isCommands = settings.exec.length > 0 || (isUsage && io.argv.includes("--"));
-  say(line, isCommands ? io.stderr : io.stdout, io);
+  const text = formatVerdictLine(line);
+  (isCommands ? io.stderr : io.stdout)(`${text}\n`);
+  io.terminationLog(text);
   return line.outcome === "ready" && settings.exec.length > 0
     ? { kind: "exec", command: settings.exec }
     : { kind: "exit", code: line.exit };
@@ -162,21 +161,17 @@ function openLogOf(io: Process, redact: (text: string) => string, verbose: boole
   return log;
 }
 
-type Publishing = Pick<Process, "now" | "today"> & {
-  readonly started: number;
-  readonly log: Log;
-};
-
 /** Whether somebody watches must not decide whether an application starts. */
 function publish(
   line: VerdictLine,
   { command, metricsFile }: Pick<Settings, "command" | "metricsFile">,
-  { now, today, started, log }: Publishing,
+  { now, today }: Process,
+  started: number,
+  log: Log,
 ): void {
   if (metricsFile === null) return;
   const fault = writeMetrics(metricsFile, line, {
-    application: applicationOf(metricsFile),
-    version,
+    version: version,
     command,
     endedAt: today(),
     tookMs: Math.round(now() - started),
@@ -189,12 +184,6 @@ function publish(
   });
 }
 
-function say(line: VerdictLine, write: (text: string) => void, io: Process): void {
-  const text = formatVerdictLine(line);
-  write(`${text}\n`);
-  io.terminationLog(text);
-}
-
 function exitOf({ outcome }: Ending, { signal }: Process): number {
   if (outcome !== "signal") return outcomes[outcome].exit;
   return outcomes.signal.exit + os.constants.signals[signal.reason as NodeJS.Signals];
@@ -205,14 +194,12 @@ async function ended(work: Promise<Ending>, { signal, log }: Context): Promise<E
   try {
     return await work;
   } catch (error) {
-    const ending = signal.aborted ? endedBySignal(signal) : endedByError(error);
+    const ending: Ending = signal.aborted
+      ? { outcome: "signal", reason: `ended by ${String(signal.reason)}`, next: [] }
+      : endedByError(error);
     sayRefusal(ending, log);
     return ending;
   }
-}
-
-function endedBySignal(signal: AbortSignal): Ending {
-  return { outcome: "signal", reason: `ended by ${String(signal.reason)}`, next: [] };
 }
 
 function endedByError(error: unknown): Ending {

@@ -8,7 +8,6 @@ import { isatty } from "node:tty";
 import { setFlagsFromString } from "node:v8";
 import { cli } from "./cli.ts";
 import { exec } from "./exec.ts";
-import { findUser } from "./find-user.ts";
 import { reapOrphans } from "./reap.ts";
 import type { FileStatus } from "./settings/sources.ts";
 import { tools } from "./tools/registry.ts";
@@ -18,15 +17,17 @@ const stop = new AbortController();
 for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const)
   process.on(signal, () => stop.abort(signal));
 
+const isBun = process.versions["bun"] !== undefined;
+
 /**
  * PostgreSQL's parser is one enormous function. Node would compile it anew, with all optimizations, as soon as it has run a little:
  * that takes 600 MB and seconds, for a program that parses a few files and ends.
  */
-if (process.versions["bun"] === undefined)
+if (!isBun)
   for (const flag of ["--no-wasm-tier-up", "--no-wasm-dynamic-tiering"]) setFlagsFromString(flag);
 
 try {
-  const user = findUser(process.geteuid?.(), process.versions["bun"] !== undefined);
+  const user = findUser();
   const result = await cli({
     argv: process.argv.slice(2),
     env: process.env,
@@ -58,6 +59,28 @@ try {
   process.exit(70);
 }
 
+/**
+ * The operating system's name and home of the user that we are, as libpq finds them; null where it has none, as in many
+ * containers. Bun's own answer is what USER and HOME say, whoever we are.
+ */
+function findUser(): { readonly name: string; readonly home: string } | null {
+  try {
+    const users = readFileSync("/etc/passwd", "utf8").split("\n");
+    const uid = String(process.geteuid?.());
+    const [name, , , , , home] =
+      users.map((line) => line.split(":")).find(([, , id]) => id === uid) ?? [];
+    if (name !== undefined && home !== undefined) return { name, home };
+  } catch {
+    // Not everywhere are users listed in a file.
+  }
+  try {
+    const { username, homedir } = os.userInfo();
+    return isBun ? null : { name: username, home: homedir };
+  } catch {
+    return null;
+  }
+}
+
 /** Without the message: here nobody knows yet what is secret. */
 function placeOf(error: unknown): string {
   if (!(error instanceof Error)) return typeof error;
@@ -69,7 +92,7 @@ async function start(command: readonly string[]): Promise<number> {
   // A signal that came while the last lines were written shows in the next turn of the event loop.
   await nextTurn();
   if (stop.signal.aborted) return 128 + os.constants.signals[stop.signal.reason as NodeJS.Signals];
-  if (process.pid === 1 && process.versions["bun"] !== undefined) await reapOrphans();
+  if (process.pid === 1 && isBun) await reapOrphans();
   return await exec(command, {
     env: process.env,
     execve: process.execve && becomeProgram,
@@ -98,7 +121,7 @@ function write(descriptor: 1 | 2, text: string): void {
  */
 function becomeProgram(file: string, args: readonly string[], env: Record<string, string>): void {
   for (const signal of ["SIGPIPE", "SIGXFSZ"] as const) process.on(signal, () => {});
-  if (process.versions["bun"] === undefined) {
+  if (!isBun) {
     const stream = process.stderr as { _handle?: { setBlocking?: (on: boolean) => void } };
     stream._handle?.setBlocking?.(true);
   }

@@ -1,11 +1,11 @@
-type Waitpid = (pid: number, status: null, options: number) => number;
-
 /** Of the runtime inside the binary; Node has none. */
 type ForeignFunctions = {
   readonly dlopen: (
     library: string,
-    functions: { readonly waitpid: { readonly args: readonly string[]; readonly returns: string } },
-  ) => { readonly symbols: { readonly waitpid: Waitpid } };
+    functions: object,
+  ) => {
+    readonly symbols: { readonly waitpid: (pid: number, status: null, options: number) => number };
+  };
 };
 
 const libraries = ["libc.so.6", "libc.musl-x86_64.so.1", "libc.musl-aarch64.so.1"] as const;

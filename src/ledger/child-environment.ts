@@ -68,13 +68,8 @@ function keyOf(host: string, port: string, name: string): string {
 
 /** Another database in the spelling of this text, its driver included. */
 export function respellAddress(text: string, address: DatabaseAddress): string {
-  const [, jdbc, driver = "", rest] = wholeUrl.exec(text) ?? [];
-  if (rest !== undefined) return spellUrl(jdbc !== undefined, driver, address);
-  if (!dsn.test(text))
-    return text.replace(anyUrl, (url) => {
-      const [, jdbc, driver = ""] = wholeUrl.exec(url) ?? [];
-      return spellUrl(jdbc !== undefined, driver, address);
-    });
+  if (wholeUrl.test(text)) return respellUrl(text, address);
+  if (!dsn.test(text)) return text.replace(anyUrl, (url) => respellUrl(url, address));
   const { host, port, user, password, database, sslMode, sslRootCert } = address;
   const words = { host, port, user, password, dbname: database, sslmode: sslMode };
   return Object.entries({ ...words, sslrootcert: sslRootCert })
@@ -84,8 +79,9 @@ export function respellAddress(text: string, address: DatabaseAddress): string {
     .join(" ");
 }
 
-function spellUrl(isJdbc: boolean, driver: string, address: DatabaseAddress): string {
-  if (!isJdbc) return databaseUrl(address, driver);
+function respellUrl(url: string, address: DatabaseAddress): string {
+  const [, jdbc, driver = ""] = wholeUrl.exec(url) ?? [];
+  if (jdbc === undefined) return databaseUrl(address, driver);
   const { host, port, user, password, database } = address;
   const login = new URLSearchParams({ user, ...(password === null ? {} : { password }) });
   return `jdbc:${driver}://${host}:${port}/${encodeURIComponent(database)}?${login.toString()}`;
@@ -186,12 +182,12 @@ export function databaseVariables(
  * order in every bake.
  */
 export function childEnvironment(
-  parent: Readonly<Record<string, string | undefined>>,
+  parent: Environment,
   database: Readonly<Record<string, string>>,
   others: Readonly<Record<string, string>> = {},
 ): Record<string, string> {
   const kept = Object.entries(parent).filter(
-    (entry): entry is [string, string] => entry[1] !== undefined && !namesADatabase(entry[0]),
+    (entry): entry is [string, string] => entry[1] !== undefined && !namesADatabase.test(entry[0]),
   );
   return {
     PYTHONHASHSEED: "0",
@@ -208,20 +204,14 @@ export function schemeOf(url: string | undefined): string {
 }
 
 /** The `*_FILE` forms begin alike. */
-function namesADatabase(variable: string): boolean {
-  return /^(PREFLIGHT_|DATABASE_URL|POSTGRES|PG)/.test(variable);
-}
+const namesADatabase = /^(PREFLIGHT_|DATABASE_URL|POSTGRES|PG)/;
 
 function databaseUrl(address: DatabaseAddress, scheme: string): string {
   const { host, port, user, password, database, sslMode, sslRootCert } = address;
   const socket = host.startsWith("/");
   const login =
     encodeURIComponent(user) + (password === null ? "" : `:${encodeURIComponent(password)}`);
-  const query = new URLSearchParams();
-  if (socket) {
-    query.set("host", host);
-    query.set("port", String(port));
-  }
+  const query = new URLSearchParams(socket ? { host, port: String(port) } : {});
   const isAsyncpg = scheme.endsWith("+asyncpg");
   if (sslMode !== null) query.set(isAsyncpg ? "ssl" : "sslmode", sslMode);
   if (sslRootCert !== null && !isAsyncpg) query.set("sslrootcert", sslRootCert);

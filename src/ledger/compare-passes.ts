@@ -2,19 +2,13 @@ import { type Fact, factKey } from "../core/facts.ts";
 import { type History, maximal } from "../core/history.ts";
 import type { LedgerHome } from "../core/home.ts";
 import { headsKey } from "../core/ledger.ts";
+import { byText } from "../core/migration-tool.ts";
 import { CannotJudge } from "../core/outcome.ts";
-import type { Trace } from "../core/traces.ts";
 import { varies } from "../core/varying.ts";
 import type { VersionTableName } from "../core/version-table.ts";
+import { enumerate } from "../core/words.ts";
+import type { Replay } from "../core/write-ledger.ts";
 import { compareRows, type RowsAtState } from "./rows.ts";
-
-/** The schema after a set of heads; both sorted, the facts relative to the home. */
-export type Snapshot = {
-  readonly heads: readonly string[];
-  readonly facts: readonly Fact[];
-  /** By revision: what shows in the rows that it ran. */
-  readonly traces: ReadonlyMap<string, readonly Trace[]>;
-};
 
 /** What a revision did to rows of user tables, besides its DDL; sorted. */
 export type DataAccess = {
@@ -37,16 +31,20 @@ export type Pass = {
       readonly rows: RowsAtState;
     }
   >;
-  readonly access: Map<
-    string,
-    { readonly writes: Set<string>; readonly reads: Set<string>; isAtomic: boolean }
-  >;
-  readonly aliases: Map<string, { readonly fact: Fact; readonly definition: string }>;
+  readonly access: Map<string, Access>;
+  /** By `factKey`. */
+  readonly aliases: Map<string, Alias>;
   readonly givenSchemas: Set<string>;
   readonly unreachable: Set<string>;
   programsHome: string | null;
   replays: number;
 };
+
+/** Of one revision, in all replays of a pass. */
+type Access = { readonly writes: Set<string>; readonly reads: Set<string>; isAtomic: boolean };
+
+/** A second spelling that dump and restore would give a fact. */
+export type Alias = Replay["spellings"][number];
 
 /** A second pass, and how what it saw is said in the words of the first one. */
 export type SecondPass = {
@@ -115,19 +113,17 @@ function placeOf(key: string): string {
   return key.slice(0, key.lastIndexOf("\0"));
 }
 
-/** Places of which the definitions are not compared, and places that are left out, both as `placeKey` has them in the first pass. */
-type Varying = { readonly places: ReadonlySet<string>; readonly left: ReadonlySet<string> };
-
 /**
  * What depends on the time or the environment on the way is no evidence. At a head it is a refusal, unless a person allows for it.
  * @param odd what differs between two passes of the same home
+ * @returns places of which the definitions are not compared, and places that are left out
  * @throws CannotJudge `verify-failed`
  */
 function varyingOf(
   history: History,
   odd: readonly Differing[],
   isAllowed: (fact: Fact) => boolean,
-): Varying {
+): { readonly places: ReadonlySet<string>; readonly left: ReadonlySet<string> } {
   const head = headsKey(maximal(history, history.heads));
   const atHead = odd.filter(({ heads }) => headsKey(heads) === head);
   const refused = atHead.filter(({ fact, isInBoth }) => !isInBoth || !isAllowed(fact));
@@ -147,7 +143,7 @@ export function compareStates(
   first: Pass,
   second: SecondPass,
   isVarying: (fact: Fact) => boolean,
-): readonly Snapshot[] {
+): Replay["snapshots"] {
   const { pass, home, relate, spell } = second;
   const varying = varyingOf(history, differingFacts(first, second), isVarying);
   const sameRows = compareRows(
@@ -155,7 +151,7 @@ export function compareStates(
     spell,
     (definition) => relate({ kind: "table", object: "", name: "", definition }).definition,
   );
-  const snapshots: Snapshot[] = [];
+  const snapshots: Replay["snapshots"][number][] = [];
   for (const [key, { heads, rows }] of first.states) {
     const again = pass.states.get(key);
     if (again === undefined) continue;
@@ -168,7 +164,7 @@ export function compareStates(
     });
     snapshots.push({ heads, facts: sortFacts(made), traces: sameRows(rows, again.rows) });
   }
-  return snapshots.sort((a, b) => compareText(headsKey(a.heads), headsKey(b.heads)));
+  return snapshots.sort((a, b) => byText(headsKey(a.heads), headsKey(b.heads)));
 }
 
 function inWordsOfFirst(fact: Fact, spell: (text: string) => string): Fact {
@@ -191,7 +187,7 @@ export function compareAccess(
     const one = first.access.get(revision);
     const two = accessOf(second, revision);
     const differing = differencesOf(one, two);
-    if (differing.length > 0) throw notTheSame(revision, differing, advice);
+    if (differing.length > 0) throw notTheSame(revision, differing);
     all.set(revision, {
       writes: [...(one?.writes ?? [])].sort(),
       // What another session has read may be told late, or with the next revision: one that was seen to read in either may do so.
@@ -201,12 +197,6 @@ export function compareAccess(
   }
   return all;
 }
-
-type Access = {
-  readonly writes: ReadonlySet<string>;
-  readonly reads: ReadonlySet<string>;
-  readonly isAtomic: boolean;
-};
 
 /** As the first pass would have it. */
 function accessOf({ pass, spell }: SecondPass, revision: string): Access | undefined {
@@ -226,15 +216,12 @@ function differencesOf(one: Access | undefined, two: Access | undefined): readon
   return [...onlyIn(one?.writes, two?.writes), ...onlyIn(two?.writes, one?.writes)];
 }
 
-const advice = "make the migration do the same every time, then bake again";
-
 function unstable(revision: string, differing: readonly Differing[]): CannotJudge {
   const inBoth = differing.filter(({ isInBoth }) => isInBoth);
   const objects = [...new Set(inBoth.map(({ fact }) => nameOf(fact)))];
   return notTheSame(
     revision,
     differing.map(({ fact }) => describe(fact)),
-    advice,
     ...(inBoth.length < differing.length
       ? []
       : [
@@ -251,14 +238,12 @@ function nameOf({ object, name }: Fact): string {
 function notTheSame(
   revision: string,
   differing: readonly string[],
-  ...next: readonly string[]
+  ...more: readonly string[]
 ): CannotJudge {
-  const shown = differing.slice(0, 10).join("; ");
-  const more = differing.length > 10 ? `; and ${differing.length - 10} more` : "";
   return new CannotJudge(
     "verify-failed",
-    `Two replays differ: migration ${revision} depends on time or environment. Only in one of the two: ${shown}${more}.`,
-    next,
+    `Two replays differ: migration ${revision} depends on time or environment. Only in one of the two: ${enumerate(differing, 10)}.`,
+    ["make the migration do the same every time, then bake again", ...more],
   );
 }
 
@@ -269,10 +254,6 @@ function describe({ kind, object, name, definition }: Fact): string {
 function sortFacts(facts: readonly Fact[]): readonly Fact[] {
   return facts
     .map((fact) => [factKey(fact), fact] as const)
-    .sort(([a], [b]) => compareText(a, b))
+    .sort(([a], [b]) => byText(a, b))
     .map(([, fact]) => fact);
-}
-
-export function compareText(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0;
 }

@@ -1,3 +1,5 @@
+import { quoteLiteral } from "../core/quote.ts";
+
 /** PostgreSQL takes a set-returning function for a thousand rows, and would read whole catalogues for one new table. */
 const byIndex = "SET enable_hashjoin = off SET enable_mergejoin = off";
 
@@ -201,12 +203,14 @@ const scanningTags = [
   "DROP TABLE",
   "REFRESH MATERIALIZED VIEW",
   "SELECT INTO",
-];
+]
+  .map(quoteLiteral)
+  .join(", ");
 
 export const eventTriggersSql = `
-CREATE EVENT TRIGGER __preflight_bake_1_after ON ddl_command_end WHEN TAG IN (${quoted(scanningTags)})
+CREATE EVENT TRIGGER __preflight_bake_1_after ON ddl_command_end WHEN TAG IN (${scanningTags})
   EXECUTE FUNCTION __preflight_bake.after_ddl();
-CREATE EVENT TRIGGER __preflight_bake_before ON ddl_command_start WHEN TAG IN (${quoted(scanningTags)})
+CREATE EVENT TRIGGER __preflight_bake_before ON ddl_command_start WHEN TAG IN (${scanningTags})
   EXECUTE FUNCTION __preflight_bake.before_ddl();
 CREATE EVENT TRIGGER __preflight_bake_2_watch ON ddl_command_end
   WHEN TAG IN ('CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO', 'CREATE SCHEMA', 'ALTER TABLE')
@@ -217,7 +221,3 @@ ALTER EVENT TRIGGER __preflight_bake_1_after ENABLE ALWAYS;
 ALTER EVENT TRIGGER __preflight_bake_before ENABLE ALWAYS;
 ALTER EVENT TRIGGER __preflight_bake_2_watch ENABLE ALWAYS;
 ALTER EVENT TRIGGER __preflight_bake_3_transaction ENABLE ALWAYS`;
-
-function quoted(tags: readonly string[]): string {
-  return tags.map((tag) => `'${tag}'`).join(", ");
-}

@@ -19,12 +19,12 @@ export async function readLedger(
   try {
     const found = await stat(path);
     // A pipe would never end, and a device neither.
-    if (!found.isFile()) return { kind: "unusable", fault: cannotRead(path, "it is no file") };
-    if (found.size > mostBytes) return { kind: "unusable", fault: cannotRead(path, "too large") };
+    if (!found.isFile()) return cannotRead(path, "it is no file");
+    if (found.size > mostBytes) return cannotRead(path, "too large");
     bytes = await readFile(path);
   } catch (error) {
     if (systemCode(error) === "ENOENT" && !required) return { kind: "absent" };
-    return { kind: "unusable", fault: cannotRead(path, systemCode(error)) };
+    return cannotRead(path, systemCode(error));
   }
   const decoded = decode(bytes);
   switch (decoded.kind) {
@@ -79,7 +79,11 @@ export async function saveLedger(
     await rename(temporary, path);
   } catch (error) {
     await rm(temporary, { force: true });
-    throw cannotWrite(path, error);
+    throw new CannotJudge(
+      "missing-input",
+      `the ledger ${path} cannot be written (${systemCode(error)})`,
+      ["check the directory and its permissions, or write elsewhere: --ledger FILE"],
+    );
   }
   return { bytes: Buffer.byteLength(text) };
 }
@@ -88,20 +92,11 @@ function unusable(reason: string, next: readonly string[]): LedgerReading {
   return { kind: "unusable", fault: new CannotJudge("config", reason, next) };
 }
 
-function cannotRead(path: string, code: string): CannotJudge {
-  return new CannotJudge(
-    "missing-input",
+function cannotRead(path: string, code: string): LedgerReading {
+  const reason =
     code === "ENOENT"
       ? `there is no ledger ${path}`
-      : `the ledger ${path} cannot be read (${code})`,
-    ["run `preflight bake` and copy the file into the image", "or leave --ledger away"],
-  );
-}
-
-function cannotWrite(path: string, error: unknown): CannotJudge {
-  return new CannotJudge(
-    "missing-input",
-    `the ledger ${path} cannot be written (${systemCode(error)})`,
-    ["check the directory and its permissions, or write elsewhere: --ledger FILE"],
-  );
+      : `the ledger ${path} cannot be read (${code})`;
+  const next = ["run `preflight bake` and copy the file into the image", "or leave --ledger away"];
+  return { kind: "unusable", fault: new CannotJudge("missing-input", reason, next) };
 }

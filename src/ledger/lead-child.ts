@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { followComplaint, noComplaint } from "../core/complaint.ts";
 import type { ChildEnd, ChildOptions } from "../tools/child.ts";
+import type { FixedAddresses } from "../tools/tool.ts";
 import {
   childEnvironment,
   type DatabaseAddress,
@@ -30,7 +31,11 @@ export type CommandUpgrade = {
   /** Reads the version table and nothing else, as `alembic current` does. */
   readonly current: readonly string[];
   readonly command: (target: string) => readonly string[];
-  readonly runChild: RunChild;
+  /** Runs a program by argv, without a shell: the one of src/tools/child.ts, given by whoever composes the two. */
+  readonly runChild: (
+    argv: readonly string[],
+    options: Omit<ChildOptions, "signalGroup">,
+  ) => Promise<ChildEnd>;
   /** The environment that the child's is made from. */
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly fixed: FixedInFile | null;
@@ -40,21 +45,15 @@ export type CommandUpgrade = {
 };
 
 /** A configuration file with addresses, and how the child is given a copy of it. */
-type FixedInFile = {
-  readonly values: readonly { readonly text: string; readonly isFirst: boolean }[];
-  readonly fileName: string;
-  readonly copyWith: (addresses: readonly string[]) => string;
+type FixedInFile = Omit<FixedAddresses, "commands"> & {
   readonly commands: (copy: string) => Pick<CommandUpgrade, "current" | "command">;
-  /** Variables that name the copy to a command of a person's own. */
-  readonly variables: (copy: string) => Readonly<Record<string, string>>;
+  /** A person's own command, which finds the copy by variables. */
   readonly isCommandOwn: boolean;
 };
 
 /** A child that is ready to run: wherever an address of a database was, there is one of a scratch database. */
-export type LedChild = {
+export type LedChild = Pick<CommandUpgrade, "current" | "command"> & {
   readonly env: Readonly<Record<string, string>>;
-  readonly current: readonly string[];
-  readonly command: (target: string) => readonly string[];
   /** Removes what was made for it. */
   readonly done: () => Promise<void>;
 };
@@ -78,7 +77,8 @@ export async function leadChild(
   way: Way,
 ): Promise<LedChild> {
   const { environment, fixed, protection } = upgrade;
-  const reach = protection.kind === "confined" ? protection.confinement.reach : same;
+  const reach = (address: DatabaseAddress): DatabaseAddress =>
+    protection.kind === "confined" ? protection.confinement.reach(address) : address;
   const first = reach(database.address);
   const named = namedDatabases(environment);
   const firstKeys = new Set(named.filter(({ isFirst }) => isFirst).map(({ key }) => key));
@@ -105,16 +105,6 @@ export async function leadChild(
   return { ...fixed.commands(copy), env: { ...env, ...fixed.variables(copy) }, done };
 }
 
-function same(address: DatabaseAddress): DatabaseAddress {
-  return address;
-}
-
-/** Runs a program by argv, without a shell: the one of src/tools/child.ts, given by whoever composes the two. */
-export type RunChild = (
-  argv: readonly string[],
-  options: Omit<ChildOptions, "signalGroup">,
-) => Promise<ChildEnd>;
-
 /** How a child ended, with the last lines that it printed. */
 export type ChildReport = {
   readonly succeeded: boolean;
@@ -126,11 +116,7 @@ export type ChildReport = {
 
 /** Runs one of the tool's commands to its end, without a time limit; its lines go to the log. */
 export async function runCommand(
-  {
-    runChild,
-    cwd,
-    protection,
-  }: { readonly runChild: RunChild; readonly cwd: string; readonly protection: Protection },
+  { runChild, cwd, protection }: CommandUpgrade,
   { signal, log }: { readonly signal: AbortSignal; readonly log: Log },
   argv: readonly string[],
   env: Readonly<Record<string, string>>,

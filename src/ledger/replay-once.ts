@@ -2,6 +2,7 @@ import { type Fact, factKey, type FactKind, withoutStorage } from "../core/facts
 import { headsKey } from "../core/ledger.ts";
 import { CannotJudge } from "../core/outcome.ts";
 import { quoteIdentifier } from "../core/quote.ts";
+import type { Alias } from "./compare-passes.ts";
 import { instrumentSql, movementsSeenSql } from "./instrument.sql.ts";
 import {
   type ConditionNoted,
@@ -43,8 +44,8 @@ type Movement = {
 
 export type Replay = {
   readonly movements: readonly Movement[];
-  /** Second spellings, by `factKey`. */
-  readonly aliases: ReadonlyMap<string, { readonly fact: Fact; readonly definition: string }>;
+  /** By `factKey`. */
+  readonly aliases: ReadonlyMap<string, Alias>;
   /** Schemas that were there before the first migration, besides `public` and the version table's; sorted. */
   readonly givenSchemas: readonly string[];
   /** The schema that the program's session had first in its search_path; null: no program, or nothing was applied. */
@@ -116,7 +117,7 @@ async function collect({ sql }: ScratchDatabase, plan: ReplayPlan): Promise<Repl
   >`
     SELECT id, k, o, n, d, second FROM __preflight_bake.fact`;
   const facts = new Map<number, Fact>();
-  const aliases = new Map<string, { fact: Fact; definition: string }>();
+  const aliases = new Map<string, Alias>();
   for (const { id, k, o, n, d, second } of rows) {
     const fact = withoutStorage({ kind: k, object: o, name: n, definition: d });
     facts.set(id, fact);
@@ -124,17 +125,8 @@ async function collect({ sql }: ScratchDatabase, plan: ReplayPlan): Promise<Repl
     const { definition } = withoutStorage({ ...fact, definition: second });
     aliases.set(factKey(fact), { fact, definition });
   }
-  const movements = await sql<
-    {
-      revision: string;
-      heads: string[];
-      facts: number[] | null;
-      writes: string[];
-      reads: string[];
-      isAtomic: boolean;
-      rows: RowsNoted;
-    }[]
-  >`
+  type Noted = Omit<Movement, "facts" | "rows"> & { facts: number[] | null; rows: RowsNoted };
+  const movements = await sql<Noted[]>`
     SELECT revision, to_json(heads) AS heads, to_json(facts) AS facts, to_json(writes) AS writes, to_json(reads) AS reads,
            is_atomic AS "isAtomic", rows::json AS rows
     FROM (${sql.unsafe(movementsSeenSql)}) AS seen ORDER BY ordinal`;
@@ -145,13 +137,10 @@ async function collect({ sql }: ScratchDatabase, plan: ReplayPlan): Promise<Repl
   const rowsAfter = await followRows(movements, describeCondition(sql, plan));
   return {
     aliases,
-    movements: movements.map((row, index) => ({
-      revision: row.revision,
-      heads: row.heads.toSorted(),
-      facts: row.facts?.map((id) => facts.get(id)!) ?? null,
-      writes: row.writes,
-      reads: row.reads,
-      isAtomic: row.isAtomic,
+    movements: movements.map((movement, index) => ({
+      ...movement,
+      heads: movement.heads.toSorted(),
+      facts: movement.facts?.map((id) => facts.get(id)!) ?? null,
       rows: rowsAfter[index]!,
     })),
     givenSchemas: schemas.map(({ name }) => name).sort(),

@@ -1,21 +1,22 @@
 import { type Fact, factKey } from "../core/facts.ts";
 import { ancestors, maximal } from "../core/history.ts";
-import { assumedRelative, escapeFact, type LedgerHome, relativeFact } from "../core/home.ts";
+import { assumedRelative, escapeFact, relativeFact } from "../core/home.ts";
 import { headsKey } from "../core/ledger.ts";
+import { byText } from "../core/migration-tool.ts";
 import { CannotJudge } from "../core/outcome.ts";
 import type { TableName, VersionTableName } from "../core/version-table.ts";
+import type { Replay } from "../core/write-ledger.ts";
 import {
+  type Alias,
   compareAccess,
   compareStates,
-  compareText,
   type DataAccess,
   differingFacts,
   firstDifference,
   type Pass,
   type SecondPass,
-  type Snapshot,
 } from "./compare-passes.ts";
-import { type Replay, replayOnce, type ReplayPlan as PassPlan } from "./replay-once.ts";
+import { replayOnce, type ReplayPlan as PassPlan } from "./replay-once.ts";
 import { saltOf } from "./rows.ts";
 
 export type ReplayPlan = Omit<PassPlan, "home" | "versionTable"> & {
@@ -28,19 +29,13 @@ export type ReplayPlan = Omit<PassPlan, "home" | "versionTable"> & {
 };
 
 /** What a history does, seen on a server, twice the same. */
-export type ReplayedHistory = {
-  /** `server_version_num`, such as 150018. */
-  readonly serverVersion: number;
-  readonly home: LedgerHome;
-  /** Schema null: it stood in the home. */
-  readonly versionTable: VersionTableName;
-  readonly snapshots: readonly Snapshot[];
-  /** Of the hashes in their traces. */
-  readonly salt: string;
+export type ReplayedHistory = Pick<
+  Replay,
+  "serverVersion" | "home" | "versionTable" | "snapshots" | "salt"
+> & {
   /** In the history's order. */
   readonly revisions: ReadonlyMap<string, DataAccess>;
-  /** Second spellings that dump and restore would give a fact. */
-  readonly aliases: readonly { readonly fact: Fact; readonly definition: string }[];
+  readonly aliases: readonly Alias[];
   /** Schemas that a prelude made; sorted. */
   readonly givenSchemas: readonly string[];
   /** Revisions that cannot be applied with their ancestors alone: they lean on another branch without saying so. */
@@ -65,8 +60,8 @@ export async function replayHistory(plan: ReplayPlan): Promise<ReplayedHistory> 
     const first = await replayAll(inPublic, true);
     plan.log("replaying again in another schema, to compare", { replays: first.replays });
     const moved = await replayElsewhere(plan);
-    const difference = moved === null ? null : firstDifference(first, moved, new Set());
-    if (moved !== null && difference === null) return described(plan, first, moved);
+    if (moved !== null && firstDifference(first, moved, new Set()) === null)
+      return described(plan, first, moved);
     plan.log("replaying again in public, to compare", { replays: first.replays });
     const again: SecondPass = {
       pass: await replayAll(withOtherHashSeed(inPublic), false),
@@ -95,10 +90,8 @@ async function replayElsewhere(plan: ReplayPlan): Promise<SecondPass | null> {
   // A program may name its version table's schema, and leave the rest to the search_path.
   const places = schema !== null ? [schema] : isProgram ? [otherHome, "public"] : [otherHome];
   for (const place of places) {
-    const there: PassPlan = {
-      ...withOtherHashSeed({ ...plan, home: otherHome, versionTable: { schema: place, name } }),
-    };
-    const pass = await passIfPossible(there, isProgram);
+    const there: PassPlan = { ...plan, home: otherHome, versionTable: { schema: place, name } };
+    const pass = await passIfPossible(withOtherHashSeed(there), isProgram);
     if (pass === "unheard") continue;
     if (pass === null) return null;
     return await describePass(plan, pass, place);
@@ -149,12 +142,12 @@ function described(plan: ReplayPlan, first: Pass, second: SecondPass): ReplayedH
     snapshots: compareStates(plan.history, first, second, plan.isVarying),
     salt: saltOf(plan.history),
     revisions: compareAccess(plan.history, first, second),
-    aliases: sortAliases(
-      [...pass.aliases.values()].map(({ fact, definition }) => {
-        const spelled = relate({ ...fact, definition });
-        return [factKey(fact), { fact: relate(fact), definition: spelled.definition }];
-      }),
-    ),
+    aliases: [...pass.aliases]
+      .sort(([one], [other]) => byText(one, other))
+      .map(([, { fact, definition }]) => ({
+        fact: relate(fact),
+        definition: relate({ ...fact, definition }).definition,
+      })),
     givenSchemas: [...first.givenSchemas].sort(),
     unreachable: [...first.unreachable].sort(),
     replays: first.replays + pass.replays,
@@ -204,10 +197,7 @@ async function replayInto(
 ): Promise<void> {
   pass.replays += 1;
   const known = [...pass.states.values()].map(({ heads }) => heads);
-  keep(pass, await replayOnce(plan, { target, wanted, known, prove }));
-}
-
-function keep(pass: Pass, replay: Replay): void {
+  const replay = await replayOnce(plan, { target, wanted, known, prove });
   for (const { revision, heads, facts, writes, reads, isAtomic, rows } of replay.movements) {
     if (facts !== null && !pass.states.has(headsKey(heads)))
       pass.states.set(headsKey(heads), {
@@ -229,10 +219,4 @@ function keep(pass: Pass, replay: Replay): void {
   for (const [key, alias] of replay.aliases) pass.aliases.set(key, alias);
   for (const schema of replay.givenSchemas) pass.givenSchemas.add(schema);
   pass.programsHome ??= replay.programsHome;
-}
-
-function sortAliases(
-  aliases: readonly [string, { readonly fact: Fact; readonly definition: string }][],
-): readonly { readonly fact: Fact; readonly definition: string }[] {
-  return [...new Map(aliases)].sort(([a], [b]) => compareText(a, b)).map(([, alias]) => alias);
 }

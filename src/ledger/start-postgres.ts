@@ -1,5 +1,6 @@
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
+import { once } from "node:events";
 import {
   access,
   chown,
@@ -11,19 +12,17 @@ import {
   stat,
   writeFile,
 } from "node:fs/promises";
-import { createServer } from "node:net";
+import { type AddressInfo, createServer } from "node:net";
 import { arch, platform, tmpdir, userInfo } from "node:os";
 import { delimiter, dirname, join, parse, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import { CannotJudge } from "../core/outcome.ts";
+import type { DatabaseAddress } from "./child-environment.ts";
 
 /** A PostgreSQL server of our own that forgets everything. */
 export type OwnServer = {
-  readonly host: string;
-  readonly port: number;
-  readonly user: string;
-  readonly password: string;
+  readonly address: DatabaseAddress;
   /** Path of its Unix socket. */
   readonly socket: string;
   /** Ends the server and removes its directory; may be called again. */
@@ -57,22 +56,25 @@ export async function startPostgres(
       await chown(directory, runAs.uid, runAs.gid);
     }
     const programs =
-      runAs === null
-        ? found
-        : { ...found, directory: await makeReachable(found.directory, directory) };
-    await makeCluster(programs, directory, runAs, signal);
+      runAs === null ? found.directory : await makeReachable(found.directory, directory);
+    const cluster: Cluster = { programs, directory, runAs, signal };
+    await makeCluster(cluster);
     for (let attempt = 1; ; attempt++) {
       const port = await freePort();
-      const start = await startServer(programs, directory, port, runAs, signal);
+      const start = await startServer(cluster, port);
       server = start.server;
       if (start.failure === null) {
         stopWatching = watchOver(server.pid!, directory);
-        const socket = join(directory, `.s.PGSQL.${port}`);
-        return { host: "127.0.0.1", port, user: superuser, password, socket, stop };
+        const login = { user: superuser, password, database: "postgres" };
+        return {
+          address: { host: "127.0.0.1", port, ...login, sslMode: null, sslRootCert: null },
+          socket: join(directory, `.s.PGSQL.${port}`),
+          stop,
+        };
       }
       await endProcess(server);
       if (attempt === 3 || !/could not bind|already in use/i.test(start.failure))
-        throw unusable(programs, "postgres", start.failure);
+        throw unusable(cluster, "postgres", start.failure);
     }
   } catch (error) {
     await stop();
@@ -80,50 +82,47 @@ export async function startPostgres(
   }
 }
 
+/** What a server of ours is made of. */
+type Cluster = {
+  /** The directory that holds `initdb` and `postgres`. */
+  readonly programs: string;
+  readonly directory: string;
+  /** null: the user that we are. */
+  readonly runAs: OsUser | null;
+  readonly signal: AbortSignal;
+};
+
 /** Dumped schemas give everything to this role. */
 const superuser = "postgres";
 
-async function makeCluster(
-  programs: PostgresPrograms,
-  directory: string,
-  runAs: OsUser | null,
-  signal: AbortSignal,
-): Promise<void> {
+async function makeCluster(cluster: Cluster): Promise<void> {
+  const { directory, signal } = cluster;
   const options = ["--no-sync", "-E", "UTF8", "--locale=C", "-U", superuser, "-A", "scram-sha-256"];
   const files = ["--pwfile", join(directory, "password"), "-D", join(directory, "data")];
-  const { child, output } = run(programs, "initdb", [...options, ...files], directory, runAs);
+  const { child, output } = run(cluster, "initdb", [...options, ...files]);
   const stop = (): void => void child.kill("SIGKILL");
   signal.addEventListener("abort", stop, { once: true });
-  const code = await new Promise<number | null>((resolve, reject) => {
-    child.once("error", reject);
-    child.once("close", resolve);
-  }).finally(() => signal.removeEventListener("abort", stop));
+  const [code] = (await once(child, "close").finally(() =>
+    signal.removeEventListener("abort", stop),
+  )) as [number | null];
   signal.throwIfAborted();
-  if (code !== 0) throw unusable(programs, "initdb", output());
+  if (code !== 0) throw unusable(cluster, "initdb", output());
 }
 
 async function startServer(
-  programs: PostgresPrograms,
-  directory: string,
+  cluster: Cluster,
   port: number,
-  runAs: OsUser | null,
-  signal: AbortSignal,
 ): Promise<{ readonly server: ChildProcess; readonly failure: string | null }> {
+  const { directory, signal } = cluster;
   const settings = [...serverSettings, `port=${port}`, `unix_socket_directories=${directory}`];
-  const { child, output } = run(
-    programs,
-    "postgres",
-    ["-D", join(directory, "data"), ...settings.flatMap((setting) => ["-c", setting])],
-    directory,
-    runAs,
-  );
+  const args = ["-D", join(directory, "data"), ...settings.flatMap((setting) => ["-c", setting])];
+  const { child, output } = run(cluster, "postgres", args);
   let failed: string | null = null;
   child.once("error", (error) => (failed = error.message));
   try {
     for (let waited = 0; waited < 30_000; waited += 25) {
-      if (failed !== null) return { server: child, failure: failed };
-      if (child.exitCode !== null || child.signalCode !== null)
-        return { server: child, failure: output() };
+      if (failed !== null || child.exitCode !== null || child.signalCode !== null)
+        return { server: child, failure: failed ?? output() };
       if (output().includes("ready to accept connections")) return { server: child, failure: null };
       await sleep(25, undefined, { signal });
     }
@@ -149,15 +148,13 @@ const serverSettings: readonly string[] = [
 ];
 
 function run(
-  programs: PostgresPrograms,
+  { programs, directory, runAs }: Cluster,
   name: "initdb" | "postgres",
   args: readonly string[],
-  directory: string,
-  runAs: OsUser | null,
 ): { readonly child: ChildProcess; readonly output: () => string } {
-  const child = spawn(join(programs.directory, name), args, {
+  const child = spawn(join(programs, name), args, {
     cwd: directory,
-    env: { PATH: programs.directory, LC_ALL: "C", TZ: "UTC" },
+    env: { PATH: programs, LC_ALL: "C", TZ: "UTC" },
     // Not the terminal's process group: a Ctrl-C must not end the server under its clients.
     detached: true,
     stdio: ["ignore", "pipe", "pipe"],
@@ -183,26 +180,19 @@ async function endProcess(child: ChildProcess | null): Promise<void> {
   clearTimeout(hard);
 }
 
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once("error", reject);
-    server.listen(0, "127.0.0.1", () => {
-      const address = server.address();
-      server.close(() =>
-        typeof address === "object" && address !== null
-          ? resolve(address.port)
-          : reject(new Error("no free port")),
-      );
-    });
-  });
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  await once(server.close(), "close");
+  return port;
 }
 
-function unusable(programs: PostgresPrograms, name: string, output: string): CannotJudge {
+function unusable({ programs }: Cluster, name: string, output: string): CannotJudge {
   const last = output.trim().split("\n").slice(-5).join(" | ");
   return new CannotJudge(
     "missing-input",
-    `The scratch server could not be started: ${name} in ${programs.directory} failed: ${last}`,
+    `The scratch server could not be started: ${name} in ${programs} failed: ${last}`,
     ["name a PostgreSQL server for the bake with --scratch-url"],
   );
 }
@@ -340,12 +330,11 @@ async function installedPlaces(): Promise<readonly string[]> {
   const found: string[] = [];
   for (const [root, pattern, tail] of installRoots) {
     const names = await readdir(root).catch(() => []);
-    const majors = names.flatMap((name) => {
-      const major = pattern.exec(name)?.[1];
-      return major === undefined ? [] : [{ name, major: Number(major) }];
-    });
-    majors.sort((a, b) => b.major - a.major);
-    found.push(...majors.map(({ name }) => join(root, name, tail)));
+    const majorOf = (name: string): number => Number(pattern.exec(name)?.[1]);
+    const newestFirst = names
+      .filter((name) => pattern.test(name))
+      .sort((a, b) => majorOf(b) - majorOf(a));
+    found.push(...newestFirst.map((name) => join(root, name, tail)));
   }
   return found;
 }

@@ -64,9 +64,9 @@ async function upgradeByCommand(
   if (prove) upgrade.proven.way = await proveAddress(upgrade, context, database);
 
   const child = await leadChild(upgrade, database, upgrade.proven.way);
-  const watch = watchProgress(database, context);
+  const stopWatching = watchProgress(database, context);
   const end = await runCommand(upgrade, context, child.command(target), child.env).finally(
-    async () => await Promise.all([watch.stop(), child.done()]),
+    async () => await Promise.all([stopWatching(), child.done()]),
   );
   const replay = `The replay of \`upgrade ${target}\``;
   const { succeeded, lastLines, complaint } = end;
@@ -99,11 +99,14 @@ async function upgradeNatively(
   return { says: "The replay ended without an error", lastLines: [] };
 }
 
-/** The sequence shows through the child's open transaction. */
+/**
+ * The sequence shows through the child's open transaction.
+ * @returns ends the watch
+ */
 function watchProgress(
   { sql }: ScratchDatabase,
   { history, log }: UpgradeContext,
-): { readonly stop: () => Promise<void> } {
+): () => Promise<void> {
   const of = history.revisions.size;
   let asked: Promise<void> = Promise.resolve();
   let last = 0;
@@ -116,11 +119,9 @@ function watchProgress(
   };
   // A lost connection shows itself in the next statement that matters.
   const timer = setInterval(() => (asked = ask().catch(() => {})), 500);
-  return {
-    stop: async () => {
-      clearInterval(timer);
-      await asked;
-    },
+  return async () => {
+    clearInterval(timer);
+    await asked;
   };
 }
 
@@ -177,12 +178,12 @@ async function tryWay(
   context: UpgradeContext,
   database: ScratchDatabase,
 ): Promise<CannotJudge | null> {
-  const { versionTable, signal } = context;
+  const { versionTable } = context;
   const child = await leadChild(upgrade, database, way);
   const before = await timesRead(database, versionTable);
   const end = await runCommand(upgrade, context, child.current, child.env).finally(child.done);
   const heard = end.succeeded
-    ? await hears(database, versionTable, before, signal)
+    ? await hears(database, context, before)
     : (await timesRead(database, versionTable)) > before;
   if (end.succeeded && heard) return null;
   const command = upgrade.current.join(" ");
@@ -211,9 +212,8 @@ async function tryWay(
 /** A backend hands its counts over when it ends, a little after its client. */
 async function hears(
   database: ScratchDatabase,
-  versionTable: TableName,
+  { versionTable, signal }: UpgradeContext,
   before: number,
-  signal: AbortSignal,
 ): Promise<boolean> {
   for (let waited = 0; waited <= 3_000; waited += 50) {
     if ((await timesRead(database, versionTable)) > before) return true;

@@ -36,7 +36,7 @@ export function settingsMarkdown(tables: HelpTables): string {
   const flags = Object.entries(tables.settings).map(([flag, row]) => [
     code(spell(flag, row)),
     code(row.variable),
-    isPlainFlag(row) || row.default === null ? "" : code(row.default),
+    isPlainFlag(row) || row.default === undefined ? "" : code(row.default),
     ownersOf(flag, tables.commands).join(", "),
     row.about,
   ]);
@@ -82,7 +82,7 @@ function describeFlag(
   command: CommandLine | null,
   commands: readonly CommandLine[],
 ): Row {
-  const standard = isPlainFlag(row) || row.default === null ? "" : ` (default ${row.default})`;
+  const standard = isPlainFlag(row) || row.default === undefined ? "" : ` (default ${row.default})`;
   const names = ownersOf(flag, commands);
   const owners = command === null && names.length < commands.length ? ` (${names.join(", ")})` : "";
   return [spell(flag, row), `${row.about}${standard}${owners} [${row.variable}]`];
@@ -111,11 +111,10 @@ function describeExitCodes(): string {
 }
 
 function exitCodes() {
-  return Object.entries(outcomes).map(([outcome, { exit, meaning, retry }]) => ({
-    exit: outcome === "signal" ? "128+n" : String(exit),
+  return Object.entries(outcomes).map(([outcome, row]) => ({
+    ...row,
     outcome,
-    meaning,
-    retry,
+    exit: outcome === "signal" ? "128+n" : String(row.exit),
   }));
 }
 

@@ -1,6 +1,6 @@
 import { chmodSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { outcomes } from "../core/outcome.ts";
+import { outcomes, systemCode } from "../core/outcome.ts";
 import { verdictKinds } from "../core/verdict.ts";
 import type { VerdictLine } from "./verdict-schema.ts";
 
@@ -19,8 +19,8 @@ export type RunOfMetrics = {
 type Sample = { readonly labels: Readonly<Record<string, string>>; readonly value: number };
 
 type MetricRow = {
-  /** Its labels besides `application`, and what they can be. */
-  readonly labels: string;
+  /** Those besides `application`, and what they can be. */
+  readonly labels?: string;
   readonly about: string;
   readonly samples: (line: VerdictLine, run: RunOfMetrics) => readonly Sample[];
 };
@@ -42,17 +42,14 @@ export const metricsTable = {
     samples: ({ outcome }) => stateSet("outcome", Object.keys(outcomes), outcome),
   },
   preflight_exit_code: {
-    labels: "",
     about: "the exit code of the last run",
     samples: ({ exit }) => one(exit),
   },
   preflight_enforced: {
-    labels: "",
     about: "0 where the last run had --enforce off, 1 elsewhere",
     samples: ({ wouldExit }) => one(wouldExit === null ? 1 : 0),
   },
   preflight_would_exit_code: {
-    labels: "",
     about: "the exit code that the last run would have had with --enforce on",
     // Always there: a gateway would keep the last one of a shadow that is over.
     samples: ({ exit, wouldExit }) => one(wouldExit ?? exit),
@@ -71,26 +68,21 @@ export const metricsTable = {
   preflight_actions: {
     labels: "`kind`: `stamp`, `widen`, `upgrade`",
     about: "what the run did; by check and with --enforce off: what run would do",
-    samples: ({ actions }) =>
-      each("kind", {
-        stamp: actions.filter(({ kind }) => kind === "stamp").length,
-        widen: actions.filter(({ kind }) => kind === "widen").length,
-        upgrade: actions.filter(({ kind }) => kind === "upgrade").length,
-      }),
+    samples: ({ actions }) => {
+      const count = (wanted: string) => actions.filter(({ kind }) => kind === wanted).length;
+      return each("kind", {
+        stamp: count("stamp"),
+        widen: count("widen"),
+        upgrade: count("upgrade"),
+      });
+    },
   },
   preflight_revisions: {
-    labels: "",
     about: "revisions that these upgrades bring in",
     samples: ({ actions }) =>
-      one(
-        actions.reduce(
-          (sum, each) => sum + (each.kind === "upgrade" ? each.revisions.length : 0),
-          0,
-        ),
-      ),
+      one(actions.flatMap((each) => (each.kind === "upgrade" ? each.revisions : [])).length),
   },
   preflight_duration_seconds: {
-    labels: "",
     about: "how long the last run took, from its start to its verdict",
     samples: (_, { tookMs }) => one(tookMs / 1000),
   },
@@ -102,12 +94,10 @@ export const metricsTable = {
       each("phase", { wait: waitedMs / 1000, lock: lockWaitMs / 1000, act: actedMs / 1000 }),
   },
   preflight_last_run_timestamp_seconds: {
-    labels: "",
     about: "when the last run ended",
     samples: (_, { endedAt }) => one(endedAt / 1000),
   },
   preflight_last_success_timestamp_seconds: {
-    labels: "",
     about:
       "when the last run with exit code 0 ended (with --enforce off, the last that would have had it); kept over failures, absent before the first success",
     samples: ({ exit, wouldExit }, { endedAt, lastSuccess }) => {
@@ -135,7 +125,7 @@ export function formatMetrics(line: VerdictLine, run: RunOfMetrics): string {
 /** The table of docs/observability.md. */
 export function metricsMarkdown(): string {
   const rows = Object.entries<MetricRow>(metricsTable).map(
-    ([name, { labels, about }]) => `| \`${name}\` | ${labels} | ${about} |`,
+    ([name, { labels = "", about }]) => `| \`${name}\` | ${labels} | ${about} |`,
   );
   return ["| metric | labels | meaning |", "| --- | --- | --- |", ...rows].join("\n");
 }
@@ -181,13 +171,17 @@ function escape(value: string): string {
 export function writeMetrics(
   file: string,
   line: VerdictLine,
-  run: Omit<RunOfMetrics, "lastSuccess">,
+  run: Omit<RunOfMetrics, "application" | "lastSuccess">,
 ): string | null {
   const temporary = `${file}.${line.runId}`;
   try {
     const before = readIfThere(file);
     if (!isOurs(before)) return "there is a file that preflight did not write";
-    const text = formatMetrics(line, { ...run, lastSuccess: lastSuccessIn(before, run.endedAt) });
+    // What tells several applications apart where their files meet: the one thing that cannot be the same. It is shown as it
+    // is: `***` in a file called shop would tell that a password is shop.
+    const application = path.parse(file).name;
+    const lastSuccess = lastSuccessIn(before, run.endedAt);
+    const text = formatMetrics(line, { ...run, application, lastSuccess });
     // Whatever lies there under this name, a link above all, is not written through.
     writeFileSync(temporary, text, { flag: "wx" });
     try {
@@ -200,23 +194,15 @@ export function writeMetrics(
     }
     return null;
   } catch (error) {
-    return error instanceof Error && "code" in error ? String(error.code) : String(error);
+    return systemCode(error);
   }
-}
-
-/**
- * The name of the file tells several applications apart where their files meet: it is the one thing that cannot be the
- * same. It is shown as it is: `***` in a file called shop would tell that a password is shop.
- */
-export function applicationOf(file: string): string {
-  return path.parse(file).name;
 }
 
 function readIfThere(file: string): string {
   try {
     return readFileSync(file, "utf8");
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return "";
+    if (systemCode(error) === "ENOENT") return "";
     throw error;
   }
 }

@@ -25,16 +25,13 @@ export function makeRedactor(secrets: readonly string[]): (text: string) => stri
 export const mostShown = 64 * 1024;
 
 /** The same for every string in a JSON-like value; keys, numbers and the rest stay as they are. */
-export function redactDeep<T>(redact: (text: string) => string, value: T): T {
-  return redactValue(redact, value) as T;
-}
-
-function redactValue(redact: (text: string) => string, value: unknown): unknown {
+export function redactDeep<T>(redact: (text: string) => string, value: T): T;
+export function redactDeep(redact: (text: string) => string, value: unknown): unknown {
   if (typeof value === "string") return redact(value);
-  if (Array.isArray(value)) return value.map((item) => redactValue(redact, item));
+  if (Array.isArray(value)) return value.map((item: unknown) => redactDeep(redact, item));
   if (value === null || typeof value !== "object") return value;
   return Object.fromEntries(
-    Object.entries(value).map(([key, item]) => [key, redactValue(redact, item)]),
+    Object.entries(value).map(([key, item]: [string, unknown]) => [key, redactDeep(redact, item)]),
   );
 }
 
@@ -55,13 +52,9 @@ function partsOf(secret: string): readonly string[] {
 function cutToPieces(text: string): readonly string[] {
   const characters = Array.from(text);
   if (characters.length <= longestPart) return [text];
-  const starts = Array.from(
-    { length: Math.ceil(characters.length / longestPart) },
-    (_, index) => index * longestPart,
-  );
-  // The last piece is as long as the others: a short one might be an innocent word.
-  return starts.map((start) => {
-    const from = Math.min(start, characters.length - longestPart);
+  return Array.from({ length: Math.ceil(characters.length / longestPart) }, (_, index) => {
+    // The last piece is as long as the others: a short one might be an innocent word.
+    const from = Math.min(index * longestPart, characters.length - longestPart);
     return characters.slice(from, from + longestPart).join("");
   });
 }
@@ -171,12 +164,7 @@ function mergeSpans(spans: readonly Span[]): readonly Span[] {
 
 /** Passwords that nobody told us of, known by where they stand. */
 function findPasswords(text: string): readonly Span[] {
-  return places.flatMap((place) =>
-    [...text.matchAll(place)].flatMap(({ indices }) => {
-      const span = indices?.[1];
-      return span === undefined ? [] : [span];
-    }),
-  );
+  return places.flatMap((place) => [...text.matchAll(place)].map(({ indices }) => indices![1]!));
 }
 
 /** Each looks forward only: what looks back over a run of signs from each of them takes the square of its length. */

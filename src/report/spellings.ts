@@ -22,7 +22,7 @@ export function spellings(secret: string): readonly string[] {
 
 /** As bytes in hexadecimal digits, in either case, and with what dumps put between two bytes. */
 export function inHex(secret: string): string {
-  return [...new TextEncoder().encode(secret)]
+  return bytesOf(secret)
     .map((byte) => inAnyCase(hex(byte, 2)))
     .join(String.raw`(?:\\x|, ?0x|0x|[%\s:-])?`);
 }

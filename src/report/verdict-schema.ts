@@ -2,6 +2,9 @@ import { z } from "zod";
 import { type Outcome, outcomes } from "../core/outcome.ts";
 import { verdictKinds } from "../core/verdict.ts";
 
+const names = z.array(z.string());
+const exitCode = z.int().min(0).max(255);
+
 /** The stable, versioned contract of the last line of every run; the published JSON schema is made from it. */
 export const verdictLine = z
   .object({
@@ -11,20 +14,15 @@ export const verdictLine = z
       .nullable()
       .describe("the first diagnosis; null where nothing was looked at"),
     outcome: z.enum(Object.keys(outcomes) as [Outcome, ...Outcome[]]),
-    exit: z.int().min(0).max(255),
-    wouldExit: z
-      .int()
-      .min(0)
-      .max(255)
+    exit: exitCode,
+    wouldExit: exitCode
       .nullable()
       .describe("with --enforce off: the exit code without it; null: it is on"),
     tool: z.string().nullable(),
-    recorded: z
-      .array(z.string())
+    recorded: names
       .nullable()
       .describe("the version rows seen at first; of sql and supabase the newest"),
-    proven: z
-      .array(z.string())
+    proven: names
       .nullable()
       .describe("the heads of the state that the facts equal; null: none, or not compared"),
     actions: z
@@ -32,22 +30,22 @@ export const verdictLine = z
         z.discriminatedUnion("kind", [
           z.object({
             kind: z.literal("stamp"),
-            from: z.array(z.string()),
-            to: z.array(z.string()),
+            from: names,
+            to: names,
             because: z.enum(["proven", "assumed"]),
           }),
           z.object({ kind: z.literal("widen"), to: z.int() }),
-          z.object({ kind: z.literal("upgrade"), revisions: z.array(z.string()) }),
+          z.object({ kind: z.literal("upgrade"), revisions: names }),
         ]),
       )
       .describe("what was done; by check and with --enforce off: what run would do"),
-    recordedAfter: z.array(z.string()).nullable().describe("the version rows at the end"),
-    withoutFile: z
-      .array(z.string())
-      .describe("sql and supabase: applied versions, older than the newest, that have no file"),
-    skipped: z
-      .array(z.string())
-      .describe("sql and supabase: files numbered below the newest applied one, and not applied"),
+    recordedAfter: names.nullable().describe("the version rows at the end"),
+    withoutFile: names.describe(
+      "sql and supabase: applied versions, older than the newest, that have no file",
+    ),
+    skipped: names.describe(
+      "sql and supabase: files numbered below the newest applied one, and not applied",
+    ),
     ledger: z.enum(["verified", "absent", "stale"]).nullable(),
     drift: z.object({ missing: z.int(), changed: z.int(), extra: z.int() }),
     reason: z
@@ -56,7 +54,7 @@ export const verdictLine = z
       .describe(
         "what was seen and what it means, when not ready; with --enforce off, when it would not have been",
       ),
-    next: z.array(z.string()).describe("what a person can do about the reason"),
+    next: names.describe("what a person can do about the reason"),
     waitedMs: z.int().describe("waiting for the database"),
     lockWaitMs: z.int().describe("waiting for the lock"),
     actedMs: z.int().describe("stamping and upgrading"),

@@ -50,9 +50,10 @@ export function parseArguments(
   if (command === null && first !== undefined) faults.push(describeUnknownCommand(first, commands));
   if (command !== null && more.length > 0) faults.push(describeStrays(more));
   for (const token of given) {
-    const fault = isFlag(token.name) ? faultOfFlag(token, flags) : describeUnknownFlag(token);
+    const { name, value = "true" } = token;
+    const fault = isFlag(name) ? faultOfFlag(name, token, flags) : describeUnknownFlag(token);
     if (fault !== null && !faults.includes(fault)) faults.push(fault);
-    if (fault === null && isFlag(token.name)) flags.set(token.name, token.value ?? "true");
+    if (fault === null && isFlag(name)) flags.set(name, value);
   }
   if (command !== null) faults.push(...flagsOfOtherCommands(command, flags, commands));
 
@@ -115,18 +116,18 @@ function describeStrays(strays: readonly Word[]): string {
   return `${which} too many; a command to start goes after --`;
 }
 
-function describeUnknownFlag({ name, rawName, value, index }: FlagToken): string | null {
-  if (name === "help" || name === "version") {
-    return value === undefined ? null : `${rawName} takes no value`;
-  }
+function describeUnknownFlag({ name, rawName, index }: FlagToken): string {
+  if (name === "help" || name === "version") return `${rawName} takes no value`;
   if (!/^--?[A-Za-z][\w-]*$/.test(rawName)) return `argument ${index + 1} is an unknown flag`;
   const meant = nearest(name, [...Object.keys(settingsTable), "help", "version"]);
   return `unknown flag ${rawName}${meant === null ? "" : `; did you mean --${meant}?`}`;
 }
 
-function faultOfFlag(token: FlagToken, seen: ReadonlyMap<Flag, string>): string | null {
-  const { name, value, inlineValue } = token;
-  if (!isFlag(name)) return null;
+function faultOfFlag(
+  name: Flag,
+  { value, inlineValue }: FlagToken,
+  seen: ReadonlyMap<Flag, string>,
+): string | null {
   const { placeholder } = settingsTable[name];
   if (placeholder === null) return value === undefined ? null : `--${name} takes no value`;
   if (value === undefined || value === "")

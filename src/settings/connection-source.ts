@@ -1,6 +1,6 @@
 import { libpqParameters, type Parameter, type Parameters } from "./connection-parameters.ts";
 import { parseConnectionUrl } from "./connection-url.ts";
-import type { Connection } from "./connection.ts";
+import { type Connection, defaultPort } from "./connection.ts";
 import { type Findings, isSet, readVariable, type Sources } from "./sources.ts";
 import { toConnection } from "./to-connection.ts";
 
@@ -32,9 +32,8 @@ function readFirstSource(sources: Sources, findings: Findings): Connection | nul
   const url = ["PREFLIGHT_DATABASE_URL", "DATABASE_URL"].find((name) => isSet(env, name));
   if (url !== undefined) {
     const text = readVariable(url, sources, findings);
-    return text === null
-      ? null
-      : readUrl(url, text, libpqVariables(sources, findings), sources, findings);
+    if (text === null) return null;
+    return readUrl(url, text, libpqVariables(sources, findings), sources, findings);
   }
   if (isSet(env, "POSTGRES_HOST")) return readParts(sources, findings);
   if (libpqAddress.some((name) => isSet(env, name))) {
@@ -105,7 +104,11 @@ function readUrl(
 function isPortUnclear(url: ReadonlyMap<string, string>, fill: Parameters): boolean {
   const hosts = (url.get("host") ?? "").split(",");
   const ports = (url.get("port") ?? "").replaceAll(",", "");
-  return hosts.length > 1 && ports === "" && (fill.get("port")?.value ?? "5432") !== "5432";
+  return (
+    hosts.length > 1 &&
+    ports === "" &&
+    (fill.get("port")?.value ?? String(defaultPort)) !== String(defaultPort)
+  );
 }
 
 /**
@@ -113,42 +116,39 @@ function isPortUnclear(url: ReadonlyMap<string, string>, fill: Parameters): bool
  * not taken from libpq's variables: whoever names the host this way means its usual port.
  */
 function readParts(sources: Sources, findings: Findings): Connection | null {
-  const read = (keyword: string, name: string, standard: string | null) => {
-    const value = readVariable(name, sources, findings) ?? standard;
-    return value === null ? [] : [[keyword, { value, place: name }] as const];
+  const read = (place: string, standard: string | null): Parameter | null => {
+    const value = readVariable(place, sources, findings) ?? standard;
+    return value === null ? null : { value, place };
   };
-  const port = read("port", "POSTGRES_PORT", "5432");
+  let port = read("POSTGRES_PORT", String(defaultPort));
   // Kubernetes injects POSTGRES_PORT=tcp://10.0.0.1:5432 beside a service named "postgres".
-  const isInjected = port.some(([, { value }]) => value.startsWith("tcp://"));
-  if (isInjected) {
+  if (port?.value.startsWith("tcp://") === true) {
     findings.warnings.push("POSTGRES_PORT is Kubernetes' own variable for a service: 5432 is used");
+    port = { ...port, value: String(defaultPort) };
   }
-  const own: (readonly [string, Parameter])[] = [
-    ...read("host", "POSTGRES_HOST", null),
-    ...(isInjected ? ([["port", { value: "5432", place: "POSTGRES_PORT" }]] as const) : port),
-    ...read("user", "POSTGRES_USER", "postgres"),
-    ...read("password", "POSTGRES_PASSWORD", null),
-    ...read("dbname", "POSTGRES_DB", null),
-  ];
-  const fill = new Map(libpqVariables(sources, findings));
-  fill.delete("hostaddr");
-  fill.delete("dbname");
-  return toConnection(nameOfParts, new Map([...fill, ...own]), sources, findings);
+  const own = {
+    port,
+    host: read("POSTGRES_HOST", null),
+    user: read("POSTGRES_USER", "postgres"),
+    password: read("POSTGRES_PASSWORD", null),
+    dbname: read("POSTGRES_DB", null),
+  };
+  const given = libpqVariables(sources, findings);
+  given.delete("hostaddr");
+  given.delete("dbname");
+  for (const [keyword, part] of Object.entries(own)) if (part !== null) given.set(keyword, part);
+  return toConnection(nameOfParts, given, sources, findings);
 }
 
 /** What libpq would take from the environment for whatever an address leaves out. */
-function libpqVariables(sources: Sources, findings: Findings): Parameters {
-  const { PGREQUIRESSL = "" } = sources.env;
-  return new Map([
-    // The name of PGSSLMODE=require before PostgreSQL 8.0; libpq still reads it.
-    ...(PGREQUIRESSL.startsWith("1")
-      ? [["sslmode", { value: "require", place: "PGREQUIRESSL" }] as const]
-      : []),
-    ...Object.entries(libpqParameters).flatMap(([keyword, { variable }]) => {
-      const value = variable === null ? null : readVariable(variable, sources, findings);
-      return value === null || variable === null
-        ? []
-        : [[keyword, { value, place: variable }] as const];
-    }),
-  ]);
+function libpqVariables(sources: Sources, findings: Findings): Map<string, Parameter> {
+  const given = new Map<string, Parameter>();
+  // The name of PGSSLMODE=require before PostgreSQL 8.0; libpq still reads it.
+  if (sources.env["PGREQUIRESSL"]?.startsWith("1") === true)
+    given.set("sslmode", { value: "require", place: "PGREQUIRESSL" });
+  for (const [keyword, { variable: place }] of Object.entries(libpqParameters)) {
+    const value = place === null ? null : readVariable(place, sources, findings);
+    if (value !== null && place !== null) given.set(keyword, { value, place });
+  }
+  return given;
 }

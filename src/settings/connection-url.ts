@@ -12,9 +12,7 @@ export type UrlReading =
 export function parseConnectionUrl(url: string): UrlReading {
   const [, scheme = null, rest = ""] = /^([a-z0-9+]+):\/\/(.*)$/s.exec(url) ?? [];
   if (scheme === null || !schemes.includes(scheme)) {
-    return faulty([
-      `must begin with ${schemes.slice(0, 2).join(":// or ")}:// (or postgresql+driver://)`,
-    ]);
+    return faulty(["must begin with postgresql:// or postgres:// (or postgresql+driver://)"]);
   }
   const ambiguities = findAmbiguities(rest);
   if (ambiguities.length > 0) return faulty(ambiguities);
@@ -38,11 +36,11 @@ export function parseConnectionUrl(url: string): UrlReading {
   const put = (keyword: string, value: string | undefined) => {
     if (value !== undefined && value !== "") parameters.set(keyword, value);
   };
-  put("user", decode(user ?? ""));
-  put("password", decode(password ?? ""));
+  put("user", decodeURIComponent(user ?? ""));
+  put("password", decodeURIComponent(password ?? ""));
   put("host", hosts.host);
   put("port", hosts.port);
-  put("dbname", decode(path ?? ""));
+  put("dbname", decodeURIComponent(path ?? ""));
   for (const [keyword, value] of parts.pairs) put(keyword, value);
   return { kind: "parameters", parameters };
 }
@@ -79,15 +77,16 @@ const driverParameters: Readonly<Record<string, readonly string[]>> = {
 function findAmbiguities(rest: string): readonly string[] {
   const before = rest.slice(0, Math.max(0, rest.lastIndexOf("@")));
   const colons = before.split(":").length - 1;
-  const raw = [
-    ...(/[@/?]/.test(before) ? ["@"] : []),
-    ...(before.includes("/") ? ["/"] : []),
-    ...(before.includes("?") ? ["?"] : []),
-    ...(rest.includes("#") ? ["#"] : []),
-    ...(colons > 1 ? [":"] : []),
-    ...(/%(?![0-9A-Fa-f]{2})/.test(rest) ? ["%"] : []),
-  ];
-  const faults = raw.map((sign) => {
+  const signs = {
+    "@": /[@/?]/.test(before),
+    "/": before.includes("/"),
+    "?": before.includes("?"),
+    "#": rest.includes("#"),
+    ":": colons > 1,
+    "%": /%(?![0-9A-Fa-f]{2})/.test(rest),
+  };
+  const faults = Object.entries(signs).flatMap(([sign, isRaw]) => {
+    if (!isRaw) return [];
     const code = encodeURIComponent(sign);
     return `holds a "${sign}" that programs read in different ways: where it is part of a name or a password, write ${code}`;
   });
@@ -96,7 +95,7 @@ function findAmbiguities(rest: string): readonly string[] {
     faults.push("holds white space or a line break: write a space as %20");
   }
   if (rest.includes("%00")) faults.push("holds %00, which no PostgreSQL name or password can");
-  if (raw.includes("%") || isDecodable(rest)) return faults;
+  if (signs["%"] || isDecodable(rest)) return faults;
   return [...faults, "holds percent-encoded bytes that are not UTF-8"];
 }
 
@@ -111,16 +110,14 @@ const unclearPorts =
 function parseHosts(
   authority: string,
   scheme: string,
-): {
-  readonly host: string;
-  readonly port: string;
-  readonly faults: readonly string[];
-} {
+): { readonly host: string; readonly port: string; readonly faults: readonly string[] } {
   const all = authority.split(",").map((text) => {
     const [, literal, name, port = ""] =
       /^(?:\[([^[\]]*:[^[\]]*)\]|([^[\]:]*))(?::([^:]*))?$/.exec(text) ?? [];
     const host = literal ?? name;
-    return host === undefined ? null : { text, host: decode(host), port: decode(port) };
+    return host === undefined
+      ? null
+      : { text, host: decodeURIComponent(host), port: decodeURIComponent(port) };
   });
   const readable = all.filter((one) => one !== null);
   const comma = readable.some(({ host, port }) => /,/.test(host + port));
@@ -130,22 +127,19 @@ function parseHosts(
   const last = readable.length - 1;
   const onlyLastPort =
     last > 0 && readable.every(({ port }, index) => (port !== "") === (index === last));
-  const beginsWithBracket = last > 0 && authority.startsWith("[");
-  const faults = [
-    ...(readable.length < all.length
-      ? ["names a host in a form that is not host, host:port or [IPv6 address]:port"]
-      : []),
-    ...(comma ? ["holds %2C in a host: separate hosts with plain commas"] : []),
-    ...(isEncoded && !comma
-      ? ['holds a "%" in a host, which SQLAlchemy does not decode: name the host with ?host=']
-      : []),
-    ...(onlyLastPort ? [unclearPorts] : []),
-    ...(beginsWithBracket
-      ? [
-          'begins a list of hosts with "[", which programs read in different ways: use ?host=…&port=…',
-        ]
-      : []),
-  ];
+  const faults: string[] = [];
+  if (readable.length < all.length)
+    faults.push("names a host in a form that is not host, host:port or [IPv6 address]:port");
+  if (comma) faults.push("holds %2C in a host: separate hosts with plain commas");
+  else if (isEncoded)
+    faults.push(
+      'holds a "%" in a host, which SQLAlchemy does not decode: name the host with ?host=',
+    );
+  if (onlyLastPort) faults.push(unclearPorts);
+  if (last > 0 && authority.startsWith("["))
+    faults.push(
+      'begins a list of hosts with "[", which programs read in different ways: use ?host=…&port=…',
+    );
   return {
     host: readable.map(({ host }) => host).join(","),
     port: readable.map(({ port }) => port).join(","),
@@ -162,7 +156,7 @@ function parseQuery(
   const parts = query === "" ? [] : query.replace(/&$/, "").split("&");
   for (const [index, part] of parts.entries()) {
     const [key = "", value, ...more] = part.split("=");
-    const keyword = decode(key);
+    const keyword = decodeURIComponent(key);
     if (value === undefined || more.length > 0) {
       faults.push(
         `must write each parameter as name=value, with %3D for a further =: number ${index + 1} is not`,
@@ -177,8 +171,9 @@ function parseQuery(
     } else if (part.includes("+")) {
       // libpq keeps it, SQLAlchemy and other readers of query strings make it a space.
       faults.push(`holds a "+" in parameter ${index + 1}: write %2B for a plus or %20 for a space`);
-    } else if (isLibpqs(keyword)) {
-      pairs.set(keyword, decode(value));
+    } else if (keyword === "ssl" || Object.hasOwn(libpqParameters, keyword)) {
+      // asyncpg's word for sslmode, or one of libpq's.
+      pairs.set(keyword, decodeURIComponent(value));
     } else if (!(driverParameters[scheme] ?? []).includes(keyword)) {
       faults.push(`has a parameter that libpq does not know: ${nameOf(keyword, index, query)}`);
     }
@@ -186,19 +181,10 @@ function parseQuery(
   return { pairs, faults };
 }
 
-/** `ssl` is asyncpg's word for `sslmode`. */
-function isLibpqs(keyword: string): boolean {
-  return keyword === "ssl" || Object.hasOwn(libpqParameters, keyword);
-}
-
 /** A raw "&" in a password makes the rest of it look like a keyword, which is then not repeated. */
 function nameOf(keyword: string, index: number, query: string): string {
   const isPlain = /^[A-Za-z][A-Za-z0-9_]{0,40}$/.test(keyword) && !/password|secret/i.test(query);
   return isPlain ? keyword : `number ${index + 1}`;
-}
-
-function decode(text: string): string {
-  return decodeURIComponent(text);
 }
 
 function isDecodable(text: string): boolean {

@@ -10,14 +10,17 @@ export type Connection = {
   readonly applicationName: string | null;
   /** libpq's `options`, such as `-c search_path=app`: a start-up parameter, sent as it is. */
   readonly options: string | null;
-  readonly targetSession:
-    | "any"
-    | "read-write"
-    | "read-only"
-    | "primary"
-    | "standby"
-    | "prefer-standby";
+  readonly targetSession: (typeof targetSessions)[number];
 };
+
+export const targetSessions = [
+  "any",
+  "read-write",
+  "read-only",
+  "primary",
+  "standby",
+  "prefer-standby",
+] as const;
 
 export type Host = {
   /** A name or an address; the directory of a Unix socket where it begins with `/`. Certificates are compared with it. */
@@ -29,9 +32,11 @@ export type Host = {
   readonly password: string | null;
 };
 
+export const defaultPort = 5432;
+
 /** libpq's meaning of its parameters; paths are as given. */
 export type Tls = {
-  readonly mode: "disable" | "allow" | "prefer" | "require" | "verify-ca" | "verify-full";
+  readonly mode: (typeof sslModes)[number];
   /** A path, "system", or null. */
   readonly rootCert: string | null;
   /** What this client proves itself with. */
@@ -41,3 +46,12 @@ export type Tls = {
     readonly keyPassword: string | null;
   } | null;
 };
+
+export const sslModes = [
+  "disable",
+  "allow",
+  "prefer",
+  "require",
+  "verify-ca",
+  "verify-full",
+] as const;

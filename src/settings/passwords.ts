@@ -1,6 +1,12 @@
 import type { Parameter } from "./connection-parameters.ts";
 import type { Connection, Host } from "./connection.ts";
-import { type Findings, homeOf, readVariable, type Sources } from "./sources.ts";
+import {
+  type Findings,
+  homeOf,
+  readVariable,
+  type Sources,
+  withoutBackslashes,
+} from "./sources.ts";
 import { words } from "./values.ts";
 
 /** What libpq's password file (`PGPASSFILE`, else `~/.pgpass`) has for a host, or null. The first line that fits counts. */
@@ -68,7 +74,7 @@ function passwordFor(wanted: readonly string[], lines: readonly string[]): strin
     );
     if (rest === null) continue;
     const [password = ""] = /^(?:\\.|[^:\\]|\\$)*/s.exec(rest) ?? [];
-    return password === "" ? null : unescape(password);
+    return password === "" ? null : withoutBackslashes(password);
   }
   return null;
 }
@@ -86,11 +92,6 @@ function afterField(text: string, wanted: string): string | null {
     at += 1;
   }
   return text[at] === ":" ? text.slice(at + 1) : null;
-}
-
-/** `\:` and `\\` stand for a colon and a backslash. */
-function unescape(field: string): string {
-  return field.replace(/\\(.)/gs, "$1");
 }
 
 /** For passwords that live shorter than a wait, such as the tokens of a cloud's own database logins. */

@@ -1,6 +1,6 @@
 import { readDatabase } from "./connection-source.ts";
 import { parseConnectionUrl } from "./connection-url.ts";
-import type { Connection } from "./connection.ts";
+import { type Connection, defaultPort } from "./connection.ts";
 import { type Findings, readVariable, type Sources } from "./sources.ts";
 
 /** Where else the environment leads, in variables that the application's own program may read. */
@@ -49,45 +49,33 @@ function placesIn(sources: Sources): readonly { readonly source: string; readonl
   const findings: Findings = { faults: [], warnings: [] };
   const read = (name: string): string | null => readVariable(name, sources, findings);
   const url = parseConnectionUrl(read("DATABASE_URL") ?? "");
-  const parts = (prefix: "POSTGRES_" | "PG", database: string): Place => ({
-    host: onlyHost(read(`${prefix}HOST`)),
-    port: toPort(read(`${prefix}PORT`)),
-    database: onlyName(read(database)),
-  });
+  const inUrl = (keyword: string): string | null =>
+    url.kind === "faults" ? null : (url.parameters.get(keyword) ?? null);
   return [
-    ...(url.kind === "faults"
-      ? []
-      : [
-          {
-            source: "DATABASE_URL",
-            place: {
-              host: onlyHost(url.parameters.get("host") ?? null),
-              port: toPort(url.parameters.get("port") ?? null),
-              database: onlyName(url.parameters.get("dbname") ?? null),
-            },
-          },
-        ]),
+    {
+      source: "DATABASE_URL",
+      place: toPlace(inUrl("host"), inUrl("port"), inUrl("dbname")),
+    },
     {
       source: "POSTGRES_HOST, POSTGRES_PORT, POSTGRES_DB",
-      place: parts("POSTGRES_", "POSTGRES_DB"),
+      place: toPlace(read("POSTGRES_HOST"), read("POSTGRES_PORT"), read("POSTGRES_DB")),
     },
-    { source: "PGHOST, PGPORT, PGDATABASE", place: parts("PG", "PGDATABASE") },
+    {
+      source: "PGHOST, PGPORT, PGDATABASE",
+      place: toPlace(read("PGHOST"), read("PGPORT"), read("PGDATABASE")),
+    },
   ];
 }
 
-/** libpq takes a whole address for a name, password and all. */
-function onlyName(database: string | null): string | null {
-  return database !== null && /:\/\/|=/.test(database) ? null : database;
-}
-
-/** Of a list, which one it will be is not known. */
-function onlyHost(host: string | null): string | null {
-  return host?.includes(",") === true ? null : host;
-}
-
-function toPort(text: string | null): number | null {
-  const port = Number(text ?? "");
-  return Number.isInteger(port) && port > 0 ? port : null;
+function toPlace(host: string | null, port: string | null, database: string | null): Place {
+  const number = Number(port ?? "");
+  return {
+    // Of a list, which one it will be is not known.
+    host: host?.includes(",") === true ? null : host,
+    port: Number.isInteger(number) && number > 0 ? number : null,
+    // libpq takes a whole address for a name, password and all.
+    database: database !== null && /:\/\/|=/.test(database) ? null : database,
+  };
 }
 
 /** What a person must know at every start; null: nothing. Poolers give a database other hosts and ports, and rarely another name. */
@@ -111,8 +99,6 @@ export type Place = {
  */
 export type Likeness = "same" | "server" | "database" | "unknown";
 
-const defaultPort = 5432;
-
 export function comparePlaces(judged: Connection, { host, port, database }: Place): Likeness {
   if (database === null) return "unknown";
   if (database !== judged.database) return "database";
@@ -134,11 +120,7 @@ function nameOf(host: string): string {
 }
 
 export function describePlace({ host, port, database }: Place): string {
-  return [
-    host === null ? null : `host ${host}`,
-    port === null ? null : `port ${port}`,
-    database === null ? null : `database ${database}`,
-  ]
-    .filter((part) => part !== null)
+  return Object.entries({ host, port, database })
+    .flatMap(([name, value]) => (value === null ? [] : `${name} ${value}`))
     .join(", ");
 }

@@ -1,13 +1,19 @@
 import { nearest, parseArguments } from "./arguments.ts";
 import type { CommandLine } from "./command-line.ts";
 import { readDatabase, readScratch } from "./connection-source.ts";
-import type { Connection } from "./connection.ts";
 import { passwordCommandVariable, readPasswordCommand } from "./passwords.ts";
 import { readProgramAddress, readProgramConnection, warnOfAddress } from "./program-address.ts";
 import { collectSecrets } from "./secrets.ts";
-import { type Flag, type SettingRow, settingsTable, type Values } from "./settings-table.ts";
-import type { Settings, SettingsResult } from "./settings.ts";
+import {
+  type Flag,
+  type SettingRow,
+  settingsTable,
+  type Value,
+  type Values,
+} from "./settings-table.ts";
+import type { SettingsResult } from "./settings.ts";
 import { type Findings, readingOnce, type Sources } from "./sources.ts";
+import { alternatives } from "./values.ts";
 
 /**
  * Flags and environment → settings, or every fault at once. flag > environment > default.
@@ -22,11 +28,11 @@ export function readSettings(
   if (line.kind === "help") return { kind: "help", command: line.command?.name ?? null };
   if (line.kind !== "arguments") return line;
 
+  const { flags, exec } = line;
   // Which settings count depends on the command: without one, only argv can be judged.
   if (line.command === null) {
-    const { faults, exec } = line;
     const nothing = { command: null, metricsFile: null, enforce: true };
-    return { kind: "faults", outcome: "usage", faults, exec, ...nothing };
+    return { kind: "faults", outcome: "usage", faults: line.faults, exec, ...nothing };
   }
 
   const sources = readingOnce(world);
@@ -34,19 +40,19 @@ export function readSettings(
   const findings: Findings = { faults: [], warnings: [] };
   const usage = [...line.faults];
   const { becomes } = line.command;
-  const isOther = becomes !== null && readValue(becomes.flag, line.flags, env, findings) === true;
+  const isOther = becomes !== null && readValue(becomes.flag, flags, env, findings) === true;
   const other = known.commands.find(({ name }) => isOther && name === becomes.name);
   const command = other ?? line.command;
-  if (!command.starts && line.command.starts && line.exec.length > 0)
+  if (!command.starts && line.command.starts && exec.length > 0)
     usage.push(`--${becomes?.flag} starts no command: leave out -- and what follows`);
   const name = command.readWord?.(line.word, usage) ?? null;
-  const values = readValues(command, line.flags, env, findings);
-  checkTool(values.tool, line.flags, known.tools, findings);
-  const metricsFile = readMetricsFile(values["metrics-file"], line.flags, sources, findings);
+  const values = readValues(command, flags, env, findings);
+  checkTool(values.tool, flags, known.tools, findings);
+  const metricsFile = readMetricsFile(values.metricsFile, flags, sources, findings);
   const needsDatabase = command.connects === "database";
   const database = needsDatabase ? readDatabase(sources, findings) : null;
   const passwordCommand = needsDatabase ? readPasswordCommand(sources, findings) : null;
-  const scratchFlag = line.flags.get("scratch-url") ?? null;
+  const scratchFlag = flags.get("scratch-url") ?? null;
   const scratch =
     command.connects === "scratch" && !values.check
       ? readScratch(scratchFlag, sources, findings)
@@ -56,7 +62,6 @@ export function readSettings(
   if (faults.length > 0) {
     const outcome = usage.length > 0 ? "usage" : "config";
     const { enforce } = values;
-    const { exec } = line;
     return { kind: "faults", outcome, faults, command: command.name, metricsFile, enforce, exec };
   }
   const programAddress = database && readProgramAddress(database, sources);
@@ -65,14 +70,17 @@ export function readSettings(
   return {
     kind: "settings",
     settings: {
-      ...toSettings(command.name, values, database, scratch),
+      ...settle(values),
+      command: command.name,
+      database,
+      scratch,
       programAddress,
       programConnection,
       passwordCommand,
       metricsFile,
       name,
       verbose: values.verbose || isDebug(env),
-      exec: line.exec,
+      exec,
       warnings: [
         ...findings.warnings,
         ...describeUnknownVariables(env),
@@ -83,54 +91,12 @@ export function readSettings(
   };
 }
 
-function toSettings(
-  command: string,
-  values: Values,
-  database: Connection | null,
-  scratch: Connection | null,
-): Omit<
-  Settings,
-  | "programAddress"
-  | "programConnection"
-  | "passwordCommand"
-  | "metricsFile"
-  | "name"
-  | "verbose"
-  | "exec"
-  | "warnings"
-  | "secrets"
-> {
-  return {
-    command,
-    database,
-    migrations: values.migrations,
-    tool: values.tool,
-    versionTable: values["version-table"],
-    schema: values.schema,
-    ledger: values.ledger,
-    policy: {
-      stamp: values.stamp,
-      drift: values.drift,
-      ahead: values.ahead,
-      unverified: values.unverified,
-      assume: values.assume,
-      allowOutOfOrder: values["allow-out-of-order"],
-      resume: values.resume,
-    },
-    enforce: values.enforce,
-    timeout: values.timeout,
-    lockTimeout: values["lock-timeout"],
-    upgradeTimeout: values["upgrade-timeout"],
-    ddlLockTimeout: values["ddl-lock-timeout"],
-    upgradeCommand: values["upgrade-command"],
-    exitCode: values["exit-code"],
-    bakeCheck: values.check,
-    scratch,
-    varies: values.varies,
-    scratchInit: values["scratch-init"],
-    scratchUnconfined: values["scratch-unconfined"],
-    json: values.json,
-  };
+/** The table's values as settings have them; the flags that only decide how others are read are done with. */
+function settle(values: Values) {
+  const { stamp, drift, ahead, unverified, assume, allowOutOfOrder, resume, ...others } = values;
+  const { check: bakeCheck, checkOnly: _command, scratchUrl: _scratch, ...rest } = others;
+  const policy = { stamp, drift, ahead, unverified, assume, allowOutOfOrder, resume };
+  return { ...rest, policy, bakeCheck };
 }
 
 /** What is there is replaced: a device or a directory must not be. */
@@ -141,8 +107,9 @@ function readMetricsFile(
   findings: Findings,
 ): string | null {
   if (file === null || (!file.endsWith("/") && statFile(file)?.isFile !== false)) return file;
-  const name = flags.has("metrics-file") ? "--metrics-file" : "PREFLIGHT_METRICS_FILE";
-  findings.faults.push(`${name} must name a file; a directory or a device is none`);
+  findings.faults.push(
+    `${nameOf("metrics-file", flags)} must name a file; a directory or a device is none`,
+  );
   return null;
 }
 
@@ -153,9 +120,7 @@ function checkTool(
   { faults }: Findings,
 ): void {
   if (name === null || toolNames.includes(name)) return;
-  const known = toolNames.toSorted();
-  const setting = flags.has("tool") ? "--tool" : settingsTable.tool.variable;
-  faults.push(`${setting} must be ${known.slice(0, -1).join(", ")} or ${known.at(-1)}`);
+  faults.push(`${nameOf("tool", flags)} must be ${alternatives(toolNames.toSorted())}`);
 }
 
 /** Only what the command accepts is read from flags and environment; the rest has its default. */
@@ -167,7 +132,8 @@ function readValues(
 ): Values {
   const entries = (Object.keys(settingsTable) as Flag[]).map((flag) => {
     const accepted = command.flags.includes(flag);
-    return [flag, accepted ? readValue(flag, flags, env, findings) : readDefault(flag)] as const;
+    const value = accepted ? readValue(flag, flags, env, findings) : readDefault(flag);
+    return [camelCase(flag), value] as const;
   });
   // Each row's own schema made its value: the table's type says which.
   return Object.fromEntries(entries) as Values;
@@ -179,21 +145,29 @@ function readValue<F extends Flag>(
   flags: ReadonlyMap<Flag, string>,
   env: Sources["env"],
   findings: Findings,
-): Values[F] {
+): Value<F> {
   const { schema, variable }: SettingRow = settingsTable[flag];
-  const fromFlag = flags.get(flag);
-  const text = fromFlag ?? env[variable] ?? "";
+  const text = flags.get(flag) ?? env[variable] ?? "";
   if (text === "") return readDefault(flag);
   const parsed = schema.safeParse(text);
-  if (parsed.success) return parsed.data as Values[F];
-  const name = fromFlag === undefined ? variable : `--${flag}`;
+  if (parsed.success) return parsed.data as Value<F>;
+  const name = nameOf(flag, flags);
   findings.faults.push(...parsed.error.issues.map(({ message }) => `${name} ${message}`));
   return readDefault(flag);
 }
 
-function readDefault<F extends Flag>(flag: F): Values[F] {
+/** Where it was said. */
+function nameOf(flag: Flag, flags: ReadonlyMap<Flag, string>): string {
+  return flags.has(flag) ? `--${flag}` : settingsTable[flag].variable;
+}
+
+function readDefault<F extends Flag>(flag: F): Value<F> {
   const row: SettingRow = settingsTable[flag];
-  return (row.default === null ? null : row.schema.parse(row.default)) as Values[F];
+  return (row.default === undefined ? null : row.schema.parse(row.default)) as Value<F>;
+}
+
+function camelCase(flag: Flag): string {
+  return flag.replaceAll(/-(.)/g, (_, letter: string) => letter.toUpperCase());
 }
 
 /** Other programs give DEBUG other meanings (`DEBUG=app:*`), so only a plain yes counts. */

@@ -1,5 +1,5 @@
 import type { Connection } from "./connection.ts";
-import type { Sources } from "./sources.ts";
+import { bareText, type Sources, withoutBackslashes } from "./sources.ts";
 
 /**
  * Every value that must never be printed, as far as the settings can see it: not only those of the chosen
@@ -15,17 +15,12 @@ export function collectSecrets(
     ...Object.values(env).filter((value) => value !== undefined),
     ...(scratchFlag === null ? [] : [scratchFlag]),
   ].filter((text) => passwordsIn(text).length > 0);
-  // Too broken to be taken apart, so nobody can say what in it is the password.
-  const broken = Object.entries(env)
-    .filter(([name, value = ""]) => /(?:URL|URI|DSN)$/i.test(name) && isBrokenUrl(value))
-    .flatMap(([, value = ""]) => value);
-  const named = Object.entries(env)
-    .filter(([name, value = ""]) => isSecretByName(name, value))
-    .flatMap(([, value = ""]) => value);
+  const named = Object.entries(env).flatMap(([name, value = ""]) =>
+    isBrokenUrl(name, value) || isSecretByName(name, value) ? value : [],
+  );
   const secrets = [
     ...urls,
     ...urls.flatMap(passwordsIn),
-    ...broken,
     ...named,
     ...passwordVariables.flatMap((name) => readFileOf(name, env, readFile)),
     ...connections.flatMap((connection) => (connection === null ? [] : secretsOf(connection))),
@@ -51,11 +46,7 @@ function readFileOf(
   const path = env[`${name}_FILE`] ?? "";
   if (path === "") return [];
   try {
-    return [
-      readFile(path)
-        .replace(/^\uFEFF/, "")
-        .replace(/[\r\n]+$/, ""),
-    ];
+    return [bareText(readFile(path))];
   } catch {
     return [];
   }
@@ -86,7 +77,7 @@ function passwordsIn(text: string): readonly string[] {
     /(?:^|[\s;])(?:password|pwd)\s*=\s*([^\s;']+)/gi,
   ]);
   const found = [...inUrl, ...inParameters];
-  const spelled = [...found, ...found.map(decodeLeniently), ...found.map(unescape)];
+  const spelled = [...found, ...found.map(decodeLeniently), ...found.map(withoutBackslashes)];
   return [...new Set([...spelled, ...inUrl.flatMap(piecesOf)])].filter((part) => part !== "");
 }
 
@@ -102,14 +93,12 @@ function piecesOf(password: string): readonly string[] {
   return password.split(/[@:/?#]/).filter((piece) => piece.length >= 4 && piece !== password);
 }
 
-/** `\'` and `\\` of a DSN. */
-function unescape(text: string): string {
-  return text.replace(/\\(.)/gs, "$1");
-}
-
-/** `postgres:/user:secret@host`, `//user:secret@host`. */
-function isBrokenUrl(value: string): boolean {
-  return !value.includes("://") && /:.*@/s.test(value);
+/**
+ * `postgres:/user:secret@host`, `//user:secret@host`: too broken to be taken apart, so nobody can say what in it is the
+ * password.
+ */
+function isBrokenUrl(name: string, value: string): boolean {
+  return /(?:URL|URI|DSN)$/i.test(name) && !value.includes("://") && /:.*@/s.test(value);
 }
 
 function decodeLeniently(text: string): string {

@@ -2,6 +2,7 @@ import type { Outcome } from "../core/outcome.ts";
 import type { Policy } from "../core/step.ts";
 import type { Connection } from "./connection.ts";
 import type { ProgramAddress } from "./program-address.ts";
+import type { Values } from "./settings-table.ts";
 
 /** What argv and the environment ask for. Faults are complete, and free of values: safe to print. */
 export type SettingsResult =
@@ -19,8 +20,11 @@ export type SettingsResult =
       readonly exec: readonly string[];
     };
 
-/** Everything a command may know, parsed and checked. Durations are milliseconds. */
-export type Settings = {
+/**
+ * Everything a command may know, parsed and checked: the values of THE table, under the flags' names in camel case, and
+ * what is read from elsewhere. Durations are milliseconds.
+ */
+export type Settings = Omit<Values, keyof Policy | "check" | "checkOnly" | "scratchUrl"> & {
   /** `run --check-only` is `check`. */
   readonly command: string;
   /** The database to judge; null for `bake`, `audit` and `new`, which need none. */
@@ -31,42 +35,11 @@ export type Settings = {
   readonly programConnection: Connection | null;
   /** Prints the password of the database; already split into words. */
   readonly passwordCommand: readonly string[] | null;
-  /** Where the history is; null: found by convention in the current directory. */
-  readonly migrations: string | null;
-  readonly tool: string | null;
-  readonly versionTable: { readonly schema: string | null; readonly name: string } | null;
-  /** The schema that the history lives in, as the catalogs name it; null: the search_path decides. */
-  readonly schema: string | null;
-  /** Path of the ledger; null: `preflight.ledger.json` beside the history. */
-  readonly ledger: string | null;
   readonly policy: Policy;
-  /** Whether what is found is acted on, or only said. */
-  readonly enforce: boolean;
-  readonly timeout: number;
-  readonly lockTimeout: number;
-  /** null: no limit. */
-  readonly upgradeTimeout: number | null;
-  /** Of one attempt of a statement that changes the schema; null: no limit. */
-  readonly ddlLockTimeout: number | null;
-  /** Replaces the tool's own upgrade command; already split into words. */
-  readonly upgradeCommand: readonly string[] | null;
-  readonly verbose: boolean;
-  /** `check --exit-code`: 30 when `run` would act. */
-  readonly exitCode: boolean;
   /** `bake --check`: compare files and ledger, no database. */
   readonly bakeCheck: boolean;
   /** `bake --scratch-url`: a server on which bake creates and drops databases of its own. */
   readonly scratch: Connection | null;
-  /** `bake --varies`: objects of which the definition is not compared; null: none besides those of the ledger. */
-  readonly varies: readonly string[] | null;
-  /** `bake --scratch-init`: path of a file with SQL. */
-  readonly scratchInit: string | null;
-  /** `bake --scratch-unconfined`: the replay may reach whatever this machine can. */
-  readonly scratchUnconfined: boolean;
-  /** `audit --json`: the findings on stdout too. */
-  readonly json: boolean;
-  /** Where to write how the run ended, as OpenMetrics; null: nowhere. */
-  readonly metricsFile: string | null;
   /** `new NAME`, in snake case; null for every other command. */
   readonly name: string | null;
   /** What to exec when the application may start: the words after `--`; empty: nothing. */

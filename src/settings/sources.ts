@@ -1,3 +1,5 @@
+import { systemCode } from "../core/outcome.ts";
+
 /** What reading the settings finds on the way; never a value of a setting. */
 export type Findings = { readonly faults: string[]; readonly warnings: string[] };
 
@@ -78,10 +80,11 @@ function readSecretFile(
     raw = readFile(path);
   } catch (error) {
     // The path is not repeated: people put the secret itself there.
-    return { kind: "fault", why: `cannot be read${codeOf(error)}` };
+    const code = systemCode(error);
+    return { kind: "fault", why: `cannot be read${/^E[A-Z]+$/.test(code) ? ` (${code})` : ""}` };
   }
   if (raw.length > longestSecret) return { kind: "fault", why: "is longer than 64 KiB" };
-  const text = raw.replace(/^\uFEFF/, "").replace(/[\r\n]+$/, "");
+  const text = bareText(raw);
   if (text === "") return { kind: "fault", why: "is empty" };
   if (text.includes("\0")) return { kind: "fault", why: "holds a NUL byte" };
   // What a decoder puts in the place of bytes that it cannot read.
@@ -89,9 +92,14 @@ function readSecretFile(
   return { kind: "text", text };
 }
 
-function codeOf(error: unknown): string {
-  const code = error instanceof Error && "code" in error ? error.code : null;
-  return typeof code === "string" && /^E[A-Z]+$/.test(code) ? ` (${code})` : "";
+/** Without a byte order mark and trailing line breaks. */
+export function bareText(raw: string): string {
+  return raw.replace(/^\uFEFF/, "").replace(/[\r\n]+$/, "");
+}
+
+/** What a text stands for in which a backslash goes before a sign that is meant: `\:`, `\'`, `\\`. */
+export function withoutBackslashes(text: string): string {
+  return text.replace(/\\(.)/gs, "$1");
 }
 
 function hasText(value: string | undefined): boolean {

@@ -1,11 +1,13 @@
 import { isIP } from "node:net";
+import { libpqParameters, type Parameter, type Parameters } from "./connection-parameters.ts";
 import {
-  libpqParameters,
-  type Parameter,
-  type Parameters,
-  readWord,
-} from "./connection-parameters.ts";
-import type { Connection, Host, Tls } from "./connection.ts";
+  type Connection,
+  defaultPort,
+  type Host,
+  sslModes,
+  targetSessions,
+  type Tls,
+} from "./connection.ts";
 import { passwordCommandVariable, readPasswordFile } from "./passwords.ts";
 import { type Findings, homeOf, isSet, type Sources } from "./sources.ts";
 
@@ -57,16 +59,6 @@ export function toConnection(
 
 /** Where libpq and psycopg's wheels look when no host is named, as Debian builds them. */
 const defaultHost = "/var/run/postgresql";
-const defaultPort = 5432;
-
-const targetSessions = [
-  "any",
-  "read-write",
-  "read-only",
-  "primary",
-  "standby",
-  "prefer-standby",
-] as const;
 
 function judgeKeywords(given: Parameters, findings: Findings): void {
   for (const [keyword, { value, place }] of given) {
@@ -96,7 +88,17 @@ function readHosts(given: Parameters, findings: Findings): readonly Omit<Host, "
   if (named !== undefined && !hosts.every(({ host, address }) => isHost(host || address))) {
     findings.faults.push(`${named.place} is not a host name, an address or a socket directory`);
   }
-  if (dialled !== undefined) judgeAddresses(dialled.place, hosts, findings);
+  if (
+    dialled !== undefined &&
+    !hosts.every(({ host, address }) => isIP(address) > 0 || (address === "" && host !== ""))
+  ) {
+    findings.faults.push(`${dialled.place} is not an IPv4 or IPv6 address`);
+  }
+  if (hosts.some(({ host, address }) => address !== "" && host.startsWith("/"))) {
+    findings.faults.push(
+      `${dialled?.place} gives an address beside a socket directory: keep one of them`,
+    );
+  }
   if (names !== undefined && names.length !== places.length) {
     findings.faults.push(`${dialled?.place} does not name as many addresses as there are hosts`);
   }
@@ -117,19 +119,6 @@ function hasNamelessAddress(given: Parameters): boolean {
   return given.has("hostaddr") && (given.get("host")?.value ?? "").split(",").includes("");
 }
 
-function judgeAddresses(
-  place: string,
-  hosts: readonly Pick<Host, "host" | "address">[],
-  findings: Findings,
-): void {
-  if (!hosts.every(({ host, address }) => isIP(address ?? "") > 0 || (!address && host))) {
-    findings.faults.push(`${place} is not an IPv4 or IPv6 address`);
-  }
-  if (hosts.some(({ host, address }) => address && host.startsWith("/"))) {
-    findings.faults.push(`${place} gives an address beside a socket directory: keep one of them`);
-  }
-}
-
 function isHost(host: string): boolean {
   return host.startsWith("/") || isIP(host) > 0 || /^[^\s:/@?#[\]%]+$/.test(host);
 }
@@ -137,8 +126,6 @@ function isHost(host: string): boolean {
 function isPort(text: string): boolean {
   return /^\d{1,5}$/.test(text) && Number(text) >= 1 && Number(text) <= 65535;
 }
-
-const sslModes = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] as const;
 
 /** libpq's meaning of its parameters, with its default files (`initialize_SSL`). */
 function readTls(given: Parameters, sources: Sources, findings: Findings): Tls {
@@ -169,6 +156,21 @@ function readMode(given: Parameters, findings: Findings): Tls["mode"] | null {
   return asyncpgMode ?? libpqMode;
 }
 
+/** One word out of a few; null when it is not given, or when it is another one and the findings say so. */
+function readWord<Word extends string>(
+  keyword: string,
+  words: readonly Word[],
+  given: Parameters,
+  findings: Findings,
+): Word | null {
+  const parameter = given.get(keyword);
+  if (parameter === undefined) return null;
+  const word = words.find((known) => known === parameter.value);
+  if (word !== undefined) return word;
+  findings.faults.push(`${parameter.place} must be one of ${words.join(", ")}`);
+  return null;
+}
+
 /** Without a certificate there is none to show; a certificate without its key is found when both are read. */
 function readClient(given: Parameters, sources: Sources, findings: Findings): Tls["client"] {
   if (given.get("sslcertmode")?.value === "disable") return null;
@@ -181,8 +183,7 @@ function readClient(given: Parameters, sources: Sources, findings: Findings): Tl
     );
     return null;
   }
-  const home = homeOf(sources);
-  const key = given.get("sslkey")?.value ?? (home === null ? null : inHome(home, "postgresql.key"));
+  const key = given.get("sslkey")?.value ?? inHome("postgresql.key", sources);
   if (key === null) {
     findings.faults.push(`${named?.place} has no key: name it with sslkey or PGSSLKEY`);
     return null;
@@ -216,12 +217,11 @@ function warnOfRevocations(given: Parameters, sources: Sources, { warnings }: Fi
 
 /** The path of one of libpq's own files, where it is there. */
 function defaultFile(name: string, sources: Sources): string | null {
-  const home = homeOf(sources);
-  if (home === null) return null;
-  const path = inHome(home, name);
-  return sources.statFile(path) === null ? null : path;
+  const path = inHome(name, sources);
+  return path === null || sources.statFile(path) === null ? null : path;
 }
 
-function inHome(home: string, name: string): string {
-  return `${home}/.postgresql/${name}`;
+function inHome(name: string, sources: Sources): string | null {
+  const home = homeOf(sources);
+  return home === null ? null : `${home}/.postgresql/${name}`;
 }

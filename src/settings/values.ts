@@ -14,7 +14,7 @@ export const duration = z.string().transform((text, context) => {
   return z.NEVER;
 });
 
-/** A duration above zero, or `none`. */
+/** A duration above zero, or `none`, which is null. */
 export const limit = z.string().transform((text, context) => {
   if (text.trim() === "none") return null;
   const milliseconds = readDuration(text.trim());
@@ -34,11 +34,15 @@ export const yesOrNo = z.string().transform((text, context) => {
 
 /** One word out of a few. */
 export function oneOf<const Words extends readonly [string, ...string[]]>(known: Words) {
-  const list = `${known.slice(0, -1).join(", ")} or ${known.at(-1)}`;
   return z
     .string()
     .trim()
-    .pipe(z.enum(known, { error: `must be ${list}` }));
+    .pipe(z.enum(known, { error: `must be ${alternatives(known)}` }));
+}
+
+/** `alembic, sql or supabase` */
+export function alternatives(known: readonly string[]): string {
+  return `${known.slice(0, -1).join(", ")} or ${known.at(-1)}`;
 }
 
 export const anyText = z.string();
