@@ -171,7 +171,7 @@ function publish(
 ): void {
   if (metricsFile === null) return;
   const fault = writeMetrics(metricsFile, line, {
-    version: version,
+    version,
     command,
     endedAt: today(),
     tookMs: Math.round(now() - started),

@@ -23,12 +23,6 @@ export function readProgramAddress(judged: Connection, sources: Sources): Progra
   return differing.find(({ differs }) => differs === "database") ?? differing[0] ?? null;
 }
 
-const ownVariables: ReadonlySet<string> = new Set([
-  "PREFLIGHT_DATABASE_URL",
-  "PREFLIGHT_DATABASE_URL_FILE",
-  "PREFLIGHT_PASSWORD_COMMAND",
-]);
-
 /**
  * The address that counts without Preflight's own variables, where another role or other options may lead to another
  * schema. Null: there is none, or it leads to the same.
@@ -36,7 +30,7 @@ const ownVariables: ReadonlySet<string> = new Set([
 export function readProgramConnection(judged: Connection, sources: Sources): Connection | null {
   if (judged.source !== "PREFLIGHT_DATABASE_URL") return null;
   const env = Object.fromEntries(
-    Object.entries(sources.env).filter(([name]) => !ownVariables.has(name)),
+    Object.entries(sources.env).filter(([name]) => !name.startsWith("PREFLIGHT_")),
   );
   // Whatever is wrong with these variables is their program's affair.
   const other = readDatabase({ ...sources, env }, { faults: [], warnings: [] });

@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import {
   comparePlaces,
   readProgramAddress,
+  readProgramConnection,
   warnOfAddress,
 } from "../../src/settings/program-address.ts";
 import { connect, missing } from "./connection-world.ts";
@@ -88,3 +89,22 @@ describe("two addresses by their meaning", () => {
     expect(comparePlaces(connect({ env: { DATABASE_URL: judged } }), where)).toBe(likeness);
   });
 });
+
+/** Each of them may also be a file's path. */
+test.each(["PREFLIGHT_DATABASE_URL", "PREFLIGHT_PASSWORD_COMMAND"])(
+  "the application's role is known beside %s as a file",
+  (name) => {
+    const own = { PREFLIGHT_DATABASE_URL: url, PREFLIGHT_PASSWORD_COMMAND: "print-password" };
+    const { [name as keyof typeof own]: text, ...rest } = own;
+    const env = {
+      ...rest,
+      [`${name}_FILE`]: "/run/value",
+      DATABASE_URL: "postgres://app:pw@db/xa",
+    };
+    const world = { env, files: { "/run/value": text } };
+    const judged = connect(world);
+    const readFile = (path: string) => (path === "/run/value" ? text : missing());
+    const sources = { env, readFile, statFile: () => null, osUser: "me", osHome: null };
+    expect(readProgramConnection(judged, sources)).toMatchObject({ user: "app" });
+  },
+);
