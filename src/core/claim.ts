@@ -1,5 +1,5 @@
 import { ancestors, type History, maximal } from "./history.ts";
-import { changeOf, factsOfHeads, type OpenLedger } from "./ledger.ts";
+import { factsAfter, factsOfHeads, type OpenLedger } from "./ledger.ts";
 import type { MigrationTool } from "./migration-tool.ts";
 
 /** What version rows say was applied, in the history's terms. */
@@ -47,16 +47,9 @@ export function factsOfClaim(
   history: History,
   { heads, applied, skipped }: Claim,
 ): ReadonlySet<number> | null {
-  if (skipped.length === 0) return factsOfHeads(ledger, history, heads);
-  const facts = new Set<number>();
-  for (const id of history.revisions.keys()) {
-    if (!applied.has(id)) continue;
-    const change = changeOf(ledger, history, id);
-    if (change === null) return null;
-    for (const fact of change.dropped) facts.delete(fact);
-    for (const fact of change.added) facts.add(fact);
-  }
-  return facts;
+  return skipped.length === 0
+    ? factsOfHeads(ledger, history, heads)
+    : factsAfter(ledger, history, new Set(), applied);
 }
 
 /** The rows as the verdict line shows them: heads, or the newest applied version. */

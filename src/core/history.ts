@@ -1,6 +1,9 @@
 import type { MigrationTool } from "./migration-tool.ts";
 import type { Revision } from "./revision.ts";
 
+/** A state of a history: the ids of revisions on which no other of them stands, with all that they stand on; sorted. */
+export type Heads = readonly string[];
+
 /** All revisions of one tool found in the image, as a graph without faults. */
 export type History = {
   readonly tool: MigrationTool;
@@ -70,11 +73,17 @@ export function ancestors(history: History, ids: Iterable<string>): ReadonlySet<
   return found;
 }
 
+/** What is left to run at these heads, in the history's order. */
+export function pendingAfter(history: History, heads: Heads): readonly string[] {
+  const applied = ancestors(history, heads);
+  return [...history.revisions.keys()].filter((id) => !applied.has(id));
+}
+
 /**
  * Those of `ids` on which no other of them stands: what a tool's version rows should be. Sorted. Ids that the history does
  * not have stay: nothing is known to stand on them.
  */
-export function maximal(history: History, ids: Iterable<string>): readonly string[] {
+export function maximal(history: History, ids: Iterable<string>): Heads {
   const all = [...new Set(ids)];
   const below = ancestors(
     history,

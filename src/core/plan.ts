@@ -1,6 +1,6 @@
 import { assumable } from "./assume.ts";
 import { placesOf } from "./elsewhere.ts";
-import { ancestors, type History } from "./history.ts";
+import { type History, pendingAfter } from "./history.ts";
 import * as refusal from "./refusal.ts";
 import type { Plan, PlanBasis, Policy, Refusal, Step } from "./step.ts";
 import type { Finding, Leftover, Verdict } from "./verdict.ts";
@@ -158,8 +158,7 @@ function stampAndUpgrade(
 ): Plan {
   if (policy.stamp === "never") return refusal.stampNeeded(recorded, heads, because, history.tool);
   const steps: Step[] = [{ kind: "stamp", from: recorded, to: heads, because }];
-  const applied = ancestors(history, heads);
-  const revisions = [...history.revisions.keys()].filter((id) => !applied.has(id));
+  const revisions = pendingAfter(history, heads);
   if (revisions.length > 0) steps.push({ kind: "upgrade", revisions });
   return { kind: "act", steps };
 }

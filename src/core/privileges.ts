@@ -1,5 +1,5 @@
 import { commitInParts } from "./data-migrations.ts";
-import { type Fact, type FactKind, schemaOf } from "./facts.ts";
+import { type Fact, type FactKind, isRelation, schemaOf } from "./facts.ts";
 import * as grants from "./grants.ts";
 import type { Knowledge } from "./knowledge.ts";
 import { changeOf } from "./ledger.ts";
@@ -174,18 +174,14 @@ function lackingForUpgrade({ observation, knowledge, steps, home }: TaskAt): rea
 }
 
 /** What PostgreSQL asks CREATE on the schema for: also replacing a view or a function, and what an index serves. */
-function isCreated({ kind, definition }: Fact): boolean {
+function isCreated(fact: Fact): boolean {
+  const { kind, definition } = fact;
   if (kind === "constraint") return /^(?:PRIMARY KEY|UNIQUE|EXCLUDE)/.test(definition);
   if (kind === "column") return definition.includes("IDENTITY ");
-  return createdKinds.has(kind);
+  return isRelation(fact) || createdBesides.includes(kind);
 }
 
-const createdKinds: ReadonlySet<FactKind> = new Set([
-  "table",
-  "partition",
-  "ftable",
-  "view",
-  "matview",
+const createdBesides: readonly FactKind[] = [
   "viewdef",
   "index",
   "sequence",
@@ -197,7 +193,7 @@ const createdKinds: ReadonlySet<FactKind> = new Set([
   "procedure",
   "aggregate",
   "statistics",
-]);
+];
 
 /** A schema that is not there yet is made with what will be in it. */
 function lackingToCreate(schema: string, observation: Observation): readonly Lack[] {

@@ -1,4 +1,4 @@
-import type { History } from "./history.ts";
+import type { Heads, History } from "./history.ts";
 import { type OpenLedger, tracesOfHeads } from "./ledger.ts";
 import type { RowAnswer } from "./observation.ts";
 import type { RowsToChange, Trace } from "./traces.ts";
@@ -18,6 +18,14 @@ export type Lack =
   | { readonly kind: "filled"; readonly table: string; readonly where: string | null }
   | { readonly kind: "unreadable"; readonly table: string; readonly why: string };
 
+/** What rows are judged by. */
+export type RowBasis = {
+  readonly ledger: OpenLedger;
+  readonly history: History;
+  /** What was found of the rows that data migrations leave. */
+  readonly answers: readonly RowAnswer[];
+};
+
 /** What the rows show of a revision at a state. */
 export type RowEvidence = {
   /** All that is left there of what it wrote is in its place. A part may be what a run that stopped half-way has left, or the application. */
@@ -31,11 +39,9 @@ export type RowEvidence = {
 };
 
 export function evidenceOf(
-  ledger: OpenLedger,
-  history: History,
-  heads: readonly string[],
   id: string,
-  answers: readonly RowAnswer[],
+  heads: Heads,
+  { ledger, history, answers }: RowBasis,
 ): RowEvidence {
   const traces = tracesOfHeads(ledger, history, heads).get(id) ?? [];
   const isShown = (trace: Trace): boolean => lacksOf(trace, answers).length === 0;

@@ -1,5 +1,5 @@
 import { type Claim, claimOf, factsOfClaim, recordedOf } from "./claim.ts";
-import { editedRevisions } from "./data-migrations.ts";
+import { dataPassedOver, editedRevisions, nothingPassedOver } from "./data-migrations.ts";
 import { inDoubt, type Place, placesOf } from "./elsewhere.ts";
 import { isPrerequisite } from "./facts.ts";
 import { ancestors, type History } from "./history.ts";
@@ -9,7 +9,7 @@ import type { OpenLedger } from "./ledger.ts";
 import { asSeen, recognise, type LiveSchema } from "./live-schema.ts";
 import { neighbourOf } from "./neighbour.ts";
 import type { NeighbourTable, Observation, VersionTable } from "./observation.ts";
-import type { Finding, Verdict } from "./verdict.ts";
+import type { Finding, PassedOver, Verdict } from "./verdict.ts";
 
 /** What the image knows and what the look has seen, side by side: all that a diagnosis rests on. */
 export type Situation = {
@@ -58,7 +58,7 @@ export function situate(knowledge: Knowledge, observation: Observation): Situati
   };
 }
 
-export type Unknown = Extract<Verdict, { readonly kind: "unknown" }>;
+type Unknown = Extract<Verdict, { readonly kind: "unknown" }>;
 
 export function unknown({ seen }: Situation, unknownRows: readonly string[], why: string): Unknown {
   return { ...seen, kind: "unknown", unknownRows, why, isOthersTable: false, elsewhere: [] };
@@ -72,9 +72,14 @@ export function placesInDoubt(
   return inDoubt(placesOf(knowledge, observation), observation, conclusion);
 }
 
-export function pendingAfter({ history }: Situation, heads: readonly string[]): readonly string[] {
-  const applied = ancestors(history, heads);
-  return [...history.revisions.keys()].filter((id) => !applied.has(id));
+/** Data migrations that a stamp to what was found would skip, or make run again. */
+export function passedOver(
+  { history, observation, claim, edited, ledger }: Situation,
+  identified: Finding,
+): PassedOver {
+  if (ledger === null || identified.kind !== "proven") return nothingPassedOver;
+  const basis = { ledger, history, answers: observation.rows ?? [] };
+  return dataPassedOver(claim, edited, identified.heads, basis);
 }
 
 export function includesTheClaim({ history, claim }: Situation, heads: readonly string[]): boolean {

@@ -1,6 +1,7 @@
 import { claimOf, factsOfClaim, recordsEveryRevision } from "./claim.ts";
-import { dataPassedOver, nothingPassedOver } from "./data-migrations.ts";
+import { nothingPassedOver } from "./data-migrations.ts";
 import { differences } from "./difference.ts";
+import { pendingAfter } from "./history.ts";
 import type { Knowledge } from "./knowledge.ts";
 import { changeOf, factsOfHeads, factsOfState, headsKey, touchesRows } from "./ledger.ts";
 import { appliedByLedger } from "./missing-files.ts";
@@ -8,7 +9,7 @@ import type { VersionTable } from "./observation.ts";
 import {
   equals,
   includesTheClaim,
-  pendingAfter,
+  passedOver,
   placesInDoubt,
   type Situation,
   unknown,
@@ -57,7 +58,7 @@ export function withUnknownRows(situation: Situation): Verdict | null {
 }
 
 function isEarlier(situation: Situation, heads: readonly string[]): boolean {
-  if (heads.length === 0 || pendingAfter(situation, heads).length === 0) return false;
+  if (heads.length === 0 || pendingAfter(situation.history, heads).length === 0) return false;
   return !recordsEveryRevision(situation.history.tool) || includesTheClaim(situation, heads);
 }
 
@@ -97,11 +98,10 @@ function notSeenToRun(
 
 /** Where every file has a row, the rows that have files still say which data migrations ran. */
 function missingFile(situation: Situation, gone: readonly string[], identified: Finding): Verdict {
-  const { history, observation, claim, edited, ledger, seen } = situation;
-  const passed =
-    recordsEveryRevision(history.tool) && ledger !== null && identified.kind === "proven"
-      ? dataPassedOver(ledger, history, claim, edited, identified.heads, observation.rows ?? [])
-      : nothingPassedOver;
+  const { history, seen } = situation;
+  const passed = recordsEveryRevision(history.tool)
+    ? passedOver(situation, identified)
+    : nothingPassedOver;
   const elsewhere = placesInDoubt(situation, "taken back");
   return { ...seen, kind: "missing-file", gone, identified, elsewhere, ...passed };
 }

@@ -1,9 +1,10 @@
 import { unseenData } from "./data-migrations.ts";
 import { isPrerequisite, isSoft, schemaOf } from "./facts.ts";
+import { pendingAfter } from "./history.ts";
 import { identify } from "./identify.ts";
 import { denialOf, headsOfNeighbour, recordedBy } from "./neighbour.ts";
 import { dirtyTable, findHalfDone, invalidIndexes } from "./partial.ts";
-import { pendingAfter, placesInDoubt, type Situation, unknown, unlessStale } from "./situation.ts";
+import { placesInDoubt, type Situation, unknown, unlessStale } from "./situation.ts";
 import { nearestSketch, sketchOf, tablesOf } from "./sketch.ts";
 import type { Finding, Verdict } from "./verdict.ts";
 import { namePlaces } from "./words.ts";
@@ -32,7 +33,8 @@ function unversioned(situation: Situation): Verdict {
   const { heads } = identified;
   const recorded = recordedBy(history, neighbour);
   const denied = neighbour === null ? null : denialOf(ledger, history, neighbour, heads);
-  const unseen = unseenData(ledger, history, heads, observation.rows ?? [], recorded);
+  const answers = observation.rows ?? [];
+  const unseen = unseenData(heads, recorded, { ledger, history, answers });
   return { ...unproven, denied, unseen };
 }
 
@@ -42,7 +44,7 @@ export function identifyLive(situation: Situation): Finding {
   if (ledger !== null && live !== null) {
     const recorded = headsOfNeighbour(history, neighbour);
     const answers = observation.rows ?? [];
-    return unlessStale(situation, identify(ledger, history, live, recorded, answers));
+    return unlessStale(situation, identify({ ledger, history, live, recorded, answers }));
   }
   const { schema } = observation.home;
   const nearest = nearestSketch(history, tablesOf(observation.facts), schema);
@@ -56,11 +58,10 @@ export function identifyLive(situation: Situation): Finding {
 
 /** What is not here may be elsewhere, unless a person said that this is the place. */
 function elsewhereOrFresh(situation: Situation): Verdict {
-  const { observation, seen } = situation;
+  const { history, observation, seen } = situation;
   const { home } = observation;
   const elsewhere = home.by === "setting" ? [] : placesInDoubt(situation, "fresh");
-  if (elsewhere.length === 0)
-    return { ...seen, kind: "fresh", pending: pendingAfter(situation, []) };
+  if (elsewhere.length === 0) return { ...seen, kind: "fresh", pending: pendingAfter(history, []) };
   const why = `nothing of this history is in ${home.schema}, where its search_path leads, but ${namePlaces(elsewhere)}`;
   return { ...unknown(situation, [], why), elsewhere };
 }

@@ -4,6 +4,7 @@ import { escapeFact, factAtHome, type LedgerHome } from "./home.ts";
 import {
   factsOfState,
   headsKey,
+  highestStateWithin,
   type Ledger,
   type LedgerRevision,
   sharesRevision,
@@ -185,7 +186,6 @@ function closestBelow(
   states: readonly State[],
   history: History,
 ): number {
-  const applied = ancestors(history, heads);
   const known = new Map(states.map((state, index) => [headsKey(state.heads), index]));
   for (const head of heads) {
     const others = heads.filter((each) => each !== head);
@@ -196,14 +196,7 @@ function closestBelow(
     const index = known.get(headsKey(before));
     if (index !== undefined) return index;
   }
-  let best = 0;
-  let size = 0;
-  for (const [index, state] of states.entries()) {
-    if (!state.heads.every((head) => applied.has(head))) continue;
-    const covers = ancestors(history, state.heads).size;
-    if (covers > size) [best, size] = [index, covers];
-  }
-  return best;
+  return highestStateWithin({ states }, history, ancestors(history, heads)).index ?? 0;
 }
 
 function nearest({ states, contents }: Draft, wanted: ReadonlySet<number>): number {
