@@ -1,5 +1,5 @@
 import type { Graph, History, HistoryFault } from "./history.ts";
-import type { MigrationTool } from "./migration-tool.ts";
+import { byText, type MigrationTool } from "./migration-tool.ts";
 import type { Revision } from "./revision.ts";
 
 /**
@@ -7,7 +7,7 @@ import type { Revision } from "./revision.ts";
  * may be a branch label. Time and memory are linear in revisions and their references.
  */
 export function buildGraph(tool: MigrationTool, revisions: readonly Revision[]): Graph {
-  const ordered = revisions.toSorted((a, b) => compare(a.id, b.id) || compare(a.file, b.file));
+  const ordered = revisions.toSorted((a, b) => byText(a.id, b.id) || byText(a.file, b.file));
   const byId = groupBy(ordered, ({ id }) => [id]);
   const byLabel = groupBy(ordered, ({ labels }) => labels);
   // Of two files with one id neither is right: references are followed from the first, so that later faults show too.
@@ -31,12 +31,6 @@ export function buildGraph(tool: MigrationTool, revisions: readonly Revision[]):
 }
 
 type Groups = ReadonlyMap<string, readonly [Revision, ...Revision[]]>;
-
-/** By UTF-16 units, the same on every machine. */
-function compare(a: string, b: string): number {
-  if (a === b) return 0;
-  return a < b ? -1 : 1;
-}
 
 function groupBy(
   revisions: readonly Revision[],
@@ -73,11 +67,11 @@ function historyOf(
   return {
     tool,
     revisions: new Map(all.map((revision) => [revision.id, revision])),
-    heads: order.filter((id) => !parents.has(id)).toSorted(compare),
+    heads: order.filter((id) => !parents.has(id)).toSorted(byText),
     bases: all
       .filter((revision) => revision.parents.length === 0)
       .map(({ id }) => id)
-      .toSorted(compare),
+      .toSorted(byText),
     needs,
   };
 }
@@ -116,7 +110,7 @@ function placeOf(id: string, falling: readonly string[]): number {
   let high = falling.length;
   while (low < high) {
     const middle = (low + high) >>> 1;
-    if (compare(falling[middle] ?? "", id) > 0) low = middle + 1;
+    if (byText(falling[middle] ?? "", id) > 0) low = middle + 1;
     else high = middle;
   }
   return low;
@@ -144,7 +138,7 @@ function* duplicateIds(byId: Groups): Generator<HistoryFault> {
 
 /** A label must differ from all other labels and from all ids. */
 function* duplicateLabels(byLabel: Groups, byId: Groups): Generator<HistoryFault> {
-  const labels = [...byLabel].toSorted(([a], [b]) => compare(a, b));
+  const labels = [...byLabel].toSorted(([a], [b]) => byText(a, b));
   for (const [label, group] of labels) {
     const users = [...group, ...(byId.get(label) ?? [])];
     const files = [...new Set(users.map(({ file }) => file))];
@@ -200,7 +194,7 @@ function* cycles(
         const ids = open.splice(open.lastIndexOf(step.id));
         for (const id of ids) isOpen.delete(id);
         if (ids.length > 1 || step.needed.includes(step.id))
-          yield { kind: "cycle", ids: ids.toSorted(compare) };
+          yield { kind: "cycle", ids: ids.toSorted(byText) };
       } else if (!index.has(older)) path.push(enter(older));
       else if (isOpen.has(older)) lower(step.id, index.get(older) ?? 0);
     }

@@ -27,35 +27,15 @@ export type HistoryFault =
       readonly column: number | null;
       readonly why: string;
     }
-  | {
-      readonly kind: "duplicate-id";
-      readonly id: string;
-      readonly files: readonly string[];
-    }
-  | {
-      readonly kind: "missing-parent";
-      readonly id: string;
-      readonly file: string;
-      readonly parent: string;
-    }
-  | {
-      readonly kind: "missing-dependency";
-      readonly id: string;
-      readonly file: string;
-      readonly dependency: string;
-    }
-  | {
-      readonly kind: "duplicate-label";
-      readonly label: string;
-      readonly files: readonly string[];
-    }
-  | {
-      readonly kind: "illegal-id";
-      readonly id: string;
-      readonly file: string;
-      readonly why: string;
-    }
+  | (InFiles & { readonly kind: "duplicate-id"; readonly id: string })
+  | (InFiles & { readonly kind: "duplicate-label"; readonly label: string })
+  | (OfRevision & { readonly kind: "missing-parent"; readonly parent: string })
+  | (OfRevision & { readonly kind: "missing-dependency"; readonly dependency: string })
+  | (OfRevision & { readonly kind: "illegal-id"; readonly why: string })
   | { readonly kind: "cycle"; readonly ids: readonly string[] };
+
+type InFiles = { readonly files: readonly string[] };
+type OfRevision = { readonly id: string; readonly file: string };
 
 export type Graph =
   | { readonly kind: "sound"; readonly history: History }

@@ -63,23 +63,6 @@ export function asksForAnyRow(trace: Trace): boolean {
   return trace.kind === "idle" && trace.unless.every(({ where }) => where === null);
 }
 
-/** As a ledger keeps it. */
-export function encodeTraces(traces: Traces): Record<string, readonly unknown[]> {
-  return Object.fromEntries([...traces].map(([revision, each]) => [revision, each.map(encode)]));
-}
-
-function encode(trace: Trace): unknown {
-  switch (trace.kind) {
-    case "rows":
-      return { table: trace.table, key: trace.columns, rows: trace.hashes };
-    case "idle":
-      return {
-        idle: trace.unless.map(({ table, where }) => (where === null ? table : { table, where })),
-        ...(trace.besides ? { besides: true } : {}),
-      };
-  }
-}
-
 export function sameTraces(one: readonly Trace[], other: readonly Trace[]): boolean {
   return JSON.stringify(one) === JSON.stringify(other);
 }

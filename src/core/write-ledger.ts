@@ -1,7 +1,8 @@
 import { type Fact, factKey, factKinds, isSoft } from "./facts.ts";
-import { ancestors, type History, maximal } from "./history.ts";
+import { ancestors, type Heads, type History, maximal } from "./history.ts";
 import { escapeFact, factAtHome, type LedgerHome } from "./home.ts";
 import {
+  factsAt,
   factsOfState,
   headsKey,
   highestStateWithin,
@@ -25,13 +26,8 @@ export type Replay = {
   readonly versionTable: VersionTableName;
   /** Schemas that stood in the database before the first migration; sorted. Their own facts are in no snapshot. */
   readonly given: readonly string[];
-  /** One for every head set that was passed, facts relative to the home; `heads` sorted. */
-  readonly snapshots: readonly {
-    readonly heads: readonly string[];
-    readonly facts: readonly Fact[];
-    /** What shows in the rows that revisions ran; those without a trace may be left out. */
-    readonly traces: Traces;
-  }[];
+  /** One for every head set that was passed. */
+  readonly snapshots: readonly Snapshot[];
   /** What each revision did to the rows of user tables. */
   readonly data: ReadonlyMap<string, LedgerRevision["data"]>;
   /** Revisions that were seen to change what they change in one transaction, their version row included. */
@@ -39,6 +35,14 @@ export type Replay = {
   readonly spellings: readonly { readonly fact: Fact; readonly definition: string }[];
   /** What was put before the values of rows that the traces know by their hashes. */
   readonly salt: string;
+};
+
+type Snapshot = {
+  readonly heads: Heads;
+  /** Relative to the home. */
+  readonly facts: readonly Fact[];
+  /** What shows in the rows that revisions ran; those without a trace may be left out. */
+  readonly traces: Traces;
 };
 
 /** A revision whose file is gone. */
@@ -74,16 +78,14 @@ export function writeLedger(
 ): Ledger {
   const draft = emptyDraft();
   const { facts, states } = draft;
-  for (const { heads, facts: given, traces } of inOrder(history, replay.snapshots))
-    append(draft, history, { heads, given, traces, from: closestBelow(heads, states, history) });
+  for (const snapshot of inOrder(history, replay.snapshots))
+    append(draft, history, snapshot, closestBelow(snapshot.heads, states, history));
   const inTheseWords = sameWords(facts, previous?.home ?? null, replay.home);
   for (const [index, { heads }] of (previous?.states ?? []).entries()) {
     if (heads.every((head) => history.revisions.has(head))) continue;
-    const given = [...factsOfState(previous!, index)].map((fact) =>
-      inTheseWords(previous!.facts[fact]!),
-    );
-    const from = nearest(draft, new Set(given.map((fact) => intern(draft, fact))));
-    append(draft, history, { heads, given, traces: null, from });
+    const then = factsAt(previous!, factsOfState(previous!, index)).map(inTheseWords);
+    const from = nearest(draft, new Set(then.map((fact) => intern(draft, fact))));
+    append(draft, history, { heads, facts: then, traces: null }, from);
   }
   const revisions = [
     ...retiredRevisions(history, previous, deleted),
@@ -138,24 +140,17 @@ function intern({ facts, positions }: Draft, fact: Fact): number {
   return position;
 }
 
+/** Traces null: a retired state, which nobody asks about. */
+type Passed = Omit<Snapshot, "traces"> & { readonly traces: Traces | null };
+
 function append(
   draft: Draft,
   history: History,
-  {
-    heads,
-    given,
-    traces,
-    from,
-  }: {
-    readonly heads: readonly string[];
-    readonly given: readonly Fact[];
-    /** null: a retired state, which nobody asks about. */
-    readonly traces: Traces | null;
-    readonly from: number;
-  },
+  { heads, facts: all, traces }: Passed,
+  from: number,
 ): void {
   const { facts, states, contents } = draft;
-  const sorted = given.filter((fact) => !isGiven(fact)).toSorted(byKey);
+  const sorted = all.filter((fact) => !isGiven(fact)).toSorted(byKey);
   const now = new Set(sorted.map((fact) => intern(draft, fact)));
   const before = contents[from]!;
   states.push({
