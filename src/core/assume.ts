@@ -1,9 +1,9 @@
 import type { Fact } from "./facts.ts";
 import { ancestors, type History } from "./history.ts";
 import type { Knowledge } from "./knowledge.ts";
-import { changeOf, factsOfHeads, type OpenLedger, touchesRows } from "./ledger.ts";
+import { changeOf, factsAt, factsOfHeads, type OpenLedger, touchesRows } from "./ledger.ts";
 import type { Observation } from "./observation.ts";
-import { absentFrom, sketchOf, tablesOf, unquoted } from "./sketch.ts";
+import { absentFrom, sketchOf, type Tables, tablesOf, unquoted } from "./sketch.ts";
 
 /** A person's word for an unproven database, held against the tables and columns that it needs. */
 export type Assumption =
@@ -102,12 +102,11 @@ function factsMadeOnlyOnce(ledger: OpenLedger, history: History): readonly Fact[
   for (const [id, { saysIfNotExists }] of history.revisions)
     if (saysIfNotExists && ![...ancestors(history, [id])].some((each) => touchesRows(ledger, each)))
       for (const position of changeOf(ledger, history, id)?.added ?? []) lenient.add(position);
-  return [...made]
-    .filter((position) => !lenient.has(position))
-    .map((position) => ledger.facts[position]!);
+  return factsAt(
+    ledger,
+    [...made].filter((position) => !lenient.has(position)),
+  );
 }
-
-type Tables = ReadonlyMap<string, ReadonlySet<string>>;
 
 /** Of each fact whether it is a table or a column that is there, or that is not; null: it is neither. Once, for all revisions. */
 function presenceOf(facts: readonly Fact[], live: Tables): readonly (boolean | null)[] {
@@ -123,7 +122,7 @@ function presenceOf(facts: readonly Fact[], live: Tables): readonly (boolean | n
 function tablesNeeded(revision: string, knowledge: Knowledge, observation: Observation): Tables {
   const baked = bakedFacts(revision, knowledge);
   if (baked === null) return sketchOf(knowledge.history, [revision], observation.home.schema);
-  return tablesOf([...baked].map((position) => knowledge.ledger!.facts[position]!));
+  return tablesOf(factsAt(knowledge.ledger!, baked));
 }
 
 /** Null: the ledger does not have it as it is now. */

@@ -30,18 +30,18 @@ export function buildGraph(tool: MigrationTool, revisions: readonly Revision[]):
     : { kind: "sound", history: historyOf(tool, single, needs, order) };
 }
 
-type Groups = ReadonlyMap<string, readonly [Revision, ...Revision[]]>;
+type Groups<Item> = ReadonlyMap<string, readonly [Item, ...Item[]]>;
 
-function groupBy(
-  revisions: readonly Revision[],
-  keysOf: (revision: Revision) => readonly string[],
-): Groups {
-  const groups = new Map<string, [Revision, ...Revision[]]>();
-  for (const revision of revisions)
-    for (const key of keysOf(revision)) {
+function groupBy<Item>(
+  items: Iterable<Item>,
+  keysOf: (item: Item) => readonly string[],
+): Groups<Item> {
+  const groups = new Map<string, [Item, ...Item[]]>();
+  for (const item of items)
+    for (const key of keysOf(item)) {
       const group = groups.get(key);
-      if (group === undefined) groups.set(key, [revision]);
-      else group.push(revision);
+      if (group === undefined) groups.set(key, [item]);
+      else group.push(item);
     }
   return groups;
 }
@@ -80,22 +80,14 @@ function historyOf(
 
 /** Kahn's algorithm. Of those that could come next the smallest id comes first; what a cycle holds back is left out. */
 function topologicalOrder(needs: ReadonlyMap<string, readonly string[]>): readonly string[] {
-  const followers = new Map<string, string[]>();
-  const waiting = new Map<string, number>();
-  for (const [id, needed] of needs) {
-    waiting.set(id, needed.length);
-    for (const older of needed) {
-      const list = followers.get(older);
-      if (list === undefined) followers.set(older, [id]);
-      else list.push(id);
-    }
-  }
+  const followers = groupBy(needs, ([, needed]) => needed);
+  const waiting = new Map([...needs].map(([id, needed]) => [id, needed.length]));
   /** Largest first, so that the smallest is taken from the end. */
   const ready = [...waiting].flatMap(([id, count]) => (count === 0 ? [id] : [])).toReversed();
   const order: string[] = [];
   for (let id = ready.pop(); id !== undefined; id = ready.pop()) {
     order.push(id);
-    for (const next of followers.get(id) ?? []) {
+    for (const [next] of followers.get(id) ?? []) {
       const count = (waiting.get(next) ?? 0) - 1;
       waiting.set(next, count);
       if (count === 0) ready.splice(placeOf(next, ready), 0, next);
@@ -131,13 +123,16 @@ function* illegalIds(revisions: readonly Revision[]): Generator<HistoryFault> {
   }
 }
 
-function* duplicateIds(byId: Groups): Generator<HistoryFault> {
+function* duplicateIds(byId: Groups<Revision>): Generator<HistoryFault> {
   for (const [id, group] of byId)
     if (group.length > 1) yield { kind: "duplicate-id", id, files: group.map(({ file }) => file) };
 }
 
 /** A label must differ from all other labels and from all ids. */
-function* duplicateLabels(byLabel: Groups, byId: Groups): Generator<HistoryFault> {
+function* duplicateLabels(
+  byLabel: Groups<Revision>,
+  byId: Groups<Revision>,
+): Generator<HistoryFault> {
   const labels = [...byLabel].toSorted(([a], [b]) => byText(a, b));
   for (const [label, group] of labels) {
     const users = [...group, ...(byId.get(label) ?? [])];

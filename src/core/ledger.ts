@@ -1,7 +1,7 @@
 import { type Fact, factKey, type FactKind, isRelation, isSoft } from "./facts.ts";
 import { ancestors, type History, maximal } from "./history.ts";
 import { factAtHome, isInHome, type LedgerHome, textAtHome } from "./home.ts";
-import { asksForAnyRow, tablesOfTraces, type Trace, type Traces, tracesAtHome } from "./traces.ts";
+import { asksForAnyRow, tablesOfTrace, type Trace, type Traces, tracesAtHome } from "./traces.ts";
 import type { VersionTableName } from "./version-table.ts";
 
 /** What every revision ever released is known to produce, recorded when the image was built. */
@@ -190,7 +190,7 @@ export function tracesOfHeads(
     for (const [revision, each] of noted) {
       // A table without rows has none to change, whatever columns it has got.
       const isLost = (trace: Trace): boolean =>
-        tablesOfTraces([trace]).some((table) =>
+        tablesOfTrace(trace).some((table) =>
           (asksForAnyRow(trace) ? replaced : changed).has(table),
         );
       if (!each.some(isLost)) traces.set(revision, each);

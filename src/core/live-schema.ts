@@ -201,18 +201,18 @@ type Rename = { readonly from: string; readonly to: string };
 
 /** Extensions that live in another schema than when baked: `citext` in `extensions` instead of `public`. */
 function extensionRenames(ledger: OpenLedger, facts: readonly Fact[]): readonly Rename[] {
-  const baked = new Map<string, Set<string>>();
-  for (const fact of ledger.facts)
-    if (fact.kind === "extension")
-      baked.set(fact.object, (baked.get(fact.object) ?? new Set()).add(homeOf(fact)));
-  const renames: Rename[] = [];
-  for (const fact of facts) {
-    const homes = fact.kind === "extension" ? baked.get(fact.object) : undefined;
-    const [home] = homes ?? [];
-    if (home !== undefined && homes?.size === 1 && home !== homeOf(fact))
-      renames.push({ from: homeOf(fact), to: home });
-  }
-  return renames;
+  const baked = ledger.facts.filter(isExtension);
+  return facts.filter(isExtension).flatMap((fact) => {
+    const [home, another] = new Set(
+      baked.filter(({ object }) => object === fact.object).map(homeOf),
+    );
+    const isMoved = home !== undefined && another === undefined && home !== homeOf(fact);
+    return isMoved ? [{ from: homeOf(fact), to: home }] : [];
+  });
+}
+
+function isExtension({ kind }: Fact): boolean {
+  return kind === "extension";
 }
 
 function homeOf(extension: Fact): string {

@@ -2,14 +2,14 @@ import { commitInParts } from "./data-migrations.ts";
 import { type Fact, type FactKind, isRelation, schemaOf } from "./facts.ts";
 import * as grants from "./grants.ts";
 import type { Knowledge } from "./knowledge.ts";
-import { changeOf } from "./ledger.ts";
+import { changeOf, factsAt } from "./ledger.ts";
 import { progressTable } from "./migration.ts";
 import type { Observation } from "./observation.ts";
 import { CannotJudge } from "./outcome.ts";
 import { widthFor } from "./plan.ts";
 import { quoteIdentifier } from "./quote.ts";
 import type { Step } from "./step.ts";
-import { type VersionTableName, versionTableOf } from "./version-table.ts";
+import { nameTable, type VersionTableName, versionTableOf } from "./version-table.ts";
 
 /** A right that a step needs and the role has not, with the SQL that gives it. */
 type Lack = { readonly what: string; readonly grant: string };
@@ -103,7 +103,7 @@ function isHomeTemporary({ role, home }: Observation): boolean {
 function lackingForVersionTable({ observation, knowledge, steps, home }: TaskAt): readonly Lack[] {
   const { role, versionTable } = observation;
   if (versionTable === null) return lackingToCreate(home, observation);
-  const name = `${versionTable.schema}.${versionTable.name}`;
+  const name = nameTable(versionTable);
   const lacks: Lack[] = [];
   if (!versionTable.canWrite)
     lacks.push({
@@ -153,9 +153,8 @@ function lackingForUpgrade({ observation, knowledge, steps, home }: TaskAt): rea
   // What the ledger does not know is assumed to be as usual.
   if (ledger === null || changes.includes(null))
     return [...lacks, ...lackingToCreate(home, observation)];
-  const added = changes.flatMap((change) =>
-    (change?.added ?? []).map((position) => ledger.facts[position]!),
-  );
+  const positions = changes.flatMap((change) => change?.added ?? []);
+  const added = factsAt(ledger, positions);
   const made = new Set(added.filter(({ kind }) => kind === "schema").map(({ object }) => object));
   const homes = new Set(added.filter(isCreated).map(schemaOf));
   for (const schema of homes)
@@ -245,7 +244,7 @@ export function lackOfReading(observation: Observation, wanted: string): CannotJ
       ? otherVersionTables.find(({ name }) => name === wanted)
       : undefined);
   if (table?.unreadable !== "permission") return null;
-  const name = `${table.schema}.${table.name}`;
+  const name = nameTable(table);
   if (table.canRead)
     return new CannotJudge(
       "permission",

@@ -1,6 +1,5 @@
 import { type Claim, claimOf, factsOfClaim, recordedOf } from "./claim.ts";
 import { dataPassedOver, editedRevisions, nothingPassedOver } from "./data-migrations.ts";
-import { inDoubt, type Place, placesOf } from "./elsewhere.ts";
 import { isPrerequisite } from "./facts.ts";
 import { ancestors, type History } from "./history.ts";
 import type { Identification } from "./identify.ts";
@@ -62,14 +61,6 @@ type Unknown = Extract<Verdict, { readonly kind: "unknown" }>;
 
 export function unknown({ seen }: Situation, unknownRows: readonly string[], why: string): Unknown {
   return { ...seen, kind: "unknown", unknownRows, why, isOthersTable: false, elsewhere: [] };
-}
-
-/** Other places that keep what is absent here from being taken for gone. */
-export function placesInDoubt(
-  { knowledge, observation }: Situation,
-  conclusion: "fresh" | "taken back",
-): readonly Place[] {
-  return inDoubt(placesOf(knowledge, observation), observation, conclusion);
 }
 
 /** Data migrations that a stamp to what was found would skip, or make run again. */

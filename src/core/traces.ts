@@ -52,10 +52,8 @@ function rowsAtHome({ table, where }: RowsToChange, spelled: string): RowsToChan
   };
 }
 
-export function tablesOfTraces(traces: readonly Trace[]): readonly string[] {
-  return traces.flatMap((trace) =>
-    trace.kind === "rows" ? [trace.table] : trace.unless.map(({ table }) => table),
-  );
+export function tablesOfTrace(trace: Trace): readonly string[] {
+  return trace.kind === "rows" ? [trace.table] : trace.unless.map(({ table }) => table);
 }
 
 /** Whether it is enough that the tables are empty. */

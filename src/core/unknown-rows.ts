@@ -1,19 +1,13 @@
 import { claimOf, factsOfClaim, recordsEveryRevision } from "./claim.ts";
 import { nothingPassedOver } from "./data-migrations.ts";
 import { differences } from "./difference.ts";
+import { placesInDoubt } from "./elsewhere.ts";
 import { pendingAfter } from "./history.ts";
 import type { Knowledge } from "./knowledge.ts";
 import { changeOf, factsOfHeads, factsOfState, headsKey, touchesRows } from "./ledger.ts";
 import { appliedByLedger } from "./missing-files.ts";
 import type { VersionTable } from "./observation.ts";
-import {
-  equals,
-  includesTheClaim,
-  passedOver,
-  placesInDoubt,
-  type Situation,
-  unknown,
-} from "./situation.ts";
+import { equals, includesTheClaim, passedOver, type Situation, unknown } from "./situation.ts";
 import { type Finding, statesOf, type Verdict } from "./verdict.ts";
 import { identifyLive, sayOtherTools } from "./without-rows.ts";
 

@@ -9,6 +9,7 @@ import { refuse } from "./refusal.ts";
 import { pathOfOptions, schemasOfPath } from "./search-path.ts";
 import type { Refusal, Step } from "./step.ts";
 import type { Verdict } from "./verdict.ts";
+import { nameTable } from "./version-table.ts";
 import { sayAssume } from "./ways-out.ts";
 import { enumerate, nameHeads, namePlaces } from "./words.ts";
 
@@ -124,7 +125,7 @@ export function faultOfProgramsPath(
   const isEmpty = verdict.kind === "fresh" && versionTable === null;
   if (others.length === 0 || (!isEmpty && rivals.length === 0)) return null;
   const named = others.filter((name) => name !== null);
-  const places = rivals.map(({ schema, name }) => `${schema}.${name}`);
+  const places = rivals.map(nameTable);
   return new CannotJudge(
     "config",
     `the migrations' own program sets the search_path ${named.length === others.length ? `to ${enumerate(named)}` : "to a name from elsewhere"}, no ledger tells where they live, and ${isEmpty ? `schema ${home.schema}, which the session's path leads to, has nothing of this history` : `besides schema ${home.schema}, which the session's path leads to, this history has rows in ${enumerate(places)}`}`,

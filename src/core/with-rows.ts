@@ -1,5 +1,6 @@
 import { editedFiles } from "./data-migrations.ts";
 import { type Difference, differences, lackingOfDeployment } from "./difference.ts";
+import { placesInDoubt } from "./elsewhere.ts";
 import { someHoldRows } from "./facts.ts";
 import { ancestors, type Heads } from "./history.ts";
 import { hasSameSoftFacts, identify, type SoftSearch } from "./identify.ts";
@@ -9,12 +10,12 @@ import {
   equals,
   includesTheClaim,
   passedOver,
-  placesInDoubt,
   type Situation,
   unknown,
   unlessStale,
 } from "./situation.ts";
 import { type Finding, statesOf, type Verdict } from "./verdict.ts";
+import { nameTable } from "./version-table.ts";
 
 /** The rows name revisions of this history: does the schema agree? */
 export function withRows(situation: Situation): Verdict {
@@ -48,7 +49,7 @@ export function withRows(situation: Situation): Verdict {
       : mismatch;
   }
   if (isTolerable) return asRecorded(situation, all);
-  const left = findHalfDone(ledger, history, claim.applied, live);
+  const left = findHalfDone(situation);
   return left === null ? drifted(situation, all) : { ...situation.seen, kind: "partial", left };
 }
 
@@ -97,7 +98,7 @@ function isAnotherState(identified: Finding, { unknownFacts }: LiveSchema): bool
 function seemsAnotherApplications(situation: Situation): Verdict | null {
   const { table, rows, claim, edited } = situation;
   if (table === null || edited.length === 0 || edited.length < claim.applied.size) return null;
-  const why = `${table.schema}.${table.name} says ${rows.join(", ")}, with other texts than the files of this image have, and the schema is exactly what other files make: it seems to be another application's`;
+  const why = `${nameTable(table)} says ${rows.join(", ")}, with other texts than the files of this image have, and the schema is exactly what other files make: it seems to be another application's`;
   return { ...unknown(situation, [], why), isOthersTable: true };
 }
 

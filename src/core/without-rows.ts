@@ -1,10 +1,11 @@
 import { unseenData } from "./data-migrations.ts";
+import { placesInDoubt } from "./elsewhere.ts";
 import { isPrerequisite, isSoft, schemaOf } from "./facts.ts";
 import { pendingAfter } from "./history.ts";
 import { identify } from "./identify.ts";
 import { denialOf, headsOfNeighbour, recordedBy } from "./neighbour.ts";
 import { dirtyTable, findHalfDone, invalidIndexes } from "./partial.ts";
-import { placesInDoubt, type Situation, unknown, unlessStale } from "./situation.ts";
+import { type Situation, unknown, unlessStale } from "./situation.ts";
 import { nearestSketch, sketchOf, tablesOf } from "./sketch.ts";
 import type { Finding, Verdict } from "./verdict.ts";
 import { namePlaces } from "./words.ts";
@@ -22,12 +23,10 @@ export function withoutRows(situation: Situation): Verdict | null {
 }
 
 function unversioned(situation: Situation): Verdict {
-  const { history, observation, claim, ledger, live, neighbour, seen } = situation;
+  const { history, observation, ledger, neighbour, seen } = situation;
   const identified = identifyLive(situation);
-  if (ledger !== null && live !== null && identified.kind === "nearest") {
-    const left = findHalfDone(ledger, history, claim.applied, live);
-    if (left !== null) return { ...seen, kind: "partial", left };
-  }
+  const left = identified.kind === "nearest" ? findHalfDone(situation) : null;
+  if (left !== null) return { ...seen, kind: "partial", left };
   const unproven = { ...seen, kind: "unversioned", identified, denied: null, unseen: [] } as const;
   if (ledger === null || identified.kind !== "proven") return unproven;
   const { heads } = identified;
