@@ -83,21 +83,20 @@ function isGoodFor({ kind }: LedgerHome, { schema }: Pick<HomeName, "schema">): 
 
 /** Files may be deleted after the bake: what the ledger still knows of them is then retired knowledge. */
 function retireWithoutFile(ledger: Ledger, history: History): Ledger {
-  if (
-    [...ledger.revisions.values()].every(({ id, retired }) => retired !== history.revisions.has(id))
-  )
+  const { revisions } = history;
+  if ([...ledger.revisions.values()].every(({ id, retired }) => retired !== revisions.has(id)))
     return ledger;
   return {
     ...ledger,
     revisions: new Map(
       [...ledger.revisions].map(([id, revision]) => [
         id,
-        { ...revision, retired: !history.revisions.has(id) },
+        { ...revision, retired: !revisions.has(id) },
       ]),
     ),
     states: ledger.states.map((state) => ({
       ...state,
-      retired: !state.heads.every((head) => history.revisions.has(head)),
+      retired: !state.heads.every((head) => revisions.has(head)),
     })),
   };
 }
@@ -111,21 +110,17 @@ export type Scope = {
   readonly rights: readonly string[] | null;
 };
 
-function rolesIn({ facts }: Ledger): readonly string[] | null {
-  const roles = facts.map(receiverOf).filter((role) => role !== null);
-  return roles.length === 0 ? null : [...new Set(roles)].toSorted();
-}
-
 /** The home as far as the history makes anything there, and the schemas that it names. Null: without a ledger nobody knows which. */
 export function scopeOf(ledger: Ledger | null): Scope | null {
   if (ledger === null) return null;
   const named = ledger.facts.filter((fact) => !isInHome(fact)).map(schemaOf);
   const made = ledger.facts.filter(({ kind }) => kind === "schema").map(schemaOf);
+  const roles = new Set(ledger.facts.map(receiverOf).filter((role) => role !== null));
   const given = ["public", ...ledger.given].filter((schema) => named.includes(schema));
   return {
     home: ledger.home.kind === "program" || ledger.facts.some(isInHome),
     named: [...given, ...made.filter((schema) => schema !== null)],
     rare: ledger.facts.some(isRare),
-    rights: rolesIn(ledger),
+    rights: roles.size === 0 ? null : [...roles].toSorted(),
   };
 }

@@ -246,24 +246,21 @@ function decodeRevision(entry: Record<string, unknown>): [string, LedgerRevision
 function decodeTraces(value: unknown): Traces {
   if (!isObject(value)) throw new Malformed("traces is not an object");
   return new Map(
-    Object.entries(value).map(([revision, each]) => [
-      revision,
-      list(each, "traces").map((entry): Trace => {
-        if ("idle" in entry)
-          return {
-            kind: "idle",
-            unless: decodeRowsToChange(entry["idle"]),
-            besides: entry["besides"] === true,
-          };
-        return {
-          kind: "rows",
-          table: text(entry["table"], "table"),
-          columns: strings(entry["key"], "key"),
-          hashes: strings(entry["rows"], "rows"),
-        };
-      }),
-    ]),
+    Object.entries(value).map(([id, each]) => [id, list(each, "traces").map(decodeTrace)]),
   );
+}
+
+function decodeTrace(entry: Record<string, unknown>): Trace {
+  if ("idle" in entry) {
+    const unless = decodeRowsToChange(entry["idle"]);
+    return { kind: "idle", unless, besides: entry["besides"] === true };
+  }
+  return {
+    kind: "rows",
+    table: text(entry["table"], "table"),
+    columns: strings(entry["key"], "key"),
+    hashes: strings(entry["rows"], "rows"),
+  };
 }
 
 function decodeRowsToChange(value: unknown): readonly RowsToChange[] {

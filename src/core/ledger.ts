@@ -253,7 +253,6 @@ export function factsOfHeads(
   if (isBeyond(ledger, heads)) return null;
   const recorded = ledger.stateByHeads.get(headsKey(heads));
   if (recorded !== undefined) return factsOfState(ledger, recorded);
-  if (heads.length === 0) return new Set();
   const applied = ancestors(history, heads);
   const { index, covers } = highestStateWithin(ledger, history, applied);
   const facts = index === null ? new Set<number>() : factsOfState(ledger, index);

@@ -117,12 +117,8 @@ function indexName(fact: Fact): string {
  * The revision of whose change a part is done and a part is not, everything else being in place. One that the rows claim has
  * finished and cannot be half done; where there are no rows, every revision comes into question.
  */
-export function findHalfDone({
-  history,
-  claim: { applied: claimed },
-  ledger,
-  live,
-}: Situation): (Leftover & { kind: "half-done" }) | null {
+export function findHalfDone(situation: Situation): (Leftover & { kind: "half-done" }) | null {
+  const { history, claim, ledger, live } = situation;
   if (ledger === null || live === null) return null;
   const isHard = (position: number): boolean =>
     !ledger.soft[position] && !live.ignored.has(position);
@@ -136,11 +132,11 @@ export function findHalfDone({
   const unknownPlaces = new Set(live.unknownFacts.map(placeKey));
 
   for (const [id, { saysIfNotExists }] of history.revisions) {
-    if (claimed.has(id)) continue;
+    if (claim.applied.has(id)) continue;
     // What it finds, it leaves; what is missing, it makes. Rows it may have written before it stopped.
     if (saysIfNotExists && !touchesRows(ledger, id)) continue;
     const below = maximal(history, [
-      ...claimed,
+      ...claim.applied,
       ...ancestors(history, history.needs.get(id) ?? []),
     ]);
     const before = factsOfHeads(ledger, history, below);

@@ -3,7 +3,7 @@ import { placesOf } from "./elsewhere.ts";
 import { type History, pendingAfter } from "./history.ts";
 import * as refusal from "./refusal.ts";
 import type { Plan, PlanBasis, Policy, Refusal, Step } from "./step.ts";
-import type { Finding, Leftover, Verdict } from "./verdict.ts";
+import type { Finding, Leftover, Verdict, VerdictOf } from "./verdict.ts";
 import { homeInDoubt, refusalOfHome, refuseElsewhere, withOtherHomes } from "./which-home.ts";
 
 export function planFor(verdict: Verdict, policy: Policy, basis: PlanBasis): Plan {
@@ -112,19 +112,13 @@ function planForPartial(left: Leftover, its: Case): Plan {
   return upgrade(left.kind === "begun" ? left.pending : [left.progress.version], its);
 }
 
-function upgradeInOrder(
-  claimed: Extract<Verdict, { readonly kind: "behind" | "drifted" }>,
-  its: Case,
-): Plan {
+function upgradeInOrder(claimed: VerdictOf<"behind" | "drifted">, its: Case): Plan {
   return claimed.skipped.length > 0 && !its.policy.allowOutOfOrder
     ? refusal.outOfOrder(claimed)
     : upgrade(claimed.pending, its);
 }
 
-function planForAhead(
-  ahead: Extract<Verdict, { readonly kind: "ahead" }>,
-  { policy, knowledge }: Case,
-): Plan {
+function planForAhead(ahead: VerdictOf<"ahead">, { policy, knowledge }: Case): Plan {
   const isCompatible = ahead.lacking.length === 0 && ahead.notRun.length === 0;
   if (policy.ahead === "allow" || (policy.ahead === "compatible" && isCompatible))
     return { kind: "start" };

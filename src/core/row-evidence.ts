@@ -3,8 +3,6 @@ import { type OpenLedger, tracesOfHeads } from "./ledger.ts";
 import type { RowAnswer } from "./observation.ts";
 import type { RowsToChange, Trace } from "./traces.ts";
 
-type TraceOf<Kind extends Trace["kind"]> = Extract<Trace, { readonly kind: Kind }>;
-
 /** What keeps a revision's trace from showing that it ran, table by table. */
 export type Lack =
   | {
@@ -78,19 +76,18 @@ function lackOfNothing(
   return [unreadable ?? { kind: "filled", table, where }];
 }
 
-function lackOfRows(trace: TraceOf<"rows">, answers: readonly RowAnswer[]): readonly Lack[] {
-  const { table, columns, hashes } = trace;
-  const unreadable = answers.find((each) => each.table === table && each.kind === "unreadable");
-  if (unreadable?.kind === "unreadable") return [unreadable];
-  const found = new Set(
-    answers.flatMap((each) =>
-      each.kind === "rows" &&
-      each.table === table &&
-      JSON.stringify(each.columns) === JSON.stringify(columns)
-        ? each.found
-        : [],
-    ),
-  );
+function lackOfRows(
+  { table, columns, hashes }: Extract<Trace, { readonly kind: "rows" }>,
+  answers: readonly RowAnswer[],
+): readonly Lack[] {
+  const here = answers.filter((each) => each.table === table);
+  const unreadable = here.find((each) => each.kind === "unreadable");
+  if (unreadable !== undefined) return [unreadable];
+  const asked = JSON.stringify(columns);
+  const answer = here
+    .filter((each) => each.kind === "rows")
+    .filter((each) => JSON.stringify(each.columns) === asked);
+  const found = new Set(answer.flatMap((each) => each.found));
   const absent = hashes.filter((hash) => !found.has(hash)).length;
   return absent === 0 ? [] : [{ kind: "absent", table, absent, of: hashes.length }];
 }

@@ -8,7 +8,7 @@ import type { OpenLedger } from "./ledger.ts";
 import { asSeen, recognise, type LiveSchema } from "./live-schema.ts";
 import { neighbourOf } from "./neighbour.ts";
 import type { NeighbourTable, Observation, VersionTable } from "./observation.ts";
-import type { Finding, PassedOver, Verdict } from "./verdict.ts";
+import type { Finding, PassedOver, VerdictOf } from "./verdict.ts";
 
 /** What the image knows and what the look has seen, side by side: all that a diagnosis rests on. */
 export type Situation = {
@@ -57,9 +57,11 @@ export function situate(knowledge: Knowledge, observation: Observation): Situati
   };
 }
 
-type Unknown = Extract<Verdict, { readonly kind: "unknown" }>;
-
-export function unknown({ seen }: Situation, unknownRows: readonly string[], why: string): Unknown {
+export function unknown(
+  { seen }: Situation,
+  unknownRows: readonly string[],
+  why: string,
+): VerdictOf<"unknown"> {
   return { ...seen, kind: "unknown", unknownRows, why, isOthersTable: false, elsewhere: [] };
 }
 

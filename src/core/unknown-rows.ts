@@ -57,15 +57,8 @@ function isEarlier(situation: Situation, heads: readonly string[]): boolean {
 }
 
 /** All that the ledger calls live is recorded, and the schema is what that makes: only the files are not in the image. */
-function isAtHeadWithoutFiles({
-  knowledge,
-  history,
-  rows,
-  claim,
-  ledger,
-  live,
-  seen,
-}: Situation): boolean {
+function isAtHeadWithoutFiles(situation: Situation): boolean {
+  const { knowledge, history, rows, claim, ledger, live, seen } = situation;
   if (ledger === null || live === null) return false;
   if (!claim.unknownRows.every((id) => knowledge.unfiled.includes(id))) return false;
   const state = ledger.stateByHeads.get(headsKey([...seen.recorded].sort()));

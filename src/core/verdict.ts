@@ -81,6 +81,8 @@ export type Verdict =
     })
   | { readonly kind: "broken-history"; readonly faults: readonly HistoryFault[] };
 
+export type VerdictOf<Kind extends Verdict["kind"]> = Extract<Verdict, { readonly kind: Kind }>;
+
 /** Data migrations of the proven state that another tool's table has no row for. */
 export type Denial = { readonly table: string; readonly dataMigrations: readonly string[] };
 

@@ -8,7 +8,7 @@ import { CannotJudge } from "./outcome.ts";
 import { refuse } from "./refusal.ts";
 import { pathOfOptions, schemasOfPath } from "./search-path.ts";
 import type { Refusal, Step } from "./step.ts";
-import type { Verdict } from "./verdict.ts";
+import type { Verdict, VerdictOf } from "./verdict.ts";
 import { nameTable } from "./version-table.ts";
 import { sayAssume } from "./ways-out.ts";
 import { enumerate, nameHeads, namePlaces } from "./words.ts";
@@ -98,11 +98,8 @@ function absentFirst({ ledger }: HomeRequest, { role, server }: Observation): Ca
 
 /** A history may make the very schema that its role's path begins with. */
 function isMade(ledger: Ledger | null, schema: string): boolean {
-  return (
-    ledger?.facts.some(
-      (fact) => fact.kind === "schema" && factAtHome(fact, "").object === schema,
-    ) ?? false
-  );
+  const made = ledger?.facts.filter(({ kind }) => kind === "schema") ?? [];
+  return made.some((fact) => factAtHome(fact, "").object === schema);
 }
 
 /**
@@ -170,10 +167,8 @@ export function faultOfTwoHomes(
   );
 }
 
-type Of<Kind extends Verdict["kind"]> = Extract<Verdict, { readonly kind: Kind }>;
-
 /** Nothing of the history is at home, and some of it is elsewhere: the other homes are named before this one. */
-export function homeInDoubt({ why }: Of<"unknown">, { home }: Observation): Refusal {
+export function homeInDoubt({ why }: VerdictOf<"unknown">, { home }: Observation): Refusal {
   return refuse("unproven", why, [
     `if this database is new to it and it shall live in ${home.schema}: --schema ${home.schema}`,
   ]);
@@ -181,7 +176,7 @@ export function homeInDoubt({ why }: Of<"unknown">, { home }: Observation): Refu
 
 /** What the rows promise is not at home, and may be somewhere else. */
 export function refuseElsewhere(
-  verdict: Of<"mismatched"> | Of<"missing-file">,
+  verdict: VerdictOf<"mismatched" | "missing-file">,
   { home }: Observation,
 ): Refusal {
   const claimed = verdict.kind === "mismatched" ? verdict.claimed : verdict.recorded;

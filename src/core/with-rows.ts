@@ -14,7 +14,7 @@ import {
   unknown,
   unlessStale,
 } from "./situation.ts";
-import { type Finding, statesOf, type Verdict } from "./verdict.ts";
+import { type Finding, statesOf, type Verdict, type VerdictOf } from "./verdict.ts";
 import { nameTable } from "./version-table.ts";
 
 /** The rows name revisions of this history: does the schema agree? */
@@ -71,9 +71,7 @@ function drifted({ seen, claim, pending }: Situation, differences: readonly Diff
   return { ...seen, kind: "drifted", heads, pending, skipped, differences };
 }
 
-type Mismatched = Extract<Verdict, { readonly kind: "mismatched" }>;
-
-function mismatched(situation: Situation, identified: Finding): Mismatched {
+function mismatched(situation: Situation, identified: Finding): VerdictOf<"mismatched"> {
   const { claim, seen } = situation;
   const goesForwards =
     identified.kind === "proven" && includesTheClaim(situation, identified.heads);
