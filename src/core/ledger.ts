@@ -1,6 +1,7 @@
 import { type Fact, factKey, type FactKind, isRelation, isSoft } from "./facts.ts";
 import { ancestors, type History, maximal } from "./history.ts";
 import { factAtHome, isInHome, type LedgerHome, textAtHome } from "./home.ts";
+import type { Revision } from "./revision.ts";
 import { asksForAnyRow, tablesOfTrace, type Trace, type Traces, tracesAtHome } from "./traces.ts";
 import type { VersionTableName } from "./version-table.ts";
 
@@ -29,16 +30,11 @@ export type Ledger = {
   readonly spellings: readonly { readonly fact: number; readonly definition: string }[];
 };
 
-export type LedgerRevision = {
-  readonly id: string;
-  /** Where its file is, relative to the history's root. */
-  readonly file: string;
-  /** As its file says it; see `Revision`. */
-  readonly parents: readonly string[];
-  readonly dependsOn: readonly string[];
-  readonly labels: readonly string[];
-  /** Of the file when it was baked; "" where only git remembers the revision. */
-  readonly hash: string;
+/** As its file was when it was baked; hash "": only git remembers the revision. */
+export type LedgerRevision = Pick<
+  Revision,
+  "id" | "file" | "parents" | "dependsOn" | "labels" | "hash"
+> & {
   /**
    * Whether it touches rows of user tables: `writes` was seen to insert, update, delete or truncate
    * (even of no rows); `reads` was seen to read and may write where there are rows; `unknown` left no
@@ -327,7 +323,7 @@ function apply(facts: Set<number>, { added, dropped }: SchemaChange): void {
 
 type StateWithin = { readonly index: number | null; readonly covers: ReadonlySet<string> };
 
-/** Of the states that no other revisions made than these, the one of the most; index null: of none. */
+/** Of the states that stand on nothing but these revisions, the one that covers most of them; index null: there is none. */
 export function highestStateWithin(
   { states }: Pick<Ledger, "states">,
   history: History,

@@ -100,9 +100,8 @@ export function recognise(
   /** The first release did not read the options of a foreign table's columns. */
   function beforeOptions(fact: Fact): number | undefined {
     if (ledger.home.kind !== "unknown" || fact.kind !== "column") return undefined;
-    return ledger.positions.get(
-      factKey({ ...fact, definition: fact.definition.replace(/ OPTIONS \{.*\}$/s, "") }),
-    );
+    const definition = fact.definition.replace(/ OPTIONS \{.*\}$/s, "");
+    return ledger.positions.get(factKey({ ...fact, definition }));
   }
 
   /** What has been validated, or switched on again, since a migration made it. */
@@ -191,9 +190,8 @@ function oldSpellings(
     if (fact.kind !== "column" || fact.definition !== "double precision") return undefined;
     const isView = ({ kind, object }: Fact): boolean =>
       (kind === "view" || kind === "matview") && object === fact.object;
-    return ledger.facts.some(isView)
-      ? ledger.positions.get(factKey({ ...fact, definition: "numeric" }))
-      : undefined;
+    if (!ledger.facts.some(isView)) return undefined;
+    return ledger.positions.get(factKey({ ...fact, definition: "numeric" }));
   }
 }
 

@@ -66,13 +66,9 @@ function beginning(situation: Situation): Verdict | null {
 
 export function invalidIndexes(situation: Situation): Verdict | null {
   const indexes = leftoverIndexes(situation);
-  return indexes.length === 0
-    ? null
-    : {
-        ...situation.seen,
-        kind: "partial",
-        left: { kind: "invalid-index", indexes, applied: madeOf(situation, indexes) },
-      };
+  if (indexes.length === 0) return null;
+  const left = { kind: "invalid-index", indexes, applied: madeOf(situation, indexes) } as const;
+  return { ...situation.seen, kind: "partial", left };
 }
 
 function leftoverIndexes(situation: Situation): readonly Fact[] {
@@ -80,7 +76,7 @@ function leftoverIndexes(situation: Situation): readonly Fact[] {
   return observation.facts.filter(
     (fact) =>
       isInvalidIndex(fact) &&
-      !observation.buildingIndexes.includes(indexName(fact)) &&
+      !observation.buildingIndexes.includes(`${schemaOf(fact)}.${fact.name}`) &&
       isWantedIndex(situation, fact),
   );
 }
@@ -107,10 +103,6 @@ function madeOf({ ledger, expected }: Situation, indexes: readonly Fact[]): read
   if (ledger === null || expected === null) return [];
   const made = oursIn(factsAt(ledger, expected));
   return indexes.filter(({ object, name }) => made.makesIndex(object, name));
-}
-
-function indexName(fact: Fact): string {
-  return `${schemaOf(fact)}.${fact.name}`;
 }
 
 /**

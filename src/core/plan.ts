@@ -164,13 +164,8 @@ function upgrade(
   if (revisions.length === 0) return { kind: "start" };
   const needed = longest(revisions);
   const width = (versionTable ?? history.tool.versionTable).width ?? Infinity;
-  return {
-    kind: "act",
-    steps: [
-      ...(needed > width ? [{ kind: "widen", to: needed } as const] : []),
-      { kind: "upgrade", revisions },
-    ],
-  };
+  const before: Step[] = needed > width ? [{ kind: "widen", to: needed }] : [];
+  return { kind: "act", steps: [...before, { kind: "upgrade", revisions }] };
 }
 
 /** How wide the version column must be for every id that a plan may write there. */

@@ -42,10 +42,8 @@ export function lackOfActing(task: Task): CannotJudge | null {
     );
   const home = homeOf(task);
   if (home === null) return nowhereToCreate(task.observation);
-  const lacks = [
-    ...lackingForVersionTable({ ...task, home }),
-    ...lackingForUpgrade({ ...task, home }),
-  ];
+  const at = { ...task, home };
+  const lacks = [...lackingForVersionTable(at), ...lackingForUpgrade(at)];
   if (lacks.length === 0) return null;
   return new CannotJudge(
     "permission",

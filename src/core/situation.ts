@@ -17,18 +17,15 @@ export type Situation = {
   readonly history: History;
   readonly table: VersionTable | null;
   readonly rows: readonly string[];
-  /** What the rows claim. */
   readonly claim: Claim;
   readonly pending: readonly string[];
-  /** Applied revisions whose files say something else by now. */
+  /** See `editedRevisions`. */
   readonly edited: readonly string[];
   /** Null, as `live` is: there is none that holds for this database. */
   readonly ledger: OpenLedger | null;
-  /** The schema in the ledger's words. */
   readonly live: LiveSchema | null;
   /** The facts that the rows stand for; null: the ledger does not know all of them. */
   readonly expected: ReadonlySet<number> | null;
-  /** Another tool's table that numbered these very files. */
   readonly neighbour: NeighbourTable | null;
   /** What every verdict says. */
   readonly seen: { readonly recorded: readonly string[]; readonly verified: boolean };

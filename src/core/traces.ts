@@ -30,7 +30,6 @@ export type RowsToChange = {
 /** By revision. */
 export type Traces = ReadonlyMap<string, readonly Trace[]>;
 
-/** @param spelled the home's name as PostgreSQL prints it in a definition */
 export function tracesAtHome(traces: Traces, spelled: string): Traces {
   if (traces.size === 0) return traces;
   return new Map(

@@ -50,25 +50,21 @@ export function withRows(situation: Situation): Verdict {
   }
   if (isTolerable) return asRecorded(situation, all);
   const left = findHalfDone(situation);
-  return left === null ? drifted(situation, all) : { ...situation.seen, kind: "partial", left };
+  return left === null ? asRecorded(situation, all) : { ...situation.seen, kind: "partial", left };
 }
 
 /** What the rows say holds; what differs all the same is tolerable, or drift. */
 function asRecorded(situation: Situation, differences: readonly Difference[]): Verdict {
   const { claim, pending, seen } = situation;
   const { heads, skipped } = claim;
-  if (differences.some(({ tolerable }) => !tolerable)) return drifted(situation, differences);
+  const asClaimed = { ...seen, heads, pending, skipped, differences };
+  if (differences.some(({ tolerable }) => !tolerable)) return { ...asClaimed, kind: "drifted" };
   const redundant = withoutOnce(seen.recorded, heads);
   if (redundant.length > 0) return { ...seen, kind: "overlapping", heads, redundant, pending };
-  if (pending.length > 0) return { ...seen, kind: "behind", heads, pending, skipped, differences };
+  if (pending.length > 0) return { ...asClaimed, kind: "behind" };
   return differences.length > 0
-    ? drifted(situation, differences)
+    ? { ...asClaimed, kind: "drifted" }
     : { ...seen, kind: "current", heads };
-}
-
-function drifted({ seen, claim, pending }: Situation, differences: readonly Difference[]): Verdict {
-  const { heads, skipped } = claim;
-  return { ...seen, kind: "drifted", heads, pending, skipped, differences };
 }
 
 function mismatched(situation: Situation, identified: Finding): VerdictOf<"mismatched"> {
