@@ -1,11 +1,11 @@
-import { ancestors, type History, maximal } from "./history.ts";
+import { ancestors, type Heads, type History, maximal } from "./history.ts";
 import { factsAfter, factsOfHeads, type OpenLedger } from "./ledger.ts";
 import type { MigrationTool } from "./migration-tool.ts";
 
 /** What version rows say was applied, in the history's terms. */
 export type Claim = {
   /** Alembic: the recorded revisions without those that others include. Otherwise the newest applied file. */
-  readonly heads: readonly string[];
+  readonly heads: Heads;
   readonly applied: ReadonlySet<string>;
   /** Older than the newest applied one and not applied. Always empty where rows are heads. */
   readonly skipped: readonly string[];
@@ -71,7 +71,7 @@ export function claimsAll(history: History, rows: readonly string[]): boolean {
  */
 export function rowsFor(
   history: History,
-  heads: readonly string[],
+  heads: Heads,
   rows: readonly string[],
 ): readonly string[] {
   if (!recordsEveryRevision(history.tool)) return heads;

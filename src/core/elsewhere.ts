@@ -132,10 +132,8 @@ function tablesEverMade({ history, ledger }: Knowledge): readonly MadeTable[] {
 }
 
 function tablesAtHome(ledger: OpenLedger, positions: Iterable<number>): readonly MadeTable[] {
-  const facts = factsAt(
-    ledger,
-    [...positions].filter((at) => ledger.inHome[at]),
-  );
+  const atHome = [...positions].filter((at) => ledger.inHome[at]);
+  const facts = factsAt(ledger, atHome);
   const columns = new Map<string, string[]>();
   for (const { kind, object, name } of facts)
     if (kind === "column") columns.set(object, [...(columns.get(object) ?? []), name]);

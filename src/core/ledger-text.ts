@@ -1,4 +1,5 @@
 import { type Fact, factKey, type FactKind, factKinds, placeKey, withoutStorage } from "./facts.ts";
+import type { Heads } from "./history.ts";
 import { escapeFact, escapeText, type LedgerHome } from "./home.ts";
 import { factsAt, headsKey, type Ledger, type LedgerRevision, type State } from "./ledger.ts";
 import type { RowsToChange, Trace, Traces } from "./traces.ts";
@@ -175,7 +176,7 @@ function decode(root: Record<string, unknown>): Ledger {
     throw new Malformed(`a state drops ${show(place.replaceAll("\0", " "))}, which is not there`);
   }
 
-  function indexOf(heads: readonly string[]): number {
+  function indexOf(heads: Heads): number {
     const index = indexes.get(headsKey(heads));
     if (index === undefined)
       throw new Malformed(`a state builds on ${show(heads.join(", "))}, which is missing`);

@@ -1,5 +1,5 @@
 import { type Fact, factKey, type FactKind, isRelation, isSoft } from "./facts.ts";
-import { ancestors, type History, maximal } from "./history.ts";
+import { ancestors, type Heads, type History, maximal } from "./history.ts";
 import { factAtHome, isInHome, type LedgerHome, textAtHome } from "./home.ts";
 import type { Revision } from "./revision.ts";
 import { asksForAnyRow, tablesOfTrace, type Trace, type Traces, tracesAtHome } from "./traces.ts";
@@ -48,8 +48,7 @@ export type LedgerRevision = Pick<
 
 /** A set of heads that the history passes through, with its facts as a difference from an earlier state. */
 export type State = {
-  /** Sorted. */
-  readonly heads: readonly string[];
+  readonly heads: Heads;
   /** Position of the state that this one is described from; null: from an empty database. */
   readonly from: number | null;
   readonly added: readonly number[];
@@ -157,11 +156,7 @@ function isAtFixedHome(home: LedgerHome, spelled: string, { object }: Fact): boo
  * What shows in the rows that revisions ran. Where the bake never passed through exactly these heads, it is put together from the
  * nearest recorded state below and what each missing revision was seen to leave by itself.
  */
-export function tracesOfHeads(
-  ledger: OpenLedger,
-  history: History,
-  heads: readonly string[],
-): Traces {
+export function tracesOfHeads(ledger: OpenLedger, history: History, heads: Heads): Traces {
   if (isBeyond(ledger, heads)) return new Map();
   const recorded = ledger.stateByHeads.get(headsKey(heads));
   if (recorded !== undefined) return tracesOfState(ledger, recorded);
@@ -208,7 +203,7 @@ export function tracesOfState({ states }: Pick<Ledger, "states">, index: number)
   return new Map(pathTo(states, index).flatMap(({ traces }) => [...traces]));
 }
 
-export function headsKey(heads: readonly string[]): string {
+export function headsKey(heads: Heads): string {
   return heads.join("\0");
 }
 
@@ -244,7 +239,7 @@ function pathTo(states: readonly State[], index: number): readonly State[] {
 export function factsOfHeads(
   ledger: OpenLedger,
   history: History,
-  heads: readonly string[],
+  heads: Heads,
 ): Set<number> | null {
   if (isBeyond(ledger, heads)) return null;
   const recorded = ledger.stateByHeads.get(headsKey(heads));
@@ -274,7 +269,7 @@ export function factsAfter(
 }
 
 /** Whether these heads include a revision of which the ledger does not know what it makes. */
-export function isBeyond({ beyond }: OpenLedger, heads: readonly string[]): boolean {
+export function isBeyond({ beyond }: OpenLedger, heads: Heads): boolean {
   return beyond.size > 0 && heads.some((head) => beyond.has(head));
 }
 

@@ -1,4 +1,4 @@
-import { ancestors, type History } from "./history.ts";
+import { ancestors, type Heads, type History } from "./history.ts";
 import { type OpenLedger, touchesRows } from "./ledger.ts";
 import type { NeighbourTable, Observation } from "./observation.ts";
 import type { Denial } from "./verdict.ts";
@@ -32,7 +32,7 @@ export function denialOf(
   ledger: OpenLedger,
   history: History,
   neighbour: NeighbourTable,
-  proven: readonly string[],
+  proven: Heads,
 ): Denial | null {
   const applied = recordedBy(history, neighbour);
   const dataMigrations = [...ancestors(history, proven)].filter(

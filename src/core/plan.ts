@@ -1,6 +1,6 @@
 import { assumable } from "./assume.ts";
 import { placesOf } from "./elsewhere.ts";
-import { type History, pendingAfter } from "./history.ts";
+import { type Heads, type History, pendingAfter } from "./history.ts";
 import * as refusal from "./refusal.ts";
 import type { Plan, PlanBasis, Policy, Refusal, Step } from "./step.ts";
 import type { Finding, Leftover, Verdict, VerdictOf } from "./verdict.ts";
@@ -146,7 +146,7 @@ function orAsAssumed(refused: Refusal, its: Case): Plan {
 }
 
 function stampAndUpgrade(
-  heads: readonly string[],
+  heads: Heads,
   because: "proven" | "assumed",
   { policy, knowledge: { history }, recorded }: Case,
 ): Plan {

@@ -1,7 +1,7 @@
 import { type Claim, claimOf, factsOfClaim, recordedOf } from "./claim.ts";
 import { dataPassedOver, editedRevisions, nothingPassedOver } from "./data-migrations.ts";
 import { isPrerequisite } from "./facts.ts";
-import { ancestors, type History } from "./history.ts";
+import { ancestors, type Heads, type History } from "./history.ts";
 import type { Identification } from "./identify.ts";
 import type { Knowledge } from "./knowledge.ts";
 import type { OpenLedger } from "./ledger.ts";
@@ -72,7 +72,7 @@ export function passedOver(
   return dataPassedOver(claim, edited, identified.heads, basis);
 }
 
-export function includesTheClaim({ history, claim }: Situation, heads: readonly string[]): boolean {
+export function includesTheClaim({ history, claim }: Situation, heads: Heads): boolean {
   const state = ancestors(history, heads);
   return [...claim.applied].every((id) => state.has(id));
 }

@@ -2,7 +2,7 @@ import { claimOf, factsOfClaim, recordsEveryRevision } from "./claim.ts";
 import { nothingPassedOver } from "./data-migrations.ts";
 import { differences } from "./difference.ts";
 import { placesInDoubt } from "./elsewhere.ts";
-import { pendingAfter } from "./history.ts";
+import { type Heads, pendingAfter } from "./history.ts";
 import type { Knowledge } from "./knowledge.ts";
 import { changeOf, factsOfHeads, factsOfState, headsKey, touchesRows } from "./ledger.ts";
 import { appliedByLedger } from "./missing-files.ts";
@@ -51,7 +51,7 @@ export function withUnknownRows(situation: Situation): Verdict | null {
   return { ...seen, kind: "ahead", unknownRows, lacking, unrecorded, notRun };
 }
 
-function isEarlier(situation: Situation, heads: readonly string[]): boolean {
+function isEarlier(situation: Situation, heads: Heads): boolean {
   if (heads.length === 0 || pendingAfter(situation.history, heads).length === 0) return false;
   return !recordsEveryRevision(situation.history.tool) || includesTheClaim(situation, heads);
 }

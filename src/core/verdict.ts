@@ -23,7 +23,7 @@ export type Verdict =
   | (NotAsClaimed & {
       readonly kind: "mismatched";
       /** What the rows claim. */
-      readonly claimed: readonly string[];
+      readonly claimed: Heads;
       /** Older than that, and not claimed. */
       readonly skipped: readonly string[];
     })
@@ -31,7 +31,7 @@ export type Verdict =
   | (NotAsClaimed & { readonly kind: "missing-file"; readonly gone: readonly string[] })
   | (Seen & {
       readonly kind: "overlapping";
-      readonly heads: readonly string[];
+      readonly heads: Heads;
       readonly redundant: readonly string[];
       readonly pending: readonly string[];
     })
@@ -148,7 +148,7 @@ export type Leftover =
       readonly revision: string;
       readonly file: string;
       /** What the version rows would be with it. */
-      readonly heads: readonly string[];
+      readonly heads: Heads;
       readonly pending: readonly string[];
     }
   | {

@@ -176,11 +176,7 @@ function newTraces(history: History, now: Traces, before: Traces): Traces {
 }
 
 /** The state just before, so that the difference is one revision's own change wherever possible. */
-function closestBelow(
-  heads: readonly string[],
-  states: readonly State[],
-  history: History,
-): number {
+function closestBelow(heads: Heads, states: readonly State[], history: History): number {
   const known = new Map(states.map((state, index) => [headsKey(state.heads), index]));
   for (const head of heads) {
     const others = heads.filter((each) => each !== head);
