@@ -1,6 +1,6 @@
 import { oursIn } from "./extras.ts";
 import { type Fact, isInvalidIndex, isPrerequisite, placeKey, schemaOf } from "./facts.ts";
-import { ancestors, maximal } from "./history.ts";
+import { maximal } from "./history.ts";
 import { changeOf, factsAt, factsOfHeads, touchesRows } from "./ledger.ts";
 import { asSeen } from "./live-schema.ts";
 import { progressTable } from "./migration.ts";
@@ -116,21 +116,18 @@ export function findHalfDone(situation: Situation): (Leftover & { kind: "half-do
     !ledger.soft[position] && !live.ignored.has(position);
   const surplusCounts = (position: number): boolean =>
     isHard(position) && !isPrerequisite(ledger.facts[position]!);
-  const step = (kind: Change["kind"], position: number, isDone: boolean) => ({
-    kind,
-    fact: ledger.facts[position]!,
-    isDone,
-  });
+  const changesTo = (positions: ReadonlySet<number>, kind: Change["kind"]) =>
+    Array.from(positions, (position) => {
+      const isDone = live.known.has(position) === (kind === "adds");
+      return { kind, fact: ledger.facts[position]!, isDone };
+    });
   const unknownPlaces = new Set(live.unknownFacts.map(placeKey));
 
   for (const [id, { saysIfNotExists }] of history.revisions) {
     if (claim.applied.has(id)) continue;
     // What it finds, it leaves; what is missing, it makes. Rows it may have written before it stopped.
     if (saysIfNotExists && !touchesRows(ledger, id)) continue;
-    const below = maximal(history, [
-      ...claim.applied,
-      ...ancestors(history, history.needs.get(id) ?? []),
-    ]);
+    const below = maximal(history, [...claim.applied, ...(history.needs.get(id) ?? [])]);
     const before = factsOfHeads(ledger, history, below);
     const change = changeOf(ledger, history, id);
     if (before === null || change === null) continue;
@@ -142,10 +139,7 @@ export function findHalfDone(situation: Situation): (Leftover & { kind: "half-do
     if (!gone.every((fact) => dropped.has(fact)) || !surplus.every((fact) => added.has(fact)))
       continue;
 
-    const changes = [
-      ...[...added].map((fact) => step("adds", fact, live.known.has(fact))),
-      ...[...dropped].map((fact) => step("drops", fact, !live.known.has(fact))),
-    ];
+    const changes = [...changesTo(added, "adds"), ...changesTo(dropped, "drops")];
     if (changes.some(({ fact }) => unknownPlaces.has(placeKey(fact)))) continue;
     const done = changes.filter(({ isDone }) => isDone);
     const undone = changes.filter(({ isDone }) => !isDone);

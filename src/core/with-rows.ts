@@ -48,8 +48,7 @@ export function withRows(situation: Situation): Verdict {
       ? asRecorded(situation, all)
       : mismatch;
   }
-  if (isTolerable) return asRecorded(situation, all);
-  const left = findHalfDone(situation);
+  const left = isTolerable ? null : findHalfDone(situation);
   return left === null ? asRecorded(situation, all) : { ...situation.seen, kind: "partial", left };
 }
 
