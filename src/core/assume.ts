@@ -1,16 +1,16 @@
 import type { Fact } from "./facts.ts";
-import { ancestors, type History } from "./history.ts";
+import { ancestors, type Heads, type History } from "./history.ts";
 import type { Knowledge } from "./knowledge.ts";
-import { changeOf, factsOfHeads, type OpenLedger, touchesRows } from "./ledger.ts";
+import { changeOf, factsAt, factsOfHeads, type OpenLedger, touchesRows } from "./ledger.ts";
 import type { Observation } from "./observation.ts";
-import { absentFrom, sketchOf, tablesOf, unquoted } from "./sketch.ts";
+import { absentFrom, sketchOf, type Tables, tablesOf, unquoted } from "./sketch.ts";
 
 /** A person's word for an unproven database, held against the tables and columns that it needs. */
 export type Assumption =
   | {
       readonly kind: "holds";
       readonly revision: string;
-      readonly heads: readonly string[];
+      readonly heads: Heads;
       /** How much of what the revision needs was looked for, and is there. */
       readonly checked: { readonly tables: number; readonly columns: number };
     }
@@ -33,7 +33,7 @@ export function checkAssumption(
     ? holds([revision], needed)
     : { kind: "contradicted", revision, absent };
 
-  function holds(heads: readonly string[], needed: Tables): Assumption {
+  function holds(heads: Heads, needed: Tables): Assumption {
     const checked = { tables: needed.size, columns: countColumns(needed) };
     return { kind: "holds", revision, heads, checked };
   }
@@ -49,7 +49,7 @@ export function checkAssumption(
 export function assumable(
   knowledge: Knowledge,
   observation: Observation,
-  nearest: readonly string[] = [],
+  nearest: Heads = [],
 ): readonly string[] {
   const [one, ...others] = nearest;
   if (one !== undefined && others.length === 0)
@@ -102,12 +102,9 @@ function factsMadeOnlyOnce(ledger: OpenLedger, history: History): readonly Fact[
   for (const [id, { saysIfNotExists }] of history.revisions)
     if (saysIfNotExists && ![...ancestors(history, [id])].some((each) => touchesRows(ledger, each)))
       for (const position of changeOf(ledger, history, id)?.added ?? []) lenient.add(position);
-  return [...made]
-    .filter((position) => !lenient.has(position))
-    .map((position) => ledger.facts[position]!);
+  const madeOnce = [...made].filter((position) => !lenient.has(position));
+  return factsAt(ledger, madeOnce);
 }
-
-type Tables = ReadonlyMap<string, ReadonlySet<string>>;
 
 /** Of each fact whether it is a table or a column that is there, or that is not; null: it is neither. Once, for all revisions. */
 function presenceOf(facts: readonly Fact[], live: Tables): readonly (boolean | null)[] {
@@ -123,7 +120,7 @@ function presenceOf(facts: readonly Fact[], live: Tables): readonly (boolean | n
 function tablesNeeded(revision: string, knowledge: Knowledge, observation: Observation): Tables {
   const baked = bakedFacts(revision, knowledge);
   if (baked === null) return sketchOf(knowledge.history, [revision], observation.home.schema);
-  return tablesOf([...baked].map((position) => knowledge.ledger!.facts[position]!));
+  return tablesOf(factsAt(knowledge.ledger!, baked));
 }
 
 /** Null: the ledger does not have it as it is now. */

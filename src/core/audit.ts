@@ -48,13 +48,9 @@ export function describeFinding({ level, rule, file, line, seen, why, remedy }: 
 
 /** How many findings there are of each level. */
 export function countLevels(findings: readonly Finding[]): Readonly<Record<Level, number>> {
-  const count = (wanted: Level) => findings.filter(({ level }) => level === wanted).length;
-  return {
-    fault: count("fault"),
-    danger: count("danger"),
-    warning: count("warning"),
-    note: count("note"),
-  };
+  const counts = { fault: 0, danger: 0, warning: 0, note: 0 };
+  for (const { level } of findings) counts[level] += 1;
+  return counts;
 }
 
 export function describeCounts(counts: Readonly<Record<Level, number>>): string {

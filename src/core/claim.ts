@@ -1,11 +1,11 @@
-import { ancestors, type History, maximal } from "./history.ts";
-import { changeOf, factsOfHeads, type OpenLedger } from "./ledger.ts";
+import { ancestors, type Heads, type History, maximal } from "./history.ts";
+import { factsAfter, factsOfHeads, type OpenLedger } from "./ledger.ts";
 import type { MigrationTool } from "./migration-tool.ts";
 
 /** What version rows say was applied, in the history's terms. */
 export type Claim = {
   /** Alembic: the recorded revisions without those that others include. Otherwise the newest applied file. */
-  readonly heads: readonly string[];
+  readonly heads: Heads;
   readonly applied: ReadonlySet<string>;
   /** Older than the newest applied one and not applied. Always empty where rows are heads. */
   readonly skipped: readonly string[];
@@ -47,16 +47,9 @@ export function factsOfClaim(
   history: History,
   { heads, applied, skipped }: Claim,
 ): ReadonlySet<number> | null {
-  if (skipped.length === 0) return factsOfHeads(ledger, history, heads);
-  const facts = new Set<number>();
-  for (const id of history.revisions.keys()) {
-    if (!applied.has(id)) continue;
-    const change = changeOf(ledger, history, id);
-    if (change === null) return null;
-    for (const fact of change.dropped) facts.delete(fact);
-    for (const fact of change.added) facts.add(fact);
-  }
-  return facts;
+  return skipped.length === 0
+    ? factsOfHeads(ledger, history, heads)
+    : factsAfter(ledger, history, new Set(), applied);
 }
 
 /** The rows as the verdict line shows them: heads, or the newest applied version. */
@@ -78,7 +71,7 @@ export function claimsAll(history: History, rows: readonly string[]): boolean {
  */
 export function rowsFor(
   history: History,
-  heads: readonly string[],
+  heads: Heads,
   rows: readonly string[],
 ): readonly string[] {
   if (!recordsEveryRevision(history.tool)) return heads;

@@ -1,11 +1,11 @@
 import type { Claim } from "./claim.ts";
 import type { Difference } from "./difference.ts";
-import { holdsRows, tablesAmong } from "./facts.ts";
-import { ancestors, type History } from "./history.ts";
+import { someHoldRows } from "./facts.ts";
+import { ancestors, type Heads, type History } from "./history.ts";
 import type { Knowledge } from "./knowledge.ts";
-import { changeOf, type OpenLedger, touchesRows, tracesOfHeads } from "./ledger.ts";
-import type { RowAnswer, VersionTable } from "./observation.ts";
-import { evidenceOf, lacksOf } from "./row-evidence.ts";
+import { factsChangedBy, type OpenLedger, touchesRows, tracesOfHeads } from "./ledger.ts";
+import type { VersionTable } from "./observation.ts";
+import { evidenceOf, lacksOf, type RowBasis } from "./row-evidence.ts";
 import type { Trace } from "./traces.ts";
 import { type PassedOver, statesOf, type UnseenData, type Verdict } from "./verdict.ts";
 
@@ -14,16 +14,14 @@ export const nothingPassedOver: PassedOver = { dataMigrations: [], direction: "b
 /**
  * Data migrations that a stamp from what the rows claim to `proven` would skip, or make run again.
  * @param edited applied revisions whose files have changed: what they once did, nobody knows
- * @param answers what was found of the rows that they leave
  */
 export function dataPassedOver(
-  ledger: OpenLedger,
-  history: History,
   { applied, heads }: Claim,
   edited: readonly string[],
-  proven: readonly string[],
-  answers: readonly RowAnswer[],
+  proven: Heads,
+  basis: RowBasis,
 ): PassedOver {
+  const { ledger, history } = basis;
   const after = ancestors(history, proven);
   const skipped = [...after].filter((id) => !applied.has(id) && touchesRows(ledger, id));
   const repeated = [...applied].filter(
@@ -43,16 +41,12 @@ export function dataPassedOver(
     // The first release took a revision's word for it.
     const isSeen = ledger.home.kind !== "unknown" || history.tool.appliedBy === "preflight";
     const isAtomic = isSeen && ledger.revisions.get(id)?.isAtomic === true;
-    if (evidenceOf(ledger, history, heads, id, answers).hasLeftRows) return true;
+    if (evidenceOf(id, heads, basis).hasLeftRows) return true;
     return proven.length > 0 && touchesRows(ledger, id) && (!isAtomic || leavesNoTrace(id));
   }
 
   function leavesNoTrace(id: string): boolean {
-    const change = changeOf(ledger, history, id);
-    const traces = [...(change?.added ?? []), ...(change?.dropped ?? [])];
-    const tables = tablesAmong(ledger.facts);
-    const facts = traces.map((position) => ledger.facts[position]!);
-    return !facts.some((fact) => holdsRows(fact) && tables.has(fact.object));
+    return !someHoldRows(factsChangedBy(ledger, history, id), ledger.facts);
   }
 }
 
@@ -134,16 +128,15 @@ export function tracesToAsk(
  * @param recorded revisions that another tool's rows say were applied
  */
 export function unseenData(
-  ledger: OpenLedger,
-  history: History,
-  heads: readonly string[],
-  answers: readonly RowAnswer[],
+  heads: Heads,
   recorded: ReadonlySet<string>,
+  basis: RowBasis,
 ): readonly UnseenData[] {
+  const { ledger, history, answers } = basis;
   const traces = tracesOfHeads(ledger, history, heads);
   return dataBelow(ledger, history, heads)
     .filter((id) => {
-      const { hasRun, hasNoRowsToChange } = evidenceOf(ledger, history, heads, id, answers);
+      const { hasRun, hasNoRowsToChange } = evidenceOf(id, heads, basis);
       return !recorded.has(id) && !hasRun && !hasNoRowsToChange;
     })
     .map((id) => ({
@@ -154,11 +147,7 @@ export function unseenData(
 }
 
 /** Of a revision that did nothing at all when it was replayed, nobody says that it changes rows. */
-function dataBelow(
-  ledger: OpenLedger,
-  history: History,
-  heads: readonly string[],
-): readonly string[] {
+function dataBelow(ledger: OpenLedger, history: History, heads: Heads): readonly string[] {
   const applied = ancestors(history, heads);
   return [...history.revisions.keys()].filter(
     (id) =>

@@ -4,6 +4,7 @@ import { dirtyTable, interruption, invalidIndexes } from "./partial.ts";
 import { type Situation, situate, unknown } from "./situation.ts";
 import { withUnknownRows, underOtherNumbers } from "./unknown-rows.ts";
 import type { Verdict } from "./verdict.ts";
+import { nameTable } from "./version-table.ts";
 import { withRows } from "./with-rows.ts";
 import { withoutRows } from "./without-rows.ts";
 
@@ -25,6 +26,6 @@ export function diagnose(knowledge: Knowledge, observation: Observation): Verdic
 function othersTable(situation: Situation): Verdict | null {
   const { table, claim } = situation;
   if (table?.unreadable !== "shape") return null;
-  const why = `${table.schema}.${table.name} has not the columns of this tool's version table`;
+  const why = `${nameTable(table)} has not the columns of this tool's version table`;
   return { ...unknown(situation, claim.unknownRows, why), isOthersTable: true };
 }

@@ -5,40 +5,18 @@ import {
   isPlainIndex,
   isPrerequisite,
   isReported,
+  isSoft,
   placeKey,
   takenNames,
 } from "./facts.ts";
 import { ancestors, type History } from "./history.ts";
-import { changeOf, type OpenLedger, revisionOfState, touchesRows } from "./ledger.ts";
+import { changeOf, factsAt, type OpenLedger, revisionOfState, touchesRows } from "./ledger.ts";
 import { asSeen, type LiveSchema } from "./live-schema.ts";
+import { byText } from "./migration-tool.ts";
 
-/** One thing by which the live schema is not what a state's facts say. */
+/** One thing by which a database is not what its revisions should have made. */
 export type Difference =
-  | {
-      readonly kind: "missing";
-      readonly fact: Fact;
-      /** The revision that adds it. */
-      readonly revision: string | null;
-      readonly tolerable: boolean;
-    }
-  | {
-      readonly kind: "changed";
-      readonly fact: Fact;
-      readonly actual: Fact;
-      readonly revision: string | null;
-      readonly tolerable: boolean;
-    }
-  | {
-      readonly kind: "extra";
-      readonly fact: Fact;
-      /** Null: in no revision's work. */
-      readonly revision: string | null;
-      /** What it does to the application's statements; "": nothing. */
-      readonly why: string;
-      /** A person should know, although it is tolerable. */
-      readonly warns: boolean;
-      readonly tolerable: boolean;
-    }
+  | SchemaDifference
   | {
       /** The file of an applied revision says something else than what was applied. */
       readonly kind: "edited";
@@ -46,18 +24,34 @@ export type Difference =
       readonly file: string;
       /** The schema proves what the file says now. */
       readonly tolerable: boolean;
-    }
-  | {
+    };
+
+/** One thing by which the live schema is not what a state's facts say. */
+export type SchemaDifference =
+  | (OfFact & { readonly kind: "missing" })
+  | (OfFact & { readonly kind: "changed"; readonly actual: Fact })
+  | (OfFact & {
+      readonly kind: "extra";
+      /** What it does to the application's statements; "": nothing. */
+      readonly why: string;
+      /** A person should know, although it is tolerable. */
+      readonly warns: boolean;
+    })
+  | (OfFact & {
       /** Stands where a pending revision will work. */
       readonly kind: "in-the-way";
-      readonly fact: Fact;
       readonly revision: string;
       /** That revision would fail; otherwise it would go on: whether the rows that are written up to there already are, nobody knows. */
       readonly fails: boolean;
       readonly tolerable: false;
-    };
+    });
 
-export type SchemaDifference = Exclude<Difference, { readonly kind: "edited" }>;
+type OfFact = {
+  readonly fact: Fact;
+  /** The one that adds it, or will; null: none does. */
+  readonly revision: string | null;
+  readonly tolerable: boolean;
+};
 
 /**
  * How the live schema differs from what a set of revisions should have made.
@@ -74,20 +68,14 @@ export function differences(
   const pending = pendingWork(ledger, history, applied);
   const makers = makersOfFacts(ledger);
   const wanted = asSeen(live, expected);
-  const expectedFacts = [...wanted].filter(
-    (position) => !ledger.soft[position] && !live.ignored.has(position),
-  );
+  const hard = [...wanted].filter((at) => !ledger.soft[at] && !live.ignored.has(at));
   const missing = new Map(
-    expectedFacts
-      .filter((position) => !live.known.has(position))
-      .map((position) => [placeKey(ledger.facts[position]!), position]),
+    hard.filter((at) => !live.known.has(at)).map((at) => [placeKey(ledger.facts[at]!), at]),
   );
-  const ours = oursIn(expectedFacts.map((position) => ledger.facts[position]!));
+  const ours = oursIn(factsAt(ledger, hard));
+  const unwanted = [...live.known].filter((at) => !wanted.has(at) && !ledger.soft[at]);
   const surplus = [
-    ...[...live.known]
-      .filter((position) => !wanted.has(position) && !ledger.soft[position])
-      .map((position) => ledger.facts[position]!)
-      .filter((fact) => !isPrerequisite(fact)),
+    ...factsAt(ledger, unwanted).filter((fact) => !isPrerequisite(fact)),
     ...live.unknownFacts,
   ];
 
@@ -163,9 +151,8 @@ export function lackingOfDeployment(
     const actual = live.movedExtensions.get(position);
     if (actual !== undefined)
       found.push({ kind: "changed", fact, actual, revision, tolerable: true });
-    if (!isLacking(position)) continue;
     const tolerable = !live.rights.isLostFor(role, fact);
-    found.push({ kind: "missing", fact, revision, tolerable });
+    if (isLacking(position)) found.push({ kind: "missing", fact, revision, tolerable });
   }
   return found.sort(byPlace);
 }
@@ -176,7 +163,7 @@ export function lackingOfDeployment(
  */
 function pendingWork(ledger: OpenLedger, history: History, applied: ReadonlySet<string>) {
   const creates = new Map<string, string>();
-  const drops = new Map<string, string>();
+  const drops = new Set<string>();
   const names = new Map<string, string>();
   const allowed = new Set<string>();
   for (const [id, { saysIfNotExists }] of history.revisions) {
@@ -184,16 +171,16 @@ function pendingWork(ledger: OpenLedger, history: History, applied: ReadonlySet<
     const change = changeOf(ledger, history, id);
     if (change === null) continue;
     const isLenient = saysIfNotExists && !mayHaveWritten(id);
-    for (const position of change.added) {
+    for (const fact of factsAt(ledger, change.added)) {
       if (isLenient) {
-        allowed.add(factKey(ledger.facts[position]!));
+        allowed.add(factKey(fact));
         continue;
       }
-      remember(creates, position, id);
-      for (const name of takenNames(ledger.facts[position]!))
-        if (!names.has(name)) names.set(name, id);
+      if (!isSoft(fact)) remember(creates, placeKey(fact), id);
+      for (const name of takenNames(fact)) remember(names, name, id);
     }
-    for (const position of change.dropped) remember(drops, position, id);
+    for (const fact of factsAt(ledger, change.dropped))
+      if (!isSoft(fact)) drops.add(placeKey(fact));
   }
   return { creates, drops, namedBy, allows };
 
@@ -209,16 +196,13 @@ function pendingWork(ledger: OpenLedger, history: History, applied: ReadonlySet<
 
   /** The revision that wants a name which the fact has taken. */
   function namedBy(fact: Fact): string | undefined {
-    if (names.size === 0) return undefined;
-    const taken = takenNames(fact).find((name) => names.has(name));
-    return taken === undefined ? undefined : names.get(taken);
+    return takenNames(fact).flatMap((name) => names.get(name) ?? [])[0];
   }
+}
 
-  function remember(places: Map<string, string>, position: number, id: string): void {
-    const fact = ledger.facts[position]!;
-    const place = placeKey(fact);
-    if (!places.has(place) && !ledger.soft[position]) places.set(place, id);
-  }
+/** The first revision that wants it. */
+function remember(wanted: Map<string, string>, key: string, id: string): void {
+  if (!wanted.has(key)) wanted.set(key, id);
 }
 
 /** For every fact the last revision that adds it. */
@@ -232,7 +216,5 @@ function makersOfFacts(ledger: OpenLedger): ReadonlyMap<number, string> {
 }
 
 function byPlace(one: SchemaDifference, other: SchemaDifference): number {
-  const [a, b] = [placeKey(one.fact), placeKey(other.fact)];
-  if (a === b) return 0;
-  return a < b ? -1 : 1;
+  return byText(placeKey(one.fact), placeKey(other.fact));
 }

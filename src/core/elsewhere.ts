@@ -1,6 +1,6 @@
 import { type Claim, claimOf, factsOfClaim } from "./claim.ts";
-import type { Fact } from "./facts.ts";
 import type { Knowledge } from "./knowledge.ts";
+import { factsAt, type OpenLedger } from "./ledger.ts";
 import type { Observation, VersionTable } from "./observation.ts";
 import { sketchOf, unquoted } from "./sketch.ts";
 
@@ -49,15 +49,15 @@ export function placesOf(knowledge: Knowledge, observation: Observation): readon
 }
 
 /**
- * Of these places, those that keep what is absent at home from being taken for gone. Another home's objects are its own, as
+ * Of other places, those that keep what is absent at home from being taken for gone. Another home's objects are its own, as
  * long as somebody said which home is meant. A tenant's role may not read the others' tables, and its first start must not
  * fail for it; but nothing is taken back on a table that nobody could read.
  */
-export function inDoubt(
-  places: readonly Place[],
-  observation: Observation,
+export function placesInDoubt(
+  { knowledge, observation }: { readonly knowledge: Knowledge; readonly observation: Observation },
   conclusion: "fresh" | "taken back",
 ): readonly Place[] {
+  const places = placesOf(knowledge, observation);
   if (!isChosen(observation)) return places;
   return places.filter(
     ({ claim }) => claim === "none" || (claim === "unreadable" && conclusion === "taken back"),
@@ -113,8 +113,7 @@ export function isLive(
 
 function promisedTables({ history, ledger }: Knowledge, claim: Claim): readonly MadeTable[] {
   const facts = ledger && factsOfClaim(ledger, history, claim);
-  if (facts !== null && ledger !== null)
-    return tablesAmong([...facts].filter((at) => ledger.inHome[at]).map((at) => ledger.facts[at]!));
+  if (facts !== null && ledger !== null) return tablesAtHome(ledger, facts);
   const home = "";
   return [...sketchOf(history, claim.heads, home)].flatMap(([table, columns]) =>
     table.startsWith(`${home}.`) ? [{ name: table.slice(1), columns: [...columns] }] : [],
@@ -122,10 +121,7 @@ function promisedTables({ history, ledger }: Knowledge, claim: Claim): readonly 
 }
 
 function tablesEverMade({ history, ledger }: Knowledge): readonly MadeTable[] {
-  if (ledger !== null)
-    return ledger.states.flatMap(({ added }) =>
-      tablesAmong(added.filter((at) => ledger.inHome[at]).map((at) => ledger.facts[at]!)),
-    );
+  if (ledger !== null) return ledger.states.flatMap(({ added }) => tablesAtHome(ledger, added));
   return [...history.revisions.values()].flatMap(({ sketch }) =>
     sketch.flatMap((step) =>
       step.kind === "create-table" && step.table.schema === null
@@ -135,7 +131,9 @@ function tablesEverMade({ history, ledger }: Knowledge): readonly MadeTable[] {
   );
 }
 
-function tablesAmong(facts: readonly Fact[]): readonly MadeTable[] {
+function tablesAtHome(ledger: OpenLedger, positions: Iterable<number>): readonly MadeTable[] {
+  const atHome = [...positions].filter((at) => ledger.inHome[at]);
+  const facts = factsAt(ledger, atHome);
   const columns = new Map<string, string[]>();
   for (const { kind, object, name } of facts)
     if (kind === "column") columns.set(object, [...(columns.get(object) ?? []), name]);

@@ -1,4 +1,4 @@
-import { type Fact, type FactKind, parentsIn } from "./facts.ts";
+import { type Fact, type FactKind, parentsIn, prerequisiteKinds } from "./facts.ts";
 
 /** What may be added to a schema by others than the history, and what that does to an application that knows nothing of it. */
 export type ExtraKind = {
@@ -25,7 +25,7 @@ export type Ours = {
 };
 
 const always = (): boolean => true;
-const ofOthers: ExtraKind["isIt"] = (fact, ours) => !ours.makes(fact.object);
+const harmless = { answer: "start", why: "", isIt: always } as const;
 
 /**
  * The closed table: of each fact that no revision makes, the first kind that it is. Whatever is not here does not get in. The
@@ -43,16 +43,12 @@ export const extraKinds: readonly ExtraKind[] = [
   {
     what: "a table, a foreign table, a partition, a view, a materialized view, a sequence",
     of: ["table", "ftable", "partition", "view", "viewdef", "matview", "sequence"],
-    answer: "start",
-    why: "",
-    isIt: always,
+    ...harmless,
   },
   {
     what: "a type, a domain, a function, a procedure, an aggregate, extended statistics",
     of: ["enum", "domain", "range", "type", "function", "procedure", "aggregate", "statistics"],
-    answer: "start",
-    why: "",
-    isIt: always,
+    ...harmless,
   },
   {
     what: "an operator, an operator class or family, a collation, a conversion, a text search configuration, dictionary, parser or template",
@@ -67,33 +63,17 @@ export const extraKinds: readonly ExtraKind[] = [
       "tsparser",
       "tstemplate",
     ],
-    answer: "start",
-    why: "",
-    isIt: always,
+    ...harmless,
   },
   {
     what: "a schema, an extension, an event trigger, a cast, a transform, a language, an access method, a foreign-data wrapper, a foreign server",
-    of: [
-      "schema",
-      "extension",
-      "eventtrigger",
-      "cast",
-      "transform",
-      "language",
-      "accessmethod",
-      "fdw",
-      "server",
-    ],
-    answer: "start",
-    why: "",
-    isIt: always,
+    of: prerequisiteKinds,
+    ...harmless,
   },
   {
     what: "a publication, a part in replication (REPLICA IDENTITY), another owner, a privilege, a comment, another order of columns",
     of: ["publication", "replica", "owner", "grant", "comment", "colorder"],
-    answer: "start",
-    why: "",
-    isIt: always,
+    ...harmless,
   },
   {
     what: "a foreign key from somebody else's table onto one of the history's. (Schemas that the history does not use are not looked at)",
@@ -106,9 +86,8 @@ export const extraKinds: readonly ExtraKind[] = [
   {
     what: "anything else on a table of somebody else's, also on a partition: a constraint, a trigger or a unique index there refuses rows of the parent's, too",
     of: ["column", "constraint", "index", "invalid", "trigger", "policy", "rule"],
-    answer: "start",
-    why: "",
-    isIt: ofOthers,
+    ...harmless,
+    isIt: ({ object }, ours) => !ours.makes(object),
   },
   {
     what: "a column that is NOT NULL and has no default",
@@ -137,7 +116,7 @@ export const extraKinds: readonly ExtraKind[] = [
       fact.definition.includes(" GENERATED ") &&
       (fact.definition.includes(" NOT NULL") || mayFail(fact)),
   },
-  { what: "any other column", of: ["column"], answer: "start", why: "", isIt: always },
+  { what: "any other column", of: ["column"], ...harmless },
   {
     what: "an INVALID copy of one of the history's indexes that a failed REINDEX left: NAME_ccnew, NAME_ccold",
     of: ["index"],
@@ -163,9 +142,7 @@ export const extraKinds: readonly ExtraKind[] = [
   {
     what: "any other index. (One whose entry is too large, such as 2,704 bytes in a btree, refuses the row all the same)",
     of: ["index"],
-    answer: "start",
-    why: "",
-    isIt: always,
+    ...harmless,
   },
   {
     what: "a constraint, also one whose index is INVALID",

@@ -67,11 +67,12 @@ export const factKinds = [
 
 /** Kinds that few histories have: a look does not ask for them in vain. What is there besides is harmless. */
 export function isRare({ kind }: Fact): boolean {
-  return rare.has(kind);
+  return rareKinds.includes(kind);
 }
 
-const rare: ReadonlySet<FactKind> = new Set(
-  factKinds.slice(factKinds.indexOf("operator"), factKinds.indexOf("grant")),
+const rareKinds: readonly FactKind[] = factKinds.slice(
+  factKinds.indexOf("operator"),
+  factKinds.indexOf("grant"),
 );
 
 /** Soft facts are no evidence of a revision by their absence, and never make a schema another one. */
@@ -99,10 +100,10 @@ export function receiverOf({ kind, name, definition }: Fact): string | null {
  * hold no data. Being there is no evidence of anything and no drift; being absent where needed is.
  */
 export function isPrerequisite({ kind }: Fact): boolean {
-  return prerequisites.has(kind);
+  return prerequisiteKinds.includes(kind);
 }
 
-const prerequisites: ReadonlySet<FactKind> = new Set([
+export const prerequisiteKinds: readonly FactKind[] = [
   "schema",
   "extension",
   "eventtrigger",
@@ -112,35 +113,35 @@ const prerequisites: ReadonlySet<FactKind> = new Set([
   "accessmethod",
   "fdw",
   "server",
-]);
+];
 
 /** The schema that holds the object, unquoted; null for what lives in none, such as an extension. */
 export function schemaOf({ kind, object }: Fact): string | null {
-  if (kind === "publication" || (kind !== "schema" && prerequisites.has(kind))) return null;
+  if (kind === "publication" || (kind !== "schema" && prerequisiteKinds.includes(kind)))
+    return null;
   const [, quoted, plain] = /^(?:"((?:[^"]|"")*)"|([^".]+))(?:\.|$)/.exec(object) ?? [];
   return quoted?.replaceAll('""', '"') ?? plain ?? null;
 }
 
 /** The fact that there is a table, a view or the like, which other facts then hang on. */
 export function isRelation({ kind }: Fact): boolean {
-  return (
-    kind === "table" ||
-    kind === "partition" ||
-    kind === "ftable" ||
-    kind === "view" ||
-    kind === "matview"
-  );
+  return relationKinds.includes(kind);
 }
+
+const relationKinds: readonly FactKind[] = ["table", "partition", "ftable", "view", "matview"];
 
 /** What takes rows, or a part of each, along when it is dropped. */
 export function holdsRows({ kind }: Fact): boolean {
   return kind === "table" || kind === "partition" || kind === "column";
 }
 
-/** Tables among the objects of these facts: views and composite types have columns, too, and no rows. */
-export function tablesAmong(facts: readonly Fact[]): ReadonlySet<string> {
-  const tables = facts.filter(({ kind }) => kind === "table" || kind === "partition");
-  return new Set(tables.map(({ object }) => object));
+/** @param all facts among which their tables are: views and composite types have columns, too, and no rows */
+export function someHoldRows(facts: readonly Fact[], all: readonly Fact[]): boolean {
+  const holders = facts.filter(holdsRows);
+  if (holders.length === 0) return false;
+  const tables = all.filter(({ kind }) => kind === "table" || kind === "partition");
+  const names = new Set(tables.map(({ object }) => object));
+  return holders.some(({ object }) => names.has(object));
 }
 
 /** Text that is equal exactly for equal facts. PostgreSQL's text never holds a NUL. */

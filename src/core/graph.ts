@@ -1,5 +1,5 @@
 import type { Graph, History, HistoryFault } from "./history.ts";
-import type { MigrationTool } from "./migration-tool.ts";
+import { byText, type MigrationTool } from "./migration-tool.ts";
 import type { Revision } from "./revision.ts";
 
 /**
@@ -7,7 +7,7 @@ import type { Revision } from "./revision.ts";
  * may be a branch label. Time and memory are linear in revisions and their references.
  */
 export function buildGraph(tool: MigrationTool, revisions: readonly Revision[]): Graph {
-  const ordered = revisions.toSorted((a, b) => compare(a.id, b.id) || compare(a.file, b.file));
+  const ordered = revisions.toSorted((a, b) => byText(a.id, b.id) || byText(a.file, b.file));
   const byId = groupBy(ordered, ({ id }) => [id]);
   const byLabel = groupBy(ordered, ({ labels }) => labels);
   // Of two files with one id neither is right: references are followed from the first, so that later faults show too.
@@ -30,24 +30,18 @@ export function buildGraph(tool: MigrationTool, revisions: readonly Revision[]):
     : { kind: "sound", history: historyOf(tool, single, needs, order) };
 }
 
-type Groups = ReadonlyMap<string, readonly [Revision, ...Revision[]]>;
+type Groups<Item> = ReadonlyMap<string, readonly [Item, ...Item[]]>;
 
-/** By UTF-16 units, the same on every machine. */
-function compare(a: string, b: string): number {
-  if (a === b) return 0;
-  return a < b ? -1 : 1;
-}
-
-function groupBy(
-  revisions: readonly Revision[],
-  keysOf: (revision: Revision) => readonly string[],
-): Groups {
-  const groups = new Map<string, [Revision, ...Revision[]]>();
-  for (const revision of revisions)
-    for (const key of keysOf(revision)) {
+function groupBy<Item>(
+  items: Iterable<Item>,
+  keysOf: (item: Item) => readonly string[],
+): Groups<Item> {
+  const groups = new Map<string, [Item, ...Item[]]>();
+  for (const item of items)
+    for (const key of keysOf(item)) {
       const group = groups.get(key);
-      if (group === undefined) groups.set(key, [revision]);
-      else group.push(revision);
+      if (group === undefined) groups.set(key, [item]);
+      else group.push(item);
     }
   return groups;
 }
@@ -73,11 +67,11 @@ function historyOf(
   return {
     tool,
     revisions: new Map(all.map((revision) => [revision.id, revision])),
-    heads: order.filter((id) => !parents.has(id)).toSorted(compare),
+    heads: order.filter((id) => !parents.has(id)).toSorted(byText),
     bases: all
       .filter((revision) => revision.parents.length === 0)
       .map(({ id }) => id)
-      .toSorted(compare),
+      .toSorted(byText),
     needs,
   };
 }
@@ -86,22 +80,14 @@ function historyOf(
 
 /** Kahn's algorithm. Of those that could come next the smallest id comes first; what a cycle holds back is left out. */
 function topologicalOrder(needs: ReadonlyMap<string, readonly string[]>): readonly string[] {
-  const followers = new Map<string, string[]>();
-  const waiting = new Map<string, number>();
-  for (const [id, needed] of needs) {
-    waiting.set(id, needed.length);
-    for (const older of needed) {
-      const list = followers.get(older);
-      if (list === undefined) followers.set(older, [id]);
-      else list.push(id);
-    }
-  }
+  const followers = groupBy(needs, ([, needed]) => needed);
+  const waiting = new Map([...needs].map(([id, needed]) => [id, needed.length]));
   /** Largest first, so that the smallest is taken from the end. */
   const ready = [...waiting].flatMap(([id, count]) => (count === 0 ? [id] : [])).toReversed();
   const order: string[] = [];
   for (let id = ready.pop(); id !== undefined; id = ready.pop()) {
     order.push(id);
-    for (const next of followers.get(id) ?? []) {
+    for (const [next] of followers.get(id) ?? []) {
       const count = (waiting.get(next) ?? 0) - 1;
       waiting.set(next, count);
       if (count === 0) ready.splice(placeOf(next, ready), 0, next);
@@ -116,7 +102,7 @@ function placeOf(id: string, falling: readonly string[]): number {
   let high = falling.length;
   while (low < high) {
     const middle = (low + high) >>> 1;
-    if (compare(falling[middle] ?? "", id) > 0) low = middle + 1;
+    if (byText(falling[middle] ?? "", id) > 0) low = middle + 1;
     else high = middle;
   }
   return low;
@@ -137,14 +123,17 @@ function* illegalIds(revisions: readonly Revision[]): Generator<HistoryFault> {
   }
 }
 
-function* duplicateIds(byId: Groups): Generator<HistoryFault> {
+function* duplicateIds(byId: Groups<Revision>): Generator<HistoryFault> {
   for (const [id, group] of byId)
     if (group.length > 1) yield { kind: "duplicate-id", id, files: group.map(({ file }) => file) };
 }
 
 /** A label must differ from all other labels and from all ids. */
-function* duplicateLabels(byLabel: Groups, byId: Groups): Generator<HistoryFault> {
-  const labels = [...byLabel].toSorted(([a], [b]) => compare(a, b));
+function* duplicateLabels(
+  byLabel: Groups<Revision>,
+  byId: Groups<Revision>,
+): Generator<HistoryFault> {
+  const labels = [...byLabel].toSorted(([a], [b]) => byText(a, b));
   for (const [label, group] of labels) {
     const users = [...group, ...(byId.get(label) ?? [])];
     const files = [...new Set(users.map(({ file }) => file))];
@@ -200,7 +189,7 @@ function* cycles(
         const ids = open.splice(open.lastIndexOf(step.id));
         for (const id of ids) isOpen.delete(id);
         if (ids.length > 1 || step.needed.includes(step.id))
-          yield { kind: "cycle", ids: ids.toSorted(compare) };
+          yield { kind: "cycle", ids: ids.toSorted(byText) };
       } else if (!index.has(older)) path.push(enter(older));
       else if (isOpen.has(older)) lower(step.id, index.get(older) ?? 0);
     }

@@ -13,14 +13,14 @@ export type HeldRights = {
 };
 
 export function readHeldRights(facts: readonly Fact[]): HeldRights {
-  const privileges = new Map<string, Set<string>>();
+  const privileges = new Map<string, ReadonlySet<string>>();
   const owners = new Map<string, string>();
   const ours = new Set<string>();
   for (const fact of facts) {
     if (fact.kind === "owner") owners.set(fact.object, fact.definition);
     if (fact.kind !== "grant") continue;
     if (fact.object === "") ours.add(fact.name);
-    else add(placeKey(fact), fact.definition.split(", "));
+    else privileges.set(placeKey(fact), new Set([...of(fact), ...fact.definition.split(", ")]));
   }
   return {
     covers: (grant) => grant.definition.split(", ").every((each) => of(grant).has(each)),
@@ -32,12 +32,6 @@ export function readHeldRights(facts: readonly Fact[]): HeldRights {
     },
   };
 
-  function add(place: string, more: readonly string[]): void {
-    const held = privileges.get(place) ?? new Set();
-    for (const each of more) held.add(each);
-    privileges.set(place, held);
-  }
-
   function of(grant: Fact): ReadonlySet<string> {
     return privileges.get(placeKey(grant)) ?? new Set();
   }
@@ -48,15 +42,8 @@ export function readHeldRights(facts: readonly Fact[]): HeldRights {
     const owner = owners.get(right.object);
     if (owner === undefined) return [];
     const all = of({ ...right, kind: "grant", name: owner });
-    return [...all].filter((each) => usual.has(each));
+    return [...all].filter((each) => usual.includes(each));
   }
 }
 
-const usual: ReadonlySet<string> = new Set([
-  "SELECT",
-  "INSERT",
-  "UPDATE",
-  "DELETE",
-  "USAGE",
-  "EXECUTE",
-]);
+const usual: readonly string[] = ["SELECT", "INSERT", "UPDATE", "DELETE", "USAGE", "EXECUTE"];

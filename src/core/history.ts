@@ -1,6 +1,9 @@
 import type { MigrationTool } from "./migration-tool.ts";
 import type { Revision } from "./revision.ts";
 
+/** A state of a history: the ids of revisions on which no other of them stands, with all that they stand on; sorted. */
+export type Heads = readonly string[];
+
 /** All revisions of one tool found in the image, as a graph without faults. */
 export type History = {
   readonly tool: MigrationTool;
@@ -24,35 +27,15 @@ export type HistoryFault =
       readonly column: number | null;
       readonly why: string;
     }
-  | {
-      readonly kind: "duplicate-id";
-      readonly id: string;
-      readonly files: readonly string[];
-    }
-  | {
-      readonly kind: "missing-parent";
-      readonly id: string;
-      readonly file: string;
-      readonly parent: string;
-    }
-  | {
-      readonly kind: "missing-dependency";
-      readonly id: string;
-      readonly file: string;
-      readonly dependency: string;
-    }
-  | {
-      readonly kind: "duplicate-label";
-      readonly label: string;
-      readonly files: readonly string[];
-    }
-  | {
-      readonly kind: "illegal-id";
-      readonly id: string;
-      readonly file: string;
-      readonly why: string;
-    }
+  | (InFiles & { readonly kind: "duplicate-id"; readonly id: string })
+  | (InFiles & { readonly kind: "duplicate-label"; readonly label: string })
+  | (OfRevision & { readonly kind: "missing-parent"; readonly parent: string })
+  | (OfRevision & { readonly kind: "missing-dependency"; readonly dependency: string })
+  | (OfRevision & { readonly kind: "illegal-id"; readonly why: string })
   | { readonly kind: "cycle"; readonly ids: readonly string[] };
+
+type InFiles = { readonly files: readonly string[] };
+type OfRevision = { readonly id: string; readonly file: string };
 
 export type Graph =
   | { readonly kind: "sound"; readonly history: History }
@@ -70,11 +53,17 @@ export function ancestors(history: History, ids: Iterable<string>): ReadonlySet<
   return found;
 }
 
+/** What is left to run at these heads, in the history's order. */
+export function pendingAfter(history: History, heads: Heads): readonly string[] {
+  const applied = ancestors(history, heads);
+  return [...history.revisions.keys()].filter((id) => !applied.has(id));
+}
+
 /**
  * Those of `ids` on which no other of them stands: what a tool's version rows should be. Sorted. Ids that the history does
  * not have stay: nothing is known to stand on them.
  */
-export function maximal(history: History, ids: Iterable<string>): readonly string[] {
+export function maximal(history: History, ids: Iterable<string>): Heads {
   const all = [...new Set(ids)];
   const below = ancestors(
     history,

@@ -2,32 +2,34 @@ import { differences, type SchemaDifference } from "./difference.ts";
 import { extraKind, oursIn } from "./extras.ts";
 import {
   type Fact,
-  holdsRows,
   isPlainIndex,
   isPrerequisite,
   isReported,
-  tablesAmong,
+  isSoft,
+  someHoldRows,
   tellsApart,
 } from "./facts.ts";
-import { ancestors, type History, maximal } from "./history.ts";
+import { ancestors, type Heads, type History, maximal } from "./history.ts";
 import {
   changeOf,
+  factsAt,
+  factsChangedBy,
   factsOfHeads,
   headsKey,
   isBeyond,
   type OpenLedger,
+  type State,
   touchesRows,
 } from "./ledger.ts";
 import { asSeen, type LiveSchema } from "./live-schema.ts";
-import type { RowAnswer } from "./observation.ts";
-import { evidenceOf } from "./row-evidence.ts";
+import { evidenceOf, type RowBasis } from "./row-evidence.ts";
 
 /** What the facts alone say about where a database stands. */
 export type Identification =
   | {
       /** Exactly one state's facts are present, or several that no data migration tells apart. */
       readonly kind: "proven";
-      readonly heads: readonly string[];
+      readonly heads: Heads;
       /** How one state was chosen where several have the same facts. */
       readonly by: "facts" | "soft-facts" | "data" | "no-ops" | "rows";
       /** Harmless things that the ledger has never seen. */
@@ -36,7 +38,7 @@ export type Identification =
   | {
       /** Several states have these facts, and what tells them apart is data, or cannot be compared on this server. */
       readonly kind: "ambiguous";
-      readonly candidates: readonly (readonly string[])[];
+      readonly candidates: readonly Heads[];
       readonly dataMigrations: readonly string[];
       readonly notCompared: readonly Fact[];
       /** Plain indexes that some of them have and others do not: they come and go by hand, and tell nothing. */
@@ -45,68 +47,47 @@ export type Identification =
   | {
       /** Only revisions that are no longer in this image have these facts. */
       readonly kind: "retired";
-      readonly heads: readonly string[];
+      readonly heads: Heads;
     }
   | {
       /** No state has these facts. */
       readonly kind: "nearest";
-      readonly heads: readonly string[];
+      readonly heads: Heads;
       readonly differences: readonly SchemaDifference[];
     };
 
 /** What is searched, and by what. */
-type Search = {
-  readonly ledger: OpenLedger;
-  readonly history: History;
+export type Search = RowBasis & {
   readonly live: LiveSchema;
   /** What another tool's rows say: it decides between states that the facts cannot tell apart. */
-  readonly recorded: readonly string[] | null;
-  /** What was found of the rows that data migrations leave. */
-  readonly answers: readonly RowAnswer[];
+  readonly recorded: Heads | null;
 };
 
-/**
- * Never picks the first or the last of several: what is left must be one, or equal in effect.
- * @param recorded see `Search`
- * @param answers see `Search`
- */
-export function identify(
-  ledger: OpenLedger,
-  history: History,
-  live: LiveSchema,
-  recorded: readonly string[] | null = null,
-  answers: readonly RowAnswer[] = [],
-): Identification {
-  const search: Search = { ledger, history, live, recorded, answers };
+/** Never picks the first or the last of several: what is left must be one, or equal in effect. */
+export function identify(search: Search): Identification {
+  const { ledger } = search;
+  const distances = distancesToStates(search);
   // What an edited revision makes now, the ledger does not know.
-  const isAsBaked = (index: number): boolean => !isBeyond(ledger, ledger.states[index]!.heads);
-  const distances = distancesToStates(ledger, live);
-  const candidates = matchingStates(distances).filter(isAsBaked);
-  const present = candidates.filter((index) => !ledger.states[index]!.retired);
-  const nearest = nearestState(ledger, distances, isAsBaked);
-  const composed =
-    candidates.length > 0 || nearest === null
-      ? null
-      : composedFrom(ledger.states[nearest]!.heads, total(distances[nearest]!), search);
-  const exact =
-    composed === null ? present.map((index) => ledger.states[index]!.heads) : [composed];
+  const isAsBaked = ({ heads }: Distance): boolean => !isBeyond(ledger, heads);
+  const candidates = matching(distances).filter(isAsBaked);
+  const present = candidates.filter(({ retired }) => !retired);
+  const nearest = nearestOf(distances.filter((each) => !each.retired && isAsBaked(each)));
+  const composed = candidates.length > 0 || nearest === null ? null : composedFrom(nearest, search);
+  const exact = composed === null ? present.map(({ heads }) => heads) : [composed];
   if (exact.length > 0) {
     const extras = differencesTo(exact[0]!, search);
     if (extras.every((extra) => extra.tolerable)) return narrow(exact, extras, search);
   } else if (candidates.length > 0 && hasOnlyHarmlessExtras(search)) {
-    const heads = candidates.map((index) => ledger.states[index]!.heads);
-    return { kind: "retired", heads: [...new Set(heads.flat())].sort() };
+    const heads = candidates.flatMap((each) => each.heads);
+    return { kind: "retired", heads: [...new Set(heads)].sort() };
   }
-  const heads = nearest === null ? [] : ledger.states[nearest]!.heads;
-  return {
-    kind: "nearest",
-    heads,
-    differences: nearest === null ? [] : differencesTo(heads, search),
-  };
+  if (nearest === null) return { kind: "nearest", heads: [], differences: [] };
+  const { heads } = nearest;
+  return { kind: "nearest", heads, differences: differencesTo(heads, search) };
 }
 
 function differencesTo(
-  heads: readonly string[],
+  heads: Heads,
   { ledger, history, live }: Search,
 ): readonly SchemaDifference[] {
   const expected = factsOfHeads(ledger, history, heads) ?? new Set();
@@ -114,18 +95,14 @@ function differencesTo(
 }
 
 function hasOnlyHarmlessExtras({ ledger, live }: Search): boolean {
-  const ours = oursIn(ledger.facts.filter((_, position) => live.known.has(position)));
+  const ours = oursIn(factsAt(ledger, live.known));
   return live.unknownFacts.every((fact) => extraKind(fact, ours).answer !== "refuse");
 }
 
 /** Head sets that no bake passed through: from the nearest state a revision more or less at a time, as long as that comes nearer. */
-function composedFrom(
-  nearest: readonly string[],
-  itsDistance: number,
-  search: Search,
-): readonly string[] | null {
-  let heads = nearest;
-  let distance = itsDistance;
+function composedFrom(nearest: Distance, search: Search): Heads | null {
+  let { heads } = nearest;
+  let distance = total(nearest);
   for (let step = 0; step < mostComposed && distance > 0; step += 1) {
     const next = neighboursOf(search.history, heads)
       .map((each) => ({ heads: each, distance: distanceTo(each, search) }))
@@ -140,17 +117,21 @@ function composedFrom(
 const mostComposed = 100;
 
 /** One revision more, or without one of the last. */
-function neighboursOf(history: History, heads: readonly string[]): readonly (readonly string[])[] {
+function neighboursOf(history: History, heads: Heads): readonly Heads[] {
   const applied = ancestors(history, heads);
   const less = heads.map((head) => [...applied].filter((id) => id !== head));
-  const more = [...history.revisions.keys()]
-    .filter((id) => !applied.has(id))
-    .filter((id) => history.needs.get(id)?.every((need) => applied.has(need)) === true)
-    .map((id) => [...applied, id]);
+  const more = nextAfter(history, applied).map((id) => [...applied, id]);
   return [...less, ...more].map((ids) => maximal(history, ids));
 }
 
-function distanceTo(heads: readonly string[], { ledger, history, live }: Search): number {
+/** What is not applied, and all that it needs is. */
+function nextAfter({ revisions, needs }: History, applied: ReadonlySet<string>): readonly string[] {
+  return [...revisions.keys()].filter(
+    (id) => !applied.has(id) && needs.get(id)?.every((need) => applied.has(need)) === true,
+  );
+}
+
+function distanceTo(heads: Heads, { ledger, history, live }: Search): number {
   const made = factsOfHeads(ledger, history, heads);
   if (made === null) return Number.POSITIVE_INFINITY;
   const facts = asSeen(live, made);
@@ -164,35 +145,32 @@ function distanceTo(heads: readonly string[], { ledger, history, live }: Search)
 
 /** Of states with the same hard facts: the one, by comments, by data, by another tool's rows; or nobody knows. */
 function narrow(
-  exact: readonly (readonly string[])[],
+  exact: readonly Heads[],
   extras: readonly SchemaDifference[],
   search: Search,
 ): Identification {
-  const { ledger, history, live, recorded, answers } = search;
-  const equal = withUnrecorded(ledger, history, exact);
+  const { ledger, history, live, recorded } = search;
+  const equal = withUnrecorded(exact, search);
   const alike = alikeButForIndexes(equal, search);
   if (alike.length > 0) {
     const candidates = [...equal, ...alike];
-    const dataMigrations = dataBetween(ledger, history, candidates, answers);
-    const indexes = differencesBetween(candidates, search)
-      .filter((position) => !ledger.soft[position])
-      .map((position) => ledger.facts[position]!)
-      .filter(isPlainIndex);
+    const dataMigrations = dataBetween(candidates, search);
+    const hard = differencesBetween(candidates, search).filter((at) => !ledger.soft[at]);
+    const indexes = factsAt(ledger, hard).filter(isPlainIndex);
     return { kind: "ambiguous", candidates, dataMigrations, notCompared: [], indexes };
   }
-  const softly = equal.filter((heads) => hasSameSoftFacts(ledger, history, heads, live));
+  const softly = equal.filter((heads) => hasSameSoftFacts(heads, search));
   const possible = softly.length > 0 ? [...softly, ...maybeToo(softly, equal, search)] : equal;
-  const left = withWhatRan(ledger, history, possible, live, answers);
+  const left = withWhatRan(possible, search);
   if (left.length === 1) {
     const by = left.length < possible.length ? "data" : equal.length === 1 ? "facts" : "soft-facts";
     return { kind: "proven", heads: left[0]!, by, extras };
   }
   const latest = latestOf(history, left);
-  const dataMigrations = dataBetween(ledger, history, left, answers);
+  const dataMigrations = dataBetween(left, search);
   // Nobody knows whether they are there.
-  const notCompared = differencesBetween(left, search)
-    .filter((position) => live.ignored.has(position))
-    .map((position) => ledger.facts[position]!);
+  const ignored = differencesBetween(left, search).filter((at) => live.ignored.has(at));
+  const notCompared = factsAt(ledger, ignored);
   if (latest !== null && dataMigrations.length === 0 && notCompared.length === 0)
     return { kind: "proven", heads: latest, by: "no-ops", extras };
   if (recorded !== null && left.some((heads) => headsKey(heads) === headsKey(recorded)))
@@ -204,33 +182,23 @@ function narrow(
  * A plain index comes and goes by hand: where a revision changes rows and makes or drops nothing but such indexes, they do not
  * tell whether it has run.
  */
-function alikeButForIndexes(
-  equal: readonly (readonly string[])[],
-  { ledger, history, answers }: Search,
-): readonly (readonly string[])[] {
+function alikeButForIndexes(equal: readonly Heads[], search: Search): readonly Heads[] {
+  const { history } = search;
   const here = latestOf(history, equal) ?? equal[0]!;
   const applied = ancestors(history, here);
-  const next = [...history.revisions.keys()].filter(
-    (id) =>
-      !applied.has(id) &&
-      history.needs.get(id)?.every((need) => applied.has(need)) === true &&
-      hasOnlyIndexes(ledger, history, id),
-  );
+  const next = nextAfter(history, applied).filter((id) => hasOnlyIndexes(id, search));
   const alike = next.map((id) => maximal(history, [...applied, id]));
-  return dataBetween(ledger, history, [here, ...alike], answers).length > 0 ? alike : [];
+  return dataBetween([here, ...alike], search).length > 0 ? alike : [];
 }
 
-function hasOnlyIndexes(ledger: OpenLedger, history: History, id: string): boolean {
-  const change = changeOf(ledger, history, id);
-  const facts = [...(change?.added ?? []), ...(change?.dropped ?? [])]
-    .filter((position) => !ledger.soft[position])
-    .map((position) => ledger.facts[position]!);
+function hasOnlyIndexes(id: string, { ledger, history }: Search): boolean {
+  const facts = factsChangedBy(ledger, history, id).filter((fact) => !isSoft(fact));
   return facts.length > 0 && facts.every(isPlainIndex);
 }
 
 /** Positions of facts that some of these states have and others do not. */
 function differencesBetween(
-  headSets: readonly (readonly string[])[],
+  headSets: readonly Heads[],
   { ledger, history }: Search,
 ): readonly number[] {
   const made = headSets.map((heads) => factsOfHeads(ledger, history, heads) ?? new Set<number>());
@@ -242,25 +210,19 @@ function differencesBetween(
 
 /** A dump may leave comments behind: that one is absent tells no state apart from which it would differ in data as well. */
 function maybeToo(
-  softly: readonly (readonly string[])[],
-  equal: readonly (readonly string[])[],
-  { ledger, history, live, answers }: Search,
-): readonly (readonly string[])[] {
-  const others = equal.filter(
-    (heads) => !softly.includes(heads) && !isRefuted(ledger, history, heads, live),
-  );
-  return dataBetween(ledger, history, [...softly, ...others], answers).length > 0 ? others : [];
+  softly: readonly Heads[],
+  equal: readonly Heads[],
+  search: Search,
+): readonly Heads[] {
+  const others = equal.filter((heads) => !softly.includes(heads) && !isRefuted(heads, search));
+  return dataBetween([...softly, ...others], search).length > 0 ? others : [];
 }
 
 /**
  * Where branches lie side by side, a bake does not pass through every head set: one branch may have
  * gone further, or less far, without a trace in the schema. Such sets are candidates as well.
  */
-function withUnrecorded(
-  ledger: OpenLedger,
-  history: History,
-  baked: readonly (readonly string[])[],
-): readonly (readonly string[])[] {
+function withUnrecorded(baked: readonly Heads[], { ledger, history }: Search): readonly Heads[] {
   const all = new Map(baked.map((heads) => [headsKey(heads), heads]));
   const below = new Map([...history.revisions.keys()].map((id) => [id, ancestors(history, [id])]));
   for (const heads of baked) {
@@ -287,7 +249,8 @@ function hasSameHardFacts(
   return ledger.soft.every((soft, position) => soft || one.has(position) === other.has(position));
 }
 
-type Distance = {
+/** How far the live schema is from a state, in hard facts. */
+type Distance = Pick<State, "heads" | "retired"> & {
   /** Facts of the state that are not there. */
   readonly missing: number;
   /** Facts of other states that are there. */
@@ -296,8 +259,8 @@ type Distance = {
   readonly prerequisites: number;
 };
 
-/** By how many hard facts the live schema is away from every state; one walk over all changes. */
-function distancesToStates(ledger: OpenLedger, live: LiveSchema): readonly Distance[] {
+/** One walk over all changes. */
+function distancesToStates({ ledger, live }: Search): readonly Distance[] {
   const isCounted = ledger.facts.map(
     (_, position) => !ledger.soft[position] && !live.ignored.has(position),
   );
@@ -310,10 +273,10 @@ function distancesToStates(ledger: OpenLedger, live: LiveSchema): readonly Dista
     if (isPrerequisiteAt[position]) empty.prerequisites += 1;
   }
   const distances: Distance[] = [];
-  for (const state of ledger.states) {
-    const distance = { ...(state.from === null ? empty : distances[state.from]!) };
-    for (const position of asSeen(live, state.added)) move(position, 1);
-    for (const position of asSeen(live, state.dropped)) move(position, -1);
+  for (const { heads, retired, from, added, dropped } of ledger.states) {
+    const distance = { ...(from === null ? empty : distances[from]!), heads, retired };
+    for (const position of asSeen(live, added)) move(position, 1);
+    for (const position of asSeen(live, dropped)) move(position, -1);
     distances.push(distance);
 
     function move(position: number, direction: 1 | -1): void {
@@ -329,42 +292,30 @@ function distancesToStates(ledger: OpenLedger, live: LiveSchema): readonly Dista
 }
 
 /** States whose facts are exactly the ones there; else those that differ by prerequisites alone. */
-function matchingStates(distances: readonly Distance[]): readonly number[] {
-  const indexes = distances.map((_, index) => index);
-  const exact = indexes.filter(
-    (index) => distances[index]!.missing === 0 && distances[index]!.surplus === 0,
-  );
+function matching(distances: readonly Distance[]): readonly Distance[] {
+  const exact = distances.filter(({ missing, surplus }) => missing === 0 && surplus === 0);
   if (exact.length > 0) return exact;
-  return indexes.filter((index) => {
-    const { missing, surplus, prerequisites } = distances[index]!;
-    return missing === 0 && surplus === prerequisites;
-  });
+  return distances.filter(
+    ({ missing, surplus, prerequisites }) => missing === 0 && surplus === prerequisites,
+  );
 }
 
 /** A diagnosis, never proof. Ties go to the later state, whose differences read better. */
-function nearestState(
-  ledger: OpenLedger,
-  distances: readonly Distance[],
-  isAsBaked: (index: number) => boolean,
-): number | null {
-  let nearest: number | null = null;
-  for (const [index, distance] of distances.entries()) {
-    if (ledger.states[index]!.retired || !isAsBaked(index)) continue;
-    if (nearest === null || total(distance) <= total(distances[nearest]!)) nearest = index;
-  }
-  return nearest;
+function nearestOf(distances: readonly Distance[]): Distance | null {
+  return distances.reduce<Distance | null>(
+    (nearest, each) => (nearest === null || total(each) <= total(nearest) ? each : nearest),
+    null,
+  );
 }
 
-function total(distance: Distance): number {
-  return distance.missing + distance.surplus;
+function total({ missing, surplus }: Distance): number {
+  return missing + surplus;
 }
 
-export function hasSameSoftFacts(
-  ledger: OpenLedger,
-  history: History,
-  heads: readonly string[],
-  live: LiveSchema,
-): boolean {
+/** What states are told apart by that differ in soft facts alone. */
+export type SoftSearch = Pick<Search, "ledger" | "history" | "live">;
+
+export function hasSameSoftFacts(heads: Heads, { ledger, history, live }: SoftSearch): boolean {
   const expected = factsOfHeads(ledger, history, heads);
   return ledger.facts.every(
     (fact, position) =>
@@ -373,12 +324,7 @@ export function hasSameSoftFacts(
 }
 
 /** A soft fact is there that the state has not, or has in other words. */
-function isRefuted(
-  ledger: OpenLedger,
-  history: History,
-  heads: readonly string[],
-  live: LiveSchema,
-): boolean {
+function isRefuted(heads: Heads, { ledger, history, live }: Search): boolean {
   const expected = factsOfHeads(ledger, history, heads);
   return [...live.known].some(
     (position) => tellsApart(ledger.facts[position]!) && expected?.has(position) !== true,
@@ -389,19 +335,13 @@ function isRefuted(
  * Without those that lack a revision whose rows are there, or that does nothing but grant, give away or publish, and has done it.
  * That rows, or any of this, are absent says nothing.
  */
-function withWhatRan(
-  ledger: OpenLedger,
-  history: History,
-  headSets: readonly (readonly string[])[],
-  live: LiveSchema,
-  answers: readonly RowAnswer[],
-): readonly (readonly string[])[] {
+function withWhatRan(headSets: readonly Heads[], search: Search): readonly Heads[] {
+  const { ledger, history, live } = search;
   const closures = headSets.map((heads) => ancestors(history, heads));
   const ran = [...history.revisions.keys()].filter((id) =>
     headSets.some(
       (heads, index) =>
-        closures[index]!.has(id) &&
-        (evidenceOf(ledger, history, heads, id, answers).hasRun || hasDoneItsOwn(id)),
+        closures[index]!.has(id) && (evidenceOf(id, heads, search).hasRun || hasDoneItsOwn(id)),
     ),
   );
   const left = headSets.filter((_, index) => ran.every((id) => closures[index]!.has(id)));
@@ -417,21 +357,14 @@ function withWhatRan(
 }
 
 /** The one that has all others among its ancestors, if there is one. */
-function latestOf(
-  history: History,
-  headSets: readonly (readonly string[])[],
-): readonly string[] | null {
-  const all = new Set(headSets.flatMap((heads) => [...ancestors(history, heads)]));
+function latestOf(history: History, headSets: readonly Heads[]): Heads | null {
+  const all = ancestors(history, headSets.flat());
   return headSets.find((heads) => ancestors(history, heads).size === all.size) ?? null;
 }
 
 /** Revisions that some of the head sets include and others do not, and that touch rows. All sets have the same facts. */
-function dataBetween(
-  ledger: OpenLedger,
-  history: History,
-  headSets: readonly (readonly string[])[],
-  answers: readonly RowAnswer[],
-): readonly string[] {
+function dataBetween(headSets: readonly Heads[], search: Search): readonly string[] {
+  const { ledger, history } = search;
   const closures = headSets.map((heads) => ancestors(history, heads));
   const inSome = new Set(closures.flatMap((closure) => [...closure]));
   const shared = factsOfHeads(ledger, history, headSets[0] ?? []) ?? new Set();
@@ -443,20 +376,14 @@ function dataBetween(
 
   function hasNothingToDo(id: string): boolean {
     return headSets.every(
-      (heads, index) =>
-        !closures[index]!.has(id) || evidenceOf(ledger, history, heads, id, answers).isIdle,
+      (heads, index) => !closures[index]!.has(id) || evidenceOf(id, heads, search).isIdle,
     );
   }
 
   /** It drops a table or a column that all of them have: a later one has made it anew, and empty. */
   function losesRows(id: string): boolean {
-    const dropped = (changeOf(ledger, history, id)?.dropped ?? []).filter((fact) =>
-      shared.has(fact),
-    );
-    if (dropped.length === 0) return false;
-    const tables = tablesAmong(ledger.facts);
-    return dropped
-      .map((position) => ledger.facts[position]!)
-      .some((fact) => holdsRows(fact) && tables.has(fact.object));
+    const dropped = changeOf(ledger, history, id)?.dropped ?? [];
+    const madeAnew = dropped.filter((fact) => shared.has(fact));
+    return someHoldRows(factsAt(ledger, madeAnew), ledger.facts);
   }
 }

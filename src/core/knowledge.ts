@@ -8,7 +8,7 @@ export type Knowledge = {
   readonly history: History;
   readonly ledger: OpenLedger | null;
   /** `stale`: some revision is not in the ledger, or not as it was baked. Of the others it still knows what they make. */
-  readonly status: LedgerStatus;
+  readonly status: "verified" | "absent" | "stale";
   /** Revisions that the ledger lacks, or has with other contents. */
   readonly lacking: readonly string[];
   /** Revisions that the ledger calls live, and that no file has. */
@@ -24,14 +24,9 @@ export type Knowledge = {
 };
 
 /** What a tool adds to its files and ledger. */
-export type Particulars = {
-  readonly digests: ReadonlyMap<string, string>;
-  readonly programsPath: readonly (string | null)[];
-};
+export type Particulars = Pick<Knowledge, "digests" | "programsPath">;
 
 const none: Particulars = { digests: new Map(), programsPath: [] };
-
-type LedgerStatus = "verified" | "absent" | "stale";
 
 /** A schema, and its name as PostgreSQL prints it in a definition. */
 export type HomeName = { readonly schema: string; readonly spelled: string };
@@ -45,26 +40,26 @@ export function combine(
   { digests, programsPath }: Particulars = none,
   home: HomeName = inPublic,
 ): Knowledge {
-  const tool = {
+  const common = {
+    history,
     digests,
     platformSchemas: new Set([...(history.tool.platform?.schemas ?? []), ...(ledger?.given ?? [])]),
     programsPath,
   };
   if (ledger === null || !isGoodFor(ledger.home, home))
     return {
-      history,
+      ...common,
       ledger: null,
       status: "absent",
       lacking: [],
       unfiled: [],
       isBoundElsewhere: ledger?.home.kind === "bound",
-      ...tool,
     };
   const lacking = [...history.revisions.values()]
     .filter(({ id, hash }) => ledger.revisions.get(id)?.hash !== hash)
     .map(({ id }) => id);
   return {
-    history,
+    ...common,
     ledger: openLedger(retireWithoutFile(ledger, history), home.spelled, { history, lacking }),
     status: lacking.length === 0 ? "verified" : "stale",
     lacking,
@@ -72,7 +67,6 @@ export function combine(
       .filter(({ id, retired }) => !retired && !history.revisions.has(id))
       .map(({ id }) => id),
     isBoundElsewhere: false,
-    ...tool,
   };
 }
 
@@ -83,21 +77,20 @@ function isGoodFor({ kind }: LedgerHome, { schema }: Pick<HomeName, "schema">): 
 
 /** Files may be deleted after the bake: what the ledger still knows of them is then retired knowledge. */
 function retireWithoutFile(ledger: Ledger, history: History): Ledger {
-  if (
-    [...ledger.revisions.values()].every(({ id, retired }) => retired !== history.revisions.has(id))
-  )
+  const { revisions } = history;
+  if ([...ledger.revisions.values()].every(({ id, retired }) => retired !== revisions.has(id)))
     return ledger;
   return {
     ...ledger,
     revisions: new Map(
       [...ledger.revisions].map(([id, revision]) => [
         id,
-        { ...revision, retired: !history.revisions.has(id) },
+        { ...revision, retired: !revisions.has(id) },
       ]),
     ),
     states: ledger.states.map((state) => ({
       ...state,
-      retired: !state.heads.every((head) => history.revisions.has(head)),
+      retired: !state.heads.every((head) => revisions.has(head)),
     })),
   };
 }
@@ -111,21 +104,17 @@ export type Scope = {
   readonly rights: readonly string[] | null;
 };
 
-function rolesIn({ facts }: Ledger): readonly string[] | null {
-  const roles = facts.map(receiverOf).filter((role) => role !== null);
-  return roles.length === 0 ? null : [...new Set(roles)].toSorted();
-}
-
 /** The home as far as the history makes anything there, and the schemas that it names. Null: without a ledger nobody knows which. */
 export function scopeOf(ledger: Ledger | null): Scope | null {
   if (ledger === null) return null;
   const named = ledger.facts.filter((fact) => !isInHome(fact)).map(schemaOf);
   const made = ledger.facts.filter(({ kind }) => kind === "schema").map(schemaOf);
+  const roles = new Set(ledger.facts.map(receiverOf).filter((role) => role !== null));
   const given = ["public", ...ledger.given].filter((schema) => named.includes(schema));
   return {
     home: ledger.home.kind === "program" || ledger.facts.some(isInHome),
     named: [...given, ...made.filter((schema) => schema !== null)],
     rare: ledger.facts.some(isRare),
-    rights: rolesIn(ledger),
+    rights: roles.size === 0 ? null : [...roles].toSorted(),
   };
 }

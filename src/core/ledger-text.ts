@@ -1,7 +1,8 @@
 import { type Fact, factKey, type FactKind, factKinds, placeKey, withoutStorage } from "./facts.ts";
+import type { Heads } from "./history.ts";
 import { escapeFact, escapeText, type LedgerHome } from "./home.ts";
-import { headsKey, type Ledger, type LedgerRevision, type State } from "./ledger.ts";
-import { encodeTraces, type RowsToChange, type Trace, type Traces } from "./traces.ts";
+import { factsAt, headsKey, type Ledger, type LedgerRevision, type State } from "./ledger.ts";
+import type { RowsToChange, Trace, Traces } from "./traces.ts";
 
 /** Raised when a change to the format would make an older program misread it. */
 const formatVersion = 2;
@@ -19,9 +20,11 @@ export type LedgerText =
  * lines and moves none. The same ledger gives the same bytes.
  */
 export function encodeLedger(ledger: Ledger): string {
+  const given = ledger.given.length === 0 ? "" : `"given":${json(ledger.given)},`;
+  const salt = ledger.salt === "" ? "" : `"salt":${json(ledger.salt)},`;
   const lines = [
     "{",
-    `"preflight":"ledger","v":${formatVersion},"tool":${json(ledger.tool)},"server":${ledger.server},${given(ledger)}${salt(ledger)}`,
+    `"preflight":"ledger","v":${formatVersion},"tool":${json(ledger.tool)},"server":${ledger.server},${given}${salt}`,
     `"home":${json(encodeHome(ledger.home))},"versionTable":${json(ledger.versionTable)},`,
     `"kinds":${json(ledger.kinds)},`,
     `"revisions":[`,
@@ -37,14 +40,6 @@ export function encodeLedger(ledger: Ledger): string {
     "]}",
   ];
   return `${lines.join("\n")}\n`;
-}
-
-function given({ given }: Ledger): string {
-  return given.length === 0 ? "" : `"given":${json(given)},`;
-}
-
-function salt({ salt }: Ledger): string {
-  return salt === "" ? "" : `"salt":${json(salt)},`;
 }
 
 function encodeHome(home: LedgerHome): unknown {
@@ -74,12 +69,26 @@ function encodeState(ledger: Ledger, index: number): string {
     ...(retired ? { retired } : {}),
     ...(traces.size > 0 ? { traces: encodeTraces(traces) } : {}),
   });
-  const adds = added.map((fact) => json(fields(ledger.facts[fact]!)));
+  const adds = factsAt(ledger, added).map((fact) => json(fields(fact)));
   // One place holds one fact, so the place is enough to say what goes.
-  const drops = dropped.map((fact) => json(fields(ledger.facts[fact]!).slice(0, 3)));
-  return [
-    `${head.slice(0, -1)},"adds":[${["", ...separated(adds)].join("\n")}],"drops":[${["", ...separated(drops)].join("\n")}]}`,
-  ].join("");
+  const drops = factsAt(ledger, dropped).map((fact) => json(fields(fact).slice(0, 3)));
+  return `${head.slice(0, -1)},"adds":[${["", ...separated(adds)].join("\n")}],"drops":[${["", ...separated(drops)].join("\n")}]}`;
+}
+
+function encodeTraces(traces: Traces): unknown {
+  return Object.fromEntries([...traces].map(([id, each]) => [id, each.map(encodeTrace)]));
+}
+
+function encodeTrace(trace: Trace): unknown {
+  switch (trace.kind) {
+    case "rows":
+      return { table: trace.table, key: trace.columns, rows: trace.hashes };
+    case "idle":
+      return {
+        idle: trace.unless.map(({ table, where }) => (where === null ? table : { table, where })),
+        ...(trace.besides ? { besides: true } : {}),
+      };
+  }
 }
 
 /** @param text the ledger file's contents */
@@ -119,14 +128,10 @@ function decode(root: Record<string, unknown>): Ledger {
   for (const entry of list(root["states"], "states")) {
     const from = entry["from"] === null ? null : indexOf(strings(entry["from"], "from"));
     const heads = strings(entry["heads"], "heads");
-    const dropped = list(entry["drops"], "drops").map((row) => {
-      const [kind, object, name] = texts(row, 3);
-      return factAt(placeKey({ kind, object, name } as Fact), from);
-    });
-    const added = list(entry["adds"], "adds").map((row) => {
-      const [kind, object, name, definition] = texts(row, 4);
-      return intern({ kind, object, name, definition } as Fact);
-    });
+    const dropped = list(entry["drops"], "drops").map((row) =>
+      placedAt(placeKey(decodeFact(row, 3)), from),
+    );
+    const added = list(entry["adds"], "adds").map((row) => intern(decodeFact(row, 4)));
     placed.push(new Map(added.map((fact) => [placeKey(facts[fact]!), fact])));
     indexes.set(headsKey(heads), states.length);
     const traces = decodeTraces(entry["traces"] ?? {});
@@ -134,8 +139,9 @@ function decode(root: Record<string, unknown>): Ledger {
   }
   // They may bring facts of their own.
   const spellings = list(root["spellings"], "spellings").map((row) => {
-    const [kind, object, name, before, definition] = texts(row, 5);
-    return { fact: intern({ kind, object, name, definition: before } as Fact), definition };
+    const fact = intern(decodeFact(row, 5));
+    const definition = text(row[4], "definition");
+    return { fact, definition: isFirst ? escapeText(definition) : definition };
   });
   return {
     tool: text(root["tool"], "tool"),
@@ -148,7 +154,7 @@ function decode(root: Record<string, unknown>): Ledger {
     facts: isFirst ? facts.map(escapeFact) : facts,
     states,
     revisions: new Map(list(root["revisions"], "revisions").map(decodeRevision)),
-    spellings: isFirst ? spellings.map(escapeSpelling) : spellings,
+    spellings,
   };
 
   function intern(written: Fact): number {
@@ -162,7 +168,7 @@ function decode(root: Record<string, unknown>): Ledger {
   }
 
   /** The fact that stands at a place in a state: the last one put there on the way to it. */
-  function factAt(place: string, index: number | null): number {
+  function placedAt(place: string, index: number | null): number {
     for (let at = index; at !== null; at = states[at]!.from) {
       const found = placed[at]!.get(place);
       if (found !== undefined) return found;
@@ -170,7 +176,7 @@ function decode(root: Record<string, unknown>): Ledger {
     throw new Malformed(`a state drops ${show(place.replaceAll("\0", " "))}, which is not there`);
   }
 
-  function indexOf(heads: readonly string[]): number {
+  function indexOf(heads: Heads): number {
     const index = indexes.get(headsKey(heads));
     if (index === undefined)
       throw new Malformed(`a state builds on ${show(heads.join(", "))}, which is missing`);
@@ -178,16 +184,17 @@ function decode(root: Record<string, unknown>): Ledger {
   }
 }
 
-function escapeSpelling(spelling: Ledger["spellings"][number]): Ledger["spellings"][number] {
-  return { ...spelling, definition: escapeText(spelling.definition) };
-}
+/** All but those from operators to owners. */
+const kindsOfFirstRelease: readonly FactKind[] = factKinds.filter(
+  (_, at) => at < factKinds.indexOf("operator") || at > factKinds.indexOf("owner"),
+);
 
-const kindsOfFirstRelease: readonly FactKind[] = factKinds.filter((kind) => !isLater(kind));
-
-function isLater(kind: FactKind): boolean {
-  const [first, last] = [factKinds.indexOf("operator"), factKinds.indexOf("owner")];
-  const at = factKinds.indexOf(kind);
-  return first <= at && at <= last;
+/** @param length 3: its place alone; 5: with another spelling of its definition */
+function decodeFact(value: unknown, length: 3 | 4 | 5): Fact {
+  const row = strings(value, "a fact");
+  if (row.length !== length) throw new Malformed(`a fact has ${row.length} parts, not ${length}`);
+  const [kind, object, name, definition = ""] = row;
+  return { kind, object, name, definition } as Fact;
 }
 
 function homeOf(value: unknown): LedgerHome {
@@ -240,24 +247,21 @@ function decodeRevision(entry: Record<string, unknown>): [string, LedgerRevision
 function decodeTraces(value: unknown): Traces {
   if (!isObject(value)) throw new Malformed("traces is not an object");
   return new Map(
-    Object.entries(value).map(([revision, each]) => [
-      revision,
-      list(each, "traces").map((entry): Trace => {
-        if ("idle" in entry)
-          return {
-            kind: "idle",
-            unless: decodeRowsToChange(entry["idle"]),
-            besides: entry["besides"] === true,
-          };
-        return {
-          kind: "rows",
-          table: text(entry["table"], "table"),
-          columns: strings(entry["key"], "key"),
-          hashes: strings(entry["rows"], "rows"),
-        };
-      }),
-    ]),
+    Object.entries(value).map(([id, each]) => [id, list(each, "traces").map(decodeTrace)]),
   );
+}
+
+function decodeTrace(entry: Record<string, unknown>): Trace {
+  if ("idle" in entry) {
+    const unless = decodeRowsToChange(entry["idle"]);
+    return { kind: "idle", unless, besides: entry["besides"] === true };
+  }
+  return {
+    kind: "rows",
+    table: text(entry["table"], "table"),
+    columns: strings(entry["key"], "key"),
+    hashes: strings(entry["rows"], "rows"),
+  };
 }
 
 function decodeRowsToChange(value: unknown): readonly RowsToChange[] {
@@ -279,18 +283,6 @@ function strings(value: unknown, name: string): readonly string[] {
     throw new Malformed(`${name} is not a list of texts`);
   return value;
 }
-
-function texts<Length extends 3 | 4 | 5>(value: unknown, length: Length): TextsOf[Length] {
-  const row = strings(value, "a fact");
-  if (row.length !== length) throw new Malformed(`a fact has ${row.length} parts, not ${length}`);
-  return row as unknown as TextsOf[Length];
-}
-
-type TextsOf = {
-  3: readonly [string, string, string];
-  4: readonly [string, string, string, string];
-  5: readonly [string, string, string, string, string];
-};
 
 function text(value: unknown, name: string): string {
   if (typeof value !== "string") throw new Malformed(`${name} is not a text`);

@@ -1,7 +1,8 @@
 import { type Fact, factKey, type FactKind, isRelation, isSoft } from "./facts.ts";
-import { ancestors, type History, maximal } from "./history.ts";
+import { ancestors, type Heads, type History, maximal } from "./history.ts";
 import { factAtHome, isInHome, type LedgerHome, textAtHome } from "./home.ts";
-import { asksForAnyRow, tablesOfTraces, type Trace, type Traces, tracesAtHome } from "./traces.ts";
+import type { Revision } from "./revision.ts";
+import { asksForAnyRow, tablesOfTrace, type Trace, type Traces, tracesAtHome } from "./traces.ts";
 import type { VersionTableName } from "./version-table.ts";
 
 /** What every revision ever released is known to produce, recorded when the image was built. */
@@ -29,16 +30,11 @@ export type Ledger = {
   readonly spellings: readonly { readonly fact: number; readonly definition: string }[];
 };
 
-export type LedgerRevision = {
-  readonly id: string;
-  /** Where its file is, relative to the history's root. */
-  readonly file: string;
-  /** As its file says it; see `Revision`. */
-  readonly parents: readonly string[];
-  readonly dependsOn: readonly string[];
-  readonly labels: readonly string[];
-  /** Of the file when it was baked; "" where only git remembers the revision. */
-  readonly hash: string;
+/** As its file was when it was baked; hash "": only git remembers the revision. */
+export type LedgerRevision = Pick<
+  Revision,
+  "id" | "file" | "parents" | "dependsOn" | "labels" | "hash"
+> & {
   /**
    * Whether it touches rows of user tables: `writes` was seen to insert, update, delete or truncate
    * (even of no rows); `reads` was seen to read and may write where there are rows; `unknown` left no
@@ -52,8 +48,7 @@ export type LedgerRevision = {
 
 /** A set of heads that the history passes through, with its facts as a difference from an earlier state. */
 export type State = {
-  /** Sorted. */
-  readonly heads: readonly string[];
+  readonly heads: Heads;
   /** Position of the state that this one is described from; null: from an empty database. */
   readonly from: number | null;
   readonly added: readonly number[];
@@ -63,6 +58,9 @@ export type State = {
   /** Some of its heads have no file any more. */
   readonly retired: boolean;
 };
+
+/** What a state has that another one has not, and the other way round. */
+export type SchemaChange = Pick<State, "added" | "dropped">;
 
 /** A ledger as it reads for a database with a certain home, with the look-ups that a diagnosis needs, each computed once. */
 export type OpenLedger = Ledger & {
@@ -77,14 +75,14 @@ export type OpenLedger = Ledger & {
   readonly beyond: ReadonlySet<string>;
 };
 
-/**
- * @param home the home's name as PostgreSQL prints it in a definition
- * @param image the image's history, and its revisions that the ledger does not know, or not as they are now
- */
+/** The image's history, and its revisions that the ledger does not know, or not as they are now. */
+type Image = { readonly history: History; readonly lacking: readonly string[] };
+
+/** @param home the home's name as PostgreSQL prints it in a definition */
 export function openLedger(
   ledger: Ledger,
   home = "public",
-  image: { readonly history: History; readonly lacking: readonly string[] } | null = null,
+  image: Image | null = null,
 ): OpenLedger {
   const facts = ledger.facts.map((fact) => factAtHome(fact, home));
   const positions = new Map<string, number>();
@@ -110,7 +108,7 @@ export function openLedger(
     soft: facts.map(isSoft),
     inHome: ledger.facts.map((fact) => isInHome(fact) || isAtFixedHome(ledger.home, home, fact)),
     lacking: new Set(image?.lacking),
-    beyond: beyondOf(image),
+    beyond: image === null ? new Set() : beyondOf(image),
   };
 
   function alsoAt(key: string, position: number): void {
@@ -158,11 +156,7 @@ function isAtFixedHome(home: LedgerHome, spelled: string, { object }: Fact): boo
  * What shows in the rows that revisions ran. Where the bake never passed through exactly these heads, it is put together from the
  * nearest recorded state below and what each missing revision was seen to leave by itself.
  */
-export function tracesOfHeads(
-  ledger: OpenLedger,
-  history: History,
-  heads: readonly string[],
-): Traces {
+export function tracesOfHeads(ledger: OpenLedger, history: History, heads: Heads): Traces {
   if (isBeyond(ledger, heads)) return new Map();
   const recorded = ledger.stateByHeads.get(headsKey(heads));
   if (recorded !== undefined) return tracesOfState(ledger, recorded);
@@ -187,7 +181,7 @@ export function tracesOfHeads(
     for (const [revision, each] of noted) {
       // A table without rows has none to change, whatever columns it has got.
       const isLost = (trace: Trace): boolean =>
-        tablesOfTraces([trace]).some((table) =>
+        tablesOfTrace(trace).some((table) =>
           (asksForAnyRow(trace) ? replaced : changed).has(table),
         );
       if (!each.some(isLost)) traces.set(revision, each);
@@ -195,16 +189,21 @@ export function tracesOfHeads(
   }
 }
 
-function factsChangedBy(ledger: OpenLedger, history: History, id: string): readonly Fact[] {
+/** Those that it adds or drops; empty: not in the ledger. */
+export function factsChangedBy(ledger: OpenLedger, history: History, id: string): readonly Fact[] {
   const { added, dropped } = changeOf(ledger, history, id) ?? { added: [], dropped: [] };
-  return [...added, ...dropped].map((position) => ledger.facts[position]!);
+  return factsAt(ledger, [...added, ...dropped]);
+}
+
+export function factsAt({ facts }: Ledger, positions: Iterable<number>): readonly Fact[] {
+  return Array.from(positions, (position) => facts[position]!);
 }
 
 export function tracesOfState({ states }: Pick<Ledger, "states">, index: number): Traces {
   return new Map(pathTo(states, index).flatMap(({ traces }) => [...traces]));
 }
 
-export function headsKey(heads: readonly string[]): string {
+export function headsKey(heads: Heads): string {
   return heads.join("\0");
 }
 
@@ -224,11 +223,10 @@ export function factsOfState(ledger: Ledger, index: number): Set<number> {
 /** The states that this one is described from, and itself; the first one first. */
 function pathTo(states: readonly State[], index: number): readonly State[] {
   const path: State[] = [];
-  for (let at: number | null = index; at !== null;) {
-    const state: State | undefined = states[at];
-    if (state === undefined) break;
+  let state = states[index];
+  while (state !== undefined) {
     path.push(state);
-    at = state.from;
+    state = state.from === null ? undefined : states[state.from];
   }
   return path.reverse();
 }
@@ -241,17 +239,28 @@ function pathTo(states: readonly State[], index: number): readonly State[] {
 export function factsOfHeads(
   ledger: OpenLedger,
   history: History,
-  heads: readonly string[],
+  heads: Heads,
 ): Set<number> | null {
   if (isBeyond(ledger, heads)) return null;
   const recorded = ledger.stateByHeads.get(headsKey(heads));
   if (recorded !== undefined) return factsOfState(ledger, recorded);
-  if (heads.length === 0) return new Set();
   const applied = ancestors(history, heads);
-  const { index, covers: below } = highestStateWithin(ledger, history, applied);
+  const { index, covers } = highestStateWithin(ledger, history, applied);
   const facts = index === null ? new Set<number>() : factsOfState(ledger, index);
+  const missing = [...applied].filter((id) => !covers.has(id));
+  return factsAfter(ledger, history, facts, new Set(missing));
+}
+
+/** What has become of these facts once these revisions have run, too. Null: some revision is not in the ledger. */
+export function factsAfter(
+  ledger: OpenLedger,
+  history: History,
+  before: ReadonlySet<number>,
+  ids: ReadonlySet<string>,
+): Set<number> | null {
+  const facts = new Set(before);
   for (const id of history.revisions.keys()) {
-    if (!applied.has(id) || below.has(id)) continue;
+    if (!ids.has(id)) continue;
     const change = changeOf(ledger, history, id);
     if (change === null) return null;
     apply(facts, change);
@@ -260,25 +269,20 @@ export function factsOfHeads(
 }
 
 /** Whether these heads include a revision of which the ledger does not know what it makes. */
-export function isBeyond({ beyond }: OpenLedger, heads: readonly string[]): boolean {
+export function isBeyond({ beyond }: OpenLedger, heads: Heads): boolean {
   return beyond.size > 0 && heads.some((head) => beyond.has(head));
 }
 
-function beyondOf(image: Parameters<typeof openLedger>[2]): ReadonlySet<string> {
-  const beyond = new Set(image?.lacking);
-  if (image === null || image === undefined || beyond.size === 0) return beyond;
-  const { revisions, needs } = image.history;
+function beyondOf({ history: { revisions, needs }, lacking }: Image): ReadonlySet<string> {
+  const beyond = new Set(lacking);
+  if (beyond.size === 0) return beyond;
   for (const id of revisions.keys())
     if (needs.get(id)?.some((need) => beyond.has(need)) === true) beyond.add(id);
   return beyond;
 }
 
 /** What one revision alone does to the schema. Null: not in the ledger. */
-export function changeOf(
-  ledger: OpenLedger,
-  history: History,
-  id: string,
-): { readonly added: readonly number[]; readonly dropped: readonly number[] } | null {
+export function changeOf(ledger: OpenLedger, history: History, id: string): SchemaChange | null {
   if (ledger.lacking.has(id)) return null;
   const after = ledger.stateByHeads.get(headsKey([id]));
   if (after === undefined) return stepOf(ledger, id);
@@ -307,24 +311,21 @@ export function revisionOfState(ledger: Ledger, state: State): string | null {
   return fresh[0] ?? state.heads[0] ?? null;
 }
 
-function apply(
-  facts: Set<number>,
-  change: { readonly added: readonly number[]; readonly dropped: readonly number[] },
-): void {
-  for (const fact of change.dropped) facts.delete(fact);
-  for (const fact of change.added) facts.add(fact);
+function apply(facts: Set<number>, { added, dropped }: SchemaChange): void {
+  for (const fact of dropped) facts.delete(fact);
+  for (const fact of added) facts.add(fact);
 }
 
-function highestStateWithin(
-  ledger: OpenLedger,
+type StateWithin = { readonly index: number | null; readonly covers: ReadonlySet<string> };
+
+/** Of the states that stand on nothing but these revisions, the one that covers most of them; index null: there is none. */
+export function highestStateWithin(
+  { states }: Pick<Ledger, "states">,
   history: History,
   applied: ReadonlySet<string>,
-): { readonly index: number | null; readonly covers: ReadonlySet<string> } {
-  let best: { readonly index: number | null; readonly covers: ReadonlySet<string> } = {
-    index: null,
-    covers: new Set(),
-  };
-  for (const [index, state] of ledger.states.entries()) {
+): StateWithin {
+  let best: StateWithin = { index: null, covers: new Set() };
+  for (const [index, state] of states.entries()) {
     if (state.retired || !state.heads.every((head) => applied.has(head))) continue;
     const covers = ancestors(history, state.heads);
     if (covers.size > best.covers.size) best = { index, covers };

@@ -58,9 +58,15 @@ export function recognise(
   const kinds = new Set(ledger.kinds);
   const retired = retiredPartitions(ledger.facts, facts);
   const notValid = notValidFacts(ledger);
+  const rights = readHeldRights(facts);
   const varying = new Map<string, number>();
-  for (const [position, fact] of ledger.facts.entries())
+  const ignored = new Set<number>();
+  for (const [position, fact] of ledger.facts.entries()) {
     if (fact.definition === varies) varying.set(placeKey(fact), position);
+    if (fact.kind === "grant" && rights.covers(fact)) known.add(position);
+    if ((fact.kind === "viewdef" && !comparesViews) || retired.has(fact.object))
+      ignored.add(position);
+  }
   const movedExtensions = new Map<number, Fact>();
   for (const fact of facts) {
     if (isGiven(fact) || !kinds.has(fact.kind)) continue;
@@ -76,13 +82,6 @@ export function recognise(
     } else if (!isSoft(fact) && !isPrerequisite(fact) && !isPlatforms(fact))
       unknownFacts.push(fact);
   }
-  const rights = readHeldRights(facts);
-  for (const [position, fact] of ledger.facts.entries())
-    if (fact.kind === "grant" && rights.covers(fact)) known.add(position);
-  const ignored = new Set<number>();
-  for (const [position, fact] of ledger.facts.entries())
-    if ((fact.kind === "viewdef" && !comparesViews) || retired.has(fact.object))
-      ignored.add(position);
   const validated = new Map<number, number>();
   for (const [key, position] of notValid) {
     const valid = ledger.positions.get(key);
@@ -101,9 +100,8 @@ export function recognise(
   /** The first release did not read the options of a foreign table's columns. */
   function beforeOptions(fact: Fact): number | undefined {
     if (ledger.home.kind !== "unknown" || fact.kind !== "column") return undefined;
-    return ledger.positions.get(
-      factKey({ ...fact, definition: fact.definition.replace(/ OPTIONS \{.*\}$/s, "") }),
-    );
+    const definition = fact.definition.replace(/ OPTIONS \{.*\}$/s, "");
+    return ledger.positions.get(factKey({ ...fact, definition }));
   }
 
   /** What has been validated, or switched on again, since a migration made it. */
@@ -118,13 +116,18 @@ export function recognise(
   }
 }
 
-/** By each spelling of what they would say once they are valid and their triggers on. */
-function notValidFacts({ facts, spellings }: OpenLedger): ReadonlyMap<string, number> {
+/** Each fact of the ledger in each of its spellings, with its position. */
+function spelledFacts({ facts, spellings }: OpenLedger): readonly (readonly [number, Fact])[] {
   const spelled = spellings.map(
     ({ fact: position, definition }) => [position, { ...facts[position]!, definition }] as const,
   );
+  return [...facts.entries(), ...spelled];
+}
+
+/** By each spelling of what they would say once they are valid and their triggers on. */
+function notValidFacts(ledger: OpenLedger): ReadonlyMap<string, number> {
   const found = new Map<string, number>();
-  for (const [position, fact] of [...facts.entries(), ...spelled]) {
+  for (const [position, fact] of spelledFacts(ledger)) {
     if (!canBeValidated.has(fact.kind) || !notInForce.test(fact.definition)) continue;
     const definition = inForceOf(fact);
     if (definition === fact.definition) continue;
@@ -173,12 +176,7 @@ function oldSpellings(
 
   function readWords(): Map<string, number | null> {
     const found = new Map<string, number | null>();
-    const facts = ledger.facts.map((fact, position) => ({ fact, position }));
-    const spelled = ledger.spellings.map(({ fact: position, definition }) => ({
-      fact: { ...ledger.facts[position]!, definition },
-      position,
-    }));
-    for (const { fact, position: written } of [...facts, ...spelled]) {
+    for (const [written, fact] of spelledFacts(ledger)) {
       const position = ledger.positions.get(factKey(fact)) ?? written;
       const key = factKey(inWords(fact));
       found.set(key, (found.get(key) ?? position) === position ? position : null);
@@ -192,9 +190,8 @@ function oldSpellings(
     if (fact.kind !== "column" || fact.definition !== "double precision") return undefined;
     const isView = ({ kind, object }: Fact): boolean =>
       (kind === "view" || kind === "matview") && object === fact.object;
-    return ledger.facts.some(isView)
-      ? ledger.positions.get(factKey({ ...fact, definition: "numeric" }))
-      : undefined;
+    if (!ledger.facts.some(isView)) return undefined;
+    return ledger.positions.get(factKey({ ...fact, definition: "numeric" }));
   }
 }
 
@@ -202,18 +199,18 @@ type Rename = { readonly from: string; readonly to: string };
 
 /** Extensions that live in another schema than when baked: `citext` in `extensions` instead of `public`. */
 function extensionRenames(ledger: OpenLedger, facts: readonly Fact[]): readonly Rename[] {
-  const baked = new Map<string, Set<string>>();
-  for (const fact of ledger.facts)
-    if (fact.kind === "extension")
-      baked.set(fact.object, (baked.get(fact.object) ?? new Set()).add(homeOf(fact)));
-  const renames: Rename[] = [];
-  for (const fact of facts) {
-    const homes = fact.kind === "extension" ? baked.get(fact.object) : undefined;
-    const [home] = homes ?? [];
-    if (home !== undefined && homes?.size === 1 && home !== homeOf(fact))
-      renames.push({ from: homeOf(fact), to: home });
-  }
-  return renames;
+  const baked = ledger.facts.filter(isExtension);
+  return facts.filter(isExtension).flatMap((fact) => {
+    const [home, another] = new Set(
+      baked.filter(({ object }) => object === fact.object).map(homeOf),
+    );
+    const isMoved = home !== undefined && another === undefined && home !== homeOf(fact);
+    return isMoved ? [{ from: homeOf(fact), to: home }] : [];
+  });
+}
+
+function isExtension({ kind }: Fact): boolean {
+  return kind === "extension";
 }
 
 function homeOf(extension: Fact): string {

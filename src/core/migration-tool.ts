@@ -74,6 +74,7 @@ export function byNumber(one: string, other: string): number {
   return byText(one, other);
 }
 
+/** By UTF-16 units, the same on every machine. */
 export function byText(one: string, other: string): number {
   return one < other ? -1 : one === other ? 0 : 1;
 }

@@ -24,9 +24,11 @@ export function missingFiles(
   const applied = appliedByLedger(knowledge, rows);
   const lost = unfiled.filter((id) => !applied.has(id));
   if (lost.length === 0) return null;
+  const [what, are, them] =
+    lost.length === 1 ? ["a revision", "is", "it"] : [`${lost.length} revisions`, "are", "them"];
   return new CannotJudge(
     "missing-input",
-    `the ledger knows ${lost.length === 1 ? "a revision" : `${lost.length} revisions`} that ${lost.length === 1 ? "is" : "are"} not applied here, and no file of this image has ${lost.length === 1 ? "it" : "them"}: ${enumerate(lost)}`,
+    `the ledger knows ${what} that ${are} not applied here, and no file of this image has ${them}: ${enumerate(lost)}`,
     [
       "if the files were not copied into the image (.dockerignore, a wrong path, .pyc only): copy them",
       "if they were deleted on purpose: run `preflight bake`, which keeps them as retired, and copy preflight.ledger.json",

@@ -1,7 +1,8 @@
-import { ancestors, type History } from "./history.ts";
+import { ancestors, type Heads, type History } from "./history.ts";
 import { type OpenLedger, touchesRows } from "./ledger.ts";
 import type { NeighbourTable, Observation } from "./observation.ts";
 import type { Denial } from "./verdict.ts";
+import { nameTable } from "./version-table.ts";
 
 /** The table of another tool that numbered these very files: the only one beside where ours is or would be. */
 export function neighbourOf(history: History, observation: Observation): NeighbourTable | null {
@@ -31,14 +32,13 @@ export function denialOf(
   ledger: OpenLedger,
   history: History,
   neighbour: NeighbourTable,
-  proven: readonly string[],
+  proven: Heads,
 ): Denial | null {
   const applied = recordedBy(history, neighbour);
   const dataMigrations = [...ancestors(history, proven)].filter(
     (id) => !applied.has(id) && touchesRows(ledger, id),
   );
-  const { schema, name } = neighbour;
-  return dataMigrations.length === 0 ? null : { table: `${schema}.${name}`, dataMigrations };
+  return dataMigrations.length === 0 ? null : { table: nameTable(neighbour), dataMigrations };
 }
 
 /** What its rows say was applied. */

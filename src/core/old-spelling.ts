@@ -103,7 +103,8 @@ function rewrite(text: string): string {
       at += 1;
       if (spell !== undefined && tokens[at] === "(") {
         at += 1;
-        const args = argumentsOf();
+        const args = split(upTo(")"));
+        at += 1;
         out += spell(args) ?? `${here}(${args.join(", ")})`;
       } else if (here === "(") {
         out += `(${upTo(")")})`;
@@ -112,12 +113,6 @@ function rewrite(text: string): string {
       before = here;
     }
     return out;
-  }
-
-  function argumentsOf(): readonly string[] {
-    const inside = upTo(")");
-    at += 1;
-    return split(inside);
   }
 }
 

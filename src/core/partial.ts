@@ -1,27 +1,23 @@
 import { oursIn } from "./extras.ts";
 import { type Fact, isInvalidIndex, isPrerequisite, placeKey, schemaOf } from "./facts.ts";
-import { ancestors, type History, maximal } from "./history.ts";
-import { changeOf, factsOfHeads, type OpenLedger, touchesRows } from "./ledger.ts";
-import { asSeen, type LiveSchema } from "./live-schema.ts";
+import { maximal } from "./history.ts";
+import { changeOf, factsAt, factsOfHeads, touchesRows } from "./ledger.ts";
+import { asSeen } from "./live-schema.ts";
 import { progressTable } from "./migration.ts";
+import type { VersionTable } from "./observation.ts";
 import type { Situation } from "./situation.ts";
 import { unquoted } from "./sketch.ts";
 import type { Change, Leftover, Verdict } from "./verdict.ts";
+import { nameTable } from "./version-table.ts";
 
 /** A tool marks its table while a migration runs, and leaves the mark where one has failed. */
 export function dirtyTable({ seen }: Situation, table: DirtyTable | null): Verdict | null {
   if (table?.isDirty !== true) return null;
-  const place = `${table.schema}.${table.name}`;
   const version = (table.rows ?? []).map((row) => row ?? "NULL").join(", ");
-  return { ...seen, kind: "partial", left: { kind: "dirty", table: place, version } };
+  return { ...seen, kind: "partial", left: { kind: "dirty", table: nameTable(table), version } };
 }
 
-type DirtyTable = {
-  readonly schema: string;
-  readonly name: string;
-  readonly rows: readonly (string | null)[] | null;
-  readonly isDirty: boolean;
-};
+type DirtyTable = Pick<VersionTable, "schema" | "name" | "rows" | "isDirty">;
 
 /** A migration that began and has not ended, as our own runner or the note of a run with a program says. */
 export function interruption(situation: Situation): Verdict | null {
@@ -51,7 +47,7 @@ export function interruption(situation: Situation): Verdict | null {
 
 /** Before its parents are recorded it cannot have begun. What the schema itself shows of a revision's middle says more. */
 function beginning(situation: Situation): Verdict | null {
-  const { history, observation, claim, ledger, live, pending, seen } = situation;
+  const { history, observation, claim, pending, seen } = situation;
   const begun = observation.progress.find(
     ({ version }) =>
       !claim.applied.has(version) &&
@@ -61,23 +57,18 @@ function beginning(situation: Situation): Verdict | null {
   if (revision === undefined || claim.unknownRows.length > 0) return null;
   const invalid = invalidIndexes(situation);
   if (invalid !== null) return invalid;
-  const half =
-    ledger === null || live === null ? null : findHalfDone(ledger, history, claim.applied, live);
   const { id, file } = revision;
-  const after = maximal(history, [...claim.applied, id]);
-  const left = half ?? { kind: "begun", revision: id, file, heads: after, pending };
+  const heads = maximal(history, [...claim.applied, id]);
+  const half = findHalfDone(situation);
+  const left = half ?? { kind: "begun", revision: id, file, heads, pending };
   return { ...seen, kind: "partial", left };
 }
 
 export function invalidIndexes(situation: Situation): Verdict | null {
   const indexes = leftoverIndexes(situation);
-  return indexes.length === 0
-    ? null
-    : {
-        ...situation.seen,
-        kind: "partial",
-        left: { kind: "invalid-index", indexes, applied: madeOf(situation, indexes) },
-      };
+  if (indexes.length === 0) return null;
+  const left = { kind: "invalid-index", indexes, applied: madeOf(situation, indexes) } as const;
+  return { ...situation.seen, kind: "partial", left };
 }
 
 function leftoverIndexes(situation: Situation): readonly Fact[] {
@@ -85,7 +76,7 @@ function leftoverIndexes(situation: Situation): readonly Fact[] {
   return observation.facts.filter(
     (fact) =>
       isInvalidIndex(fact) &&
-      !observation.buildingIndexes.includes(indexName(fact)) &&
+      !observation.buildingIndexes.includes(`${schemaOf(fact)}.${fact.name}`) &&
       isWantedIndex(situation, fact),
   );
 }
@@ -110,39 +101,33 @@ function isOnTableOfFiles({ history, observation }: Situation, { object }: Fact)
 
 function madeOf({ ledger, expected }: Situation, indexes: readonly Fact[]): readonly Fact[] {
   if (ledger === null || expected === null) return [];
-  const made = oursIn([...expected].map((position) => ledger.facts[position]!));
+  const made = oursIn(factsAt(ledger, expected));
   return indexes.filter(({ object, name }) => made.makesIndex(object, name));
 }
 
-function indexName(fact: Fact): string {
-  return `${schemaOf(fact)}.${fact.name}`;
-}
-
 /**
- * The revision of whose change a part is done and a part is not, everything else being in place.
- * @param claimed what the rows say was applied; a revision that they claim has finished and cannot be half
- * done. Empty: there are no rows, so every revision comes into question.
+ * The revision of whose change a part is done and a part is not, everything else being in place. One that the rows claim has
+ * finished and cannot be half done; where there are no rows, every revision comes into question.
  */
-export function findHalfDone(
-  ledger: OpenLedger,
-  history: History,
-  claimed: ReadonlySet<string>,
-  live: LiveSchema,
-): (Leftover & { kind: "half-done" }) | null {
+export function findHalfDone(situation: Situation): (Leftover & { kind: "half-done" }) | null {
+  const { history, claim, ledger, live } = situation;
+  if (ledger === null || live === null) return null;
   const isHard = (position: number): boolean =>
     !ledger.soft[position] && !live.ignored.has(position);
   const surplusCounts = (position: number): boolean =>
     isHard(position) && !isPrerequisite(ledger.facts[position]!);
+  const changesTo = (positions: ReadonlySet<number>, kind: Change["kind"]) =>
+    Array.from(positions, (position) => {
+      const isDone = live.known.has(position) === (kind === "adds");
+      return { kind, fact: ledger.facts[position]!, isDone };
+    });
   const unknownPlaces = new Set(live.unknownFacts.map(placeKey));
 
   for (const [id, { saysIfNotExists }] of history.revisions) {
-    if (claimed.has(id)) continue;
+    if (claim.applied.has(id)) continue;
     // What it finds, it leaves; what is missing, it makes. Rows it may have written before it stopped.
     if (saysIfNotExists && !touchesRows(ledger, id)) continue;
-    const below = maximal(history, [
-      ...claimed,
-      ...ancestors(history, history.needs.get(id) ?? []),
-    ]);
+    const below = maximal(history, [...claim.applied, ...(history.needs.get(id) ?? [])]);
     const before = factsOfHeads(ledger, history, below);
     const change = changeOf(ledger, history, id);
     if (before === null || change === null) continue;
@@ -154,10 +139,7 @@ export function findHalfDone(
     if (!gone.every((fact) => dropped.has(fact)) || !surplus.every((fact) => added.has(fact)))
       continue;
 
-    const changes: readonly (Change & { readonly isDone: boolean })[] = [
-      ...[...added].map((fact) => step("adds", fact, live.known.has(fact))),
-      ...[...dropped].map((fact) => step("drops", fact, !live.known.has(fact))),
-    ];
+    const changes = [...changesTo(added, "adds"), ...changesTo(dropped, "drops")];
     if (changes.some(({ fact }) => unknownPlaces.has(placeKey(fact)))) continue;
     const done = changes.filter(({ isDone }) => isDone);
     const undone = changes.filter(({ isDone }) => !isDone);
@@ -165,8 +147,4 @@ export function findHalfDone(
       return { kind: "half-done", revision: id, done, undone };
   }
   return null;
-
-  function step(kind: Change["kind"], position: number, isDone: boolean) {
-    return { kind, fact: ledger.facts[position]!, isDone };
-  }
 }

@@ -1,10 +1,10 @@
 import { assumable } from "./assume.ts";
 import { placesOf } from "./elsewhere.ts";
-import { ancestors, type History } from "./history.ts";
+import { type Heads, type History, pendingAfter } from "./history.ts";
 import type { MigrationTool } from "./migration-tool.ts";
 import { contradicted, refuse, seriousOf } from "./refusals.ts";
 import type { Plan, PlanBasis, Policy, Refusal, Step } from "./step.ts";
-import type { Finding, Leftover, Verdict } from "./verdict.ts";
+import type { Finding, Leftover, Verdict, VerdictOf } from "./verdict.ts";
 import { canResume } from "./ways-out.ts";
 import { refusalOfHome, withOtherHomes } from "./which-home.ts";
 
@@ -145,29 +145,20 @@ function refusePartial(left: Leftover, tool: MigrationTool): Refusal {
   }
 }
 
-function refuseDrift(
-  drifted: Extract<Verdict, { readonly kind: "drifted" }>,
-  history: History,
-): Refusal {
+function refuseDrift(drifted: VerdictOf<"drifted">, history: History): Refusal {
   const serious = seriousOf(drifted.differences);
   return serious.every(({ kind }) => kind === "edited")
     ? refuse("file-edited", serious)
     : refuse("schema-differs", drifted, history);
 }
 
-function upgradeInOrder(
-  claimed: Extract<Verdict, { readonly kind: "behind" | "drifted" }>,
-  its: Case,
-): Plan {
+function upgradeInOrder(claimed: VerdictOf<"behind" | "drifted">, its: Case): Plan {
   return claimed.skipped.length > 0 && !its.policy.allowOutOfOrder
     ? refuse("out-of-order", claimed)
     : upgrade(claimed.pending, its);
 }
 
-function planForAhead(
-  ahead: Extract<Verdict, { readonly kind: "ahead" }>,
-  { policy, knowledge }: Case,
-): Plan {
+function planForAhead(ahead: VerdictOf<"ahead">, { policy, knowledge }: Case): Plan {
   const isCompatible = ahead.lacking.length === 0 && ahead.notRun.length === 0;
   if (policy.ahead === "allow" || (policy.ahead === "compatible" && isCompatible))
     return { kind: "start" };
@@ -199,15 +190,14 @@ function orAsAssumed(refused: Refusal, its: Case): Plan {
 }
 
 function stampAndUpgrade(
-  heads: readonly string[],
+  heads: Heads,
   because: "proven" | "assumed",
   { policy, knowledge: { history }, recorded }: Case,
 ): Plan {
   if (policy.stamp === "never")
     return refuse("stamp-forbidden", recorded, heads, because, history.tool);
   const steps: Step[] = [{ kind: "stamp", from: recorded, to: heads, because }];
-  const applied = ancestors(history, heads);
-  const revisions = [...history.revisions.keys()].filter((id) => !applied.has(id));
+  const revisions = pendingAfter(history, heads);
   if (revisions.length > 0) steps.push({ kind: "upgrade", revisions });
   return { kind: "act", steps };
 }
@@ -219,13 +209,8 @@ function upgrade(
   if (revisions.length === 0) return { kind: "start" };
   const needed = longest(revisions);
   const width = (versionTable ?? history.tool.versionTable).width ?? Infinity;
-  return {
-    kind: "act",
-    steps: [
-      ...(needed > width ? [{ kind: "widen", to: needed } as const] : []),
-      { kind: "upgrade", revisions },
-    ],
-  };
+  const before: Step[] = needed > width ? [{ kind: "widen", to: needed }] : [];
+  return { kind: "act", steps: [...before, { kind: "upgrade", revisions }] };
 }
 
 /** How wide the version column must be for every id that a plan may write there. */

@@ -1,15 +1,15 @@
 import { commitInParts } from "./data-migrations.ts";
-import { type Fact, type FactKind, schemaOf } from "./facts.ts";
+import { type Fact, type FactKind, isRelation, schemaOf } from "./facts.ts";
 import * as grants from "./grants.ts";
 import type { Knowledge } from "./knowledge.ts";
-import { changeOf } from "./ledger.ts";
+import { changeOf, factsAt } from "./ledger.ts";
 import { progressTable } from "./migration.ts";
 import type { Observation } from "./observation.ts";
 import { CannotJudge } from "./outcome.ts";
 import { widthFor } from "./plan.ts";
 import { quoteIdentifier } from "./quote.ts";
 import type { Step } from "./step.ts";
-import { type VersionTableName, versionTableOf } from "./version-table.ts";
+import { nameTable, type VersionTableName, versionTableOf } from "./version-table.ts";
 
 /** A right that a step needs and the role has not, with the SQL that gives it. */
 type Lack = { readonly what: string; readonly grant: string };
@@ -42,10 +42,8 @@ export function lackOfActing(task: Task): CannotJudge | null {
     );
   const home = homeOf(task);
   if (home === null) return nowhereToCreate(task.observation);
-  const lacks = [
-    ...lackingForVersionTable({ ...task, home }),
-    ...lackingForUpgrade({ ...task, home }),
-  ];
+  const at = { ...task, home };
+  const lacks = [...lackingForVersionTable(at), ...lackingForUpgrade(at)];
   if (lacks.length === 0) return null;
   return new CannotJudge(
     "permission",
@@ -103,7 +101,7 @@ function isHomeTemporary({ role, home }: Observation): boolean {
 function lackingForVersionTable({ observation, knowledge, steps, home }: TaskAt): readonly Lack[] {
   const { role, versionTable } = observation;
   if (versionTable === null) return lackingToCreate(home, observation);
-  const name = `${versionTable.schema}.${versionTable.name}`;
+  const name = nameTable(versionTable);
   const lacks: Lack[] = [];
   if (!versionTable.canWrite)
     lacks.push({
@@ -153,9 +151,8 @@ function lackingForUpgrade({ observation, knowledge, steps, home }: TaskAt): rea
   // What the ledger does not know is assumed to be as usual.
   if (ledger === null || changes.includes(null))
     return [...lacks, ...lackingToCreate(home, observation)];
-  const added = changes.flatMap((change) =>
-    (change?.added ?? []).map((position) => ledger.facts[position]!),
-  );
+  const positions = changes.flatMap((change) => change?.added ?? []);
+  const added = factsAt(ledger, positions);
   const made = new Set(added.filter(({ kind }) => kind === "schema").map(({ object }) => object));
   const homes = new Set(added.filter(isCreated).map(schemaOf));
   for (const schema of homes)
@@ -174,18 +171,14 @@ function lackingForUpgrade({ observation, knowledge, steps, home }: TaskAt): rea
 }
 
 /** What PostgreSQL asks CREATE on the schema for: also replacing a view or a function, and what an index serves. */
-function isCreated({ kind, definition }: Fact): boolean {
+function isCreated(fact: Fact): boolean {
+  const { kind, definition } = fact;
   if (kind === "constraint") return /^(?:PRIMARY KEY|UNIQUE|EXCLUDE)/.test(definition);
   if (kind === "column") return definition.includes("IDENTITY ");
-  return createdKinds.has(kind);
+  return isRelation(fact) || createdBesides.includes(kind);
 }
 
-const createdKinds: ReadonlySet<FactKind> = new Set([
-  "table",
-  "partition",
-  "ftable",
-  "view",
-  "matview",
+const createdBesides: readonly FactKind[] = [
   "viewdef",
   "index",
   "sequence",
@@ -197,7 +190,7 @@ const createdKinds: ReadonlySet<FactKind> = new Set([
   "procedure",
   "aggregate",
   "statistics",
-]);
+];
 
 /** A schema that is not there yet is made with what will be in it. */
 function lackingToCreate(schema: string, observation: Observation): readonly Lack[] {
@@ -249,7 +242,7 @@ export function lackOfReading(observation: Observation, wanted: string): CannotJ
       ? otherVersionTables.find(({ name }) => name === wanted)
       : undefined);
   if (table?.unreadable !== "permission") return null;
-  const name = `${table.schema}.${table.name}`;
+  const name = nameTable(table);
   if (table.canRead)
     return new CannotJudge(
       "permission",

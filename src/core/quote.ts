@@ -1,3 +1,5 @@
+import type { TableName } from "./version-table.ts";
+
 /**
  * A string as an SQL literal that reads the same whatever `standard_conforming_strings` says:
  * a backslash moves it into E'' form, as libpq's PQescapeLiteral does.
@@ -14,11 +16,8 @@ export function quoteIdentifier(name: string): string {
 }
 
 /** `schema.name`, both quoted: what SQL needs to name a relation without the search path. */
-export function quoteQualified(relation: {
-  readonly schema: string;
-  readonly name: string;
-}): string {
-  return `${quoteIdentifier(relation.schema)}.${quoteIdentifier(relation.name)}`;
+export function quoteQualified({ schema, name }: TableName): string {
+  return `${quoteIdentifier(schema)}.${quoteIdentifier(name)}`;
 }
 
 /** A `text[]` value, empty or not. */

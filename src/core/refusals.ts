@@ -7,7 +7,7 @@ import type { MigrationTool } from "./migration-tool.ts";
 import type { Home, Server } from "./observation.ts";
 import type { Outcome } from "./outcome.ts";
 import type { PlanBasis, Refusal } from "./step.ts";
-import type { Denial, Finding, Leftover, UnseenData, Verdict } from "./verdict.ts";
+import type { Denial, Finding, Leftover, UnseenData, Verdict, VerdictOf } from "./verdict.ts";
 import * as ways from "./ways-out.ts";
 import {
   describeChange,
@@ -21,7 +21,6 @@ import {
   namePlaces,
 } from "./words.ts";
 
-type Of<Kind extends Verdict["kind"]> = Extract<Verdict, { readonly kind: Kind }>;
 type Found<Kind extends Finding["kind"]> = Extract<Finding, { readonly kind: Kind }>;
 type Left<Kind extends Leftover["kind"]> = Extract<Leftover, { readonly kind: Kind }>;
 
@@ -36,7 +35,7 @@ export const refusals = {
   "schema-differs": cause(
     "drift",
     "the version rows name a revision, and the schema is not what it makes",
-    ({ heads, differences }: Of<"drifted">, history: History) => {
+    ({ heads, differences }: VerdictOf<"drifted">, history: History) => {
       const serious = seriousOf(differences);
       return {
         reason: `the version rows say ${nameHeads(heads)}, but the schema is not what that revision makes: ${list(serious)}`,
@@ -76,7 +75,7 @@ export const refusals = {
   "out-of-order": cause(
     "unproven",
     "a file with a number below the newest applied one has not been applied",
-    ({ skipped, heads }: Of<"behind"> | Of<"drifted">) => ({
+    ({ skipped, heads }: VerdictOf<"behind" | "drifted">) => ({
       reason: `${enumerate(skipped)} ${isOrAre(skipped)} numbered below ${nameHeads(heads)}, which is applied, and ${isOrAre(skipped)} not: nobody has tried the files in this order`,
       next: [
         "give the file a number above the newest one and build the image again",
@@ -87,7 +86,7 @@ export const refusals = {
   "unknown-database": cause(
     "unproven",
     "neither the version rows nor the tables are those of this history",
-    ({ unknownRows, why }: Of<"unknown">, assumable: readonly string[]) => ({
+    ({ unknownRows, why }: VerdictOf<"unknown">, assumable: readonly string[]) => ({
       reason: cannotPlace(why),
       next: [
         ways.checkAddress,
@@ -103,7 +102,7 @@ export const refusals = {
   "table-of-others": cause(
     "unproven",
     "a table of the version table's name is there, and it is no version table of this tool",
-    ({ why }: Of<"unknown">) => ({
+    ({ why }: VerdictOf<"unknown">) => ({
       reason: cannotPlace(why),
       next: [
         ways.checkAddress,
@@ -191,7 +190,7 @@ export const refusals = {
   "data-between": cause(
     "unproven",
     "the schema proves another revision than the rows say, and data migrations lie between",
-    (verdict: Of<"mismatched"> | Of<"missing-file">, tool: MigrationTool) => {
+    (verdict: VerdictOf<"mismatched" | "missing-file">, tool: MigrationTool) => {
       const { claimed, proven } = bothStatesOf(verdict);
       const way = ways.recordProven(proven, tool);
       return {
@@ -273,7 +272,7 @@ export const refusals = {
   "newer-and-lacking": cause(
     "ahead-incompatible",
     "a newer image has migrated the database, and it lacks what this image needs",
-    (verdict: Of<"ahead">, tool: MigrationTool) => ({
+    (verdict: VerdictOf<"ahead">, tool: MigrationTool) => ({
       reason: `${isOlder(verdict)}, and the schema lacks what it needs: ${list(verdict.lacking)}`,
       next: ways.fromNewer(verdict, tool),
     }),
@@ -281,7 +280,7 @@ export const refusals = {
   "newer-and-not-run": cause(
     "ahead-incompatible",
     "a newer image has migrated the database, and files of this one that change rows did not run",
-    (verdict: Of<"ahead">, tool: MigrationTool) => {
+    (verdict: VerdictOf<"ahead">, tool: MigrationTool) => {
       const { notRun } = verdict;
       const [have, they] = notRun.length === 1 ? ["has", "it"] : ["have", "they"];
       return {
@@ -293,7 +292,7 @@ export const refusals = {
   "newer-forbidden": cause(
     "ahead-incompatible",
     "a newer image has migrated the database, and `--ahead refuse`",
-    (verdict: Of<"ahead">, tool: MigrationTool) => ({
+    (verdict: VerdictOf<"ahead">, tool: MigrationTool) => ({
       reason: `${isOlder(verdict)}, and --ahead refuse forbids to start`,
       next: ways.fromNewer(verdict, tool),
     }),
@@ -386,7 +385,7 @@ export const refusals = {
   elsewhere: cause(
     "unproven",
     "what the version rows promise is not where it should be, and may be in another schema",
-    (verdict: Of<"mismatched"> | Of<"missing-file">, schema: string, tool: MigrationTool) => {
+    (verdict: VerdictOf<"mismatched" | "missing-file">, schema: string, tool: MigrationTool) => {
       const { claimed, proven } = bothStatesOf(verdict);
       return {
         reason: `the version rows say ${nameHeads(claimed)}, schema ${schema} holds exactly what ${nameHeads(proven)} makes, but ${namePlaces(verdict.elsewhere)}: what is missing here may be there`,
@@ -529,11 +528,11 @@ function cannotPlace(why: string): string {
   return `this is not a database that this image can place: ${why}`;
 }
 
-function isOlder({ unknownRows }: Of<"ahead">): string {
+function isOlder({ unknownRows }: VerdictOf<"ahead">): string {
   return `the database is at ${unknownRows.join(", ")}, which this image does not have: the image is older than the database`;
 }
 
-function bothStatesOf(verdict: Of<"mismatched"> | Of<"missing-file">) {
+function bothStatesOf(verdict: VerdictOf<"mismatched" | "missing-file">) {
   return {
     claimed: verdict.kind === "mismatched" ? verdict.claimed : verdict.recorded,
     proven: verdict.identified.kind === "proven" ? verdict.identified.heads : [],

@@ -28,21 +28,13 @@ export type Revision = {
 export type Sketch = readonly SketchStep[];
 
 export type SketchStep =
-  | {
-      readonly kind: "create-table";
-      readonly table: TableName;
-      readonly columns: readonly string[];
-    }
-  | { readonly kind: "drop-table"; readonly table: TableName }
-  | { readonly kind: "rename-table"; readonly table: TableName; readonly to: string }
-  | { readonly kind: "add-column"; readonly table: TableName; readonly column: string }
-  | { readonly kind: "drop-column"; readonly table: TableName; readonly column: string }
-  | {
-      readonly kind: "rename-column";
-      readonly table: TableName;
-      readonly column: string;
-      readonly to: string;
-    };
+  | (OfTable & { readonly kind: "create-table"; readonly columns: readonly string[] })
+  | (OfTable & { readonly kind: "drop-table" })
+  | (OfTable & { readonly kind: "rename-table"; readonly to: string })
+  | (OfTable & { readonly kind: "add-column" | "drop-column"; readonly column: string })
+  | (OfTable & { readonly kind: "rename-column"; readonly column: string; readonly to: string });
+
+type OfTable = { readonly table: TableName };
 
 /** A table as a migration names it, unquoted; `schema` is null where the migration names none. */
 export type TableName = { readonly schema: string | null; readonly name: string };

@@ -1,9 +1,7 @@
-import type { History } from "./history.ts";
+import type { Heads, History } from "./history.ts";
 import { type OpenLedger, tracesOfHeads } from "./ledger.ts";
 import type { RowAnswer } from "./observation.ts";
 import type { RowsToChange, Trace } from "./traces.ts";
-
-type TraceOf<Kind extends Trace["kind"]> = Extract<Trace, { readonly kind: Kind }>;
 
 /** What keeps a revision's trace from showing that it ran, table by table. */
 export type Lack =
@@ -18,6 +16,14 @@ export type Lack =
   | { readonly kind: "filled"; readonly table: string; readonly where: string | null }
   | { readonly kind: "unreadable"; readonly table: string; readonly why: string };
 
+/** What rows are judged by. */
+export type RowBasis = {
+  readonly ledger: OpenLedger;
+  readonly history: History;
+  /** What was found of the rows that data migrations leave. */
+  readonly answers: readonly RowAnswer[];
+};
+
 /** What the rows show of a revision at a state. */
 export type RowEvidence = {
   /** All that is left there of what it wrote is in its place. A part may be what a run that stopped half-way has left, or the application. */
@@ -31,11 +37,9 @@ export type RowEvidence = {
 };
 
 export function evidenceOf(
-  ledger: OpenLedger,
-  history: History,
-  heads: readonly string[],
   id: string,
-  answers: readonly RowAnswer[],
+  heads: Heads,
+  { ledger, history, answers }: RowBasis,
 ): RowEvidence {
   const traces = tracesOfHeads(ledger, history, heads).get(id) ?? [];
   const isShown = (trace: Trace): boolean => lacksOf(trace, answers).length === 0;
@@ -72,19 +76,18 @@ function lackOfNothing(
   return [unreadable ?? { kind: "filled", table, where }];
 }
 
-function lackOfRows(trace: TraceOf<"rows">, answers: readonly RowAnswer[]): readonly Lack[] {
-  const { table, columns, hashes } = trace;
-  const unreadable = answers.find((each) => each.table === table && each.kind === "unreadable");
-  if (unreadable?.kind === "unreadable") return [unreadable];
-  const found = new Set(
-    answers.flatMap((each) =>
-      each.kind === "rows" &&
-      each.table === table &&
-      JSON.stringify(each.columns) === JSON.stringify(columns)
-        ? each.found
-        : [],
-    ),
-  );
+function lackOfRows(
+  { table, columns, hashes }: Extract<Trace, { readonly kind: "rows" }>,
+  answers: readonly RowAnswer[],
+): readonly Lack[] {
+  const here = answers.filter((each) => each.table === table);
+  const unreadable = here.find((each) => each.kind === "unreadable");
+  if (unreadable !== undefined) return [unreadable];
+  const asked = JSON.stringify(columns);
+  const answer = here
+    .filter((each) => each.kind === "rows")
+    .filter((each) => JSON.stringify(each.columns) === asked);
+  const found = new Set(answer.flatMap((each) => each.found));
   const absent = hashes.filter((hash) => !found.has(hash)).length;
   return absent === 0 ? [] : [{ kind: "absent", table, absent, of: hashes.length }];
 }

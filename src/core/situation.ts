@@ -1,15 +1,14 @@
 import { type Claim, claimOf, factsOfClaim, recordedOf } from "./claim.ts";
-import { editedRevisions } from "./data-migrations.ts";
-import { inDoubt, type Place, placesOf } from "./elsewhere.ts";
+import { dataPassedOver, editedRevisions, nothingPassedOver } from "./data-migrations.ts";
 import { isPrerequisite } from "./facts.ts";
-import { ancestors, type History } from "./history.ts";
+import { ancestors, type Heads, type History } from "./history.ts";
 import type { Identification } from "./identify.ts";
 import type { Knowledge } from "./knowledge.ts";
 import type { OpenLedger } from "./ledger.ts";
 import { asSeen, recognise, type LiveSchema } from "./live-schema.ts";
 import { neighbourOf } from "./neighbour.ts";
 import type { NeighbourTable, Observation, VersionTable } from "./observation.ts";
-import type { Finding, Verdict } from "./verdict.ts";
+import type { Finding, PassedOver, VerdictOf } from "./verdict.ts";
 
 /** What the image knows and what the look has seen, side by side: all that a diagnosis rests on. */
 export type Situation = {
@@ -18,18 +17,15 @@ export type Situation = {
   readonly history: History;
   readonly table: VersionTable | null;
   readonly rows: readonly string[];
-  /** What the rows claim. */
   readonly claim: Claim;
   readonly pending: readonly string[];
-  /** Applied revisions whose files say something else by now. */
+  /** See `editedRevisions`. */
   readonly edited: readonly string[];
   /** Null, as `live` is: there is none that holds for this database. */
   readonly ledger: OpenLedger | null;
-  /** The schema in the ledger's words. */
   readonly live: LiveSchema | null;
   /** The facts that the rows stand for; null: the ledger does not know all of them. */
   readonly expected: ReadonlySet<number> | null;
-  /** Another tool's table that numbered these very files. */
   readonly neighbour: NeighbourTable | null;
   /** What every verdict says. */
   readonly seen: { readonly recorded: readonly string[]; readonly verified: boolean };
@@ -58,26 +54,25 @@ export function situate(knowledge: Knowledge, observation: Observation): Situati
   };
 }
 
-export type Unknown = Extract<Verdict, { readonly kind: "unknown" }>;
-
-export function unknown({ seen }: Situation, unknownRows: readonly string[], why: string): Unknown {
+export function unknown(
+  { seen }: Situation,
+  unknownRows: readonly string[],
+  why: string,
+): VerdictOf<"unknown"> {
   return { ...seen, kind: "unknown", unknownRows, why, isOthersTable: false, elsewhere: [] };
 }
 
-/** Other places that keep what is absent here from being taken for gone. */
-export function placesInDoubt(
-  { knowledge, observation }: Situation,
-  conclusion: "fresh" | "taken back",
-): readonly Place[] {
-  return inDoubt(placesOf(knowledge, observation), observation, conclusion);
+/** Data migrations that a stamp to what was found would skip, or make run again. */
+export function passedOver(
+  { history, observation, claim, edited, ledger }: Situation,
+  identified: Finding,
+): PassedOver {
+  if (ledger === null || identified.kind !== "proven") return nothingPassedOver;
+  const basis = { ledger, history, answers: observation.rows ?? [] };
+  return dataPassedOver(claim, edited, identified.heads, basis);
 }
 
-export function pendingAfter({ history }: Situation, heads: readonly string[]): readonly string[] {
-  const applied = ancestors(history, heads);
-  return [...history.revisions.keys()].filter((id) => !applied.has(id));
-}
-
-export function includesTheClaim({ history, claim }: Situation, heads: readonly string[]): boolean {
+export function includesTheClaim({ history, claim }: Situation, heads: Heads): boolean {
   const state = ancestors(history, heads);
   return [...claim.applied].every((id) => state.has(id));
 }

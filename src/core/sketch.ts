@@ -1,17 +1,15 @@
 import type { Fact } from "./facts.ts";
-import { ancestors, type History } from "./history.ts";
+import { ancestors, type Heads, type History } from "./history.ts";
 import type { TableName } from "./revision.ts";
+
+/** Columns by tables, which are named `schema.name`, unquoted. */
+export type Tables = ReadonlyMap<string, ReadonlySet<string>>;
 
 /**
  * The tables and columns that a set of heads needs, by name, as far as the files say it in words
  * that can be read without running them. Enough to report and to check a person's word; never to stamp.
- * @returns tables (`schema.name`, unquoted) with their columns
  */
-export function sketchOf(
-  history: History,
-  heads: readonly string[],
-  defaultSchema: string,
-): ReadonlyMap<string, ReadonlySet<string>> {
+export function sketchOf(history: History, heads: Heads, defaultSchema: string): Tables {
   const applied = ancestors(history, heads);
   const tables = new Map<string, Set<string>>();
   for (const revision of history.revisions.values())
@@ -48,7 +46,7 @@ export function sketchOf(
 }
 
 /** Tables and columns of a live schema, in the same words. */
-export function tablesOf(facts: readonly Fact[]): ReadonlyMap<string, ReadonlySet<string>> {
+export function tablesOf(facts: readonly Fact[]): Tables {
   const tables = new Map<string, Set<string>>();
   for (const fact of facts)
     if (fact.kind === "table" || fact.kind === "partition")
@@ -64,10 +62,7 @@ export function unquoted(object: string): string {
 }
 
 /** What `needed` has and `live` has not, as `table` or `table.column`. */
-export function absentFrom(
-  live: ReadonlyMap<string, ReadonlySet<string>>,
-  needed: ReadonlyMap<string, ReadonlySet<string>>,
-): readonly string[] {
+export function absentFrom(live: Tables, needed: Tables): readonly string[] {
   return [...needed].flatMap(([table, columns]) => {
     const there = live.get(table);
     if (there === undefined) return [table];
@@ -78,13 +73,8 @@ export function absentFrom(
 }
 
 /** The revision whose tables and columns come nearest to the live ones. Ties go to the later one. */
-export function nearestSketch(
-  history: History,
-  live: ReadonlyMap<string, ReadonlySet<string>>,
-  defaultSchema: string,
-): { readonly id: string; readonly absent: readonly string[] } | null {
-  let nearest: { readonly id: string; readonly absent: readonly string[]; off: number } | null =
-    null;
+export function nearestSketch(history: History, live: Tables, defaultSchema: string) {
+  let nearest: { id: string; absent: readonly string[]; off: number } | null = null;
   for (const id of history.revisions.keys()) {
     const needed = sketchOf(history, [id], defaultSchema);
     const absent = absentFrom(live, needed);

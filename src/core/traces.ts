@@ -30,7 +30,6 @@ export type RowsToChange = {
 /** By revision. */
 export type Traces = ReadonlyMap<string, readonly Trace[]>;
 
-/** @param spelled the home's name as PostgreSQL prints it in a definition */
 export function tracesAtHome(traces: Traces, spelled: string): Traces {
   if (traces.size === 0) return traces;
   return new Map(
@@ -52,32 +51,13 @@ function rowsAtHome({ table, where }: RowsToChange, spelled: string): RowsToChan
   };
 }
 
-export function tablesOfTraces(traces: readonly Trace[]): readonly string[] {
-  return traces.flatMap((trace) =>
-    trace.kind === "rows" ? [trace.table] : trace.unless.map(({ table }) => table),
-  );
+export function tablesOfTrace(trace: Trace): readonly string[] {
+  return trace.kind === "rows" ? [trace.table] : trace.unless.map(({ table }) => table);
 }
 
 /** Whether it is enough that the tables are empty. */
 export function asksForAnyRow(trace: Trace): boolean {
   return trace.kind === "idle" && trace.unless.every(({ where }) => where === null);
-}
-
-/** As a ledger keeps it. */
-export function encodeTraces(traces: Traces): Record<string, readonly unknown[]> {
-  return Object.fromEntries([...traces].map(([revision, each]) => [revision, each.map(encode)]));
-}
-
-function encode(trace: Trace): unknown {
-  switch (trace.kind) {
-    case "rows":
-      return { table: trace.table, key: trace.columns, rows: trace.hashes };
-    case "idle":
-      return {
-        idle: trace.unless.map(({ table, where }) => (where === null ? table : { table, where })),
-        ...(trace.besides ? { besides: true } : {}),
-      };
-  }
 }
 
 export function sameTraces(one: readonly Trace[], other: readonly Trace[]): boolean {

@@ -1,18 +1,13 @@
 import { claimOf, factsOfClaim, recordsEveryRevision } from "./claim.ts";
-import { dataPassedOver, nothingPassedOver } from "./data-migrations.ts";
+import { nothingPassedOver } from "./data-migrations.ts";
 import { differences } from "./difference.ts";
+import { placesInDoubt } from "./elsewhere.ts";
+import { type Heads, pendingAfter } from "./history.ts";
 import type { Knowledge } from "./knowledge.ts";
 import { changeOf, factsOfHeads, factsOfState, headsKey, touchesRows } from "./ledger.ts";
 import { appliedByLedger } from "./missing-files.ts";
 import type { VersionTable } from "./observation.ts";
-import {
-  equals,
-  includesTheClaim,
-  pendingAfter,
-  placesInDoubt,
-  type Situation,
-  unknown,
-} from "./situation.ts";
+import { equals, includesTheClaim, passedOver, type Situation, unknown } from "./situation.ts";
 import { type Finding, statesOf, type Verdict } from "./verdict.ts";
 import { identifyLive, sayOtherTools } from "./without-rows.ts";
 
@@ -56,21 +51,14 @@ export function withUnknownRows(situation: Situation): Verdict | null {
   return { ...seen, kind: "ahead", unknownRows, lacking, unrecorded, notRun };
 }
 
-function isEarlier(situation: Situation, heads: readonly string[]): boolean {
-  if (heads.length === 0 || pendingAfter(situation, heads).length === 0) return false;
+function isEarlier(situation: Situation, heads: Heads): boolean {
+  if (heads.length === 0 || pendingAfter(situation.history, heads).length === 0) return false;
   return !recordsEveryRevision(situation.history.tool) || includesTheClaim(situation, heads);
 }
 
 /** All that the ledger calls live is recorded, and the schema is what that makes: only the files are not in the image. */
-function isAtHeadWithoutFiles({
-  knowledge,
-  history,
-  rows,
-  claim,
-  ledger,
-  live,
-  seen,
-}: Situation): boolean {
+function isAtHeadWithoutFiles(situation: Situation): boolean {
+  const { knowledge, history, rows, claim, ledger, live, seen } = situation;
   if (ledger === null || live === null) return false;
   if (!claim.unknownRows.every((id) => knowledge.unfiled.includes(id))) return false;
   const state = ledger.stateByHeads.get(headsKey([...seen.recorded].sort()));
@@ -97,11 +85,10 @@ function notSeenToRun(
 
 /** Where every file has a row, the rows that have files still say which data migrations ran. */
 function missingFile(situation: Situation, gone: readonly string[], identified: Finding): Verdict {
-  const { history, observation, claim, edited, ledger, seen } = situation;
-  const passed =
-    recordsEveryRevision(history.tool) && ledger !== null && identified.kind === "proven"
-      ? dataPassedOver(ledger, history, claim, edited, identified.heads, observation.rows ?? [])
-      : nothingPassedOver;
+  const { history, seen } = situation;
+  const passed = recordsEveryRevision(history.tool)
+    ? passedOver(situation, identified)
+    : nothingPassedOver;
   const elsewhere = placesInDoubt(situation, "taken back");
   return { ...seen, kind: "missing-file", gone, identified, elsewhere, ...passed };
 }

@@ -2,24 +2,17 @@ import type { Difference } from "./difference.ts";
 import type { Place } from "./elsewhere.ts";
 import { isInDoubt } from "./extras.ts";
 import { type Fact, placeKey } from "./facts.ts";
-import type { HistoryFault } from "./history.ts";
+import type { Heads, HistoryFault } from "./history.ts";
 import type { Identification } from "./identify.ts";
 import type { Progress } from "./migration.ts";
 import type { Lack } from "./row-evidence.ts";
 
 /** What the diagnosis says: one member of a closed union, with its evidence. */
 export type Verdict =
-  | (Seen & { readonly kind: "current"; readonly heads: readonly string[] })
+  | (Seen & { readonly kind: "current"; readonly heads: Heads })
   | (Seen & { readonly kind: "fresh"; readonly pending: readonly string[] })
-  | (Seen & {
-      readonly kind: "behind";
-      readonly heads: readonly string[];
-      readonly pending: readonly string[];
-      /** Of `pending`: numbered below the newest applied one. */
-      readonly skipped: readonly string[];
-      /** All tolerable. */
-      readonly differences: readonly Difference[];
-    })
+  /** Its differences are all tolerable. */
+  | (AsClaimed & { readonly kind: "behind" })
   | (Seen & {
       readonly kind: "unversioned";
       readonly identified: Finding;
@@ -27,27 +20,18 @@ export type Verdict =
       /** Data migrations of the proven state. */
       readonly unseen: readonly UnseenData[];
     })
-  | (Seen & {
+  | (NotAsClaimed & {
       readonly kind: "mismatched";
       /** What the rows claim. */
-      readonly claimed: readonly string[];
+      readonly claimed: Heads;
       /** Older than that, and not claimed. */
       readonly skipped: readonly string[];
-      readonly identified: Finding;
-      /** Where what the rows promise may be instead. */
-      readonly elsewhere: readonly Place[];
-    } & PassedOver)
-  | (Seen & {
-      readonly kind: "missing-file";
-      /** Recorded revisions that have no file. */
-      readonly gone: readonly string[];
-      readonly identified: Finding;
-      /** Where what the rows promise may be instead. */
-      readonly elsewhere: readonly Place[];
-    } & PassedOver)
+    })
+  /** `gone`: recorded revisions that have no file. */
+  | (NotAsClaimed & { readonly kind: "missing-file"; readonly gone: readonly string[] })
   | (Seen & {
       readonly kind: "overlapping";
-      readonly heads: readonly string[];
+      readonly heads: Heads;
       readonly redundant: readonly string[];
       readonly pending: readonly string[];
     })
@@ -61,14 +45,7 @@ export type Verdict =
       /** Of these, the ones that change rows, which no schema shows. */
       readonly notRun: readonly string[];
     })
-  | (Seen & {
-      readonly kind: "drifted";
-      readonly heads: readonly string[];
-      readonly pending: readonly string[];
-      /** Of `pending`: numbered below the newest applied one. */
-      readonly skipped: readonly string[];
-      readonly differences: readonly Difference[];
-    })
+  | (AsClaimed & { readonly kind: "drifted" })
   | (Seen & { readonly kind: "partial"; readonly left: Leftover })
   | (Seen & {
       readonly kind: "unknown";
@@ -80,6 +57,8 @@ export type Verdict =
       readonly elsewhere: readonly Place[];
     })
   | { readonly kind: "broken-history"; readonly faults: readonly HistoryFault[] };
+
+export type VerdictOf<Kind extends Verdict["kind"]> = Extract<Verdict, { readonly kind: Kind }>;
 
 /** Data migrations of the proven state that another tool's table has no row for. */
 export type Denial = { readonly table: string; readonly dataMigrations: readonly string[] };
@@ -112,6 +91,23 @@ type Seen = {
   /** Whether the schema was compared with the ledger. */
   readonly verified: boolean;
 };
+
+/** The database is where its rows say, but for these differences. */
+type AsClaimed = Seen & {
+  readonly heads: Heads;
+  readonly pending: readonly string[];
+  /** Of `pending`: numbered below the newest applied one. */
+  readonly skipped: readonly string[];
+  readonly differences: readonly Difference[];
+};
+
+/** The schema says something else than the rows. */
+type NotAsClaimed = Seen &
+  PassedOver & {
+    readonly identified: Finding;
+    /** Where what the rows promise may be instead. */
+    readonly elsewhere: readonly Place[];
+  };
 
 /** An identification, or what can be said without a ledger. */
 export type Finding =
@@ -152,7 +148,7 @@ export type Leftover =
       readonly revision: string;
       readonly file: string;
       /** What the version rows would be with it. */
-      readonly heads: readonly string[];
+      readonly heads: Heads;
       readonly pending: readonly string[];
     }
   | {
@@ -179,7 +175,7 @@ export type UnseenData = {
 export type Change = { readonly kind: "adds" | "drops"; readonly fact: Fact };
 
 /** The states of which one has exactly the facts that are here. */
-export function statesOf(identified: Finding): readonly (readonly string[])[] {
+export function statesOf(identified: Finding): readonly Heads[] {
   switch (identified.kind) {
     case "proven":
       return [identified.heads];
@@ -191,7 +187,7 @@ export function statesOf(identified: Finding): readonly (readonly string[])[] {
 }
 
 /** The state that the facts were found to equal; null: none, or nothing to compare with. */
-export function provenHeads(verdict: Verdict): readonly string[] | null {
+export function provenHeads(verdict: Verdict): Heads | null {
   switch (verdict.kind) {
     case "current":
     case "overlapping":

@@ -9,6 +9,10 @@ export type VersionTableName = {
   readonly name: string;
 };
 
+export function nameTable({ schema, name }: TableName): string {
+  return `${schema}.${name}`;
+}
+
 /** Where the version table is, or would be made. */
 export function versionTableOf(
   { versionTable, home }: Observation,

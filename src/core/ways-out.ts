@@ -2,7 +2,7 @@ import type { Difference } from "./difference.ts";
 import { type Fact, holdsRows } from "./facts.ts";
 import type { History } from "./history.ts";
 import type { MigrationTool } from "./migration-tool.ts";
-import type { Finding, Leftover, Verdict } from "./verdict.ts";
+import type { Finding, Leftover, VerdictOf } from "./verdict.ts";
 import { enumerate, nameHeads } from "./words.ts";
 
 export const bakeWhenBuilt =
@@ -82,10 +82,7 @@ function inEffect(
     : [`or, if it is at another revision in effect: ${sayAssume(assumable)} --drift warn`];
 }
 
-export function fromNewer(
-  verdict: Extract<Verdict, { readonly kind: "ahead" }>,
-  tool: MigrationTool,
-): readonly string[] {
+export function fromNewer(verdict: VerdictOf<"ahead">, tool: MigrationTool): readonly string[] {
   return [
     "start the image that brought the database to this revision, or a newer one",
     "or take the database back to what this image needs before you roll back",
@@ -95,7 +92,7 @@ export function fromNewer(
 
 /** Where a tool has ways besides its files, such as a dashboard, they may record a migration under a version of their own. */
 export function underOtherVersions(
-  { unknownRows, unrecorded, lacking }: Extract<Verdict, { readonly kind: "ahead" }>,
+  { unknownRows, unrecorded, lacking }: VerdictOf<"ahead">,
   tool: MigrationTool,
 ): readonly string[] {
   const absent = new Set(lacking.map(({ revision }) => revision));

@@ -9,6 +9,7 @@ import { refuse } from "./refusals.ts";
 import { pathOfOptions, schemasOfPath } from "./search-path.ts";
 import type { Refusal, Step } from "./step.ts";
 import type { Verdict } from "./verdict.ts";
+import { nameTable } from "./version-table.ts";
 import { enumerate } from "./words.ts";
 
 /** What leads to the home, besides the search_path that the session has. */
@@ -96,11 +97,8 @@ function absentFirst({ ledger }: HomeRequest, { role, server }: Observation): Ca
 
 /** A history may make the very schema that its role's path begins with. */
 function isMade(ledger: Ledger | null, schema: string): boolean {
-  return (
-    ledger?.facts.some(
-      (fact) => fact.kind === "schema" && factAtHome(fact, "").object === schema,
-    ) ?? false
-  );
+  const made = ledger?.facts.filter(({ kind }) => kind === "schema") ?? [];
+  return made.some((fact) => factAtHome(fact, "").object === schema);
 }
 
 /**
@@ -123,7 +121,7 @@ export function faultOfProgramsPath(
   const isEmpty = verdict.kind === "fresh" && versionTable === null;
   if (others.length === 0 || (!isEmpty && rivals.length === 0)) return null;
   const named = others.filter((name) => name !== null);
-  const places = rivals.map(({ schema, name }) => `${schema}.${name}`);
+  const places = rivals.map(nameTable);
   return new CannotJudge(
     "config",
     `the migrations' own program sets the search_path ${named.length === others.length ? `to ${enumerate(named)}` : "to a name from elsewhere"}, no ledger tells where they live, and ${isEmpty ? `schema ${home.schema}, which the session's path leads to, has nothing of this history` : `besides schema ${home.schema}, which the session's path leads to, this history has rows in ${enumerate(places)}`}`,

@@ -3,7 +3,7 @@ import type { Knowledge } from "./knowledge.ts";
 import type { Observation, VersionTable } from "./observation.ts";
 import { CannotJudge } from "./outcome.ts";
 import { tablesOf, unquoted } from "./sketch.ts";
-import type { TableName, VersionTableName } from "./version-table.ts";
+import { nameTable, type VersionTableName } from "./version-table.ts";
 import { enumerate } from "./words.ts";
 
 /**
@@ -33,8 +33,8 @@ export function faultOfVersionTable(
     return chosen !== null && !isOurs ? faultOfTexts(knowledge, observation, chosen) : null;
   // Several other homes, and nothing of it here: that nobody said which is meant is the whole answer.
   if (!isChosenLive && rivals.length > 1 && !isHere) return null;
-  const ours = nameOf(chosen ?? { schema: asked.schema ?? place, name: asked.name });
-  const theirs = rivals.map(nameOf).join(", ");
+  const ours = nameTable(chosen ?? { schema: asked.schema ?? place, name: asked.name });
+  const theirs = rivals.map(nameTable).join(", ");
   return new CannotJudge(
     "config",
     `${theirs} ${rivals.length === 1 ? "holds" : "hold"} revisions of this history, and their tables are there; ${describeChosen()}`,
@@ -58,7 +58,7 @@ export function faultOfVersionTable(
   function wayTo(table: VersionTable): string {
     return table.name === asked.name && homeOf(table) !== place
       ? `--schema ${table.schema}`
-      : `--version-table ${nameOf(table)}`;
+      : `--version-table ${nameTable(table)}`;
   }
 
   function live(table: VersionTable): boolean {
@@ -103,14 +103,10 @@ function faultOfTexts(
   if (ledger === null || rows.length === 0 || others.length === 0) return null;
   return new CannotJudge(
     "config",
-    `${nameOf(table)} says ${rows.join(", ")}, with other texts than the files of this image have, and beside it are tables of others (${enumerate(others, 3)}): it may be another application's`,
+    `${nameTable(table)} says ${rows.join(", ")}, with other texts than the files of this image have, and beside it are tables of others (${enumerate(others, 3)}): it may be another application's`,
     [
       `if it is another's: give this history a table of its own, --version-table ${table.schema}.NAME`,
-      `if it is this history's, and its files were edited: --version-table ${nameOf(table)}`,
+      `if it is this history's, and its files were edited: --version-table ${nameTable(table)}`,
     ],
   );
-}
-
-function nameOf({ schema, name }: TableName): string {
-  return `${schema}.${name}`;
 }

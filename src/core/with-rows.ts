@@ -1,20 +1,21 @@
-import { dataPassedOver, editedFiles, nothingPassedOver } from "./data-migrations.ts";
+import { editedFiles } from "./data-migrations.ts";
 import { type Difference, differences, lackingOfDeployment } from "./difference.ts";
-import { holdsRows, tablesAmong } from "./facts.ts";
-import { ancestors } from "./history.ts";
-import { hasSameSoftFacts, identify } from "./identify.ts";
-import type { OpenLedger } from "./ledger.ts";
+import { placesInDoubt } from "./elsewhere.ts";
+import { someHoldRows } from "./facts.ts";
+import { ancestors, type Heads } from "./history.ts";
+import { hasSameSoftFacts, identify, type SoftSearch } from "./identify.ts";
 import type { LiveSchema } from "./live-schema.ts";
 import { findHalfDone } from "./partial.ts";
 import {
   equals,
   includesTheClaim,
-  placesInDoubt,
+  passedOver,
   type Situation,
   unknown,
   unlessStale,
 } from "./situation.ts";
-import { type Finding, statesOf, type Verdict } from "./verdict.ts";
+import { type Finding, statesOf, type Verdict, type VerdictOf } from "./verdict.ts";
+import { nameTable } from "./version-table.ts";
 
 /** The rows name revisions of this history: does the schema agree? */
 export function withRows(situation: Situation): Verdict {
@@ -24,6 +25,7 @@ export function withRows(situation: Situation): Verdict {
   const lacking = lackingOfDeployment(ledger, expected, live, observation.role.name);
   if (equals(ledger, expected, live))
     return asRecorded(situation, [...lacking, ...editedFiles(knowledge, edited, [])]);
+  const compared = { ledger, history, live };
   const found = differences(ledger, history, claim.applied, expected, live);
   const isTolerable = found.every((difference) => difference.tolerable);
   const isOwnState = found.every(
@@ -32,50 +34,40 @@ export function withRows(situation: Situation): Verdict {
   const all = [...found, ...lacking, ...editedFiles(knowledge, edited, found)];
   if (isOwnState && isTolerable) return asRecorded(situation, all);
 
-  const identified = unlessStale(situation, identify(ledger, history, live));
+  const identified = unlessStale(situation, identify({ ...compared, recorded: null, answers: [] }));
   if (isAnotherState(identified, live)) {
     const others = seemsAnotherApplications(situation);
     if (others !== null) return others;
-    const mismatch = mismatched(situation, ledger, identified);
+    const mismatch = mismatched(situation, identified);
     if (identified.kind === "proven" && mismatch.dataMigrations.length === 0) return mismatch;
     // An index or a view that a revision drops may be somebody's who still needs it. A column or a table says that it did not run.
-    if (hasRowsBesides(ledger, found)) return mismatch;
-    if (commentsTell(situation, ledger, live, identified)) return mismatch;
+    const extras = found.filter(({ kind }) => kind === "extra").map(({ fact }) => fact);
+    if (someHoldRows(extras, ledger.facts)) return mismatch;
+    if (commentsTell(identified, claim.heads, compared)) return mismatch;
     return isTolerable && !isPastTheRows(situation, identified)
       ? asRecorded(situation, all)
       : mismatch;
   }
-  if (isTolerable) return asRecorded(situation, all);
-  const left = findHalfDone(ledger, history, claim.applied, live);
-  return left === null ? drifted(situation, all) : { ...situation.seen, kind: "partial", left };
+  const left = isTolerable ? null : findHalfDone(situation);
+  return left === null ? asRecorded(situation, all) : { ...situation.seen, kind: "partial", left };
 }
 
 /** What the rows say holds; what differs all the same is tolerable, or drift. */
 function asRecorded(situation: Situation, differences: readonly Difference[]): Verdict {
   const { claim, pending, seen } = situation;
   const { heads, skipped } = claim;
-  if (differences.some(({ tolerable }) => !tolerable)) return drifted(situation, differences);
+  const asClaimed = { ...seen, heads, pending, skipped, differences };
+  if (differences.some(({ tolerable }) => !tolerable)) return { ...asClaimed, kind: "drifted" };
   const redundant = withoutOnce(seen.recorded, heads);
   if (redundant.length > 0) return { ...seen, kind: "overlapping", heads, redundant, pending };
-  if (pending.length > 0) return { ...seen, kind: "behind", heads, pending, skipped, differences };
+  if (pending.length > 0) return { ...asClaimed, kind: "behind" };
   return differences.length > 0
-    ? drifted(situation, differences)
+    ? { ...asClaimed, kind: "drifted" }
     : { ...seen, kind: "current", heads };
 }
 
-function drifted({ seen, claim, pending }: Situation, differences: readonly Difference[]): Verdict {
-  const { heads, skipped } = claim;
-  return { ...seen, kind: "drifted", heads, pending, skipped, differences };
-}
-
-type Mismatched = Extract<Verdict, { readonly kind: "mismatched" }>;
-
-function mismatched(situation: Situation, ledger: OpenLedger, identified: Finding): Mismatched {
-  const { history, claim, edited, observation, seen } = situation;
-  const passed =
-    identified.kind === "proven"
-      ? dataPassedOver(ledger, history, claim, edited, identified.heads, observation.rows ?? [])
-      : nothingPassedOver;
+function mismatched(situation: Situation, identified: Finding): VerdictOf<"mismatched"> {
+  const { claim, seen } = situation;
   const goesForwards =
     identified.kind === "proven" && includesTheClaim(situation, identified.heads);
   return {
@@ -85,7 +77,7 @@ function mismatched(situation: Situation, ledger: OpenLedger, identified: Findin
     skipped: claim.skipped,
     identified,
     elsewhere: goesForwards ? [] : placesInDoubt(situation, "taken back"),
-    ...passed,
+    ...passedOver(situation, identified),
   };
 }
 
@@ -99,7 +91,7 @@ function isAnotherState(identified: Finding, { unknownFacts }: LiveSchema): bool
 function seemsAnotherApplications(situation: Situation): Verdict | null {
   const { table, rows, claim, edited } = situation;
   if (table === null || edited.length === 0 || edited.length < claim.applied.size) return null;
-  const why = `${table.schema}.${table.name} says ${rows.join(", ")}, with other texts than the files of this image have, and the schema is exactly what other files make: it seems to be another application's`;
+  const why = `${nameTable(table)} says ${rows.join(", ")}, with other texts than the files of this image have, and the schema is exactly what other files make: it seems to be another application's`;
   return { ...unknown(situation, [], why), isOthersTable: true };
 }
 
@@ -115,24 +107,11 @@ function isPastTheRows(situation: Situation, finding: Finding): boolean {
   );
 }
 
-function hasRowsBesides(ledger: OpenLedger, differences: readonly Difference[]): boolean {
-  const tables = tablesAmong(ledger.facts);
-  return differences.some(
-    (each) => each.kind === "extra" && holdsRows(each.fact) && tables.has(each.fact.object),
-  );
-}
-
 /** All that could tell the one state from the other speaks for the earlier one. */
-function commentsTell(
-  { history, claim }: Situation,
-  ledger: OpenLedger,
-  live: LiveSchema,
-  finding: Finding,
-): boolean {
-  const candidates = statesOf(finding);
+function commentsTell(finding: Finding, claimed: Heads, compared: SoftSearch): boolean {
   return (
-    candidates.some((each) => hasSameSoftFacts(ledger, history, each, live)) &&
-    !hasSameSoftFacts(ledger, history, claim.heads, live)
+    statesOf(finding).some((each) => hasSameSoftFacts(each, compared)) &&
+    !hasSameSoftFacts(claimed, compared)
   );
 }
 

@@ -1,9 +1,11 @@
 import { unseenData } from "./data-migrations.ts";
+import { placesInDoubt } from "./elsewhere.ts";
 import { isPrerequisite, isSoft, schemaOf } from "./facts.ts";
+import { pendingAfter } from "./history.ts";
 import { identify } from "./identify.ts";
 import { denialOf, headsOfNeighbour, recordedBy } from "./neighbour.ts";
 import { dirtyTable, findHalfDone, invalidIndexes } from "./partial.ts";
-import { pendingAfter, placesInDoubt, type Situation, unknown, unlessStale } from "./situation.ts";
+import { type Situation, unknown, unlessStale } from "./situation.ts";
 import { nearestSketch, sketchOf, tablesOf } from "./sketch.ts";
 import type { Finding, Verdict } from "./verdict.ts";
 import { namePlaces } from "./words.ts";
@@ -21,18 +23,17 @@ export function withoutRows(situation: Situation): Verdict | null {
 }
 
 function unversioned(situation: Situation): Verdict {
-  const { history, observation, claim, ledger, live, neighbour, seen } = situation;
+  const { history, observation, ledger, neighbour, seen } = situation;
   const identified = identifyLive(situation);
-  if (ledger !== null && live !== null && identified.kind === "nearest") {
-    const left = findHalfDone(ledger, history, claim.applied, live);
-    if (left !== null) return { ...seen, kind: "partial", left };
-  }
+  const left = identified.kind === "nearest" ? findHalfDone(situation) : null;
+  if (left !== null) return { ...seen, kind: "partial", left };
   const unproven = { ...seen, kind: "unversioned", identified, denied: null, unseen: [] } as const;
   if (ledger === null || identified.kind !== "proven") return unproven;
   const { heads } = identified;
   const recorded = recordedBy(history, neighbour);
   const denied = neighbour === null ? null : denialOf(ledger, history, neighbour, heads);
-  const unseen = unseenData(ledger, history, heads, observation.rows ?? [], recorded);
+  const answers = observation.rows ?? [];
+  const unseen = unseenData(heads, recorded, { ledger, history, answers });
   return { ...unproven, denied, unseen };
 }
 
@@ -42,7 +43,7 @@ export function identifyLive(situation: Situation): Finding {
   if (ledger !== null && live !== null) {
     const recorded = headsOfNeighbour(history, neighbour);
     const answers = observation.rows ?? [];
-    return unlessStale(situation, identify(ledger, history, live, recorded, answers));
+    return unlessStale(situation, identify({ ledger, history, live, recorded, answers }));
   }
   const { schema } = observation.home;
   const nearest = nearestSketch(history, tablesOf(observation.facts), schema);
@@ -56,11 +57,10 @@ export function identifyLive(situation: Situation): Finding {
 
 /** What is not here may be elsewhere, unless a person said that this is the place. */
 function elsewhereOrFresh(situation: Situation): Verdict {
-  const { observation, seen } = situation;
+  const { history, observation, seen } = situation;
   const { home } = observation;
   const elsewhere = home.by === "setting" ? [] : placesInDoubt(situation, "fresh");
-  if (elsewhere.length === 0)
-    return { ...seen, kind: "fresh", pending: pendingAfter(situation, []) };
+  if (elsewhere.length === 0) return { ...seen, kind: "fresh", pending: pendingAfter(history, []) };
   const why = `nothing of this history is in ${home.schema}, where its search_path leads, but ${namePlaces(elsewhere)}`;
   return { ...unknown(situation, [], why), elsewhere };
 }

@@ -1,9 +1,11 @@
 import { type Fact, factKey, factKinds, isSoft } from "./facts.ts";
-import { ancestors, type History, maximal } from "./history.ts";
+import { ancestors, type Heads, type History, maximal } from "./history.ts";
 import { escapeFact, factAtHome, type LedgerHome } from "./home.ts";
 import {
+  factsAt,
   factsOfState,
   headsKey,
+  highestStateWithin,
   type Ledger,
   type LedgerRevision,
   sharesRevision,
@@ -24,13 +26,8 @@ export type Replay = {
   readonly versionTable: VersionTableName;
   /** Schemas that stood in the database before the first migration; sorted. Their own facts are in no snapshot. */
   readonly given: readonly string[];
-  /** One for every head set that was passed, facts relative to the home; `heads` sorted. */
-  readonly snapshots: readonly {
-    readonly heads: readonly string[];
-    readonly facts: readonly Fact[];
-    /** What shows in the rows that revisions ran; those without a trace may be left out. */
-    readonly traces: Traces;
-  }[];
+  /** One for every head set that was passed. */
+  readonly snapshots: readonly Snapshot[];
   /** What each revision did to the rows of user tables. */
   readonly data: ReadonlyMap<string, LedgerRevision["data"]>;
   /** Revisions that were seen to change what they change in one transaction, their version row included. */
@@ -38,6 +35,14 @@ export type Replay = {
   readonly spellings: readonly { readonly fact: Fact; readonly definition: string }[];
   /** What was put before the values of rows that the traces know by their hashes. */
   readonly salt: string;
+};
+
+type Snapshot = {
+  readonly heads: Heads;
+  /** Relative to the home. */
+  readonly facts: readonly Fact[];
+  /** What shows in the rows that revisions ran; those without a trace may be left out. */
+  readonly traces: Traces;
 };
 
 /** A revision whose file is gone. */
@@ -73,16 +78,14 @@ export function writeLedger(
 ): Ledger {
   const draft = emptyDraft();
   const { facts, states } = draft;
-  for (const { heads, facts: given, traces } of inOrder(history, replay.snapshots))
-    append(draft, history, { heads, given, traces, from: closestBelow(heads, states, history) });
+  for (const snapshot of inOrder(history, replay.snapshots))
+    append(draft, history, snapshot, closestBelow(snapshot.heads, states, history));
   const inTheseWords = sameWords(facts, previous?.home ?? null, replay.home);
   for (const [index, { heads }] of (previous?.states ?? []).entries()) {
     if (heads.every((head) => history.revisions.has(head))) continue;
-    const given = [...factsOfState(previous!, index)].map((fact) =>
-      inTheseWords(previous!.facts[fact]!),
-    );
-    const from = nearest(draft, new Set(given.map((fact) => intern(draft, fact))));
-    append(draft, history, { heads, given, traces: null, from });
+    const then = factsAt(previous!, factsOfState(previous!, index)).map(inTheseWords);
+    const from = nearest(draft, new Set(then.map((fact) => intern(draft, fact))));
+    append(draft, history, { heads, facts: then, traces: null }, from);
   }
   const revisions = [
     ...retiredRevisions(history, previous, deleted),
@@ -137,24 +140,17 @@ function intern({ facts, positions }: Draft, fact: Fact): number {
   return position;
 }
 
+/** Traces null: a retired state, which nobody asks about. */
+type Passed = Omit<Snapshot, "traces"> & { readonly traces: Traces | null };
+
 function append(
   draft: Draft,
   history: History,
-  {
-    heads,
-    given,
-    traces,
-    from,
-  }: {
-    readonly heads: readonly string[];
-    readonly given: readonly Fact[];
-    /** null: a retired state, which nobody asks about. */
-    readonly traces: Traces | null;
-    readonly from: number;
-  },
+  { heads, facts: all, traces }: Passed,
+  from: number,
 ): void {
   const { facts, states, contents } = draft;
-  const sorted = given.filter((fact) => !isGiven(fact)).toSorted(byKey);
+  const sorted = all.filter((fact) => !isGiven(fact)).toSorted(byKey);
   const now = new Set(sorted.map((fact) => intern(draft, fact)));
   const before = contents[from]!;
   states.push({
@@ -180,12 +176,7 @@ function newTraces(history: History, now: Traces, before: Traces): Traces {
 }
 
 /** The state just before, so that the difference is one revision's own change wherever possible. */
-function closestBelow(
-  heads: readonly string[],
-  states: readonly State[],
-  history: History,
-): number {
-  const applied = ancestors(history, heads);
+function closestBelow(heads: Heads, states: readonly State[], history: History): number {
   const known = new Map(states.map((state, index) => [headsKey(state.heads), index]));
   for (const head of heads) {
     const others = heads.filter((each) => each !== head);
@@ -196,14 +187,7 @@ function closestBelow(
     const index = known.get(headsKey(before));
     if (index !== undefined) return index;
   }
-  let best = 0;
-  let size = 0;
-  for (const [index, state] of states.entries()) {
-    if (!state.heads.every((head) => applied.has(head))) continue;
-    const covers = ancestors(history, state.heads).size;
-    if (covers > size) [best, size] = [index, covers];
-  }
-  return best;
+  return highestStateWithin({ states }, history, ancestors(history, heads)).index ?? 0;
 }
 
 function nearest({ states, contents }: Draft, wanted: ReadonlySet<number>): number {
