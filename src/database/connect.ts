@@ -167,7 +167,7 @@ async function tryEncryption(
     await database.close();
     throw new ConnectionFault(
       "WRONG_SESSION",
-      `${wanted} wanted, ${describeSession(database.session)} found`,
+      `${wanted} wanted, ${describeServer(database.session)} found`,
     );
   } catch (error) {
     signal.throwIfAborted();
@@ -194,6 +194,6 @@ function fits(session: Session, wanted: WantedSession): boolean {
   }
 }
 
-function describeSession({ inRecovery, readOnly }: Session): string {
+function describeServer({ inRecovery, readOnly }: Session): string {
   return inRecovery ? "a standby" : readOnly ? "a read-only primary" : "a primary";
 }

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { CannotJudge } from "../core/outcome.ts";
 import type { Database } from "./database.ts";
-import { cannotGoOn, classify } from "./errors.ts";
+import { cannotGoOn, classify, throwCannotGoOn } from "./errors.ts";
 import {
   askForSlots,
   beat,
@@ -10,7 +10,7 @@ import {
   readIsHeld,
   tryToLock,
 } from "./lock.sql.ts";
-import { describeSession } from "./own-sessions.ts";
+import { describeSession } from "./other-sessions.ts";
 import { formatDuration, inTime, type Waiting } from "./waiting.ts";
 
 /** Held by an open, idle transaction on a connection of its own, until `release` or the end of that connection. */
@@ -112,12 +112,9 @@ export async function isShortOfSessions(db: Database): Promise<boolean> {
 
 /** Whether anybody holds it: then what is seen may be work in progress. Throws CannotJudge. */
 export async function isLockHeld(db: Database, key: bigint): Promise<boolean> {
-  try {
-    const [row] = await db.query<{ held: boolean }>(readIsHeld(key));
-    return row?.held === true;
-  } catch (error) {
-    throw cannotGoOn(error, "looking for the lock");
-  }
+  const asked = db.query<{ held: boolean }>(readIsHeld(key));
+  const [row] = await asked.catch(throwCannotGoOn("looking for the lock"));
+  return row?.held === true;
 }
 
 export type Holder = {

@@ -14,7 +14,7 @@ import { quoteIdentifier, quoteQualified } from "../core/quote.ts";
 import { schemasOfPath } from "../core/search-path.ts";
 import { readReadOnlyForRole } from "./connect.sql.ts";
 import type { Database, Row } from "./database.ts";
-import { cannotGoOn, codeOf } from "./errors.ts";
+import { cannotGoOn, codeOf, throwCannotGoOn } from "./errors.ts";
 import { evaluatedMessage } from "./extras.sql.ts";
 import type { FactsOptions } from "./facts.sql.ts";
 import {
@@ -157,12 +157,9 @@ export async function lookPath(
 
 /** When the server started: which one it is. Nobody's lock is in the way. Throws CannotJudge. */
 export async function lookStart(db: Database): Promise<Pick<Server, "startedAt">> {
-  try {
-    const [row] = await db.query<Pick<Server, "startedAt">>(readStart);
-    return row ?? { startedAt: "" };
-  } catch (error) {
-    throw cannotGoOn(error, "asking which server it is");
-  }
+  const asked = db.query<Pick<Server, "startedAt">>(readStart);
+  const [row] = await asked.catch(throwCannotGoOn("asking which server it is"));
+  return row ?? { startedAt: "" };
 }
 
 type Answers = readonly (readonly Row[])[];
@@ -407,10 +404,7 @@ function readFact(row: Row): Fact {
 
 /** Whether somebody has set it for this role, this database or this session: then no other server is any less read-only. */
 export async function isReadOnlyForRole(db: Database): Promise<boolean> {
-  try {
-    const rows = await db.query(readReadOnlyForRole);
-    return rows.length > 0;
-  } catch (error) {
-    throw cannotGoOn(error, "asking why the server is read-only");
-  }
+  const asked = db.query(readReadOnlyForRole);
+  const rows = await asked.catch(throwCannotGoOn("asking why the server is read-only"));
+  return rows.length > 0;
 }

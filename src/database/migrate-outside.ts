@@ -1,5 +1,5 @@
 import type { Progress, Statement } from "../core/migration.ts";
-import { cannotGoOn } from "./errors.ts";
+import { throwCannotGoOn } from "./errors.ts";
 import { applyTogether } from "./migrate-together.ts";
 import {
   endOf,
@@ -128,7 +128,5 @@ function shorten(text: string): string {
 }
 
 async function write({ db, migration }: Work, record: string): Promise<void> {
-  await runOwn(db, record).catch((error: unknown) => {
-    throw cannotGoOn(error, `recording how far ${migration.file} came`);
-  });
+  await runOwn(db, record).catch(throwCannotGoOn(`recording how far ${migration.file} came`));
 }

@@ -7,7 +7,7 @@ import { readSession } from "./connect.sql.ts";
 import type { Database, Row, Session } from "./database.ts";
 import { cannotGoOn, codeOf } from "./errors.ts";
 import { readOldestTransaction, beginAsOurselves, resetSession } from "./migrate.sql.ts";
-import { describeSession } from "./own-sessions.ts";
+import { describeSession } from "./other-sessions.ts";
 import type { Waiting } from "./waiting.ts";
 
 export type MigrateOptions = Waiting & {

@@ -2,7 +2,7 @@ import type { VersionTableLayout } from "../core/migration-tool.ts";
 import type { Migration } from "../core/migration.ts";
 import type { TableName } from "../core/version-table.ts";
 import type { Database } from "./database.ts";
-import { cannotGoOn, codeOf } from "./errors.ts";
+import { cannotGoOn, codeOf, throwCannotGoOn } from "./errors.ts";
 import { applyOutside } from "./migrate-outside.ts";
 import { applyTogether } from "./migrate-together.ts";
 import {
@@ -79,14 +79,11 @@ export async function ensureVersionTable(
 const justCreated: ReadonlySet<string> = new Set(["42P06", "42P07", "42701", "23505"]);
 
 async function create(db: Database, sql: string, doing: string): Promise<void> {
-  try {
-    await runOwn(db, sql).catch(async (error: unknown) => {
-      if (!justCreated.has(codeOf(error))) throw error;
-      await runOwn(db, sql);
-    });
-  } catch (error) {
-    throw cannotGoOn(error, doing);
-  }
+  const created = runOwn(db, sql).catch(async (error: unknown) => {
+    if (!justCreated.has(codeOf(error))) throw error;
+    return await runOwn(db, sql);
+  });
+  await created.catch(throwCannotGoOn(doing));
 }
 
 /** Aborted when the file has had its time. */

@@ -1,5 +1,5 @@
-import { type Blocked, describeBlocked, readBlocked } from "../database/blockers.ts";
 import { isShortOfSessions } from "../database/lock.ts";
+import { type Blocked, describeBlocked, readBlocked } from "../database/other-sessions.ts";
 import { unlessAborted } from "../database/waiting.ts";
 import type { Context } from "./context.ts";
 import { openSession } from "./session.ts";
