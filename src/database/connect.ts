@@ -1,6 +1,6 @@
 import type { Connection, Host } from "../settings/connection.ts";
 import { type Database, openDatabase, type Session } from "./database.ts";
-import { classify, ConnectionFault, type Fault } from "./errors.ts";
+import { classify, ConnectionFault, type Fault, isWaitedFor } from "./errors.ts";
 import {
   destroyOnAbort,
   type Encryption,
@@ -9,7 +9,7 @@ import {
   type Target,
 } from "./socket.ts";
 import { type Proof, readProof } from "./tls.ts";
-import { inTime, isWaitedFor, unlessAborted } from "./waiting.ts";
+import { inTime, unlessAborted } from "./waiting.ts";
 
 export type Connected =
   | { readonly kind: "connected"; readonly database: Database }

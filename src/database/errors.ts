@@ -48,6 +48,11 @@ export function classify(error: unknown, phase: Phase): Fault {
   return { kind: "internal", code: code === "" ? "UNKNOWN" : code, says };
 }
 
+/** Whether another host, another address, or the same one later may do better. */
+export function isWaitedFor({ kind }: Fault): boolean {
+  return kind === "unavailable" || kind === "temporary";
+}
+
 /** The end of the judgement for a failure after the connection stood. `doing` names the interrupted work: "reading the schema". */
 export function cannotGoOn(error: unknown, doing: string): CannotJudge {
   if (error instanceof CannotJudge) return error;

@@ -30,8 +30,6 @@ export type Lock = {
 };
 
 export type AcquireOptions = Waiting & {
-  /** At least 0, below 1: those that wait shall not ask together. */
-  readonly random: () => number;
   readonly key: bigint;
   /** Milliseconds; 0 tries once. */
   readonly timeout: number;

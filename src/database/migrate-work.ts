@@ -26,8 +26,6 @@ export type MigrateOptions = Waiting & {
   readonly resumeAt: number;
   /** Ends what the session does at the moment; comes from another connection. */
   readonly cancel: () => Promise<unknown>;
-  /** At least 0, below 1. */
-  readonly random: () => number;
   /** Before every statement, and again when a transaction is tried again. */
   readonly onStatement: (index: number, statement: Statement) => void;
 };

@@ -2,13 +2,11 @@ import type { CannotJudge } from "../core/outcome.ts";
 import type { Connection } from "../settings/connection.ts";
 import { connect, type Connected } from "./connect.ts";
 import type { Database } from "./database.ts";
-import { classify, ConnectionFault } from "./errors.ts";
+import { classify, ConnectionFault, type Fault, isWaitedFor } from "./errors.ts";
 import { noAddress, notAvailable, refusal } from "./refusal.ts";
-import { formatDuration, retryOf, type Waiting } from "./waiting.ts";
+import { formatDuration, type Waiting } from "./waiting.ts";
 
 export type WaitOptions = Waiting & {
-  /** At least 0, below 1: those that wait shall not try together. */
-  readonly random: () => number;
   readonly applicationName: string;
   /** Milliseconds; 0 tries once. */
   readonly timeout: number;
@@ -108,4 +106,56 @@ export async function connectAndWait(
 function withoutAddress(error: unknown): Failed {
   if (!(error instanceof ConnectionFault)) throw error;
   return { kind: "failed", fault: classify(error, "connect"), place: "PREFLIGHT_PASSWORD_COMMAND" };
+}
+
+// Whether another try may help
+
+/** What follows from a failed attempt to connect. */
+type Retry =
+  | { readonly kind: "wait" }
+  /** Waiting rarely cures it: a few more tries. */
+  | { readonly kind: "again"; readonly pause: number; readonly why: string }
+  | { readonly kind: "refuse" };
+
+type Grace = {
+  readonly of: (fault: Fault) => boolean;
+  /** In all. */
+  readonly tries: number;
+  /** Milliseconds before the next. */
+  readonly pause: number;
+  readonly why: string;
+};
+
+/**
+ * What is refused only when it has been seen several times. Three logins in ten seconds do not lock an account out,
+ * and meet a role or a database that is created some seconds after the server has come up.
+ */
+const graces: readonly Grace[] = [
+  {
+    of: ({ kind, code }) => kind === "permission" && code.startsWith("28"),
+    tries: 3,
+    pause: 4500,
+    why: "the role or its password may still be on its way",
+  },
+  {
+    of: ({ code }) => code === "3D000",
+    tries: 3,
+    pause: 4500,
+    why: "the database may still be created",
+  },
+  {
+    of: ({ code }) => code === "NOT_POSTGRES" || code === "BAD_MESSAGE",
+    tries: 2,
+    pause: 500,
+    why: "something else may have had its port for a moment",
+  },
+];
+
+/** @param earlier what was not waited for before this attempt */
+function retryOf(fault: Fault, earlier: readonly Fault[]): Retry {
+  if (isWaitedFor(fault)) return { kind: "wait" };
+  const grace = graces.find(({ of }) => of(fault));
+  if (grace === undefined || earlier.filter(grace.of).length + 1 >= grace.tries)
+    return { kind: "refuse" };
+  return { kind: "again", pause: grace.pause, why: grace.why };
 }

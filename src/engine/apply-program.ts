@@ -8,8 +8,8 @@ import { lookRows } from "../database/look.ts";
 import { upgradeName } from "../database/own-sessions.ts";
 import { formatDuration } from "../database/waiting.ts";
 import { describeEnd } from "../tools/child.ts";
+import type { Ending } from "./context.ts";
 import { runProgram, succeeded, type Told } from "./program.ts";
-import type { Ending } from "./run-record.ts";
 import type { StepTools } from "./step-tools.ts";
 import { whileWatching } from "./watch-locks.ts";
 

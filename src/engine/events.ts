@@ -16,9 +16,8 @@ import { describePlace } from "../settings/program-address.ts";
 import type { Settings } from "../settings/settings.ts";
 import type { Assessment } from "./assess.ts";
 import { sayAssumption } from "./assumption-events.ts";
-import type { Context } from "./context.ts";
+import type { Context, Ending } from "./context.ts";
 import type { Project } from "./project.ts";
-import type { Ending } from "./run-record.ts";
 
 /** The first diagnosis goes into the verdict line, and its evidence into the log. */
 export function recordDiagnosis(assessment: Assessment, project: Project, context: Context): void {

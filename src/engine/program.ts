@@ -9,7 +9,7 @@ import type { Settings } from "../settings/settings.ts";
 import { type ChildEnd, runChild } from "../tools/child.ts";
 import { type DriverError, followDriverError } from "../tools/driver-errors.ts";
 import type { Commands } from "../tools/tool.ts";
-import type { Context } from "./context.ts";
+import { type Context, waitingOf } from "./context.ts";
 import type { Project } from "./project.ts";
 import type { StepTools } from "./step-tools.ts";
 
@@ -159,12 +159,9 @@ export async function askProgramsPath(
   if (address === null) return null;
   try {
     const database = await connectAndWait(async () => address, {
+      ...waitingOf(context),
       timeout: patience,
       applicationName: `preflight/${context.runId}`,
-      signal: context.signal,
-      clock: context.now,
-      sleep: context.sleep,
-      random: context.random,
       log: () => {},
     });
     try {

@@ -1,9 +1,8 @@
 import type { Step } from "../core/step.ts";
 import { enumerate, nameHeads } from "../core/words.ts";
 import type { Assessment } from "./assess.ts";
-import type { Context } from "./context.ts";
+import { type Context, type Ending, ready } from "./context.ts";
 import { describeStep, refuse, sayRefusal, sayStart } from "./events.ts";
-import { type Ending, ready } from "./run-record.ts";
 
 /** @param done by this run, before the look that is concluded from */
 export function conclude(

@@ -7,7 +7,7 @@ import type { Database } from "../database/database.ts";
 import { isReadOnlyForRole } from "../database/look.ts";
 import type { Settings } from "../settings/settings.ts";
 import { assessFirst, type Assessment, assessWhenFree } from "./assess.ts";
-import type { Context } from "./context.ts";
+import { type Context, type Ending, ready } from "./context.ts";
 import { recordDiagnosis, refuse, refuseHistory, sayPlanned, sayStart } from "./events.ts";
 import { type Project, readProject } from "./project.ts";
 import {
@@ -18,7 +18,6 @@ import {
   upgradedElsewhere,
   verifyFailed,
 } from "./result.ts";
-import { type Ending, ready } from "./run-record.ts";
 import { openSession, refuseAnotherServer } from "./session.ts";
 import { takeSteps } from "./steps.ts";
 import { type UnderLock, withLock } from "./with-lock.ts";

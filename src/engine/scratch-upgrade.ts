@@ -13,7 +13,7 @@ import type { Settings } from "../settings/settings.ts";
 import { runChild } from "../tools/child.ts";
 import type { Commands, Upgrade as ToolsUpgrade } from "../tools/tool.ts";
 import { applyFiles } from "./apply-files.ts";
-import type { Context } from "./context.ts";
+import { type Context, waitingOf } from "./context.ts";
 import type { Project } from "./project.ts";
 
 /**
@@ -118,13 +118,9 @@ function scratchRunner(
       const applicationName = `preflight-bake/${context.runId}`;
       const openSession = async (): Promise<Database> =>
         await connectAndWait(async () => connectionTo(address), {
+          ...waitingOf(context),
           timeout: 10_000,
           applicationName,
-          signal: context.signal,
-          clock: context.now,
-          sleep: context.sleep,
-          random: context.random,
-          log: context.log,
         });
       const session = await openSession();
       try {
@@ -138,7 +134,6 @@ function scratchRunner(
           openSecond: openSession,
           applicationName,
           cancel: session.close,
-          stop: context.signal,
           onApplied: () => {},
           context: quiet(context),
         });

@@ -11,7 +11,7 @@ import { collectSecrets } from "../settings/secrets.ts";
 import type { Settings } from "../settings/settings.ts";
 import { type Findings, readingOnce, type Sources } from "../settings/sources.ts";
 import { runChild } from "../tools/child.ts";
-import type { Context } from "./context.ts";
+import { type Context, waitingOf } from "./context.ts";
 
 /** Milliseconds that the last attempt leaves to the command for the password. */
 const shortestCommand = 500;
@@ -56,14 +56,10 @@ export async function openSession(
         };
       },
       {
+        ...waitingOf(context),
         timeout,
         applicationName,
         onWaiting: onWaiting ?? (() => {}),
-        signal: context.signal,
-        clock: context.now,
-        sleep: context.sleep,
-        random: context.random,
-        log: context.log,
       },
     );
   } finally {

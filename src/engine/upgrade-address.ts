@@ -7,8 +7,8 @@ import type { Settings } from "../settings/settings.ts";
 import { describeEnd } from "../tools/child.ts";
 import type { Commands } from "../tools/tool.ts";
 import { followArrival, type Sight } from "./arrival.ts";
+import type { Ending } from "./context.ts";
 import type { Told } from "./program.ts";
-import type { Ending } from "./run-record.ts";
 import type { StepTools } from "./step-tools.ts";
 
 /** What is known of the upgrade before it runs. */

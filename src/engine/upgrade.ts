@@ -8,7 +8,7 @@ import { cancelBackends, upgradeName } from "../database/own-sessions.ts";
 import type { Upgrade } from "../tools/tool.ts";
 import { applyFiles } from "./apply-files.ts";
 import { notingBegun, upgradeByProgram } from "./apply-program.ts";
-import type { Ending } from "./run-record.ts";
+import type { Ending } from "./context.ts";
 import { openSession } from "./session.ts";
 import type { StepTools } from "./step-tools.ts";
 import { proveUpgradeAddress } from "./upgrade-address.ts";
@@ -81,7 +81,6 @@ async function upgradeNatively(
         openSecond: async () => await openSession(settings, context, { toWrite: true, onWaiting }),
         applicationName,
         cancel: async () => await cancelBackends(database, applicationName),
-        stop: context.signal,
         onApplied: (version) => {
           const before = context.record.recordedAfter ?? [];
           context.record.recordedAfter = [

@@ -8,10 +8,9 @@ import { waitForOthersAtWork } from "../database/other-sessions.ts";
 import { unlessAborted } from "../database/waiting.ts";
 import type { Settings } from "../settings/settings.ts";
 import { assess, type Assessment } from "./assess.ts";
-import type { Context } from "./context.ts";
+import { type Context, type Ending, waitingOf } from "./context.ts";
 import type { Project } from "./project.ts";
 import { conclude } from "./result.ts";
-import type { Ending } from "./run-record.ts";
 import { openSession, refuseAnotherServer } from "./session.ts";
 import type { StepTools } from "./step-tools.ts";
 
@@ -64,13 +63,9 @@ export async function withLock(waiting: Waiter, work: Work): Promise<Ending> {
     const started = context.now();
     try {
       return await acquireLock(connection, {
+        ...waitingOf(context),
         key: lockKey(versionTableOf(first.observation, project.versionTable)),
         timeout: settings.lockTimeout,
-        signal: context.signal,
-        clock: context.now,
-        sleep: context.sleep,
-        random: context.random,
-        log: context.log,
         betweenPolls: async () => ((await isDone()) ? "leave" : "stay"),
         comeAgain,
       });
@@ -151,13 +146,12 @@ const longestWaitForSlots = 30_000;
 /** The connection that holds the lock does nothing else: the work has a session of its own. */
 async function overSession(first: Assessment, underLock: UnderLock, work: Work): Promise<Ending> {
   const { settings, context, deadline, askForSlots } = underLock;
-  const { now, sleep, log, signal } = context;
   const onWaiting = (): void => void askForSlots();
   const database = await openSession(settings, context, { toWrite: true, onWaiting });
   try {
     await waitForSlots(database, underLock);
-    const timeout = Math.max(0, deadline - now());
-    await waitForOthersAtWork(database, { timeout, clock: now, sleep, signal, log });
+    const timeout = Math.max(0, deadline - context.now());
+    await waitForOthersAtWork(database, { ...waitingOf(context), timeout });
     return await work(first, database, underLock);
   } finally {
     await database.close();
