@@ -18,9 +18,10 @@ import type { Assessment } from "./assess.ts";
 import { sayAssumption } from "./assumption-events.ts";
 import type { Context, Ending } from "./context.ts";
 import type { Project } from "./project.ts";
+import type { RunTools } from "./run-tools.ts";
 
 /** The first diagnosis goes into the verdict line, and its evidence into the log. */
-export function recordDiagnosis(assessment: Assessment, project: Project, context: Context): void {
+export function recordDiagnosis(assessment: Assessment, { project, context }: RunTools): void {
   const { verdict, observation, knowledge } = assessment;
   const { record, log } = context;
   const { version } = observation.server;
@@ -143,13 +144,11 @@ function unverified(why: string): LogEvent {
 /** What `run` would do; its files are read anew: a healthy start does not need what only a plan shows. */
 export async function sayPlanned(
   steps: readonly Step[],
-  { found }: Project,
-  settings: Settings,
-  context: Context,
+  { project, settings, context }: RunTools,
 ): Promise<void> {
   context.record.actions = planActions(steps);
   sayPlan(steps, context);
-  const { upgrade } = found;
+  const { upgrade } = project.found;
   if (upgrade.kind === "command") return sayOtherAddress(steps, settings, context);
   for (const step of steps)
     if (step.kind === "upgrade") sayHeaders(await upgrade.load(step.revisions), context);

@@ -9,8 +9,8 @@ import type { Upgrade } from "../tools/tool.ts";
 import { applyFiles } from "./apply-files.ts";
 import { notingBegun, upgradeByProgram } from "./apply-program.ts";
 import type { Ending } from "./context.ts";
+import type { StepTools } from "./run-tools.ts";
 import { openSession } from "./session.ts";
-import type { StepTools } from "./step-tools.ts";
 import { proveUpgradeAddress } from "./upgrade-address.ts";
 import { whileWatching } from "./watch-locks.ts";
 
