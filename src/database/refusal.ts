@@ -1,13 +1,13 @@
 import { CannotJudge } from "../core/outcome.ts";
 import type { Connection } from "../settings/connection.ts";
-import type { Connected } from "./connect.ts";
+import type { Failed } from "./connect.ts";
 import { directUrl, type Fault, type FaultKind } from "./errors.ts";
 import { formatDuration } from "./waiting.ts";
 
-type Failed = Pick<Extract<Connected, { kind: "failed" }>, "fault" | "place">;
+type Attempt = Pick<Failed, "fault" | "place">;
 
 /** The end of waiting: it would not help. */
-export function refusal(connection: Connection, { fault, place }: Failed): CannotJudge {
+export function refusal(connection: Connection, { fault, place }: Attempt): CannotJudge {
   const { kind, code, says } = fault;
   const who = `user ${connection.user}, database ${connection.database}`;
   return new CannotJudge(
@@ -20,7 +20,7 @@ export function refusal(connection: Connection, { fault, place }: Failed): Canno
 /** The end of waiting: the time is over. */
 export function notAvailable(
   connection: Connection,
-  { fault, place }: Failed,
+  { fault, place }: Attempt,
   timeout: number,
 ): CannotJudge {
   return new CannotJudge(

@@ -1,8 +1,8 @@
 import type { CannotJudge } from "../core/outcome.ts";
 import type { Connection } from "../settings/connection.ts";
-import { connect, type Connected } from "./connect.ts";
+import { connect, type Connected, type Failed, failed } from "./connect.ts";
 import type { Database } from "./database.ts";
-import { classify, ConnectionFault, type Fault, isWaitedFor } from "./errors.ts";
+import { ConnectionFault, type Fault, isWaitedFor } from "./errors.ts";
 import { noAddress, notAvailable, refusal } from "./refusal.ts";
 import { formatDuration, type Waiting } from "./waiting.ts";
 
@@ -15,8 +15,6 @@ export type WaitOptions = Waiting & {
   /** Called after every attempt that failed and will be repeated. */
   readonly onWaiting?: () => void;
 };
-
-type Failed = Extract<Connected, { kind: "failed" }>;
 
 const firstDelay = 100;
 const longestDelay = 2000;
@@ -35,35 +33,28 @@ export async function connectAndWait(
   readConnection: () => Promise<Connection>,
   options: WaitOptions,
 ): Promise<Database> {
-  const { clock, sleep, random, signal, log, timeout, applicationName, silence, onWaiting } =
-    options;
+  const { clock, sleep, random, signal, log, timeout, onWaiting } = options;
   const started = clock();
   const deadline = started + timeout;
   let delay = firstDelay;
   const refused: Failed[] = [];
   let logged: { code: string; at: number } | null = null;
 
+  const attemptTimeout = (): number =>
+    timeout === 0
+      ? longestAttempt
+      : Math.min(longestAttempt, Math.max(deadline + lastAttempt - clock(), firstDelay));
+
   for (;;) {
     const address = await readConnection().catch(withoutAddress);
     const result: Connected =
-      "fault" in address
-        ? address
-        : await connect(address, {
-            applicationName,
-            signal,
-            ...(silence === undefined ? {} : { silence }),
-            attemptTimeout: () =>
-              timeout === 0
-                ? longestAttempt
-                : Math.min(longestAttempt, Math.max(deadline + lastAttempt - clock(), firstDelay)),
-          });
+      "fault" in address ? address : await connect(address, { ...options, attemptTimeout });
     if (result.kind === "connected") {
-      const waitedMs = Math.round(clock() - started);
       log({
         level: logged ? "info" : "debug",
         event: "database.connected",
         msg: `connected to ${result.database.place}`,
-        waitedMs,
+        waitedMs: Math.round(clock() - started),
       });
       return result.database;
     }
@@ -105,7 +96,7 @@ export async function connectAndWait(
 
 function withoutAddress(error: unknown): Failed {
   if (!(error instanceof ConnectionFault)) throw error;
-  return { kind: "failed", fault: classify(error, "connect"), place: "PREFLIGHT_PASSWORD_COMMAND" };
+  return failed(error, "PREFLIGHT_PASSWORD_COMMAND");
 }
 
 // Whether another try may help
