@@ -5,7 +5,7 @@ import type { Ledger } from "../core/ledger.ts";
 import { CannotJudge } from "../core/outcome.ts";
 import { isNamed, varies, varyingPlaces } from "../core/varying.ts";
 import { enumerate, nameFact } from "../core/words.ts";
-import { continues, writeLedger } from "../core/write-ledger.ts";
+import { continues, type Replay, writeLedger } from "../core/write-ledger.ts";
 import { factsQuery } from "../database/facts.sql.ts";
 import { type Command, type Context, type Ending, ready } from "../engine/context.ts";
 import { refuse, refuseHistory } from "../engine/events.ts";
@@ -14,7 +14,7 @@ import { scratchPreludes, scratchUpgrade } from "../engine/scratch-upgrade.ts";
 import { describeProtection, endProtection, type Protection } from "../ledger/confinement.ts";
 import { otherHistory, saveLedger } from "../ledger/file.ts";
 import { bakeSchema } from "../ledger/instrument.sql.ts";
-import { replayHistory } from "../ledger/replay.ts";
+import { type ReplayedHistory, replayHistory } from "../ledger/replay.ts";
 import { openScratch } from "../ledger/scratch.ts";
 import { conditionOf } from "../pgsql/condition.ts";
 import { historyFlags } from "../settings/command-line.ts";
@@ -67,10 +67,10 @@ function compare({ knowledge, ledger, ledgerPath }: Project, context: Context): 
   const next = ["run `preflight bake` and commit the file"];
   if (status === "absent") {
     const reason = `there is no ledger ${ledgerPath}`;
-    return refuse({ kind: "refuse", outcome: "missing-input", reason, next }, context);
+    return refuse({ outcome: "missing-input", reason, next }, context);
   }
   const reason = `the ledger ${ledgerPath} is stale: it lacks ${enumerate(lacking, 20)}, or has ${lacking.length === 1 ? "it" : "them"} with other contents`;
-  return refuse({ kind: "refuse", outcome: "pending", reason, next }, context);
+  return refuse({ outcome: "pending", reason, next }, context);
 }
 
 async function replayAndWrite(
@@ -186,18 +186,14 @@ function refuseUnfound(named: readonly string[], ledger: Ledger): void {
   );
 }
 
-function toReplay(replay: Awaited<ReturnType<typeof replayHistory>>) {
+function toReplay({ revisions, givenSchemas, aliases, ...replay }: ReplayedHistory): Replay {
   return {
-    serverVersion: replay.serverVersion,
-    home: replay.home,
-    versionTable: replay.versionTable,
-    snapshots: replay.snapshots,
-    salt: replay.salt,
-    given: replay.givenSchemas,
-    spellings: replay.aliases,
-    atomic: new Set([...replay.revisions].flatMap(([id, { isAtomic }]) => (isAtomic ? [id] : []))),
+    ...replay,
+    given: givenSchemas,
+    spellings: aliases,
+    atomic: new Set([...revisions].flatMap(([id, { isAtomic }]) => (isAtomic ? [id] : []))),
     data: new Map(
-      [...replay.revisions].map(
+      [...revisions].map(
         ([id, { writes, reads }]) =>
           [id, writes.length > 0 ? "writes" : reads.length > 0 ? "reads" : "none"] as const,
       ),

@@ -176,7 +176,8 @@ function holdLock(db: Database, mark: string, { key, sleep, log }: AcquireOption
   const lose = (why: string): void => {
     if (lost.signal.aborted) return;
     log({ level: "warn", event: "lock.lost", msg: `the lock was lost: ${why}` });
-    lost.abort(lockLost(why));
+    const next = "run it again: it looks at the database anew and finishes what is left";
+    lost.abort(new CannotJudge("temporary", `the lock was lost: ${why}`, [next]));
     stopped.abort();
   };
   void db.lost.then(() => (stopped.signal.aborted ? null : lose("its connection was closed")));
@@ -251,12 +252,6 @@ function notObtained(holder: Holder, timeout: number): CannotJudge {
         : [`if that run is dead: SELECT pg_terminate_backend(${holder.pid})`]),
     ],
   );
-}
-
-function lockLost(why: string): CannotJudge {
-  return new CannotJudge("temporary", `the lock was lost: ${why}`, [
-    "run it again: it looks at the database anew and finishes what is left",
-  ]);
 }
 
 function describe({ pid, state, since, connectedSince, ...session }: Holder): string {

@@ -76,7 +76,7 @@ function withWhatIsLeft(failure: Ending, { plan, verdict }: Assessment): Ending 
 
 export function verifyFailed(reason: string, next: readonly string[], context: Context): Ending {
   const why = `everything was done, and the second look disagrees: ${reason}`;
-  return refuse({ kind: "refuse", outcome: "verify-failed", reason: why, next }, context);
+  return refuse({ outcome: "verify-failed", reason: why, next }, context);
 }
 
 /** After the upgrade the rows say more than the schema that was looked at. */

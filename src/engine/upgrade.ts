@@ -70,8 +70,8 @@ async function upgradeNatively(
   try {
     await requireHome(session, observation);
     const migrations = await load(revisions);
-    const apply = async (): Promise<Ending | null> =>
-      await applyFiles(migrations, {
+    return await whileWatching(applicationName, { settings, context }, () =>
+      applyFiles(migrations, {
         session,
         layout: project.versionTable.layout,
         table: versionTableOf(observation, project.versionTable),
@@ -88,8 +88,8 @@ async function upgradeNatively(
           ];
         },
         context,
-      });
-    return await whileWatching(applicationName, { settings, context }, apply);
+      }),
+    );
   } finally {
     await session.close();
   }
