@@ -10,6 +10,7 @@ import { factsQuery } from "../database/facts.sql.ts";
 import { type Command, type Context, type Ending, ready } from "../engine/context.ts";
 import { refuse, refuseHistory } from "../engine/events.ts";
 import { type Project, readProject } from "../engine/project.ts";
+import type { ProjectTools } from "../engine/run-tools.ts";
 import { scratchPreludes, scratchUpgrade } from "../engine/scratch-upgrade.ts";
 import { describeProtection, endProtection, type Protection } from "../ledger/confinement.ts";
 import { otherHistory, saveLedger } from "../ledger/file.ts";
@@ -48,7 +49,7 @@ async function replayOrCompare(settings: Settings, context: Context): Promise<En
   if (reading.kind === "broken") return refuseHistory(reading.faults, context);
   return settings.bakeCheck
     ? compare(reading.project, context)
-    : await replayAndWrite(reading.project, settings, context);
+    : await replayAndWrite({ project: reading.project, settings, context });
 }
 
 /** `bake --check`: files against ledger, no database. */
@@ -73,11 +74,8 @@ function compare({ knowledge, ledger, ledgerPath }: Project, context: Context): 
   return refuse({ outcome: "pending", reason, next }, context);
 }
 
-async function replayAndWrite(
-  project: Project,
-  settings: Settings,
-  context: Context,
-): Promise<Ending> {
+async function replayAndWrite(tools: ProjectTools): Promise<Ending> {
+  const { project, settings, context } = tools;
   const { found, knowledge, ledgerPath, versionTable } = project;
   const { history } = knowledge;
   const started = context.now();
@@ -90,7 +88,7 @@ async function replayAndWrite(
     url: settings.scratch,
     searchFrom: [found.root, context.cwd, context.programDirectory],
     path: context.env["PATH"] ?? "",
-    preludes: await scratchPreludes(project, settings, context),
+    preludes: await scratchPreludes(tools),
     signal: context.signal,
     log,
   });
@@ -98,7 +96,7 @@ async function replayAndWrite(
   const before = varyingPlaces(project.ledger);
   let protection: Protection | null = null;
   try {
-    const upgrade = await scratchUpgrade(scratch, project, settings, context, log);
+    const upgrade = await scratchUpgrade(scratch, tools, log);
     if (upgrade.kind === "command") protection = upgrade.protection;
     const replay = await replayHistory({
       scratch,

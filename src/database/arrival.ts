@@ -25,19 +25,19 @@ export async function tryToHold(
     return "held";
   } catch (error) {
     await db.query("ROLLBACK").catch(() => {});
-    switch (codeOf(error)) {
-      case "42P01": // no such table
-      case "3F000": // no such schema
-        return "absent";
-      case "55P03": // held by others
-      case "42501": // not this role's to lock
-      case "42809": // not a table
-        return "busy";
-      default:
-        throw cannotGoOn(error, doing);
-    }
+    const result = notHeld[codeOf(error)];
+    if (result === undefined) throw cannotGoOn(error, doing);
+    return result;
   }
 }
+
+const notHeld: Readonly<Record<string, "absent" | "busy">> = {
+  "42P01": "absent", // no such table
+  "3F000": "absent", // no such schema
+  "55P03": "busy", // held by others
+  "42501": "busy", // not this role's to lock
+  "42809": "busy", // not a table
+};
 
 export async function releaseTable(db: Database): Promise<void> {
   await db.query("ROLLBACK").catch(() => {});

@@ -100,7 +100,7 @@ async function tryTarget(target: Target, pass: Pass): Promise<Connected> {
   } catch (error) {
     return failed(error, source);
   }
-  const [first, second] = isLocal ? ["none" as const] : encryptions(tls.mode);
+  const [first, second] = isLocal ? ["none" as const] : encryptions[tls.mode];
   const result = await tryEncryption(target, first, proof, pass);
   if (second === undefined || result.kind === "connected" || !mayDiffer.has(result.fault.code))
     return result;
@@ -111,20 +111,15 @@ async function tryTarget(target: Target, pass: Pass): Promise<Connected> {
   return other.kind === "connected" ? other : result;
 }
 
-function encryptions(mode: Connection["tls"]["mode"]): readonly [Encryption, Encryption?] {
-  switch (mode) {
-    case "disable":
-      return ["none"];
-    case "allow":
-      return ["none", "insist"];
-    case "prefer":
-      return ["offer", "none"];
-    case "require":
-    case "verify-ca":
-    case "verify-full":
-      return ["insist"];
-  }
-}
+/** The way to try first, and the second one where there is one. */
+const encryptions: Record<Connection["tls"]["mode"], readonly [Encryption, Encryption?]> = {
+  disable: ["none"],
+  allow: ["none", "insist"],
+  prefer: ["offer", "none"],
+  require: ["insist"],
+  "verify-ca": ["insist"],
+  "verify-full": ["insist"],
+};
 
 /** pg_hba.conf may refuse one kind of connection and accept the other, and `prefer` is content with none. */
 const mayDiffer: ReadonlySet<string> = new Set([
@@ -165,7 +160,7 @@ async function tryEncryption(
       await database.close();
       throw new ConnectionFault("TEMPORARY_SERVER");
     }
-    if (fits(database.session, wanted)) return { kind: "connected", database };
+    if (fits[wanted](database.session)) return { kind: "connected", database };
     await database.close();
     throw new ConnectionFault(
       "WRONG_SESSION",
@@ -181,20 +176,13 @@ async function tryEncryption(
   }
 }
 
-function fits(session: Session, wanted: WantedSession): boolean {
-  switch (wanted) {
-    case "any":
-      return true;
-    case "read-write":
-      return !session.readOnly && !session.inRecovery;
-    case "read-only":
-      return session.readOnly || session.inRecovery;
-    case "primary":
-      return !session.inRecovery;
-    case "standby":
-      return session.inRecovery;
-  }
-}
+const fits: Record<WantedSession, (session: Session) => boolean> = {
+  any: () => true,
+  "read-write": ({ readOnly, inRecovery }) => !readOnly && !inRecovery,
+  "read-only": ({ readOnly, inRecovery }) => readOnly || inRecovery,
+  primary: ({ inRecovery }) => !inRecovery,
+  standby: ({ inRecovery }) => inRecovery,
+};
 
 function describeServer({ inRecovery, readOnly }: Session): string {
   return inRecovery ? "a standby" : readOnly ? "a read-only primary" : "a primary";

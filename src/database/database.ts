@@ -218,12 +218,12 @@ function readAnswer([row]: readonly Row[]): Session {
  * Gives the socket away once: when the driver wants to connect again, the connection was lost,
  * and with it every lock and setting of the session.
  */
-function handOver({ stream, fault }: Guard): () => Duplex {
+function handOver({ stream }: Guard): () => Duplex {
   let given = false;
   return () => {
     if (given) throw new ConnectionFault("LOST");
     // It may have broken before the driver has asked for it.
-    if (stream.destroyed) throw fault() ?? new ConnectionFault("CLOSED_EARLY");
+    if (stream.destroyed) throw stream.errored ?? new ConnectionFault("CLOSED_EARLY");
     given = true;
     return stream;
   };
@@ -269,15 +269,12 @@ function driverOptions(
 
 /** The driver gives one result for one statement and an array for several, and an empty one for the leading BEGIN and SETs. */
 function rowSets(result: unknown): readonly (readonly Row[])[] {
-  const results = (isListOfResults(result) ? result : [result]) as readonly Result[];
+  const isList = Array.isArray(result) && !("command" in result);
+  const results = (isList ? result : [result]) as readonly Result[];
   return results.filter((one) => Array.isArray(one.columns));
 }
 
 type Result = readonly Row[] & { readonly columns?: unknown };
-
-function isListOfResults(result: unknown): boolean {
-  return Array.isArray(result) && !("command" in result);
-}
 
 /**
  * What SCRAM makes of a password (RFC 4013): as the server did when it was set, one that may not be prepared stays as

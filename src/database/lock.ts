@@ -11,7 +11,7 @@ import {
   tryToLock,
 } from "./lock.sql.ts";
 import { describeSession } from "./other-sessions.ts";
-import { formatDuration, inTime, type Waiting } from "./waiting.ts";
+import { formatDuration, inTime, isNewsTo, type Waiting } from "./waiting.ts";
 
 /** Held by an open, idle transaction on a connection of its own, until `release` or the end of that connection. */
 export type Lock = {
@@ -41,7 +41,6 @@ export type AcquireOptions = Waiting & {
 
 const shortestPause = 250;
 const longestPause = 1000;
-const holderLogInterval = 10_000;
 /** A child's, an upgrade's own, and some for those that come and go. */
 const fewSessions = 5;
 const beatInterval = 3000;
@@ -63,7 +62,7 @@ export function lockKey(table: { readonly schema: string; readonly name: string 
 export async function acquireLock(first: Database, options: AcquireOptions): Promise<Lock | null> {
   const { clock, sleep, random, signal, log, timeout, betweenPolls, comeAgain } = options;
   const started = clock();
-  let logged: { readonly pid: number | null; readonly at: number } | null = null;
+  const isNews = isNewsTo(clock);
   let db = first;
   let isScarce = false;
 
@@ -87,8 +86,7 @@ export async function acquireLock(first: Database, options: AcquireOptions): Pro
     if ((await betweenPolls?.()) === "leave") return null;
     const now = clock();
     if (now - started >= timeout) throw notObtained(holder, timeout);
-    if (logged === null || logged.pid !== holder.pid || now - logged.at >= holderLogInterval) {
-      logged = { pid: holder.pid, at: now };
+    if (isNews(String(holder.pid)))
       log({
         level: "info",
         event: "lock.waiting",
@@ -96,7 +94,6 @@ export async function acquireLock(first: Database, options: AcquireOptions): Pro
         ...holder,
         waitedMs: Math.round(now - started),
       });
-    }
     if (holder.wantsSlots && comeAgain !== undefined) db = await comeAgain();
     else await sleep(shortestPause + random() * (longestPause - shortestPause), signal);
   }
@@ -181,7 +178,7 @@ function holdLock(db: Database, mark: string, { key, sleep, log }: AcquireOption
     stopped.abort();
   };
   void db.lost.then(() => (stopped.signal.aborted ? null : lose("its connection was closed")));
-  const beating = keepBeating(db, mark, sleep, stopped.signal, lose);
+  const beating = keepBeating();
 
   const release = async (): Promise<boolean> => {
     stopped.abort();
@@ -202,20 +199,15 @@ function holdLock(db: Database, mark: string, { key, sleep, log }: AcquireOption
     release,
     abandon: () => stopped.abort(),
   };
-}
 
-async function keepBeating(
-  db: Database,
-  mark: string,
-  sleep: Waiting["sleep"],
-  stopped: AbortSignal,
-  lose: (why: string) => void,
-): Promise<void> {
-  while (!stopped.aborted) {
-    await sleep(beatInterval, stopped).catch(() => {});
-    if (stopped.aborted) return;
-    const result = await beatInTime(db, mark);
-    if (result !== "held" && !stopped.aborted) lose(result);
+  async function keepBeating(): Promise<void> {
+    const over = stopped.signal;
+    while (!over.aborted) {
+      await sleep(beatInterval, over).catch(() => {});
+      if (over.aborted) return;
+      const result = await beatInTime(db, mark);
+      if (result !== "held" && !over.aborted) lose(result);
+    }
   }
 }
 

@@ -4,7 +4,7 @@ import type { Database } from "./database.ts";
 import { throwCannotGoOn } from "./errors.ts";
 import { readBlockers, readOthersAtWork } from "./other-sessions.sql.ts";
 import { upgradePrefix } from "./own-sessions.ts";
-import type { Waiting } from "./waiting.ts";
+import { isNewsTo, type Waiting } from "./waiting.ts";
 
 type Other = {
   readonly pid: number;
@@ -19,7 +19,6 @@ type Other = {
 };
 
 const pollInterval = 500;
-const logInterval = 10_000;
 
 /**
  * For whoever has just got the lock. A run that was killed has lost it, and its statement, or its child, may still be at
@@ -28,29 +27,22 @@ const logInterval = 10_000;
  */
 export async function waitForOthersAtWork(
   db: Database,
-  {
-    clock,
-    sleep,
-    signal,
-    log,
-    timeout,
-  }: Waiting & { /** Milliseconds. */ readonly timeout: number },
+  options: Waiting & { /** Milliseconds. */ readonly timeout: number },
 ): Promise<void> {
+  const { clock, sleep, signal, log, timeout } = options;
   const started = clock();
-  let logged: number | null = null;
+  const isNews = isNewsTo(clock);
   let others = await readOthers(db);
   while (others.length > 0) {
     const now = clock();
     if (now - started >= timeout) throw stillAtWork(others);
-    if (logged === null || now - logged >= logInterval) {
-      logged = now;
+    if (isNews("others at work"))
       log({
         level: "info",
         event: "fence.waiting",
         msg: `waiting: this database is being changed by ${others.map(describe).join(" and ")}`,
         waitedMs: Math.round(now - started),
       });
-    }
     await sleep(pollInterval, signal);
     const known = new Set(others.map(identify));
     others = (await readOthers(db)).filter((other) => known.has(identify(other)));

@@ -10,8 +10,6 @@ export type Guard = {
   readonly stream: Duplex;
   /** Whether the server has asked for SCRAM. */
   readonly isScram: () => boolean;
-  /** Why the stream was destroyed; null: it was not, or without a reason. */
-  readonly fault: () => Error | null;
   /** null until an error was the last that the server said. */
   readonly lastWords: () => LastWords | null;
 };
@@ -24,7 +22,6 @@ export type Guard = {
 export function openGuard(socket: Socket, hasPassword: boolean, onBytes: () => void): Guard {
   const listener = followTalk(hasPassword, onBytes);
   let listening = false;
-  let fault: Error | null = null;
 
   const stream = new Duplex({
     allowHalfOpen: false,
@@ -42,7 +39,6 @@ export function openGuard(socket: Socket, hasPassword: boolean, onBytes: () => v
       socket.end(() => done());
     },
     destroy: (error, done) => {
-      fault = error;
       socket.destroy();
       done(error);
     },
@@ -63,7 +59,6 @@ export function openGuard(socket: Socket, hasPassword: boolean, onBytes: () => v
   return {
     stream,
     isScram: () => listener.talk().sasl !== null,
-    fault: () => fault,
     lastWords: listener.lastWords,
   };
 

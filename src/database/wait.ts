@@ -4,7 +4,7 @@ import { connect, type Connected, type Failed, failed } from "./connect.ts";
 import type { Database } from "./database.ts";
 import { ConnectionFault, type Fault, isWaitedFor } from "./errors.ts";
 import { noAddress, notAvailable, refusal } from "./refusal.ts";
-import { formatDuration, type Waiting } from "./waiting.ts";
+import { formatDuration, isNewsTo, type Waiting } from "./waiting.ts";
 
 export type WaitOptions = Waiting & {
   readonly applicationName: string;
@@ -21,7 +21,6 @@ const longestDelay = 2000;
 const longestAttempt = 5000;
 /** After the deadline, for an attempt that begins at it. */
 const lastAttempt = 500;
-const logInterval = 10_000;
 
 /**
  * A connection, as soon as the server accepts one. What waiting cannot cure (TLS, a wrong parameter) is not waited for;
@@ -38,7 +37,8 @@ export async function connectAndWait(
   const deadline = started + timeout;
   let delay = firstDelay;
   const refused: Failed[] = [];
-  let logged: { code: string; at: number } | null = null;
+  const isNews = isNewsTo(clock);
+  let hasWaited = false;
 
   const attemptTimeout = (): number =>
     timeout === 0
@@ -51,7 +51,7 @@ export async function connectAndWait(
       "fault" in address ? address : await connect(address, { ...options, attemptTimeout });
     if (result.kind === "connected") {
       log({
-        level: logged ? "info" : "debug",
+        level: hasWaited ? "info" : "debug",
         event: "database.connected",
         msg: `connected to ${result.database.place}`,
         waitedMs: Math.round(clock() - started),
@@ -68,8 +68,8 @@ export async function connectAndWait(
     if (retry.kind === "refuse" || now >= deadline) throw giveUp();
     onWaiting?.();
 
-    if (logged === null || logged.code !== fault.code || now - logged.at >= logInterval) {
-      logged = { code: fault.code, at: now };
+    hasWaited = true;
+    if (isNews(fault.code))
       log({
         level: "info",
         event: "database.waiting",
@@ -77,7 +77,6 @@ export async function connectAndWait(
         code: fault.code,
         waitedMs: Math.round(now - started),
       });
-    }
     const pause = retry.kind === "again" ? retry.pause : delay * (0.5 + random() / 2);
     await sleep(Math.min(pause, deadline - now), signal);
     if (retry.kind === "wait") delay = Math.min(delay * 2, longestDelay);

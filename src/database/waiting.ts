@@ -12,6 +12,19 @@ export type Waiting = {
   readonly log: Log;
 };
 
+const sayAgainAfter = 10_000;
+
+/** Whether it is time to say what is waited for: at once what is new, and every ten seconds what is still the same. */
+export function isNewsTo(clock: Waiting["clock"]): (what: string) => boolean {
+  let said: { readonly what: string; readonly at: number } | null = null;
+  return (what) => {
+    const at = clock();
+    if (said !== null && said.what === what && at - said.at < sayAgainAfter) return false;
+    said = { what, at };
+    return true;
+  };
+}
+
 /** `500ms`, `60s`, `10m`: as the settings spell durations. */
 export function formatDuration(milliseconds: number): string {
   if (milliseconds >= 120_000 && milliseconds % 60_000 === 0) return `${milliseconds / 60_000}m`;

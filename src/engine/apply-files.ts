@@ -117,10 +117,7 @@ function watchProgress(
   { file, statements }: Migration,
   place: string,
   { now, sleep, log }: Context,
-): {
-  readonly onStatement: (index: number, statement: Statement) => void;
-  readonly stop: () => void;
-} {
+) {
   const started = now();
   const stopped = new AbortController();
   let current = { index: 0, line: statements[0]?.line ?? 1 };
@@ -139,20 +136,17 @@ function watchProgress(
     });
   void tick();
   return {
-    onStatement: (index, { line }) => {
+    onStatement: (index: number, { line }: Statement): void => {
       current = { index, line };
       say(true);
     },
-    stop: () => stopped.abort(),
+    stop: (): void => stopped.abort(),
   };
 
   async function tick(): Promise<void> {
     for (let at = liveEvery; ; at += liveEvery) {
-      const woken = await sleep(liveEvery, stopped.signal).then(
-        () => true,
-        () => false,
-      );
-      if (!woken || stopped.signal.aborted) return;
+      await sleep(liveEvery, stopped.signal).catch(() => {});
+      if (stopped.signal.aborted) return;
       say(at % logEvery !== 0);
     }
   }

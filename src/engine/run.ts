@@ -8,7 +8,7 @@ import type { Settings } from "../settings/settings.ts";
 import { assessFirst, type Assessment, assessWhenFree } from "./assess.ts";
 import { type Context, type Ending, ready } from "./context.ts";
 import { recordDiagnosis, refuse, refuseHistory, sayPlanned, sayStart } from "./events.ts";
-import { type Project, readProject } from "./project.ts";
+import { readProject } from "./project.ts";
 import {
   conclude,
   concludeFailure,
@@ -17,7 +17,7 @@ import {
   upgradedElsewhere,
   verifyFailed,
 } from "./result.ts";
-import type { RunTools } from "./run-tools.ts";
+import type { ProjectTools, RunTools } from "./run-tools.ts";
 import { openSession, refuseAnotherServer } from "./session.ts";
 import { takeSteps } from "./steps.ts";
 import { type FirstLook, type UnderLock, withLock } from "./with-lock.ts";
@@ -65,7 +65,7 @@ async function decide(
 ): Promise<Ending> {
   const reading = await readProject(settings, context);
   if (reading.kind === "broken") return refuseHistory(reading.faults, context);
-  const look = await lookFirst(reading.project, settings, context);
+  const look = await lookFirst({ project: reading.project, settings, context });
   const { first, database } = look;
   try {
     switch (first.plan.kind) {
@@ -82,22 +82,15 @@ async function decide(
   }
 }
 
-async function lookOnly(
-  project: Project,
-  settings: Settings,
-  context: Context,
-): Promise<FirstLook> {
-  const database = await openSession(settings, context);
-  return await lookOver({ database, project, settings, context });
+async function lookOnly(tools: ProjectTools): Promise<FirstLook> {
+  const database = await openSession(tools.settings, tools.context);
+  return await lookOver({ ...tools, database });
 }
 
 /** A standby can be looked at. What is to be done there is asked anew of a server that can be written to. */
-async function lookToAct(
-  project: Project,
-  settings: Settings,
-  context: Context,
-): Promise<FirstLook> {
-  const anyone = await lookOnly(project, settings, context);
+async function lookToAct(tools: ProjectTools): Promise<FirstLook> {
+  const { settings, context } = tools;
+  const anyone = await lookOnly(tools);
   const { inRecovery, readOnly } = anyone.first.observation.server;
   if (anyone.first.plan.kind !== "act" || !(inRecovery || readOnly)) return anyone;
   if (!inRecovery && (await isReadOnlyForRole(anyone.database))) return anyone;
@@ -108,7 +101,7 @@ async function lookToAct(
     msg: `the database is ${anyone.first.verdict.kind}, and this server is ${inRecovery ? "a standby" : "read-only"}: one that can be written to is wanted`,
   });
   const database = await openSession(settings, context, { toWrite: true });
-  return await lookOver({ database, project, settings, context });
+  return await lookOver({ ...tools, database });
 }
 
 async function lookOver(tools: RunTools): Promise<FirstLook> {

@@ -36,8 +36,7 @@ export async function openSession(
   options: SessionOptions = {},
 ): Promise<Database> {
   if (settings.database === null) throw new CannotJudge("config", "no database is named");
-  const { applicationName = `preflight/${context.runId}`, toWrite = false, onWaiting } = options;
-  const { searchPath } = options;
+  const { toWrite, searchPath, onWaiting } = options;
   const timeout = options.timeout ?? Math.max(0, settings.timeout - context.record.waitedMs);
   const started = context.now();
   const left = (): number =>
@@ -51,15 +50,15 @@ export async function openSession(
         const address = await readAddress();
         return {
           ...address,
-          ...(toWrite ? { targetSession: "read-write" } : {}),
+          ...(toWrite && { targetSession: "read-write" }),
           ...(searchPath && { options: optionsWithPath(address.options, searchPath) }),
         };
       },
       {
         ...waitingOf(context),
         timeout,
-        applicationName,
-        onWaiting: onWaiting ?? (() => {}),
+        applicationName: options.applicationName ?? `preflight/${context.runId}`,
+        ...(onWaiting && { onWaiting }),
       },
     );
   } finally {
