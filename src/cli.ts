@@ -5,15 +5,9 @@ import { check } from "./commands/check.ts";
 import { newMigration } from "./commands/new.ts";
 import { run } from "./commands/run.ts";
 import { CannotJudge, outcomes } from "./core/outcome.ts";
-import type { Command, Context } from "./engine/context.ts";
+import type { Command, Context, Ending } from "./engine/context.ts";
 import { sayRefusal } from "./engine/events.ts";
-import {
-  completeLine,
-  emptyRecord,
-  type Ending,
-  redactRecord,
-  unenforced,
-} from "./engine/run-record.ts";
+import { completeLine, emptyRecord, redactRecord, unenforced } from "./engine/run-record.ts";
 import { help } from "./report/help.ts";
 import { type Log, openLog, parseTraceparent } from "./report/log.ts";
 import { writeMetrics } from "./report/metrics.ts";

@@ -6,10 +6,9 @@ import {
   findingsOfFaults,
 } from "../core/audit.ts";
 import type { History } from "../core/history.ts";
-import type { Command, Context } from "../engine/context.ts";
+import { type Command, type Context, type Ending, ready } from "../engine/context.ts";
 import { refuseHistory } from "../engine/events.ts";
 import { readProject } from "../engine/project.ts";
-import { type Ending, ready } from "../engine/run-record.ts";
 import { makeAuditReport } from "../report/audit-report.ts";
 import type { LogEvent } from "../report/log.ts";
 import { historyFlags } from "../settings/command-line.ts";

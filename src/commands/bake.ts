@@ -6,17 +6,17 @@ import { CannotJudge } from "../core/outcome.ts";
 import { refuse } from "../core/refusals.ts";
 import { isNamed, varies, varyingPlaces } from "../core/varying.ts";
 import { enumerate, nameFact } from "../core/words.ts";
-import { continues, writeLedger } from "../core/write-ledger.ts";
+import { continues, type Replay, writeLedger } from "../core/write-ledger.ts";
 import { factsQuery } from "../database/facts.sql.ts";
-import type { Command, Context } from "../engine/context.ts";
+import { type Command, type Context, type Ending, ready } from "../engine/context.ts";
 import { endRefused, refuseHistory } from "../engine/events.ts";
 import { type Project, readProject } from "../engine/project.ts";
-import { type Ending, ready } from "../engine/run-record.ts";
+import type { ProjectTools } from "../engine/run-tools.ts";
 import { scratchPreludes, scratchUpgrade } from "../engine/scratch-upgrade.ts";
 import { describeProtection, endProtection, type Protection } from "../ledger/confinement.ts";
 import { otherHistory, saveLedger } from "../ledger/file.ts";
 import { bakeSchema } from "../ledger/instrument.sql.ts";
-import { replayHistory } from "../ledger/replay.ts";
+import { type ReplayedHistory, replayHistory } from "../ledger/replay.ts";
 import { openScratch } from "../ledger/scratch.ts";
 import { conditionOf } from "../pgsql/condition.ts";
 import { historyFlags } from "../settings/command-line.ts";
@@ -50,7 +50,7 @@ async function replayOrCompare(settings: Settings, context: Context): Promise<En
   if (reading.kind === "broken") return refuseHistory(reading.faults, context);
   return settings.bakeCheck
     ? compare(reading.project, context)
-    : await replayAndWrite(reading.project, settings, context);
+    : await replayAndWrite({ project: reading.project, settings, context });
 }
 
 /** `bake --check`: files against ledger, no database. */
@@ -73,11 +73,8 @@ function compare({ knowledge, ledger, ledgerPath }: Project, context: Context): 
   return endRefused(refusal, context);
 }
 
-async function replayAndWrite(
-  project: Project,
-  settings: Settings,
-  context: Context,
-): Promise<Ending> {
+async function replayAndWrite(tools: ProjectTools): Promise<Ending> {
+  const { project, settings, context } = tools;
   const { found, knowledge, ledgerPath, versionTable } = project;
   const { history } = knowledge;
   const started = context.now();
@@ -90,7 +87,7 @@ async function replayAndWrite(
     url: settings.scratch,
     searchFrom: [found.root, context.cwd, context.programDirectory],
     path: context.env["PATH"] ?? "",
-    preludes: await scratchPreludes(project, settings, context),
+    preludes: await scratchPreludes(tools),
     signal: context.signal,
     log,
   });
@@ -98,7 +95,7 @@ async function replayAndWrite(
   const before = varyingPlaces(project.ledger);
   let protection: Protection | null = null;
   try {
-    const upgrade = await scratchUpgrade(scratch, project, settings, context, log);
+    const upgrade = await scratchUpgrade(scratch, tools, log);
     if (upgrade.kind === "command") protection = upgrade.protection;
     const replay = await replayHistory({
       scratch,
@@ -186,18 +183,14 @@ function refuseUnfound(named: readonly string[], ledger: Ledger): void {
   );
 }
 
-function toReplay(replay: Awaited<ReturnType<typeof replayHistory>>) {
+function toReplay({ revisions, givenSchemas, aliases, ...replay }: ReplayedHistory): Replay {
   return {
-    serverVersion: replay.serverVersion,
-    home: replay.home,
-    versionTable: replay.versionTable,
-    snapshots: replay.snapshots,
-    salt: replay.salt,
-    given: replay.givenSchemas,
-    spellings: replay.aliases,
-    atomic: new Set([...replay.revisions].flatMap(([id, { isAtomic }]) => (isAtomic ? [id] : []))),
+    ...replay,
+    given: givenSchemas,
+    spellings: aliases,
+    atomic: new Set([...revisions].flatMap(([id, { isAtomic }]) => (isAtomic ? [id] : []))),
     data: new Map(
-      [...replay.revisions].map(
+      [...revisions].map(
         ([id, { writes, reads }]) =>
           [id, writes.length > 0 ? "writes" : reads.length > 0 ? "reads" : "none"] as const,
       ),

@@ -1,8 +1,7 @@
 import { mkdir, readdir, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { CannotJudge, systemCode } from "../core/outcome.ts";
-import type { Command, Context } from "../engine/context.ts";
-import { type Ending, ready } from "../engine/run-record.ts";
+import { type Command, type Context, type Ending, ready } from "../engine/context.ts";
 import { historyFlags } from "../settings/command-line.ts";
 import type { Settings } from "../settings/settings.ts";
 import { isDirectory } from "../tools/files.ts";

@@ -1,13 +1,15 @@
 import type { TableName } from "../core/version-table.ts";
+import { holdTable, readWaiting, sampleSessions } from "./arrival.sql.ts";
 import type { Database } from "./database.ts";
-import { cannotGoOn, codeOf } from "./errors.ts";
-import { holdTable, readWaiting, sampleSessions } from "./other-sessions.sql.ts";
+import { cannotGoOn, codeOf, throwCannotGoOn } from "./errors.ts";
 
 /** Another session of this database. */
 export type Visitor = { readonly pid: number; readonly applicationName: string | null };
 
 /** With what it began and when: the same text as long as it has begun nothing else. */
 export type Seen = Visitor & { readonly moment: string };
+
+const doing = "looking for the upgrade's program";
 
 /**
  * Lets nobody read the table until `releaseTable`.
@@ -23,19 +25,19 @@ export async function tryToHold(
     return "held";
   } catch (error) {
     await db.query("ROLLBACK").catch(() => {});
-    switch (codeOf(error)) {
-      case "42P01": // no such table
-      case "3F000": // no such schema
-        return "absent";
-      case "55P03": // held by others
-      case "42501": // not this role's to lock
-      case "42809": // not a table
-        return "busy";
-      default:
-        throw cannotGoOn(error, "looking for the upgrade's program");
-    }
+    const result = notHeld[codeOf(error)];
+    if (result === undefined) throw cannotGoOn(error, doing);
+    return result;
   }
 }
+
+const notHeld: Readonly<Record<string, "absent" | "busy">> = {
+  "42P01": "absent", // no such table
+  "3F000": "absent", // no such schema
+  "55P03": "busy", // held by others
+  "42501": "busy", // not this role's to lock
+  "42809": "busy", // not a table
+};
 
 export async function releaseTable(db: Database): Promise<void> {
   await db.query("ROLLBACK").catch(() => {});
@@ -43,11 +45,7 @@ export async function releaseTable(db: Database): Promise<void> {
 
 /** The sessions that were there in one of so many moments. Throws CannotJudge. */
 export async function sample(db: Database, samples: number): Promise<readonly Seen[]> {
-  try {
-    return await db.query<Seen>(sampleSessions(samples));
-  } catch (error) {
-    throw cannotGoOn(error, "looking for the upgrade's program");
-  }
+  return await db.query<Seen>(sampleSessions(samples)).catch(throwCannotGoOn(doing));
 }
 
 /** The same, and who waits at the end for the table that is held. Throws CannotJudge. */
@@ -56,11 +54,7 @@ export async function sampleHeld(
   table: TableName,
   samples: number,
 ): Promise<{ readonly seen: readonly Seen[]; readonly waiting: readonly Visitor[] }> {
-  try {
-    const answers = await db.queryAll(`${sampleSessions(samples)};\n${readWaiting(table)}`);
-    const [seen = [], , waiting = []] = answers;
-    return { seen: seen as readonly Seen[], waiting: waiting as readonly Visitor[] };
-  } catch (error) {
-    throw cannotGoOn(error, "looking for the upgrade's program");
-  }
+  const question = `${sampleSessions(samples)};\n${readWaiting(table)}`;
+  const [seen = [], , waiting = []] = await db.queryAll(question).catch(throwCannotGoOn(doing));
+  return { seen: seen as readonly Seen[], waiting: waiting as readonly Visitor[] };
 }

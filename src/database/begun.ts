@@ -1,7 +1,7 @@
 import type { Revision } from "../core/revision.ts";
 import type { TableName } from "../core/version-table.ts";
 import type { Database } from "./database.ts";
-import { cannotGoOn } from "./errors.ts";
+import { throwCannotGoOn } from "./errors.ts";
 import { runOwn } from "./migrate-work.ts";
 import { ensureProgressTable } from "./migrate.ts";
 import { deleteProgress, readHasSchema, writeProgress } from "./progress.sql.ts";
@@ -19,9 +19,7 @@ export async function noteBegun(
 ): Promise<boolean> {
   const doing = "noting which migrations begin";
   const [row] = await runOwn<{ hasSchema: boolean }>(db, readHasSchema(table.schema)).catch(
-    (error: unknown) => {
-      throw cannotGoOn(error, doing);
-    },
+    throwCannotGoOn(doing),
   );
   if (row?.hasSchema !== true) return false;
   await ensureProgressTable(db, table.schema);
@@ -29,15 +27,8 @@ export async function noteBegun(
   return true;
 
   function noteOf({ id, hash, file }: Revision): string {
-    const place = { done: 0, of: 1, line: 1, statement: file } as const;
-    const progress = {
-      version: id,
-      checksum: hash,
-      ...place,
-      state: "started",
-      error: null,
-    } as const;
-    return writeProgress(table, progress, runId);
+    const begun = { version: id, checksum: hash, state: "started", error: null } as const;
+    return writeProgress(table, { ...begun, done: 0, of: 1, line: 1, statement: file }, runId);
   }
 }
 
@@ -47,16 +38,11 @@ export async function forgetBegun(
   table: TableName,
   ids: readonly string[],
 ): Promise<void> {
-  await write(
-    db,
-    "forgetting which migrations began",
-    ids.map((id) => deleteProgress(table, id)),
-  );
+  const statements = ids.map((id) => deleteProgress(table, id));
+  await write(db, "forgetting which migrations began", statements);
 }
 
 async function write(db: Database, doing: string, statements: readonly string[]): Promise<void> {
   if (statements.length === 0) return;
-  await runOwn(db, statements.join(";\n")).catch((error: unknown) => {
-    throw cannotGoOn(error, doing);
-  });
+  await runOwn(db, statements.join(";\n")).catch(throwCannotGoOn(doing));
 }

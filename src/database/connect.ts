@@ -1,6 +1,6 @@
 import type { Connection, Host } from "../settings/connection.ts";
 import { type Database, openDatabase, type Session } from "./database.ts";
-import { classify, ConnectionFault, type Fault } from "./errors.ts";
+import { classify, ConnectionFault, type Fault, isWaitedFor } from "./errors.ts";
 import {
   destroyOnAbort,
   type Encryption,
@@ -9,11 +9,15 @@ import {
   type Target,
 } from "./socket.ts";
 import { type Proof, readProof } from "./tls.ts";
-import { inTime, isWaitedFor, unlessAborted } from "./waiting.ts";
+import { inTime, unlessAborted } from "./waiting.ts";
 
-export type Connected =
-  | { readonly kind: "connected"; readonly database: Database }
-  | { readonly kind: "failed"; readonly fault: Fault; readonly place: string };
+export type Failed = {
+  readonly kind: "failed";
+  readonly fault: Fault;
+  readonly place: string;
+};
+
+export type Connected = { readonly kind: "connected"; readonly database: Database } | Failed;
 
 export type ConnectOptions = {
   readonly applicationName: string;
@@ -30,17 +34,23 @@ export type ConnectOptions = {
  * is tried only when nobody useful answered. A refused login or a wrong certificate ends the pass.
  */
 export async function connect(connection: Connection, options: ConnectOptions): Promise<Connected> {
-  let last: Connected | null = null;
-  for (const wanted of sessionsInOrder(connection.targetSession)) {
-    for (const host of connection.hosts) {
-      const result = await tryHost(connection, host, wanted, options);
-      if (result.kind === "connected" || !isWaitedFor(result.fault)) return result;
-      last = result;
-    }
-  }
-  if (last === null) throw new TypeError("a connection needs at least one host");
-  return last;
+  const passes = sessionsInOrder(connection.targetSession).map((wanted): Pass => ({
+    ...options,
+    connection,
+    wanted,
+  }));
+  const result = await firstUseful(
+    passes.flatMap((pass) => connection.hosts.map((host) => () => tryHost(host, pass))),
+  );
+  if (result === null) throw new TypeError("a connection needs at least one host");
+  return result;
 }
+
+/** What every attempt of a pass is made with. */
+type Pass = ConnectOptions & {
+  readonly connection: Connection;
+  readonly wanted: WantedSession;
+};
 
 type WantedSession = Exclude<Connection["targetSession"], "prefer-standby">;
 
@@ -48,77 +58,68 @@ function sessionsInOrder(target: Connection["targetSession"]): readonly WantedSe
   return target === "prefer-standby" ? ["standby", "any"] : [target];
 }
 
-async function tryHost(
-  connection: Connection,
-  host: Host,
-  wanted: WantedSession,
-  options: ConnectOptions,
-): Promise<Connected> {
-  let targets: readonly Target[];
-  try {
-    targets = await unlessAborted(
-      inTime(resolveTargets(host), options.attemptTimeout(), "resolving the name"),
-      options.signal,
-    );
-  } catch (error) {
-    options.signal.throwIfAborted();
-    return {
-      kind: "failed",
-      fault: classify(error, "connect"),
-      place: `host ${host.host}, port ${host.port}`,
-    };
-  }
-  let last: Connected = {
-    kind: "failed",
-    fault: classify(new ConnectionFault("CLOSED_EARLY"), "connect"),
-    place: host.host,
-  };
-  for (const target of targets) {
-    last = await tryTarget(connection, target, wanted, options);
+/** The first result that no further attempt may better, or the last one; null: there was nothing to try. */
+async function firstUseful(
+  attempts: readonly (() => Promise<Connected>)[],
+): Promise<Connected | null> {
+  let last: Connected | null = null;
+  for (const attempt of attempts) {
+    last = await attempt();
     if (last.kind === "connected" || !isWaitedFor(last.fault)) return last;
   }
   return last;
 }
 
+async function tryHost(host: Host, pass: Pass): Promise<Connected> {
+  const { signal, attemptTimeout } = pass;
+  let targets: readonly Target[];
+  try {
+    targets = await unlessAborted(
+      inTime(resolveTargets(host), attemptTimeout(), "resolving the name"),
+      signal,
+    );
+  } catch (error) {
+    signal.throwIfAborted();
+    return failed(error, `host ${host.host}, port ${host.port}`);
+  }
+  const result = await firstUseful(targets.map((target) => () => tryTarget(target, pass)));
+  return result ?? failed(new ConnectionFault("CLOSED_EARLY"), host.host);
+}
+
+export function failed(error: unknown, place: string): Failed {
+  return { kind: "failed", fault: classify(error, "connect"), place };
+}
+
 /** `allow` and `prefer` have a second way to try when the server refuses the first. */
-async function tryTarget(
-  connection: Connection,
-  target: Target,
-  wanted: WantedSession,
-  options: ConnectOptions,
-): Promise<Connected> {
+async function tryTarget(target: Target, pass: Pass): Promise<Connected> {
+  const { tls, source } = pass.connection;
   const isLocal = "path" in target.dial;
   let proof: Proof = { check: "none", ca: null, client: null };
   try {
-    if (!isLocal) proof = await readProof(connection.tls);
+    if (!isLocal) proof = await readProof(tls);
   } catch (error) {
-    return { kind: "failed", fault: classify(error, "connect"), place: connection.source };
+    return failed(error, source);
   }
-  const [first, second] = isLocal ? ["none" as const] : encryptions(connection.tls.mode);
-  const result = await tryEncryption(connection, target, first, proof, wanted, options);
+  const [first, second] = isLocal ? ["none" as const] : encryptions[tls.mode];
+  const result = await tryEncryption(target, first, proof, pass);
   if (second === undefined || result.kind === "connected" || !mayDiffer.has(result.fault.code))
     return result;
   // It has said no to TLS already: the second way would be the first again.
   if (first === "offer" && result.encrypted === false) return result;
-  const other = await tryEncryption(connection, target, second, proof, wanted, options);
+  const other = await tryEncryption(target, second, proof, pass);
   // The refusal of the way that a person would expect is the one to tell.
   return other.kind === "connected" ? other : result;
 }
 
-function encryptions(mode: Connection["tls"]["mode"]): readonly [Encryption, Encryption?] {
-  switch (mode) {
-    case "disable":
-      return ["none"];
-    case "allow":
-      return ["none", "insist"];
-    case "prefer":
-      return ["offer", "none"];
-    case "require":
-    case "verify-ca":
-    case "verify-full":
-      return ["insist"];
-  }
-}
+/** The way to try first, and the second one where there is one. */
+const encryptions: Record<Connection["tls"]["mode"], readonly [Encryption, Encryption?]> = {
+  disable: ["none"],
+  allow: ["none", "insist"],
+  prefer: ["offer", "none"],
+  require: ["insist"],
+  "verify-ca": ["insist"],
+  "verify-full": ["insist"],
+};
 
 /** pg_hba.conf may refuse one kind of connection and accept the other, and `prefer` is content with none. */
 const mayDiffer: ReadonlySet<string> = new Set([
@@ -134,14 +135,11 @@ const mayDiffer: ReadonlySet<string> = new Set([
 type Tried = Connected & { readonly encrypted?: boolean | null };
 
 async function tryEncryption(
-  connection: Connection,
   target: Target,
   encryption: Encryption,
   proof: Proof,
-  wanted: WantedSession,
-  options: ConnectOptions,
+  { connection, wanted, applicationName, signal, attemptTimeout, silence }: Pass,
 ): Promise<Tried> {
-  const { applicationName, signal, attemptTimeout, silence } = options;
   const deadline = new AbortController();
   const timer = setTimeout(
     () => deadline.abort(new ConnectionFault("TIMED_OUT")),
@@ -158,42 +156,34 @@ async function tryEncryption(
     const { password } = target;
     const login = { user, password, database: name, applicationName, options: parameters };
     const database = await openDatabase(socket, login, target.place, silence);
-    const { isTemporary } = database.session;
-    if (isTemporary && "path" in target.dial) {
+    if (database.session.isTemporary && "path" in target.dial) {
       await database.close();
       throw new ConnectionFault("TEMPORARY_SERVER");
     }
-    if (fits(database.session, wanted)) return { kind: "connected", database };
+    if (fits[wanted](database.session)) return { kind: "connected", database };
     await database.close();
     throw new ConnectionFault(
       "WRONG_SESSION",
-      `${wanted} wanted, ${describeSession(database.session)} found`,
+      `${wanted} wanted, ${describeServer(database.session)} found`,
     );
   } catch (error) {
     signal.throwIfAborted();
     const cause: unknown = deadline.signal.aborted ? deadline.signal.reason : error;
-    return { kind: "failed", fault: classify(cause, "connect"), place: target.place, encrypted };
+    return { ...failed(cause, target.place), encrypted };
   } finally {
     stop();
     clearTimeout(timer);
   }
 }
 
-function fits(session: Session, wanted: WantedSession): boolean {
-  switch (wanted) {
-    case "any":
-      return true;
-    case "read-write":
-      return !session.readOnly && !session.inRecovery;
-    case "read-only":
-      return session.readOnly || session.inRecovery;
-    case "primary":
-      return !session.inRecovery;
-    case "standby":
-      return session.inRecovery;
-  }
-}
+const fits: Record<WantedSession, (session: Session) => boolean> = {
+  any: () => true,
+  "read-write": ({ readOnly, inRecovery }) => !readOnly && !inRecovery,
+  "read-only": ({ readOnly, inRecovery }) => readOnly || inRecovery,
+  primary: ({ inRecovery }) => !inRecovery,
+  standby: ({ inRecovery }) => inRecovery,
+};
 
-function describeSession({ inRecovery, readOnly }: Session): string {
+function describeServer({ inRecovery, readOnly }: Session): string {
   return inRecovery ? "a standby" : readOnly ? "a read-only primary" : "a primary";
 }

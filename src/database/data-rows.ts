@@ -19,29 +19,24 @@ export async function lookForRows(
   return answers;
 }
 
-type RowsOfTable = Omit<Extract<Trace, { readonly kind: "rows" }>, "kind">;
-type Question =
-  | ({ readonly kind: "rows" } & RowsOfTable)
-  | ({ readonly kind: "emptiness" } & RowsToChange);
+type RowsAsked = Extract<Trace, { readonly kind: "rows" }>;
+type Question = RowsAsked | ({ readonly kind: "emptiness" } & RowsToChange);
 
 /** One for each table and what its rows are known by. */
 function questionsOf(traces: readonly Trace[]): readonly Question[] {
-  const rows = new Map<string, RowsOfTable>();
-  const changed = new Map<string, RowsToChange>();
+  const rows = new Map<string, RowsAsked>();
+  const changed = new Map<string, Question>();
   for (const trace of traces) {
     if (trace.kind === "idle") {
-      for (const each of trace.unless) changed.set(JSON.stringify(each), each);
+      for (const each of trace.unless)
+        changed.set(JSON.stringify(each), { kind: "emptiness", ...each });
       continue;
     }
-    const { table, columns, hashes } = trace;
-    const key = JSON.stringify([table, columns]);
+    const key = JSON.stringify([trace.table, trace.columns]);
     const others = rows.get(key)?.hashes ?? [];
-    rows.set(key, { table, columns, hashes: [...new Set([...others, ...hashes])] });
+    rows.set(key, { ...trace, hashes: [...new Set([...others, ...trace.hashes])] });
   }
-  return [
-    ...[...rows.values()].map((each) => ({ kind: "rows", ...each }) as const),
-    ...[...changed.values()].map((each) => ({ kind: "emptiness", ...each }) as const),
-  ];
+  return [...rows.values(), ...changed.values()];
 }
 
 async function ask(db: Database, question: Question, salt: string): Promise<RowAnswer> {

@@ -43,10 +43,13 @@ export type Database = {
 };
 
 export type Session = {
+  readonly pid: number;
   readonly inRecovery: boolean;
   readonly readOnly: boolean;
   /** Young, and without a TCP address: an image's entry point starts one to prepare a new database. */
   readonly isTemporary: boolean;
+  /** As `version()` says it. */
+  readonly version: string;
 };
 
 export type Login = {
@@ -78,12 +81,10 @@ export async function openDatabase(
       resolve();
     };
   });
-  const watches = new Set<NodeJS.Timeout>();
-  const gate = openGuard(socket, (login.password ?? "") !== "", () => {
-    for (const watch of watches) watch.refresh();
-  });
+  const watch = watchSilence(() => void gate.stream.destroy(new ConnectionFault("STALLED")));
+  const password = login.password ?? "";
+  const gate = openGuard(socket, password !== "", watch.heard);
   const pass = async (): Promise<string> => {
-    const password = login.password ?? "";
     const prepared = gate.isScram() ? await prepare(password) : password;
     // The driver would write to a socket that it no longer has.
     return gate.stream.destroyed ? await new Promise<never>(() => {}) : prepared;
@@ -104,18 +105,10 @@ export async function openDatabase(
     if (state === "lost") throw new ConnectionFault("LOST");
     // It has never had this one, and would not answer either.
     if (gate.stream.destroyed) throw gate.stream.errored ?? new ConnectionFault("LOST");
-    const giveUp = (): void => void gate.stream.destroy(new ConnectionFault("STALLED"));
-    const watch = silence === null ? null : setTimeout(giveUp, silence);
-    if (watch !== null) watches.add(watch);
     try {
-      return rowSets(await sql.unsafe(text).simple());
+      return rowSets(await watch.over(sql.unsafe(text).simple(), silence));
     } catch (error) {
       throw closedByPooler(error, gate.lastWords()) ?? understood(error);
-    } finally {
-      if (watch !== null) {
-        clearTimeout(watch);
-        watches.delete(watch);
-      }
     }
   };
   const query = async <R extends Row>(
@@ -124,13 +117,7 @@ export async function openDatabase(
   ): Promise<readonly R[]> => ((await queryAll(text, silence))[0] ?? []) as readonly R[];
   const close = async (): Promise<void> => {
     state = "closing";
-    const closed = new Promise<void>((resolve) => {
-      if (socket.destroyed) resolve();
-      socket.once("close", () => resolve());
-    });
-    await sql.end({ timeout: 0 }).catch(() => {});
-    await Promise.race([closed, pause(100)]);
-    socket.destroy();
+    await sayGoodbye(sql, socket);
   };
 
   try {
@@ -154,6 +141,38 @@ export async function openDatabase(
   }
 }
 
+/** For whoever waits for an answer while the server says nothing at all. */
+function watchSilence(giveUp: () => void) {
+  const timers = new Set<NodeJS.Timeout>();
+  return {
+    heard: (): void => {
+      for (const timer of timers) timer.refresh();
+    },
+    /** @param silence milliseconds; null: however long it takes */
+    over: async <T>(answer: PromiseLike<T>, silence: number | null): Promise<T> => {
+      if (silence === null) return await answer;
+      const timer = setTimeout(giveUp, silence);
+      timers.add(timer);
+      try {
+        return await answer;
+      } finally {
+        clearTimeout(timer);
+        timers.delete(timer);
+      }
+    },
+  };
+}
+
+async function sayGoodbye(sql: postgres.Sql, socket: Socket): Promise<void> {
+  const closed = new Promise<void>((resolve) => {
+    if (socket.destroyed) resolve();
+    socket.once("close", () => resolve());
+  });
+  await sql.end({ timeout: 0 }).catch(() => {});
+  await Promise.race([closed, pause(100)]);
+  socket.destroy();
+}
+
 /** PgBouncer says why, and closes; the driver tells only the latter. */
 function closedByPooler(error: unknown, said: LastWords | null): Error | null {
   const isClosed = codeOf(error) === "CONNECTION_CLOSED" || codeOf(error) === "LOST";
@@ -166,10 +185,7 @@ function closedByPooler(error: unknown, said: LastWords | null): Error | null {
 
 /** Errors of the driver itself come from an answer that it could not read. */
 function understood(error: unknown): unknown {
-  const isKnown =
-    error instanceof postgres.PostgresError ||
-    error instanceof ConnectionFault ||
-    codeOf(error) !== "";
+  const isKnown = error instanceof postgres.PostgresError || codeOf(error) !== "";
   return isKnown ? error : new ConnectionFault("BAD_MESSAGE", String(error));
 }
 
@@ -185,9 +201,7 @@ async function askFirst(query: Database["query"]): Promise<readonly Row[]> {
   }
 }
 
-type Answer = Session & { readonly pid: number; readonly version: string };
-
-function readAnswer([row]: readonly Row[]): Answer {
+function readAnswer([row]: readonly Row[]): Session {
   const { pid, inRecovery, readOnly, isTemporary, version } = row ?? {};
   if (
     typeof pid !== "number" ||
@@ -204,12 +218,12 @@ function readAnswer([row]: readonly Row[]): Answer {
  * Gives the socket away once: when the driver wants to connect again, the connection was lost,
  * and with it every lock and setting of the session.
  */
-function handOver({ stream, fault }: Guard): () => Duplex {
+function handOver({ stream }: Guard): () => Duplex {
   let given = false;
   return () => {
     if (given) throw new ConnectionFault("LOST");
     // It may have broken before the driver has asked for it.
-    if (stream.destroyed) throw fault() ?? new ConnectionFault("CLOSED_EARLY");
+    if (stream.destroyed) throw stream.errored ?? new ConnectionFault("CLOSED_EARLY");
     given = true;
     return stream;
   };
@@ -255,15 +269,12 @@ function driverOptions(
 
 /** The driver gives one result for one statement and an array for several, and an empty one for the leading BEGIN and SETs. */
 function rowSets(result: unknown): readonly (readonly Row[])[] {
-  const results = (isListOfResults(result) ? result : [result]) as readonly Result[];
+  const isList = Array.isArray(result) && !("command" in result);
+  const results = (isList ? result : [result]) as readonly Result[];
   return results.filter((one) => Array.isArray(one.columns));
 }
 
 type Result = readonly Row[] & { readonly columns?: unknown };
-
-function isListOfResults(result: unknown): boolean {
-  return Array.isArray(result) && !("command" in result);
-}
 
 /**
  * What SCRAM makes of a password (RFC 4013): as the server did when it was set, one that may not be prepared stays as

@@ -1,5 +1,5 @@
 import postgres from "postgres";
-import { CannotJudge, type Outcome } from "../core/outcome.ts";
+import { CannotJudge } from "../core/outcome.ts";
 
 /**
  * What a failure means, never read from a message's text.
@@ -31,148 +31,116 @@ export class ConnectionFault extends Error {
   readonly code: keyof typeof ownCodes;
 
   constructor(code: keyof typeof ownCodes, detail = "") {
-    super(detail === "" ? ownCodes[code].says : `${ownCodes[code].says}: ${printable(detail)}`);
+    const [, says] = ownCodes[code];
+    super(detail === "" ? says : `${says}: ${printable(detail)}`);
     this.code = code;
   }
 }
 
 export function classify(error: unknown, phase: Phase): Fault {
-  if (error instanceof ConnectionFault) {
-    return { kind: ownCodes[error.code].kind, code: error.code, says: error.message };
-  }
+  if (error instanceof ConnectionFault)
+    return { kind: ownCodes[error.code][0], code: error.code, says: error.message };
   if (error instanceof postgres.PostgresError) return faultOfServer(error, phase);
   const code = codeOf(error);
   const known = systemCodes[code];
-  if (known !== undefined) return { kind: known.kind, code, says: known.says };
-  return { kind: "internal", code: code === "" ? "UNKNOWN" : code, says: messageOf(error) };
+  if (known !== undefined) return { kind: known[0], code, says: known[1] };
+  const says = error instanceof Error ? error.message : String(error);
+  return { kind: "internal", code: code === "" ? "UNKNOWN" : code, says };
+}
+
+/** Whether another host, another address, or the same one later may do better. */
+export function isWaitedFor({ kind }: Fault): boolean {
+  return kind === "unavailable" || kind === "temporary";
 }
 
 /** The end of the judgement for a failure after the connection stood. `doing` names the interrupted work: "reading the schema". */
 export function cannotGoOn(error: unknown, doing: string): CannotJudge {
   if (error instanceof CannotJudge) return error;
-  const fault = classify(error, "session");
-  const { outcome, next } = sessionOutcomes[fault.kind];
-  return new CannotJudge(
-    outcome,
-    `${doing} failed: ${fault.says} (${fault.code})`,
-    fault.code === "POOLER_STATEMENTS" ? [directUrl] : next,
-  );
+  const { kind, code, says } = classify(error, "session");
+  // A server that stood a moment ago comes back.
+  const outcome = kind === "unavailable" ? "temporary" : kind;
+  const next = code === "POOLER_STATEMENTS" ? directUrl : sessionAdvice[kind];
+  return new CannotJudge(outcome, `${doing} failed: ${says} (${code})`, [next]);
 }
 
-const sessionOutcomes: Record<FaultKind, { outcome: Outcome; next: readonly string[] }> = {
-  unavailable: {
-    outcome: "temporary",
-    next: ["run it again: the server restarted, failed over or closed the connection"],
-  },
-  temporary: { outcome: "temporary", next: ["run it again when the server is less busy"] },
-  permission: {
-    outcome: "permission",
-    next: ["grant the role what it lacks, or connect as the role that owns the schema"],
-  },
-  config: {
-    outcome: "config",
-    next: ["check that the address names the database that the image belongs to"],
-  },
-  protocol: {
-    outcome: "protocol",
-    next: ["check what answers there: a proxy in between may speak a dialect of its own"],
-  },
-  internal: { outcome: "internal", next: ["report it, with this message"] },
+/** The same for a promise's `catch`. */
+export function throwCannotGoOn(doing: string): (error: unknown) => never {
+  return (error) => {
+    throw cannotGoOn(error, doing);
+  };
+}
+
+const sessionAdvice: Record<FaultKind, string> = {
+  unavailable: "run it again: the server restarted, failed over or closed the connection",
+  temporary: "run it again when the server is less busy",
+  permission: "grant the role what it lacks, or connect as the role that owns the schema",
+  config: "check that the address names the database that the image belongs to",
+  protocol: "check what answers there: a proxy in between may speak a dialect of its own",
+  internal: "report it, with this message",
 };
 
 /** What to do about a pooler that is too narrow for the work. */
 export const directUrl =
   "give a URL that goes around the pooler in PREFLIGHT_DATABASE_URL, or let it pool sessions or transactions (pool_mode)";
 
+type Meaning = readonly [kind: FaultKind, says: string];
+
 /** Failures found by this program. */
 const ownCodes = {
-  TIMED_OUT: { kind: "unavailable", says: "no answer in time" },
-  CLOSED_EARLY: {
-    kind: "unavailable",
-    says: "the connection was closed before the server answered",
-  },
-  LOST: { kind: "unavailable", says: "the connection to the server was lost" },
-  PASSWORD_COMMAND: { kind: "unavailable", says: "the command for the password failed" },
-  POOLER_STATEMENTS: {
-    kind: "config",
-    says: "the pooler takes transactions apart, and the lock is held by one",
-  },
-  STALLED: { kind: "unavailable", says: "the server stopped answering" },
-  NO_PROCESS: {
-    kind: "unavailable",
-    says: "the server cannot start a process for the connection",
-  },
-  TEMPORARY_SERVER: {
-    kind: "unavailable",
-    says: "the server has just started and listens on this socket only, as one does that still prepares a new database and will restart",
-  },
-  LOGIN_NOT_SUPPORTED: {
-    kind: "permission",
-    says: "the server asks for a login that preflight does not speak",
-  },
-  NO_PASSWORD: {
-    kind: "permission",
-    says: "the server asks for a password, and there is none",
-  },
-  NOT_PROVEN: {
-    kind: "protocol",
-    says: "the server did not prove that it knows the password's secret",
-  },
-  BAD_MESSAGE: { kind: "protocol", says: "the server says what PostgreSQL does not say" },
-  TOO_LONG: { kind: "protocol", says: "the server's answer is longer than any that is right" },
-  WRONG_SESSION: {
-    kind: "unavailable",
-    says: "no server of the kind that is wanted",
-  },
-  TLS_NOT_SUPPORTED: { kind: "protocol", says: "the server does not support TLS" },
-  TLS_REFUSED: {
-    kind: "unavailable",
-    says: "the server answered the request for TLS with an error",
-  },
-  TLS_CLOSED: {
-    kind: "unavailable",
-    says: "the connection was closed during the TLS handshake",
-  },
-  TLS_FAILED: { kind: "protocol", says: "the TLS handshake failed" },
-  TLS_UNTRUSTED: {
-    kind: "protocol",
-    says: "the server's certificate is not signed by a trusted authority",
-  },
-  TLS_EXPIRED: { kind: "protocol", says: "the server's certificate is not valid at this time" },
-  TLS_WRONG_HOST: { kind: "protocol", says: "the server's certificate is for another host" },
-  TLS_ROOT_CERT: { kind: "config", says: "the root certificate cannot be used" },
-  TLS_CLIENT_CERT: { kind: "config", says: "the client certificate cannot be used" },
-  NOT_SUPPORTED: { kind: "protocol", says: "this server is not supported" },
-  NOT_POSTGRES: { kind: "protocol", says: "what answers there is not PostgreSQL" },
-} as const satisfies Record<string, { kind: FaultKind; says: string }>;
+  TIMED_OUT: ["unavailable", "no answer in time"],
+  CLOSED_EARLY: ["unavailable", "the connection was closed before the server answered"],
+  LOST: ["unavailable", "the connection to the server was lost"],
+  PASSWORD_COMMAND: ["unavailable", "the command for the password failed"],
+  POOLER_STATEMENTS: ["config", "the pooler takes transactions apart, and the lock is held by one"],
+  STALLED: ["unavailable", "the server stopped answering"],
+  NO_PROCESS: ["unavailable", "the server cannot start a process for the connection"],
+  TEMPORARY_SERVER: [
+    "unavailable",
+    "the server has just started and listens on this socket only, as one does that still prepares a new database and will restart",
+  ],
+  LOGIN_NOT_SUPPORTED: ["permission", "the server asks for a login that preflight does not speak"],
+  NO_PASSWORD: ["permission", "the server asks for a password, and there is none"],
+  NOT_PROVEN: ["protocol", "the server did not prove that it knows the password's secret"],
+  BAD_MESSAGE: ["protocol", "the server says what PostgreSQL does not say"],
+  TOO_LONG: ["protocol", "the server's answer is longer than any that is right"],
+  WRONG_SESSION: ["unavailable", "no server of the kind that is wanted"],
+  TLS_NOT_SUPPORTED: ["protocol", "the server does not support TLS"],
+  TLS_REFUSED: ["unavailable", "the server answered the request for TLS with an error"],
+  TLS_CLOSED: ["unavailable", "the connection was closed during the TLS handshake"],
+  TLS_FAILED: ["protocol", "the TLS handshake failed"],
+  TLS_UNTRUSTED: ["protocol", "the server's certificate is not signed by a trusted authority"],
+  TLS_EXPIRED: ["protocol", "the server's certificate is not valid at this time"],
+  TLS_WRONG_HOST: ["protocol", "the server's certificate is for another host"],
+  TLS_ROOT_CERT: ["config", "the root certificate cannot be used"],
+  TLS_CLIENT_CERT: ["config", "the client certificate cannot be used"],
+  NOT_SUPPORTED: ["protocol", "this server is not supported"],
+  NOT_POSTGRES: ["protocol", "what answers there is not PostgreSQL"],
+} as const satisfies Record<string, Meaning>;
 
 /** Codes of the operating system, the resolver and the driver. */
-const systemCodes: Record<string, { kind: FaultKind; says: string }> = {
-  ECONNREFUSED: { kind: "unavailable", says: "connection refused" },
-  ECONNRESET: { kind: "unavailable", says: "connection reset" },
-  ECONNABORTED: { kind: "unavailable", says: "connection aborted" },
-  EPIPE: { kind: "unavailable", says: "connection closed while writing" },
-  ETIMEDOUT: { kind: "unavailable", says: "connection timed out" },
-  EHOSTUNREACH: { kind: "unavailable", says: "host unreachable" },
-  EHOSTDOWN: { kind: "unavailable", says: "host down" },
-  ENETUNREACH: { kind: "unavailable", says: "network unreachable" },
-  ENETDOWN: { kind: "unavailable", says: "network down" },
-  EADDRNOTAVAIL: { kind: "unavailable", says: "address not available" },
-  ENOTFOUND: { kind: "unavailable", says: "the host name does not resolve" },
-  EAI_AGAIN: { kind: "unavailable", says: "the host name cannot be resolved now" },
-  EAI_NODATA: { kind: "unavailable", says: "the host name has no address" },
-  ENODATA: { kind: "unavailable", says: "the host name has no address" },
-  ESERVFAIL: { kind: "unavailable", says: "the name server failed" },
-  ENOENT: { kind: "unavailable", says: "no such socket" },
-  EACCES: { kind: "permission", says: "permission denied on the socket" },
-  EPERM: { kind: "permission", says: "connecting is not permitted" },
-  CONNECTION_CLOSED: { kind: "unavailable", says: "the connection to the server was lost" },
-  CONNECTION_DESTROYED: { kind: "unavailable", says: "the connection was closed" },
-  CONNECTION_ENDED: { kind: "unavailable", says: "the connection was closed" },
-  SASL_SIGNATURE_MISMATCH: {
-    kind: "protocol",
-    says: "the server does not know the password's secret",
-  },
+const systemCodes: Record<string, Meaning> = {
+  ECONNREFUSED: ["unavailable", "connection refused"],
+  ECONNRESET: ["unavailable", "connection reset"],
+  ECONNABORTED: ["unavailable", "connection aborted"],
+  EPIPE: ["unavailable", "connection closed while writing"],
+  ETIMEDOUT: ["unavailable", "connection timed out"],
+  EHOSTUNREACH: ["unavailable", "host unreachable"],
+  EHOSTDOWN: ["unavailable", "host down"],
+  ENETUNREACH: ["unavailable", "network unreachable"],
+  ENETDOWN: ["unavailable", "network down"],
+  EADDRNOTAVAIL: ["unavailable", "address not available"],
+  ENOTFOUND: ["unavailable", "the host name does not resolve"],
+  EAI_AGAIN: ["unavailable", "the host name cannot be resolved now"],
+  EAI_NODATA: ["unavailable", "the host name has no address"],
+  ENODATA: ["unavailable", "the host name has no address"],
+  ESERVFAIL: ["unavailable", "the name server failed"],
+  ENOENT: ["unavailable", "no such socket"],
+  EACCES: ["permission", "permission denied on the socket"],
+  EPERM: ["permission", "connecting is not permitted"],
+  CONNECTION_CLOSED: ["unavailable", "the connection to the server was lost"],
+  CONNECTION_DESTROYED: ["unavailable", "the connection was closed"],
+  CONNECTION_ENDED: ["unavailable", "the connection was closed"],
+  SASL_SIGNATURE_MISMATCH: ["protocol", "the server does not know the password's secret"],
 };
 
 /** SQLSTATEs that mean the same in both phases; five characters before a class of two. */
@@ -246,8 +214,4 @@ function printable(message: string): string {
 export function codeOf(error: unknown): string {
   const code: unknown = error instanceof Error && "code" in error ? error.code : "";
   return typeof code === "string" ? code : "";
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

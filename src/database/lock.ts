@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { CannotJudge } from "../core/outcome.ts";
 import type { Database } from "./database.ts";
-import { cannotGoOn, classify } from "./errors.ts";
+import { cannotGoOn, classify, throwCannotGoOn } from "./errors.ts";
 import {
   askForSlots,
   beat,
@@ -10,8 +10,8 @@ import {
   readIsHeld,
   tryToLock,
 } from "./lock.sql.ts";
-import { describeSession } from "./own-sessions.ts";
-import { formatDuration, inTime, type Waiting } from "./waiting.ts";
+import { describeSession } from "./other-sessions.ts";
+import { formatDuration, inTime, isNewsTo, type Waiting } from "./waiting.ts";
 
 /** Held by an open, idle transaction on a connection of its own, until `release` or the end of that connection. */
 export type Lock = {
@@ -30,8 +30,6 @@ export type Lock = {
 };
 
 export type AcquireOptions = Waiting & {
-  /** At least 0, below 1: those that wait shall not ask together. */
-  readonly random: () => number;
   readonly key: bigint;
   /** Milliseconds; 0 tries once. */
   readonly timeout: number;
@@ -43,7 +41,6 @@ export type AcquireOptions = Waiting & {
 
 const shortestPause = 250;
 const longestPause = 1000;
-const holderLogInterval = 10_000;
 /** A child's, an upgrade's own, and some for those that come and go. */
 const fewSessions = 5;
 const beatInterval = 3000;
@@ -65,7 +62,7 @@ export function lockKey(table: { readonly schema: string; readonly name: string 
 export async function acquireLock(first: Database, options: AcquireOptions): Promise<Lock | null> {
   const { clock, sleep, random, signal, log, timeout, betweenPolls, comeAgain } = options;
   const started = clock();
-  let logged: { readonly pid: number | null; readonly at: number } | null = null;
+  const isNews = isNewsTo(clock);
   let db = first;
   let isScarce = false;
 
@@ -89,8 +86,7 @@ export async function acquireLock(first: Database, options: AcquireOptions): Pro
     if ((await betweenPolls?.()) === "leave") return null;
     const now = clock();
     if (now - started >= timeout) throw notObtained(holder, timeout);
-    if (logged === null || logged.pid !== holder.pid || now - logged.at >= holderLogInterval) {
-      logged = { pid: holder.pid, at: now };
+    if (isNews(String(holder.pid)))
       log({
         level: "info",
         event: "lock.waiting",
@@ -98,7 +94,6 @@ export async function acquireLock(first: Database, options: AcquireOptions): Pro
         ...holder,
         waitedMs: Math.round(now - started),
       });
-    }
     if (holder.wantsSlots && comeAgain !== undefined) db = await comeAgain();
     else await sleep(shortestPause + random() * (longestPause - shortestPause), signal);
   }
@@ -112,12 +107,9 @@ export async function isShortOfSessions(db: Database): Promise<boolean> {
 
 /** Whether anybody holds it: then what is seen may be work in progress. Throws CannotJudge. */
 export async function isLockHeld(db: Database, key: bigint): Promise<boolean> {
-  try {
-    const [row] = await db.query<{ held: boolean }>(readIsHeld(key));
-    return row?.held === true;
-  } catch (error) {
-    throw cannotGoOn(error, "looking for the lock");
-  }
+  const asked = db.query<{ held: boolean }>(readIsHeld(key));
+  const [row] = await asked.catch(throwCannotGoOn("looking for the lock"));
+  return row?.held === true;
 }
 
 export type Holder = {
@@ -181,11 +173,12 @@ function holdLock(db: Database, mark: string, { key, sleep, log }: AcquireOption
   const lose = (why: string): void => {
     if (lost.signal.aborted) return;
     log({ level: "warn", event: "lock.lost", msg: `the lock was lost: ${why}` });
-    lost.abort(lockLost(why));
+    const next = "run it again: it looks at the database anew and finishes what is left";
+    lost.abort(new CannotJudge("temporary", `the lock was lost: ${why}`, [next]));
     stopped.abort();
   };
   void db.lost.then(() => (stopped.signal.aborted ? null : lose("its connection was closed")));
-  const beating = keepBeating(db, mark, sleep, stopped.signal, lose);
+  const beating = keepBeating();
 
   const release = async (): Promise<boolean> => {
     stopped.abort();
@@ -206,20 +199,15 @@ function holdLock(db: Database, mark: string, { key, sleep, log }: AcquireOption
     release,
     abandon: () => stopped.abort(),
   };
-}
 
-async function keepBeating(
-  db: Database,
-  mark: string,
-  sleep: Waiting["sleep"],
-  stopped: AbortSignal,
-  lose: (why: string) => void,
-): Promise<void> {
-  while (!stopped.aborted) {
-    await sleep(beatInterval, stopped).catch(() => {});
-    if (stopped.aborted) return;
-    const result = await beatInTime(db, mark);
-    if (result !== "held" && !stopped.aborted) lose(result);
+  async function keepBeating(): Promise<void> {
+    const over = stopped.signal;
+    while (!over.aborted) {
+      await sleep(beatInterval, over).catch(() => {});
+      if (over.aborted) return;
+      const result = await beatInTime(db, mark);
+      if (result !== "held" && !over.aborted) lose(result);
+    }
   }
 }
 
@@ -256,12 +244,6 @@ function notObtained(holder: Holder, timeout: number): CannotJudge {
         : [`if that run is dead: SELECT pg_terminate_backend(${holder.pid})`]),
     ],
   );
-}
-
-function lockLost(why: string): CannotJudge {
-  return new CannotJudge("temporary", `the lock was lost: ${why}`, [
-    "run it again: it looks at the database anew and finishes what is left",
-  ]);
 }
 
 function describe({ pid, state, since, connectedSince, ...session }: Holder): string {

@@ -20,9 +20,7 @@ export function lookMessage(
   patience: number,
 ): string {
   return [
-    begin(patience),
-    pinSettings,
-    readServer(home),
+    ...opening(patience, home),
     readVersionTables(table),
     readNeighbours(table),
     readProgress,
@@ -37,27 +35,26 @@ export function lookMessage(
 
 /** The cheap part of a look. */
 export function lookRowsMessage(table: WantedTable, patience: number): string {
-  return [begin(patience), pinSettings, readServer(null), readVersionTables(table), "COMMIT"].join(
-    "\n",
-  );
+  return [...opening(patience, null), readVersionTables(table), "COMMIT"].join("\n");
 }
 
 /** Where CREATE goes, and on which server. */
 export function lookPathMessage(patience: number): string {
-  return [begin(patience), pinSettings, readServer(null), "COMMIT"].join("\n");
+  return [...opening(patience, null), "COMMIT"].join("\n");
 }
 
 /**
  * The search path is kept before it is pinned: it is one of the answers.
  * @param patience milliseconds to wait for a lock that another session holds
  */
-function begin(patience: number): string {
-  return `
+function opening(patience: number, home: string | null): readonly string[] {
+  const begin = `
 BEGIN TRANSACTION ISOLATION LEVEL READ COMMITTED READ ONLY;
 SELECT pg_catalog.set_config('preflight.search_path', pg_catalog.current_setting('search_path'), true) AS path;
 SET LOCAL row_security = on;
 SET LOCAL lock_timeout = ${Math.max(1, Math.round(patience))};
 SET LOCAL statement_timeout = ${Math.round(patience) + 60_000};`;
+  return [begin, pinSettings, readServer(home)];
 }
 
 /** To the microsecond: two servers do not share it. */
@@ -72,6 +69,7 @@ export const readStart = `SELECT ${startedAt} AS "startedAt"`;
  * @param home the schema that somebody named; null: the search path decides
  */
 function readServer(home: string | null): string {
+  const named = home === null ? "NULL" : quoteLiteral(home);
   return `
 SELECT current_setting('server_version_num')::int4 AS version,
        current_database()::text AS database,
@@ -84,8 +82,8 @@ SELECT current_setting('server_version_num')::int4 AS version,
        has_database_privilege(current_database()::text, 'CREATE') AS "canCreateSchema",
        current_setting('preflight.search_path') AS "wantedPath",
        first.schema AS "createsIn",
-       set_config('preflight.home', coalesce(${home === null ? "NULL" : quoteLiteral(home)}, first.schema, ''), true) AS home,
-       quote_ident(coalesce(${home === null ? "NULL" : quoteLiteral(home)}, first.schema, 'public')) AS spelled,
+       set_config('preflight.home', coalesce(${named}, first.schema, ''), true) AS home,
+       quote_ident(coalesce(${named}, first.schema, 'public')) AS spelled,
        (SELECT json_object_agg(n.nspname, json_build_object(
                  'canUse', has_schema_privilege(n.oid, 'USAGE'),
                  'canCreate', has_schema_privilege(n.oid, 'CREATE')))

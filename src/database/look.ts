@@ -12,9 +12,10 @@ import type {
 import { Busy, CannotJudge } from "../core/outcome.ts";
 import { quoteIdentifier, quoteQualified } from "../core/quote.ts";
 import { schemasOfPath } from "../core/search-path.ts";
+import type { TableName } from "../core/version-table.ts";
 import { readReadOnlyForRole } from "./connect.sql.ts";
 import type { Database, Row } from "./database.ts";
-import { cannotGoOn, codeOf } from "./errors.ts";
+import { cannotGoOn, codeOf, throwCannotGoOn } from "./errors.ts";
 import { evaluatedMessage } from "./extras.sql.ts";
 import type { FactsOptions } from "./facts.sql.ts";
 import {
@@ -94,7 +95,7 @@ async function lookAt(db: Database, options: LookOptions): Promise<Observation> 
       progress: readProgress(progress, { schema: home, name: versionTable.name }, role.name),
       canWriteProgress: canWriteProgress(progress, home),
       otherTools: readTools(tools, chosen),
-      facts: found.map(readFact),
+      facts: (found as readonly FactRow[]).map(readFact),
       buildingIndexes: (building ?? []).map(({ index }) => String(index)),
     };
   });
@@ -116,12 +117,8 @@ export async function lookRows(
 }
 
 /** Where tables of these names are, in any schema of users. Throws like `look`. */
-export async function lookElsewhere(
-  db: Database,
-  names: readonly string[],
-  patience: number = defaultPatience,
-): Promise<Elsewhere> {
-  return untilSteady(db, elsewhereMessage(names, patience), ([paths, tables]) => {
+export async function lookElsewhere(db: Database, names: readonly string[]): Promise<Elsewhere> {
+  return untilSteady(db, elsewhereMessage(names, defaultPatience), ([paths, tables]) => {
     const [path] = (paths ?? []) as readonly { readonly source: string }[];
     return {
       pathSource: path?.source ?? "default",
@@ -136,12 +133,10 @@ export async function lookAtExtras(
   facts: readonly Fact[],
 ): Promise<ReadonlyMap<string, readonly string[]>> {
   return untilSteady(db, evaluatedMessage(facts, defaultPatience), ([rows]) => {
-    return new Map(
-      ((rows ?? []) as readonly EvaluatedRow[]).map(({ k, o, n, evaluates }) => [
-        placeKey({ kind: k, object: o, name: n, definition: "" }),
-        evaluates,
-      ]),
-    );
+    const evaluated = (rows ?? []) as readonly (FactRow & {
+      readonly evaluates: readonly string[];
+    })[];
+    return new Map(evaluated.map((row) => [placeKey(readFact(row)), row.evaluates]));
   });
 }
 
@@ -157,14 +152,12 @@ export async function lookPath(
 
 /** When the server started: which one it is. Nobody's lock is in the way. Throws CannotJudge. */
 export async function lookStart(db: Database): Promise<Pick<Server, "startedAt">> {
-  try {
-    const [row] = await db.query<Pick<Server, "startedAt">>(readStart);
-    return row ?? { startedAt: "" };
-  } catch (error) {
-    throw cannotGoOn(error, "asking which server it is");
-  }
+  const asked = db.query<Pick<Server, "startedAt">>(readStart);
+  const [row] = await asked.catch(throwCannotGoOn("asking which server it is"));
+  return row ?? { startedAt: "" };
 }
 
+type Answer = readonly Row[] | undefined;
 type Answers = readonly (readonly Row[])[];
 
 /** Reads until nothing changed under its hands; `read` gives null when something did. */
@@ -223,12 +216,12 @@ type ServerRow = Omit<Server, "searchPath"> &
     readonly home: string;
   };
 
-function readServer(rows: readonly Row[] | undefined): {
+function readServer(answer: Answer): {
   readonly server: Server;
   readonly role: Omit<Role, "canCreate">;
   readonly home: Omit<Home, "by">;
 } {
-  const row = (rows?.[0] ?? {}) as ServerRow;
+  const row = (answer?.[0] ?? {}) as ServerRow;
   const { role, canCreateSchema, wantedPath, schemas, home, spelled, createsIn, ...server } = row;
   const names = schemasOfPath(wantedPath);
   const path = [...new Set(names.map((name) => (name === "$user" ? role : name)))];
@@ -242,33 +235,25 @@ function readServer(rows: readonly Row[] | undefined): {
       schemas,
     },
     // Where nothing of the path is there, what is said of it names its first one.
-    home: {
-      schema: home === "" ? (path[0] ?? "public") : home,
-      spelled,
-      createsIn,
-      program: null,
-    },
+    home: { schema: home === "" ? (path[0] ?? "public") : home, spelled, createsIn, program: null },
   };
 }
 
-type TableRow = {
-  readonly schema: string;
-  readonly name: string;
+type TableRow = Pick<
+  VersionTable,
+  "schema" | "name" | "width" | "canWrite" | "isGuarded" | "owned"
+> & {
   readonly kind: string;
   readonly hasColumns: boolean;
   readonly mayRead: boolean;
   /** Row security hides rows from this role, or may. */
   readonly filtered: boolean;
-  readonly isGuarded: boolean;
-  readonly width: number | null;
-  readonly canWrite: boolean;
-  readonly owned: boolean;
   /** Hexadecimal UTF-8 of a JSON array of `RecordedVersion`, sorted bytewise by version with nulls last. */
   readonly rows: string | null;
 };
 
-function readTables(rows: readonly Row[] | undefined): readonly VersionTable[] {
-  return ((rows ?? []) as readonly TableRow[]).map((row) => {
+function readTables(answer: Answer): readonly VersionTable[] {
+  return ((answer ?? []) as readonly TableRow[]).map((row) => {
     const unreadable = whyUnreadable(row);
     const versions = parseRows(row.rows);
     return {
@@ -317,16 +302,12 @@ function decode(hex: unknown): unknown {
   return JSON.parse(Buffer.from(String(hex), "hex").toString("utf8"));
 }
 
-function readNeighbours(rows: readonly Row[] | undefined): Observation["neighbours"] {
-  const found = (rows ?? []) as readonly { schema: string; name: string; rows: string | null }[];
-  return found.map(({ schema, name, rows: hex }) => {
+function readNeighbours(answer: Answer): Observation["neighbours"] {
+  const tables = (answer ?? []) as readonly (TableName & { readonly rows: string | null })[];
+  return tables.map(({ rows: hex, ...table }) => {
     const versions = parseRows(hex);
-    return {
-      schema,
-      name,
-      rows: versions.flatMap(([version]) => version ?? []),
-      isDirty: versions.some(isDirty),
-    };
+    const rows = versions.flatMap(([version]) => version ?? []);
+    return { ...table, rows, isDirty: versions.some(isDirty) };
   });
 }
 
@@ -334,11 +315,11 @@ type ProgressRow = Progress & { readonly version_table: string };
 
 /** Of the version table with this name, whether it is there or not. Throws CannotJudge `permission`. */
 function readProgress(
-  tables: readonly Row[] | undefined,
-  { schema, name }: { readonly schema: string; readonly name: string },
+  answer: Answer,
+  { schema, name }: TableName,
   role: string,
 ): readonly Progress[] {
-  const beside = (tables ?? []).find((table) => table["schema"] === schema);
+  const beside = answer?.find((table) => table["schema"] === schema);
   if (beside === undefined) return [];
   if (beside["rows"] === null)
     throw new CannotJudge(
@@ -362,11 +343,8 @@ function readProgress(
     }));
 }
 
-function canWriteProgress(
-  tables: readonly Row[] | undefined,
-  schema: string | undefined,
-): boolean | null {
-  const beside = (tables ?? []).find((table) => table["schema"] === schema);
+function canWriteProgress(answer: Answer, schema: string): boolean | null {
+  const beside = answer?.find((table) => table["schema"] === schema);
   return beside === undefined ? null : beside["canWrite"] === true;
 }
 
@@ -383,34 +361,27 @@ function chooseTable(
   return named.find((table) => table.schema === schema) ?? null;
 }
 
-function readTools(
-  rows: readonly Row[] | undefined,
-  chosen: VersionTable | null,
-): Observation["otherTools"] {
-  const found = (rows ?? []) as readonly { tool: string; schema: string; name: string }[];
-  return found
+function readTools(answer: Answer, chosen: VersionTable | null): Observation["otherTools"] {
+  const tables = (answer ?? []) as readonly (TableName & { readonly tool: string })[];
+  return tables
     .filter(({ schema, name }) => schema !== chosen?.schema || name !== chosen.name)
     .map(({ tool, schema, name }) => ({ tool, table: `${schema}.${name}` }));
 }
 
-type EvaluatedRow = {
+type FactRow = {
   readonly k: Fact["kind"];
   readonly o: string;
   readonly n: string;
-  readonly evaluates: readonly string[];
+  readonly d?: string;
 };
 
-function readFact(row: Row): Fact {
-  const { k, o, n, d } = row as { k: Fact["kind"]; o: string; n: string; d: string };
+function readFact({ k, o, n, d = "" }: FactRow): Fact {
   return withoutStorage({ kind: k, object: o, name: n, definition: d });
 }
 
 /** Whether somebody has set it for this role, this database or this session: then no other server is any less read-only. */
 export async function isReadOnlyForRole(db: Database): Promise<boolean> {
-  try {
-    const rows = await db.query(readReadOnlyForRole);
-    return rows.length > 0;
-  } catch (error) {
-    throw cannotGoOn(error, "asking why the server is read-only");
-  }
+  const asked = db.query(readReadOnlyForRole);
+  const rows = await asked.catch(throwCannotGoOn("asking why the server is read-only"));
+  return rows.length > 0;
 }

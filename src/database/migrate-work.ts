@@ -7,7 +7,7 @@ import { readSession } from "./connect.sql.ts";
 import type { Database, Row, Session } from "./database.ts";
 import { cannotGoOn, codeOf } from "./errors.ts";
 import { readOldestTransaction, beginAsOurselves, resetSession } from "./migrate.sql.ts";
-import { describeSession } from "./own-sessions.ts";
+import { describeSession } from "./other-sessions.ts";
 import type { Waiting } from "./waiting.ts";
 
 export type MigrateOptions = Waiting & {
@@ -26,8 +26,6 @@ export type MigrateOptions = Waiting & {
   readonly resumeAt: number;
   /** Ends what the session does at the moment; comes from another connection. */
   readonly cancel: () => Promise<unknown>;
-  /** At least 0, below 1. */
-  readonly random: () => number;
   /** Before every statement, and again when a transaction is tried again. */
   readonly onStatement: (index: number, statement: Statement) => void;
 };
@@ -126,20 +124,19 @@ export type MigrationEnd = { readonly kind: "applied"; readonly durationMs: numb
 
 export type Unfinished = Failed | Cut;
 
-type Cut = {
-  readonly kind: "stopped";
-  readonly by: "timeout" | "signal";
+type Place = {
   /** That was running, or would have been the next. */
   readonly statement: Statement;
   readonly index: number;
+  /** How many statements of the file stand. */
   readonly standing: number;
 };
 
+type Cut = Place & { readonly kind: "stopped"; readonly by: "timeout" | "signal" };
+
 /** The server refused a statement of the file. */
-type Failed = {
+type Failed = Place & {
   readonly kind: "failed";
-  readonly statement: Statement;
-  readonly index: number;
   /** `commit`: every statement was accepted, and what had been deferred until the end was not. */
   readonly at: "statement" | "commit";
   /** SQLSTATE */
@@ -153,8 +150,6 @@ type Failed = {
   readonly line: number;
   /** From 1, in characters; null where the server names no place, or one on the statement's first line. */
   readonly column: number | null;
-  /** How many statements of the file stand. */
-  readonly standing: number;
 };
 
 /** What kept a statement, or the end of a transaction, from being done. */
@@ -173,19 +168,16 @@ export async function endOf(work: Work, trouble: Trouble): Promise<Unfinished> {
   const { migration, options } = work;
   const { error, index, at } = trouble;
   const statement = migration.statements[index]!;
-  const standing = migration.outside === null ? 0 : index;
+  const place: Place = { statement, index, standing: migration.outside === null ? 0 : index };
   if (error instanceof CannotJudge) throw error;
-  if (error instanceof Stopped) {
-    const by = options.signal.aborted ? "signal" : "timeout";
-    return { kind: "stopped", by, statement, index, standing };
-  }
+  if (error instanceof Stopped)
+    return { kind: "stopped", by: options.signal.aborted ? "signal" : "timeout", ...place };
   if (!(error instanceof postgres.PostgresError) || !(await isToBlame(work, trouble)))
     throw await cannotApply(work, trouble);
   const { code, message, detail, hint, where, position } = error;
   return {
     kind: "failed",
-    statement,
-    index,
+    ...place,
     at: at === "statement" ? "statement" : "commit",
     code,
     message,
@@ -193,7 +185,6 @@ export async function endOf(work: Work, trouble: Trouble): Promise<Unfinished> {
     hint: hint ?? null,
     where: where ?? null,
     ...placeOf(statement, at === "statement" ? Number(position) : Number.NaN),
-    standing,
   };
 }
 

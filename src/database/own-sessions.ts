@@ -1,5 +1,5 @@
 import type { Database } from "./database.ts";
-import { cannotGoOn } from "./errors.ts";
+import { throwCannotGoOn } from "./errors.ts";
 import { signalBackends } from "./lock.sql.ts";
 import { inTime, type Waiting } from "./waiting.ts";
 
@@ -35,13 +35,11 @@ export async function cancelBackends(
   applicationName: string,
   how: "cancel" | "terminate" = "cancel",
 ): Promise<number> {
-  try {
-    const asked = db.query<{ signalled: boolean }>(signalBackends(how, applicationName));
-    const rows = await inTime(asked, longestAnswer);
-    return rows.filter(({ signalled }) => signalled).length;
-  } catch (error) {
-    throw cannotGoOn(error, "stopping the upgrade's server processes");
-  }
+  const asked = db.query<{ signalled: boolean }>(signalBackends(how, applicationName));
+  const rows = await inTime(asked, longestAnswer).catch(
+    throwCannotGoOn("stopping the upgrade's server processes"),
+  );
+  return rows.filter(({ signalled }) => signalled).length;
 }
 
 /** What the application's name begins with in every session of an upgrade. */
@@ -50,23 +48,4 @@ export const upgradePrefix = "preflight-upgrade/";
 /** By this name the server processes of a run's upgrade are found when it must be stopped. */
 export function upgradeName(runId: string): string {
   return `${upgradePrefix}${runId}`;
-}
-
-type Session = {
-  readonly pid: number;
-  readonly applicationName: string | null;
-  readonly clientAddress?: string | null;
-};
-
-/** `process 42 (application psql, from 10.0.0.7, idle)`; the server keeps to itself what a role may not see. */
-export function describeSession(
-  { pid, applicationName, clientAddress }: Session,
-  more: readonly (string | null)[],
-): string {
-  const details = [
-    applicationName && `application ${applicationName}`,
-    clientAddress && `from ${clientAddress}`,
-    ...more,
-  ].filter(Boolean);
-  return `process ${pid}${details.length > 0 ? ` (${details.join(", ")})` : ""}`;
 }

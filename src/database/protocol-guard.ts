@@ -10,8 +10,6 @@ export type Guard = {
   readonly stream: Duplex;
   /** Whether the server has asked for SCRAM. */
   readonly isScram: () => boolean;
-  /** Why the stream was destroyed; null: it was not, or without a reason. */
-  readonly fault: () => Error | null;
   /** null until an error was the last that the server said. */
   readonly lastWords: () => LastWords | null;
 };
@@ -22,14 +20,8 @@ export type Guard = {
  * @param onBytes hears of every sign of life in an answer
  */
 export function openGuard(socket: Socket, hasPassword: boolean, onBytes: () => void): Guard {
-  let talk = startTalk(hasPassword);
-  let started = false;
+  const listener = followTalk(hasPassword, onBytes);
   let listening = false;
-  let rest: Buffer[] = [];
-  let restLength = 0;
-  let wanted = 1;
-  let fault: Error | null = null;
-  let lastWords: LastWords | null = null;
 
   const stream = new Duplex({
     allowHalfOpen: false,
@@ -39,7 +31,7 @@ export function openGuard(socket: Socket, hasPassword: boolean, onBytes: () => v
       socket.resume();
     },
     write: (bytes: Buffer, _encoding, done) => {
-      follow(bytes);
+      listener.say(bytes);
       // What goes wrong here is heard of as the socket's error or end.
       socket.write(bytes, () => done());
     },
@@ -47,7 +39,6 @@ export function openGuard(socket: Socket, hasPassword: boolean, onBytes: () => v
       socket.end(() => done());
     },
     destroy: (error, done) => {
-      fault = error;
       socket.destroy();
       done(error);
     },
@@ -57,11 +48,43 @@ export function openGuard(socket: Socket, hasPassword: boolean, onBytes: () => v
   stream.on("error", () => {});
   socket.on("error", (error) => stream.destroy(tellTls(error)));
   socket.once("close", () =>
-    stream.destroy(new ConnectionFault(talk.phase === "ready" ? "LOST" : "CLOSED_EARLY")),
+    stream.destroy(
+      new ConnectionFault(listener.talk().phase === "ready" ? "LOST" : "CLOSED_EARLY"),
+    ),
   );
   // Whoever is late hears of neither.
   if (socket.destroyed) stream.destroy(socket.errored ?? new ConnectionFault("CLOSED_EARLY"));
   socket.setKeepAlive(true, 10_000);
+
+  return {
+    stream,
+    isScram: () => listener.talk().sasl !== null,
+    lastWords: listener.lastWords,
+  };
+
+  function receive(bytes: Buffer): void {
+    const { good, wrong } = listener.hear(bytes);
+    for (const part of good) if (!stream.push(part)) socket.pause();
+    if (wrong === null) return;
+    // What came before it may be the server's own explanation. Not at once: the driver may be about to answer it,
+    // and does not look whether it still has a socket.
+    socket.off("data", receive);
+    setImmediate(() => stream.destroy(wrong));
+  }
+}
+
+type Heard = { readonly good: readonly Buffer[]; readonly wrong: Error | null };
+
+/** Cuts what both sides say into messages, and judges the server's. */
+function followTalk(hasPassword: boolean, onBytes: () => void) {
+  let talk = startTalk(hasPassword);
+  let started = false;
+  let rest: Buffer[] = [];
+  let restLength = 0;
+  let wanted = 1;
+  let lastWords: LastWords | null = null;
+
+  return { talk: () => talk, lastWords: () => lastWords, say: follow, hear: receive };
 
   /** Our own messages, of which the driver writes only whole ones; the first has no type. */
   function follow(bytes: Buffer): void {
@@ -74,30 +97,25 @@ export function openGuard(socket: Socket, hasPassword: boolean, onBytes: () => v
     }
   }
 
-  function receive(bytes: Buffer): void {
+  function receive(bytes: Buffer): Heard {
+    const good: Buffer[] = [];
     rest.push(bytes);
     restLength += bytes.length;
     if (restLength < wanted) {
       if (!isAside(rest[0]![0])) onBytes();
-      return;
+      return { good, wrong: null };
     }
     const all = rest.length === 1 ? bytes : Buffer.concat(rest, restLength);
-    const good: Buffer[] = [];
-    let found: Error | null = null;
+    let wrong: Error | null = null;
     let at = 0;
     try {
       at = readAll(all, good);
     } catch (error) {
-      found = describe(error, all);
+      wrong = describe(error, all);
     }
     rest = at === all.length ? [] : [all.subarray(at)];
     restLength = all.length - at;
-    for (const part of good) if (!stream.push(part)) socket.pause();
-    if (found === null) return;
-    // What came before it may be the server's own explanation. Not at once: the driver may be about to answer it,
-    // and does not look whether it still has a socket.
-    socket.off("data", receive);
-    setImmediate(() => stream.destroy(found));
+    return { good, wrong };
   }
 
   /** @returns where the first message begins that is not whole */
@@ -124,13 +142,6 @@ export function openGuard(socket: Socket, hasPassword: boolean, onBytes: () => v
       at = end;
     }
   }
-
-  return {
-    stream,
-    isScram: () => talk.sasl !== null,
-    fault: () => fault,
-    lastWords: () => lastWords,
-  };
 }
 
 /** NOTICE, NOTIFY and settings come unasked, and bring an answer no nearer. */

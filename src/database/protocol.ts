@@ -255,7 +255,7 @@ function name(type: string): string {
 }
 
 /** A stranger's bytes, fit for a message. */
-function visible(text: string): string {
+export function visible(text: string): string {
   return JSON.stringify(text.slice(0, 40).replaceAll(/[^ -~]+/g, "·"));
 }
 

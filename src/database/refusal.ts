@@ -1,26 +1,26 @@
-import { CannotJudge, type Outcome } from "../core/outcome.ts";
+import { CannotJudge } from "../core/outcome.ts";
 import type { Connection } from "../settings/connection.ts";
-import type { Connected } from "./connect.ts";
+import type { Failed } from "./connect.ts";
 import { directUrl, type Fault, type FaultKind } from "./errors.ts";
 import { formatDuration } from "./waiting.ts";
 
-type Failed = Pick<Extract<Connected, { kind: "failed" }>, "fault" | "place">;
+type Attempt = Pick<Failed, "fault" | "place">;
 
 /** The end of waiting: it would not help. */
-export function refusal(connection: Connection, { fault, place }: Failed): CannotJudge {
-  const { outcome, next } = refusals[fault.kind];
+export function refusal(connection: Connection, { fault, place }: Attempt): CannotJudge {
+  const { kind, code, says } = fault;
   const who = `user ${connection.user}, database ${connection.database}`;
   return new CannotJudge(
-    outcome,
-    `cannot connect to PostgreSQL: ${fault.says} (${fault.code}; ${place}, ${who})`,
-    adviceOn(connection)[fault.code] ?? next(connection),
+    kind === "temporary" ? "unavailable" : kind,
+    `cannot connect to PostgreSQL: ${says} (${code}; ${place}, ${who})`,
+    adviceOn(connection)[code] ?? adviceOnKind(connection)[kind],
   );
 }
 
 /** The end of waiting: the time is over. */
 export function notAvailable(
   connection: Connection,
-  { fault, place }: Failed,
+  { fault, place }: Attempt,
   timeout: number,
 ): CannotJudge {
   return new CannotJudge(
@@ -47,24 +47,17 @@ export function noAddress({ says }: Fault, timeout: number): CannotJudge {
   );
 }
 
-const refusals: Record<
-  FaultKind,
-  { outcome: Outcome; next: (connection: Connection) => readonly string[] }
-> = {
-  permission: {
-    outcome: "permission",
-    next: ({ source }) => [`check user and password in ${source}, and the server's pg_hba.conf`],
-  },
-  config: { outcome: "config", next: ({ source }) => [`check the parameters in ${source}`] },
-  protocol: {
-    outcome: "protocol",
-    next: ({ source }) => [`check host, port and TLS settings in ${source}`],
-  },
-  internal: { outcome: "internal", next: () => ["report it, with this message"] },
-  // Waited for; the deadline names them.
-  temporary: { outcome: "unavailable", next: () => [] },
-  unavailable: { outcome: "unavailable", next: () => [] },
-};
+function adviceOnKind({ source }: Connection): Record<FaultKind, readonly string[]> {
+  return {
+    permission: [`check user and password in ${source}, and the server's pg_hba.conf`],
+    config: [`check the parameters in ${source}`],
+    protocol: [`check host, port and TLS settings in ${source}`],
+    internal: ["report it, with this message"],
+    // Waited for; the deadline names them.
+    temporary: [],
+    unavailable: [],
+  };
+}
 
 /** What a person can do about a code, where that is more than its kind says. */
 function adviceOn({
@@ -74,6 +67,7 @@ function adviceOn({
   targetSession,
 }: Connection): Record<string, readonly string[]> {
   const name = [`check the host's name in ${source}, and the name server: nobody knows the name`];
+  const imposter = ["check who answers there: it may be somebody else than the server"];
   const pooled = [
     `give a URL that goes around the pooler in PREFLIGHT_DATABASE_URL, or leave the parameter out of ${source}`,
     "or let PgBouncer pass over it: ignore_startup_parameters",
@@ -105,8 +99,8 @@ function adviceOn({
     LOGIN_NOT_SUPPORTED: [
       `let ${user} log in with scram-sha-256, a certificate or none (pg_hba.conf)`,
     ],
-    NOT_PROVEN: ["check who answers there: it may be somebody else than the server"],
-    SASL_SIGNATURE_MISMATCH: ["check who answers there: it may be somebody else than the server"],
+    NOT_PROVEN: imposter,
+    SASL_SIGNATURE_MISMATCH: imposter,
     NOT_POSTGRES: [`check host and port in ${source}`],
     BAD_MESSAGE: [`check host and port in ${source}, and what stands between`],
     TLS_NOT_SUPPORTED: [

@@ -2,6 +2,7 @@ import { lookup } from "node:dns/promises";
 import { connect as connectTcp, isIP, type Socket } from "node:net";
 import type { Host } from "../settings/connection.ts";
 import { ConnectionFault } from "./errors.ts";
+import { visible } from "./protocol.ts";
 import { secure, type Proof } from "./tls.ts";
 
 /** One place to dial: a resolved address, or the path of a Unix socket. */
@@ -25,19 +26,18 @@ export async function resolveTargets({
   port,
   password,
 }: Host): Promise<readonly Target[]> {
+  const target = { host, port, password };
   if (host.startsWith("/")) {
     const path = `${host}/.s.PGSQL.${port}`;
-    return [{ host, port, dial: { path }, password, place: `socket ${path}` }];
+    return [{ ...target, dial: { path }, place: `socket ${path}` }];
   }
   const place = `host ${host}, port ${port}`;
   const given = address ?? (isIP(host) === 0 ? null : host);
-  if (given !== null) return [{ host, port, dial: { address: given }, password, place }];
+  if (given !== null) return [{ ...target, dial: { address: given }, place }];
   const found = await lookup(host, { all: true });
   return found.map((one) => ({
-    host,
-    port,
+    ...target,
     dial: { address: one.address },
-    password,
     place: found.length > 1 ? `host ${host} (${one.address}), port ${port}` : place,
   }));
 }
@@ -127,9 +127,5 @@ function letter(character: string): number {
 
 /** A stranger's first words, fit for a message. */
 export function preview(bytes: Buffer): string {
-  const text = bytes
-    .subarray(0, 24)
-    .toString("latin1")
-    .replaceAll(/[^ -~]+/g, "·");
-  return JSON.stringify(text);
+  return visible(bytes.subarray(0, 24).toString("latin1"));
 }

@@ -51,7 +51,10 @@ export async function stamp(db: Database, options: StampOptions): Promise<Stampe
     const reading = [readRows(layout, table), readWidth(layout, table)];
     const answers = await db.queryAll([...opening, ...reading].join(";\n"));
     const before = rowsOf(answers[0]);
-    if (!sameRows(before, basis)) throw rowsChanged(table, basis, before);
+    if (!sameRows(before, basis))
+      throw conflict(
+        `the version rows changed while deciding: ${nameOf(table)} held ${list(basis)} and now holds ${list(before)}`,
+      );
 
     const present = answers[1]?.[0]?.["width"];
     const widened = layout.width !== null && typeof present === "number" && present < width;
@@ -95,16 +98,9 @@ function sameRows(left: readonly (string | null)[], right: readonly (string | nu
   return spell(left) === spell(right);
 }
 
-function rowsChanged(
-  table: TableName,
-  basis: readonly (string | null)[],
-  found: readonly (string | null)[],
-): CannotJudge {
-  return new CannotJudge(
-    "temporary",
-    `the version rows changed while deciding: ${nameOf(table)} held ${list(basis)} and now holds ${list(found)}; nothing was written`,
-    ["run it again: it looks at the database anew"],
-  );
+/** What somebody else did meanwhile. */
+function conflict(what: string, next = "run it again: it looks at the database anew"): CannotJudge {
+  return new CannotJudge("temporary", `${what}; nothing was written`, [next]);
 }
 
 function notWritten(table: TableName): CannotJudge {
@@ -117,20 +113,15 @@ function notWritten(table: TableName): CannotJudge {
 
 function judge(error: unknown, { table, exists }: StampOptions): CannotJudge {
   const code = codeOf(error);
-  if (exists ? code === "42P01" : code === "42P07" || code === "23505") {
-    return new CannotJudge(
-      "temporary",
-      `the version table ${nameOf(table)} was ${exists ? "dropped" : "created"} while deciding; nothing was written`,
-      ["run it again: it looks at the database anew"],
+  if (exists ? code === "42P01" : code === "42P07" || code === "23505")
+    return conflict(
+      `the version table ${nameOf(table)} was ${exists ? "dropped" : "created"} while deciding`,
     );
-  }
-  if (code === "55P03") {
-    return new CannotJudge(
-      "temporary",
-      `another session holds a lock on ${nameOf(table)}; nothing was written`,
-      ["run it again when the other migration is done"],
+  if (code === "55P03")
+    return conflict(
+      `another session holds a lock on ${nameOf(table)}`,
+      "run it again when the other migration is done",
     );
-  }
   return cannotGoOn(error, `writing the version rows of ${nameOf(table)}`);
 }
 

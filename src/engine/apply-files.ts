@@ -1,34 +1,24 @@
-import type { VersionTableLayout } from "../core/migration-tool.ts";
 import type { Migration, Progress, Statement, VersionRow } from "../core/migration.ts";
 import { CannotJudge } from "../core/outcome.ts";
 import type { Database } from "../database/database.ts";
-import type { MigrationEnd } from "../database/migrate-work.ts";
+import type { MigrateOptions, MigrationEnd } from "../database/migrate-work.ts";
 import { ensureVersionTable, migrate } from "../database/migrate.ts";
 import { refuseSharedSession } from "../database/pooling.ts";
-import type { Context } from "./context.ts";
+import { type Context, type Ending, waitingOf } from "./context.ts";
 import { sayHeaders } from "./events.ts";
-import type { Ending } from "./run-record.ts";
 
-export type ApplyOptions = {
+export type ApplyOptions = Pick<
+  MigrateOptions,
+  "layout" | "table" | "applicationName" | "ddlLockTimeout" | "timeout" | "cancel"
+> & {
   /** A session of its own: files may leave settings behind. */
   readonly session: Database;
-  readonly layout: VersionTableLayout;
-  readonly table: { readonly schema: string; readonly name: string };
   /** What earlier runs began outside of a transaction: it goes on from there. */
   readonly progress: readonly Progress[];
-  /** Milliseconds; null: as long as the server allows. */
-  readonly ddlLockTimeout: number | null;
-  /** Milliseconds for one file; null: no limit. */
-  readonly timeout: number | null;
   /** Opens one more by the same way. */
   readonly openSecond: () => Promise<Database>;
-  /** Of the session: by this name `cancel` finds it. */
-  readonly applicationName: string;
-  /** Stops the statement that the session runs. */
-  readonly cancel: () => Promise<unknown>;
-  /** Aborted when we are told to stop, or have lost the lock. */
-  readonly stop: AbortSignal;
   readonly onApplied: (version: string) => void;
+  /** Its signal says that we are told to stop, or have lost the lock. */
   readonly context: Context;
 };
 
@@ -40,17 +30,17 @@ export async function applyFiles(
   migrations: readonly Migration[],
   options: ApplyOptions,
 ): Promise<Ending | null> {
-  const { session, layout, table, context, stop } = options;
+  const { session, layout, table, context } = options;
   await refusePooler(migrations, options);
   await ensureVersionTable(session, layout, table);
   session.onNotice((msg) => context.log({ level: "info", event: "migrate.notice", msg }));
   for (const [index, migration] of migrations.entries()) {
-    stop.throwIfAborted();
+    context.signal.throwIfAborted();
     sayHeaders([migration], context);
     const place = `file ${index + 1} of ${migrations.length}: ${migration.file}`;
     const end = await applyFile(migration, place, options);
     if (end.kind === "applied") options.onApplied(migration.id);
-    stop.throwIfAborted();
+    context.signal.throwIfAborted();
     if (end.kind !== "applied") return describeFailure(end, migration);
     context.log({
       level: "info",
@@ -87,25 +77,16 @@ async function applyFile(
   place: string,
   options: ApplyOptions,
 ): Promise<MigrationEnd> {
-  const { session, layout, table, ddlLockTimeout, timeout, cancel, stop, context } = options;
+  const { session, context } = options;
   const resumeAt = placeToResume(migration, options);
   const watch = watchProgress(migration, place, context);
   try {
     return await migrate(session, migration, {
-      layout,
-      table,
+      ...options,
+      ...waitingOf(context),
       row: rowOf(migration),
       runId: context.runId,
-      applicationName: options.applicationName,
-      ddlLockTimeout,
-      timeout,
       resumeAt,
-      signal: stop,
-      cancel,
-      clock: context.now,
-      sleep: context.sleep,
-      random: context.random,
-      log: context.log,
       onStatement: watch.onStatement,
     });
   } finally {
@@ -136,10 +117,7 @@ function watchProgress(
   { file, statements }: Migration,
   place: string,
   { now, sleep, log }: Context,
-): {
-  readonly onStatement: (index: number, statement: Statement) => void;
-  readonly stop: () => void;
-} {
+) {
   const started = now();
   const stopped = new AbortController();
   let current = { index: 0, line: statements[0]?.line ?? 1 };
@@ -158,20 +136,17 @@ function watchProgress(
     });
   void tick();
   return {
-    onStatement: (index, { line }) => {
+    onStatement: (index: number, { line }: Statement): void => {
       current = { index, line };
       say(true);
     },
-    stop: () => stopped.abort(),
+    stop: (): void => stopped.abort(),
   };
 
   async function tick(): Promise<void> {
     for (let at = liveEvery; ; at += liveEvery) {
-      const woken = await sleep(liveEvery, stopped.signal).then(
-        () => true,
-        () => false,
-      );
-      if (!woken || stopped.signal.aborted) return;
+      await sleep(liveEvery, stopped.signal).catch(() => {});
+      if (stopped.signal.aborted) return;
       say(at % logEvery !== 0);
     }
   }

@@ -8,9 +8,9 @@ import { lookRows } from "../database/look.ts";
 import { upgradeName } from "../database/own-sessions.ts";
 import { formatDuration } from "../database/waiting.ts";
 import { describeEnd } from "../tools/child.ts";
-import { runProgram, succeeded, type Told } from "./program.ts";
-import type { Ending } from "./run-record.ts";
-import type { StepTools } from "./step-tools.ts";
+import type { Ending } from "./context.ts";
+import { endingOf, runProgram, succeeded } from "./program.ts";
+import type { StepTools } from "./run-tools.ts";
 import { whileWatching } from "./watch-locks.ts";
 
 /**
@@ -42,29 +42,15 @@ export async function upgradeByProgram(
   );
   if (succeeded(told.end)) return null;
   const limit = `${formatDuration(settings.upgradeTimeout ?? 0)} (--upgrade-timeout)`;
-  return describeFailure(`${argv.join(" ")} ${describeEnd(told.end, limit)}`, told);
-}
-
-function describeFailure(what: string, { complaint, passing }: Told): Ending {
-  const nothingStamped = "nothing was stamped because of this failure, and nothing will be";
-  const reason = `${what}${complaint === null ? "" : `: ${complaint}`}`;
-  if (passing !== null)
-    return {
-      outcome: "temporary",
-      reason: `${reason}; ${passing}`,
-      next: [
-        "run it again when the server has room, or what was in the way has ended",
-        nothingStamped,
-      ],
-    };
-  return {
-    outcome: "migration-failed",
-    reason,
-    next: [
-      "the lines above are the migration's own; mend its cause and start again",
-      nothingStamped,
-    ],
-  };
+  return endingOf(
+    `${argv.join(" ")} ${describeEnd(told.end, limit)}`,
+    told,
+    {
+      outcome: "migration-failed",
+      advice: "the lines above are the migration's own; mend its cause and start again",
+    },
+    "nothing was stamped because of this failure, and nothing will be",
+  );
 }
 
 /** A row stands while a revision that commits in parts may be at work: after a crash, the next look finds it. */

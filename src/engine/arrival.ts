@@ -3,8 +3,8 @@ import { releaseTable, sample, sampleHeld, tryToHold, type Visitor } from "../da
 import { upgradeName } from "../database/own-sessions.ts";
 import { comparePlaces, type Likeness, type Place } from "../settings/program-address.ts";
 import { type Asked, type AskOptions, askProgram, succeeded, type Told } from "./program.ts";
+import type { StepTools } from "./run-tools.ts";
 import { openSession } from "./session.ts";
-import type { StepTools } from "./step-tools.ts";
 
 /** What was seen of a program that reads its version table, wherever that is. */
 export type Sight =

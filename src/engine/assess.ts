@@ -26,10 +26,9 @@ import { isLockHeld, lockKey } from "../database/lock.ts";
 import { look, lookAtExtras, lookElsewhere } from "../database/look.ts";
 import { isUpgradeAtWork } from "../database/other-sessions.ts";
 import { unlessAborted } from "../database/waiting.ts";
-import type { Settings } from "../settings/settings.ts";
 import type { Context } from "./context.ts";
 import { askProgramsPath, hasProgramsPath } from "./program.ts";
-import type { Project } from "./project.ts";
+import type { RunTools } from "./run-tools.ts";
 
 /** One look, and what follows from it. */
 export type Assessment = {
@@ -50,16 +49,12 @@ const pause = 500;
  * The first look of a run. It may meet a migration of another instance that has done a half of its work. Whoever would
  * wait for its lock can wait for a look that counts.
  */
-export async function assessFirst(
-  database: Database,
-  project: Project,
-  settings: Settings,
-  context: Context,
-): Promise<Assessment> {
+export async function assessFirst(tools: RunTools): Promise<Assessment> {
+  const { database, project, settings, context } = tools;
   const deadline = context.now() + settings.lockTimeout;
   let wasFree = false;
   for (;;) {
-    const assessment = await assessWhenFree(database, project, settings, context, deadline);
+    const assessment = await assessWhenFree(tools, deadline);
     if (assessment.plan.kind !== "refuse" || context.now() >= deadline) return assessment;
     const key = lockKey(versionTableOf(assessment.observation, project.versionTable));
     const isFree = !(await isLockHeld(database, key)) && !(await isUpgradeAtWork(database));
@@ -74,16 +69,11 @@ export async function assessFirst(
 }
 
 /** Waits while somebody else has locked what is to be read. */
-export async function assessWhenFree(
-  database: Database,
-  project: Project,
-  settings: Settings,
-  context: Context,
-  deadline: number,
-): Promise<Assessment> {
+export async function assessWhenFree(tools: RunTools, deadline: number): Promise<Assessment> {
+  const { context } = tools;
   for (;;) {
     try {
-      return await assess(database, project, settings, context);
+      return await assess(tools);
     } catch (error) {
       if (!(error instanceof Busy) || context.now() >= deadline) throw error;
       context.log({ level: "info", event: "look.waiting", msg: `waiting: ${error.message}` });
@@ -96,18 +86,14 @@ export async function assessWhenFree(
  * look → diagnose → plan. Reads in one round trip, and asks again where the verdict would rest on something being absent, or
  * on data migrations that no version row tells of; decides on plain values, writes nothing.
  */
-export async function assess(
-  database: Database,
-  project: Project,
-  settings: Settings,
-  context: Context,
-): Promise<Assessment> {
+export async function assess(tools: RunTools): Promise<Assessment> {
+  const { database, project, settings, context } = tools;
   const { ledger, versionTable } = project;
   const request = { schema: settings.schema, options: settings.database?.options ?? null, ledger };
-  const own = await lookAt(database, project, namedHome(request), context);
+  const own = await lookAt(namedHome(request), tools);
   sayNewerServer(own, context.log);
   throwIf(lackOfReading(own, versionTable.name) ?? faultOfHome(request, own));
-  const seen = await atProgramsHome(own, database, project, settings, context);
+  const seen = await atProgramsHome(own, tools);
   const knowledge = project.knowledgeAt(seen.home);
   const { observation, verdict } = await diagnoseWithQuestions(
     database,
@@ -132,31 +118,25 @@ export async function assess(
 }
 
 async function lookAt(
-  database: Database,
-  { ledger, versionTable }: Project,
   home: string | null,
-  { signal }: Context,
+  { database, project, context }: RunTools,
 ): Promise<Observation> {
+  const { ledger, versionTable } = project;
   const looking = look(database, { versionTable, home, scope: scopeOf(ledger) });
   // It can hang behind a lock for longer than a container may take to stop.
-  return await unlessAborted(looking, signal);
+  return await unlessAborted(looking, context.signal);
 }
 
 /** Where the history is not healthy at our own home, the program's address is asked too; it is the one that upgrades. */
-async function atProgramsHome(
-  own: Observation,
-  database: Database,
-  project: Project,
-  settings: Settings,
-  context: Context,
-): Promise<Observation> {
+async function atProgramsHome(own: Observation, tools: RunTools): Promise<Observation> {
+  const { project, settings, context } = tools;
   if (!hasProgramsPath(project, settings)) return own;
   if (!restsOnAbsence(diagnose(project.knowledgeAt(own.home), own))) return own;
   const program = await askProgramsPath(own, settings, context);
   const seen = { ...own, home: { ...own.home, program } };
   const other = otherHome(own.home, program);
   if (other === null) return seen;
-  const there = await lookAt(database, project, other, context);
+  const there = await lookAt(other, tools);
   const home: Home = { ...there.home, by: "program", program };
   return isSomethingThere(diagnose(project.knowledgeAt(home), there)) ? { ...there, home } : seen;
 }

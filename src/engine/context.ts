@@ -1,9 +1,11 @@
+import type { Outcome } from "../core/outcome.ts";
+import type { Waiting } from "../database/waiting.ts";
 import type { Log } from "../report/log.ts";
+import type { VerdictLine } from "../report/verdict-schema.ts";
 import type { CommandLine } from "../settings/command-line.ts";
 import type { Settings } from "../settings/settings.ts";
 import type { Sources } from "../settings/sources.ts";
 import type { Tool } from "../tools/tool.ts";
-import type { Ending, RunRecord } from "./run-record.ts";
 
 /** What a command may use of the machine. Everything that differs from run to run is in here. */
 export type Context = Sources & {
@@ -31,8 +33,29 @@ export type Context = Sources & {
   readonly record: RunRecord;
 };
 
+/** The verdict line while a run fills it in: a run that ends early tells what it knew by then. */
+export type RunRecord = {
+  -readonly [
+    Field in keyof Omit<VerdictLine, "v" | "exit" | "wouldExit" | "outcome" | "reason" | "next">
+  ]: VerdictLine[Field];
+};
+
+/** As everything that waits for the database wants it. */
+export function waitingOf({ now, sleep, random, signal, log }: Context): Waiting {
+  return { clock: now, sleep, random, signal, log };
+}
+
 /** One of the program's commands: a file in `commands/`, and a line of the list in `cli.ts`. */
 export type Command = CommandLine & {
   /** Whatever it throws is an ending too. */
   readonly start: (settings: Settings, context: Context) => Promise<Ending>;
 };
+
+/** How a command ended. */
+export type Ending = {
+  readonly outcome: Outcome;
+  readonly reason: string | null;
+  readonly next: readonly string[];
+};
+
+export const ready: Ending = { outcome: "ready", reason: null, next: [] };

@@ -1,3 +1,4 @@
+import type { Assumption } from "../core/assume.ts";
 import { claimOf, recordsEveryRevision } from "../core/claim.ts";
 import type { Difference } from "../core/difference.ts";
 import { isRelation, isReported } from "../core/facts.ts";
@@ -15,13 +16,12 @@ import type { VerdictLine } from "../report/verdict-schema.ts";
 import { describePlace } from "../settings/program-address.ts";
 import type { Settings } from "../settings/settings.ts";
 import type { Assessment } from "./assess.ts";
-import { sayAssumption } from "./assumption-events.ts";
-import type { Context } from "./context.ts";
+import type { Context, Ending } from "./context.ts";
 import type { Project } from "./project.ts";
-import type { Ending } from "./run-record.ts";
+import type { RunTools } from "./run-tools.ts";
 
 /** The first diagnosis goes into the verdict line, and its evidence into the log. */
-export function recordDiagnosis(assessment: Assessment, project: Project, context: Context): void {
+export function recordDiagnosis(assessment: Assessment, { project, context }: RunTools): void {
   const { verdict, observation, knowledge } = assessment;
   const { record, log } = context;
   const { version } = observation.server;
@@ -33,7 +33,8 @@ export function recordDiagnosis(assessment: Assessment, project: Project, contex
   const claim = claimOf(knowledge.history, rows);
   record.withoutFile = [...claim.withoutFile];
   record.skipped = [...claim.skipped];
-  record.proven = copy(provenHeads(verdict));
+  const proven = provenHeads(verdict);
+  record.proven = proven && [...proven];
   if (claim.withoutFile.length > 0)
     log({
       level: "info",
@@ -48,6 +49,45 @@ export function recordDiagnosis(assessment: Assessment, project: Project, contex
   sayDifferences(differences, log);
   record.ledger = knowledge.status;
   sayWhatIsUnknown(assessment, project, log);
+}
+
+/** A person's word is never taken in silence, nor left lying: it would count the next time that nothing is proven. */
+function sayAssumption(assessment: Assessment, { log }: Context): void {
+  const { assumption, isPassedOver, plan } = assessment;
+  if (assumption === null) return;
+  if (isPassedOver) log(assumptionPassedOver(assumption, assessment));
+  else if (plan.kind === "act" && assumption.kind === "holds") log(assumptionUsed(assumption));
+}
+
+function assumptionPassedOver({ revision }: Assumption, { verdict }: Assessment): LogEvent {
+  const recorded = verdict.kind === "broken-history" ? [] : verdict.recorded;
+  const proven = provenHeads(verdict);
+  const at = nameHeads(proven ?? recorded);
+  const isProven = "identified" in verdict && proven !== null;
+  const how = isProven
+    ? `the schema proves that this database is at ${at}`
+    : `this database is ${verdict.kind}, at ${at}`;
+  return {
+    level: "warn",
+    event: "assume.passed-over",
+    msg: `--assume ${revision} is passed over: it counts only where nothing proves the revision, and ${how}. Take it away (PREFLIGHT_ASSUME, too), before it counts another time`,
+  };
+}
+
+function assumptionUsed({
+  revision,
+  checked,
+}: Extract<Assumption, { readonly kind: "holds" }>): LogEvent {
+  const { tables, columns } = checked;
+  const rests =
+    tables === 0
+      ? "nothing was checked"
+      : `checked was only that what ${revision} needs is there (tables: ${tables}, columns: ${columns}), and no data`;
+  return {
+    level: "warn",
+    event: "assume.used",
+    msg: `ON YOUR WORD (--assume ${revision}): nothing proves where this database stands; ${rests}. Take it away afterwards (PREFLIGHT_ASSUME, too)`,
+  };
 }
 
 function sayWhatIsUnknown(
@@ -94,16 +134,8 @@ function warnOfRows(verdict: Verdict, { history, ledger }: Knowledge, log: Log):
     });
 }
 
-export function sayStart(
-  {
-    verdict,
-    knowledge: {
-      history: { tool },
-    },
-    observation: { home, server },
-  }: Assessment,
-  { log }: Context,
-): void {
+export function sayStart({ verdict, knowledge, observation }: Assessment, { log }: Context): void {
+  const { home, server } = observation;
   if (home.by === "table")
     log({
       level: "warn",
@@ -118,7 +150,7 @@ export function sayStart(
         verdict.lacking.length === 0
           ? `Everything that this image needs is still there, so it may start. Nothing was written.${underOtherVersions(
               verdict,
-              tool,
+              knowledge.history.tool,
             )
               .map((way) => ` Or, ${way}.`)
               .join("")}`
@@ -144,13 +176,11 @@ function unverified(why: string): LogEvent {
 /** What `run` would do; its files are read anew: a healthy start does not need what only a plan shows. */
 export async function sayPlanned(
   steps: readonly Step[],
-  { found }: Project,
-  settings: Settings,
-  context: Context,
+  { project, settings, context }: RunTools,
 ): Promise<void> {
   context.record.actions = planActions(steps);
-  sayPlan(steps, context);
-  const { upgrade } = found;
+  for (const step of steps) context.log({ level: "info", event: "plan", msg: describeStep(step) });
+  const { upgrade } = project.found;
   if (upgrade.kind === "command") return sayOtherAddress(steps, settings, context);
   for (const step of steps)
     if (step.kind === "upgrade") sayHeaders(await upgrade.load(step.revisions), context);
@@ -174,10 +204,6 @@ function sayOtherAddress(
     event: "address.differs",
     msg: `the upgrade's program may take its address from ${source} (${describePlace(place)}), and the database that was judged is ${database.database} of ${database.source}: ${doubt}`,
   });
-}
-
-function sayPlan(steps: readonly Step[], { log }: Context): void {
-  for (const step of steps) log({ level: "info", event: "plan", msg: describeStep(step) });
 }
 
 /** What the authors of pending files say of them: a person at 3 a.m. reads it here first. */
@@ -323,8 +349,4 @@ function countDrift(differences: readonly Difference[]): VerdictLine["drift"] {
 
 function count(number: number, noun: string): string {
   return `${number} ${noun}${number === 1 ? "" : "s"}`;
-}
-
-function copy(heads: readonly string[] | null): string[] | null {
-  return heads === null ? null : [...heads];
 }

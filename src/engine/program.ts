@@ -1,5 +1,6 @@
 import { type Complaint, followComplaint, noComplaint } from "../core/complaint.ts";
 import type { Observation, ProgramsPath } from "../core/observation.ts";
+import type { Outcome } from "../core/outcome.ts";
 import { isShortOfSessions } from "../database/lock.ts";
 import { lookPath } from "../database/look.ts";
 import { cancelBackends, endBackends, upgradeName } from "../database/own-sessions.ts";
@@ -9,9 +10,9 @@ import type { Settings } from "../settings/settings.ts";
 import { type ChildEnd, runChild } from "../tools/child.ts";
 import { type DriverError, followDriverError } from "../tools/driver-errors.ts";
 import type { Commands } from "../tools/tool.ts";
-import type { Context } from "./context.ts";
+import { type Context, type Ending, waitingOf } from "./context.ts";
 import type { Project } from "./project.ts";
-import type { StepTools } from "./step-tools.ts";
+import type { StepTools } from "./run-tools.ts";
 
 export type Program = {
   readonly argv: readonly string[];
@@ -78,6 +79,23 @@ export async function runProgram(
 
 export function succeeded(end: ChildEnd): boolean {
   return end.kind === "exited" && end.code === 0;
+}
+
+/** @param otherwise the end where what made it fail does not pass by itself */
+export function endingOf(
+  what: string,
+  { complaint, passing }: Told,
+  otherwise: { readonly outcome: Outcome; readonly advice: string },
+  untouched: string,
+): Ending {
+  const reason = `${what}${complaint === null ? "" : `: ${complaint}`}`;
+  if (passing === null)
+    return { outcome: otherwise.outcome, reason, next: [otherwise.advice, untouched] };
+  return {
+    outcome: "temporary",
+    reason: `${reason}; ${passing}`,
+    next: ["run it again when the server has room, or what was in the way has ended", untouched],
+  };
 }
 
 function whyItPasses(error: DriverError | null, isFull: boolean): string | null {
@@ -159,12 +177,9 @@ export async function askProgramsPath(
   if (address === null) return null;
   try {
     const database = await connectAndWait(async () => address, {
+      ...waitingOf(context),
       timeout: patience,
       applicationName: `preflight/${context.runId}`,
-      signal: context.signal,
-      clock: context.now,
-      sleep: context.sleep,
-      random: context.random,
       log: () => {},
     });
     try {

@@ -2,9 +2,8 @@ import { refuse } from "../core/refusals.ts";
 import type { Step } from "../core/step.ts";
 import { enumerate } from "../core/words.ts";
 import type { Assessment } from "./assess.ts";
-import type { Context } from "./context.ts";
+import { type Context, type Ending, ready } from "./context.ts";
 import { describeStep, endRefused, sayRefusal, sayStart } from "./events.ts";
-import { type Ending, ready } from "./run-record.ts";
 
 /** @param done by this run, before the look that is concluded from */
 export function conclude(

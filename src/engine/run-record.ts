@@ -1,22 +1,6 @@
-import type { Outcome } from "../core/outcome.ts";
 import type { Log } from "../report/log.ts";
 import type { VerdictLine } from "../report/verdict-schema.ts";
-
-/** The verdict line while a run fills it in: a run that ends early tells what it knew by then. */
-export type RunRecord = {
-  -readonly [
-    Field in keyof Omit<VerdictLine, "v" | "exit" | "wouldExit" | "outcome" | "reason" | "next">
-  ]: VerdictLine[Field];
-};
-
-/** How a command ended. */
-export type Ending = {
-  readonly outcome: Outcome;
-  readonly reason: string | null;
-  readonly next: readonly string[];
-};
-
-export const ready: Ending = { outcome: "ready", reason: null, next: [] };
+import type { Ending, RunRecord } from "./context.ts";
 
 export function emptyRecord(runId: string): RunRecord {
   return {

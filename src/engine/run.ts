@@ -4,18 +4,17 @@ import { CannotJudge } from "../core/outcome.ts";
 import { lackOfActing } from "../core/privileges.ts";
 import { refuse } from "../core/refusals.ts";
 import type { Plan, Step } from "../core/step.ts";
-import type { Database } from "../database/database.ts";
 import { isReadOnlyForRole } from "../database/look.ts";
 import type { Settings } from "../settings/settings.ts";
 import { assessFirst, type Assessment, assessWhenFree } from "./assess.ts";
-import type { Context } from "./context.ts";
+import { type Context, type Ending, ready } from "./context.ts";
 import { endRefused, recordDiagnosis, refuseHistory, sayPlanned, sayStart } from "./events.ts";
-import { type Project, readProject } from "./project.ts";
+import { readProject } from "./project.ts";
 import { conclude, concludeFailure, noteRows, stillToDo } from "./result.ts";
-import { type Ending, ready } from "./run-record.ts";
+import type { ProjectTools, RunTools } from "./run-tools.ts";
 import { openSession, refuseAnotherServer } from "./session.ts";
 import { takeSteps } from "./steps.ts";
-import { type UnderLock, withLock } from "./with-lock.ts";
+import { type FirstLook, type UnderLock, withLock } from "./with-lock.ts";
 
 /*
  * The way of a run:
@@ -26,16 +25,16 @@ import { type UnderLock, withLock } from "./with-lock.ts";
 
 /** Look, decide, act, prove. */
 export async function run(settings: Settings, context: Context): Promise<Ending> {
-  return await decide(settings, context, lookToAct, async (first, database, project) => {
-    refuseWithoutRights(first, project);
-    return await withLock({ first, database, project, settings, context }, executePlan);
+  return await decide(settings, context, lookToAct, async (look) => {
+    refuseWithoutRights(look);
+    return await withLock(look, executePlan);
   });
 }
 
 /** The same look and plan. It has no way to write: it takes no lock, starts no child, stamps nothing. */
 export async function check(settings: Settings, context: Context): Promise<Ending> {
-  return await decide(settings, context, lookOnly, async ({ plan }, _, project) => {
-    await sayPlanned(stepsOf(plan), project, settings, context);
+  return await decide(settings, context, lookOnly, async (look) => {
+    await sayPlanned(stepsOf(look.first.plan), look);
     if (!settings.exitCode) return ready;
     const reason = "run would stamp or upgrade this database";
     return { outcome: "pending", reason, next: ["preflight run"] };
@@ -44,9 +43,9 @@ export async function check(settings: Settings, context: Context): Promise<Endin
 
 /** `run` without its deeds: its role must be able to do them all the same. */
 export async function rehearse(settings: Settings, context: Context): Promise<Ending> {
-  return await decide(settings, context, lookOnly, async (first, _, project) => {
-    refuseWithoutRights(first, project);
-    await sayPlanned(stepsOf(first.plan), project, settings, context);
+  return await decide(settings, context, lookOnly, async (look) => {
+    refuseWithoutRights(look);
+    await sayPlanned(stepsOf(look.first.plan), look);
     return ready;
   });
 }
@@ -56,12 +55,12 @@ async function decide(
   settings: Settings,
   context: Context,
   lookFirst: typeof lookOnly,
-  act: (first: Assessment, database: Database, project: Project) => Promise<Ending>,
+  act: (look: FirstLook) => Promise<Ending>,
 ): Promise<Ending> {
   const reading = await readProject(settings, context);
   if (reading.kind === "broken") return refuseHistory(reading.faults, context);
-  const { project } = reading;
-  const { database, first } = await lookFirst(project, settings, context);
+  const look = await lookFirst({ project: reading.project, settings, context });
+  const { first, database } = look;
   try {
     switch (first.plan.kind) {
       case "start":
@@ -70,30 +69,22 @@ async function decide(
       case "refuse":
         return endRefused(first.plan, context);
       case "act":
-        return await act(first, database, project);
+        return await act(look);
     }
   } finally {
     await database.close();
   }
 }
 
-type FirstLook = { readonly database: Database; readonly first: Assessment };
-
-async function lookOnly(
-  project: Project,
-  settings: Settings,
-  context: Context,
-): Promise<FirstLook> {
-  return await lookOver(await openSession(settings, context), project, settings, context);
+async function lookOnly(tools: ProjectTools): Promise<FirstLook> {
+  const database = await openSession(tools.settings, tools.context);
+  return await lookOver({ ...tools, database });
 }
 
 /** A standby can be looked at. What is to be done there is asked anew of a server that can be written to. */
-async function lookToAct(
-  project: Project,
-  settings: Settings,
-  context: Context,
-): Promise<FirstLook> {
-  const anyone = await lookOnly(project, settings, context);
+async function lookToAct(tools: ProjectTools): Promise<FirstLook> {
+  const { settings, context } = tools;
+  const anyone = await lookOnly(tools);
   const { inRecovery, readOnly } = anyone.first.observation.server;
   if (anyone.first.plan.kind !== "act" || !(inRecovery || readOnly)) return anyone;
   if (!inRecovery && (await isReadOnlyForRole(anyone.database))) return anyone;
@@ -103,31 +94,25 @@ async function lookToAct(
     event: "primary.wanted",
     msg: `the database is ${anyone.first.verdict.kind}, and this server is ${inRecovery ? "a standby" : "read-only"}: one that can be written to is wanted`,
   });
-  const primary = await openSession(settings, context, { toWrite: true });
-  return await lookOver(primary, project, settings, context);
+  const database = await openSession(settings, context, { toWrite: true });
+  return await lookOver({ ...tools, database });
 }
 
-async function lookOver(
-  database: Database,
-  project: Project,
-  settings: Settings,
-  context: Context,
-): Promise<FirstLook> {
+async function lookOver(tools: RunTools): Promise<FirstLook> {
   try {
-    const first = await assessFirst(database, project, settings, context);
-    recordDiagnosis(first, project, context);
-    return { database, first };
+    const first = await assessFirst(tools);
+    recordDiagnosis(first, tools);
+    return { ...tools, first };
   } catch (error) {
-    await database.close();
+    await tools.database.close();
     throw error;
   }
 }
 
 /** Found out before anything is done. */
-function refuseWithoutRights(
-  { observation, plan, knowledge }: Assessment,
-  { versionTable }: Project,
-): void {
+function refuseWithoutRights({ first, project }: FirstLook): void {
+  const { observation, plan, knowledge } = first;
+  const { versionTable } = project;
   const lack = lackOfActing({ observation, knowledge, versionTable, steps: stepsOf(plan) });
   if (lack !== null) throw lack;
 }
@@ -145,12 +130,8 @@ const mostRounds = 3;
  * Look → decide again → steps → look; the last look is the answer. One round, usually. Another follows where an upgrade has made
  * something provable that was not before: a plain index that is missing, and that its revision can then make.
  */
-async function executePlan(
-  first: Assessment,
-  database: Database,
-  underLock: UnderLock,
-): Promise<Ending> {
-  const { context } = underLock;
+async function executePlan(first: Assessment, underLock: UnderLock): Promise<Ending> {
+  const { database, context, deadline } = underLock;
   let last: readonly Step[] = [];
   let hasUpgraded = false;
   for (let round = 1; ; round++) {
@@ -170,15 +151,14 @@ async function executePlan(
       return endRefused(refuse("upgraded-elsewhere", assessment), context);
     if (round > mostRounds || JSON.stringify(plan.steps) === JSON.stringify(last))
       return stillToDo(plan.steps, context);
-    const failure = await takeSteps(plan.steps, assessment, { ...underLock, database });
+    const failure = await takeSteps(plan.steps, assessment, underLock);
     if (failure !== null) return concludeFailure(failure, await lookAgain(), context);
     last = plan.steps;
     hasUpgraded ||= plan.steps.some(({ kind }) => kind === "upgrade");
   }
 
   async function lookAgain(): Promise<Assessment> {
-    const { project, settings, deadline } = underLock;
-    const assessment = await assessWhenFree(database, project, settings, context, deadline);
+    const assessment = await assessWhenFree(underLock, deadline);
     refuseAnotherServer(database, first.observation.server, assessment.observation.server);
     noteRows(assessment, context);
     return assessment;

@@ -13,8 +13,8 @@ import type { Settings } from "../settings/settings.ts";
 import { runChild } from "../tools/child.ts";
 import type { Commands, Upgrade as ToolsUpgrade } from "../tools/tool.ts";
 import { applyFiles } from "./apply-files.ts";
-import type { Context } from "./context.ts";
-import type { Project } from "./project.ts";
+import { type Context, waitingOf } from "./context.ts";
+import type { ProjectTools } from "./run-tools.ts";
 
 /**
  * How a bake brings the history into a scratch database: as a run would into the real one.
@@ -22,13 +22,12 @@ import type { Project } from "./project.ts";
  */
 export async function scratchUpgrade(
   scratch: Scratch,
-  project: Project,
-  settings: Settings,
-  context: Context,
+  tools: ProjectTools,
   log: Log,
 ): Promise<Upgrade> {
+  const { project, settings, context } = tools;
   const { upgrade } = project.found;
-  if (upgrade.kind === "native") return scratchRunner(upgrade, project, settings, context);
+  if (upgrade.kind === "native") return scratchRunner(upgrade, tools);
   const { commands } = upgrade;
   const own = settings.upgradeCommand;
   const { suspects, fixed } = await upgrade.readAddresses();
@@ -87,11 +86,8 @@ async function dotenvAddresses(cwd: string): Promise<Readonly<Record<string, str
 }
 
 /** What a database of this project has before its first migration. */
-export async function scratchPreludes(
-  project: Project,
-  settings: Settings,
-  context: Context,
-): Promise<readonly Prelude[]> {
+export async function scratchPreludes(tools: ProjectTools): Promise<readonly Prelude[]> {
+  const { project, settings, context } = tools;
   const { platform: made } = project.found.tool;
   const platform = made === null ? [] : [made.prelude];
   const file = settings.scratchInit;
@@ -108,37 +104,31 @@ export async function scratchPreludes(
 
 function scratchRunner(
   { load }: Extract<ToolsUpgrade, { readonly kind: "native" }>,
-  { knowledge, versionTable: { layout } }: Project,
-  { ddlLockTimeout }: Settings,
-  context: Context,
+  { project, settings, context }: ProjectTools,
 ): Upgrade {
+  const { history } = project.knowledge;
   return {
     kind: "native",
     apply: async (address, table) => {
       const applicationName = `preflight-bake/${context.runId}`;
       const openSession = async (): Promise<Database> =>
         await connectAndWait(async () => connectionTo(address), {
+          ...waitingOf(context),
           timeout: 10_000,
           applicationName,
-          signal: context.signal,
-          clock: context.now,
-          sleep: context.sleep,
-          random: context.random,
-          log: context.log,
         });
       const session = await openSession();
       try {
-        const failure = await applyFiles(await load([...knowledge.history.revisions.keys()]), {
+        const failure = await applyFiles(await load([...history.revisions.keys()]), {
           session,
-          layout,
+          layout: project.versionTable.layout,
           table,
           progress: [],
-          ddlLockTimeout,
+          ddlLockTimeout: settings.ddlLockTimeout,
           timeout: null,
           openSecond: openSession,
           applicationName,
           cancel: session.close,
-          stop: context.signal,
           onApplied: () => {},
           context: quiet(context),
         });

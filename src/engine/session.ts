@@ -11,7 +11,7 @@ import { collectSecrets } from "../settings/secrets.ts";
 import type { Settings } from "../settings/settings.ts";
 import { type Findings, readingOnce, type Sources } from "../settings/sources.ts";
 import { runChild } from "../tools/child.ts";
-import type { Context } from "./context.ts";
+import { type Context, waitingOf } from "./context.ts";
 
 /** Milliseconds that the last attempt leaves to the command for the password. */
 const shortestCommand = 500;
@@ -36,8 +36,7 @@ export async function openSession(
   options: SessionOptions = {},
 ): Promise<Database> {
   if (settings.database === null) throw new CannotJudge("config", "no database is named");
-  const { applicationName = `preflight/${context.runId}`, toWrite = false, onWaiting } = options;
-  const { searchPath } = options;
+  const { toWrite, searchPath, onWaiting } = options;
   const timeout = options.timeout ?? Math.max(0, settings.timeout - context.record.waitedMs);
   const started = context.now();
   const left = (): number =>
@@ -51,19 +50,15 @@ export async function openSession(
         const address = await readAddress();
         return {
           ...address,
-          ...(toWrite ? { targetSession: "read-write" } : {}),
+          ...(toWrite && { targetSession: "read-write" }),
           ...(searchPath && { options: optionsWithPath(address.options, searchPath) }),
         };
       },
       {
+        ...waitingOf(context),
         timeout,
-        applicationName,
-        onWaiting: onWaiting ?? (() => {}),
-        signal: context.signal,
-        clock: context.now,
-        sleep: context.sleep,
-        random: context.random,
-        log: context.log,
+        applicationName: options.applicationName ?? `preflight/${context.runId}`,
+        ...(onWaiting && { onWaiting }),
       },
     );
   } finally {

@@ -9,9 +9,9 @@ import { versionTableOf } from "../core/version-table.ts";
 import { stamp } from "../database/stamp.ts";
 import { rowOf } from "./apply-files.ts";
 import type { Assessment } from "./assess.ts";
+import type { Ending } from "./context.ts";
 import { describeStep, planActions } from "./events.ts";
-import type { Ending } from "./run-record.ts";
-import type { StepTools } from "./step-tools.ts";
+import type { StepTools } from "./run-tools.ts";
 import { proveVersionTable, upgrade } from "./upgrade.ts";
 
 /** One after the other. @returns how one of them failed; null: all are done */

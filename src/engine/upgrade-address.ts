@@ -7,9 +7,9 @@ import type { Settings } from "../settings/settings.ts";
 import { describeEnd } from "../tools/child.ts";
 import type { Commands } from "../tools/tool.ts";
 import { followArrival, type Sight } from "./arrival.ts";
-import type { Told } from "./program.ts";
-import type { Ending } from "./run-record.ts";
-import type { StepTools } from "./step-tools.ts";
+import type { Context, Ending } from "./context.ts";
+import { endingOf } from "./program.ts";
+import type { StepTools } from "./run-tools.ts";
 
 /** What is known of the upgrade before it runs. */
 export type Proof =
@@ -36,7 +36,7 @@ export async function proveUpgradeAddress(
   const own = settings.upgradeCommand;
   const like = own === null ? commands.locate() : commands.locateLike(own);
   const argv = like ?? locateAnyway(commands);
-  if (argv === null) return goUnproven(`nothing tells where ${own?.join(" ")} works`, {});
+  if (argv === null) return goUnproven(`nothing tells where ${own?.join(" ")} works`, {}, context);
   const spelled = argv.join(" ");
   context.log({
     level: "info",
@@ -45,25 +45,25 @@ export async function proveUpgradeAddress(
   });
 
   let variables = lockTimeoutVariable(context.env, settings.ddlLockTimeout);
-  const isLimited = (): boolean => variables["PGOPTIONS"] !== undefined;
   let shortestHold = 0;
   let wasUnseen = false;
   let slips = 0;
   const deadline = context.now() + settings.timeout;
   for (;;) {
     // It shall be seen to wait.
-    const ownLimits = isLimited() ? lockTimeoutVariable(context.env, longestWait) : {};
+    const ownLimits = isLimited(variables) ? lockTimeoutVariable(context.env, longestWait) : {};
     const options = { argv, commands, variables: ownLimits, table, shortestHold };
     const sight = await followArrival(options, tools).catch((error: unknown) => {
       if (like === null && isMissing(error)) return null;
       throw error;
     });
-    if (sight === null) return goUnproven(`there is no ${argv[0]} that could be asked`, {});
+    if (sight === null)
+      return goUnproven(`there is no ${argv[0]} that could be asked`, {}, context);
     switch (sight.kind) {
       case "here":
-        return go();
+        return go(spelled, variables, tools);
       case "perhaps":
-        if (shortestHold > 0) return go();
+        if (shortestHold > 0) return go(spelled, variables, tools);
         break;
       case "unseen":
         // Who never came to this database has not slipped through either.
@@ -78,22 +78,17 @@ export async function proveUpgradeAddress(
         return goUnproven(
           `the pooler at ${database.place} has no connection left by which ${spelled} could be seen`,
           variables,
+          context,
         );
       case "failed":
-        if (unknownRows.some((id) => sight.lines.some((line) => line.includes(id)))) return go();
+        if (unknownRows.some((id) => sight.lines.some((line) => line.includes(id))))
+          return go(spelled, variables, tools);
         if (sight.told.passing !== null && context.now() < deadline) {
-          context.log({
-            level: "warn",
-            event: "address.waiting",
-            msg: `${spelled} failed, and is asked again: ${sight.told.passing}`,
-          });
-          // Enough sessions may have been free when the work began.
-          await tools.askForSlots();
-          await context.sleep(betweenQuestions, context.signal);
+          await waitToAskAgain(spelled, sight.told.passing, tools);
           break;
         }
         // A pooler may refuse a session that asks for a setting.
-        if (sight.told.error?.kind === "connection" && isLimited()) {
+        if (sight.told.error?.kind === "connection" && isLimited(variables)) {
           variables = {};
           break;
         }
@@ -101,32 +96,12 @@ export async function proveUpgradeAddress(
           return goUnproven(
             `${spelled} ${describeEnd(sight.told.end, "two minutes")}, which says nothing of ${own?.join(" ")}`,
             {},
+            context,
           );
-        for (const msg of sight.lines) context.log({ level: "info", event: "address.output", msg });
-        return { kind: "failed", ending: failedToSay(spelled, sight.told) };
+        return failedToSay(spelled, sight, context);
     }
     // Whoever works elsewhere comes to its end sooner: nothing that is held here keeps it.
     if (sight.kind !== "failed") shortestHold = sight.tookMs * 1.5 + 500;
-  }
-
-  function go(): Proof {
-    context.log({ level: "debug", event: "address.proved", msg: `${spelled} arrives here` });
-    if (isLimited())
-      context.log({
-        level: "info",
-        event: "upgrade.limits",
-        msg: `where its driver reads PGOPTIONS, the upgrade waits at most ${formatDuration(settings.ddlLockTimeout ?? 0)} for a lock (--ddl-lock-timeout)`,
-      });
-    return { kind: "go", variables };
-  }
-
-  function goUnproven(why: string, known: Variables): Proof {
-    context.log({
-      level: "warn",
-      event: "address.unproven",
-      msg: `whether the upgrade works on this database could not be seen beforehand: ${why}. Only the look after it will tell`,
-    });
-    return { kind: "go", variables: known };
   }
 }
 
@@ -135,6 +110,38 @@ const longestWait = 60_000;
 const betweenQuestions = 1_000;
 /** So often in a row nobody reads a table in the one moment when it is free. */
 const mostSlips = 4;
+
+function go(spelled: string, variables: Variables, { settings, context }: StepTools): Proof {
+  context.log({ level: "debug", event: "address.proved", msg: `${spelled} arrives here` });
+  if (isLimited(variables))
+    context.log({
+      level: "info",
+      event: "upgrade.limits",
+      msg: `where its driver reads PGOPTIONS, the upgrade waits at most ${formatDuration(settings.ddlLockTimeout ?? 0)} for a lock (--ddl-lock-timeout)`,
+    });
+  return { kind: "go", variables };
+}
+
+function goUnproven(why: string, variables: Variables, { log }: Context): Proof {
+  log({
+    level: "warn",
+    event: "address.unproven",
+    msg: `whether the upgrade works on this database could not be seen beforehand: ${why}. Only the look after it will tell`,
+  });
+  return { kind: "go", variables };
+}
+
+async function waitToAskAgain(
+  spelled: string,
+  why: string,
+  { context, askForSlots }: StepTools,
+): Promise<void> {
+  const msg = `${spelled} failed, and is asked again: ${why}`;
+  context.log({ level: "warn", event: "address.waiting", msg });
+  // Enough sessions may have been free when the work began.
+  await askForSlots();
+  await context.sleep(betweenQuestions, context.signal);
+}
 
 /** The tool's own, where a person's command tells nothing: both usually work on the same. null: it is not known either. */
 function locateAnyway(commands: Commands): readonly string[] | null {
@@ -149,6 +156,10 @@ function isMissing(error: unknown): boolean {
   return error instanceof CannotJudge && error.outcome === "missing-input";
 }
 
+function isLimited(variables: Variables): boolean {
+  return variables["PGOPTIONS"] !== undefined;
+}
+
 /**
  * The limit for locks, for drivers that read PGOPTIONS: libpq's, such as psycopg and psycopg2. What the user has put there comes
  * after it, and counts.
@@ -157,7 +168,7 @@ function isMissing(error: unknown): boolean {
 function lockTimeoutVariable(
   env: Readonly<Record<string, string | undefined>>,
   milliseconds: number | null,
-): Readonly<Record<string, string>> {
+): Variables {
   if (milliseconds === null) return {};
   const limit = `-c lock_timeout=${Math.max(1, Math.round(milliseconds))}`;
   return { PGOPTIONS: `${limit} ${env["PGOPTIONS"] ?? ""}`.trim() };
@@ -217,27 +228,27 @@ const refusedLogin: ReadonlySet<string> = new Set([
 ]);
 
 /** The program that was asked has failed: so would the upgrade. */
-function failedToSay(spelled: string, { end, complaint, passing, error }: Told): Ending {
-  const reason = `${spelled}, which is asked where the upgrade works, ${describeEnd(end, "two minutes")}${complaint === null ? "" : `: ${complaint}`}`;
-  const nothing = "nothing has run, and nothing was stamped because of this failure";
-  if (passing !== null)
-    return {
-      outcome: "temporary",
-      reason: `${reason}; ${passing}`,
-      next: ["run it again when the server has room, or what was in the way has ended", nothing],
-    };
-  if (error?.kind === "connection" || refusedLogin.has(error?.name ?? ""))
-    return {
-      outcome: "config",
-      reason,
-      next: [
-        `the program's own address leads to no database: it is ${whereAddressesStand}`,
-        nothing,
-      ],
-    };
-  return {
-    outcome: "migration-failed",
-    reason,
-    next: ["the lines above are the program's own; mend their cause and start again", nothing],
-  };
+function failedToSay(
+  spelled: string,
+  { told, lines }: Extract<Sight, { readonly kind: "failed" }>,
+  { log }: Context,
+): Proof {
+  for (const msg of lines) log({ level: "info", event: "address.output", msg });
+  const { end, error } = told;
+  const isRefused = error?.kind === "connection" || refusedLogin.has(error?.name ?? "");
+  const ending = endingOf(
+    `${spelled}, which is asked where the upgrade works, ${describeEnd(end, "two minutes")}`,
+    told,
+    isRefused
+      ? {
+          outcome: "config",
+          advice: `the program's own address leads to no database: it is ${whereAddressesStand}`,
+        }
+      : {
+          outcome: "migration-failed",
+          advice: "the lines above are the program's own; mend their cause and start again",
+        },
+    "nothing has run, and nothing was stamped because of this failure",
+  );
+  return { kind: "failed", ending };
 }

@@ -8,9 +8,9 @@ import { cancelBackends, upgradeName } from "../database/own-sessions.ts";
 import type { Upgrade } from "../tools/tool.ts";
 import { applyFiles } from "./apply-files.ts";
 import { notingBegun, upgradeByProgram } from "./apply-program.ts";
-import type { Ending } from "./run-record.ts";
+import type { Ending } from "./context.ts";
+import type { StepTools } from "./run-tools.ts";
 import { openSession } from "./session.ts";
-import type { StepTools } from "./step-tools.ts";
 import { proveUpgradeAddress } from "./upgrade-address.ts";
 import { whileWatching } from "./watch-locks.ts";
 
@@ -70,8 +70,8 @@ async function upgradeNatively(
   try {
     await requireHome(session, observation);
     const migrations = await load(revisions);
-    const apply = async (): Promise<Ending | null> =>
-      await applyFiles(migrations, {
+    return await whileWatching(applicationName, { settings, context }, () =>
+      applyFiles(migrations, {
         session,
         layout: project.versionTable.layout,
         table: versionTableOf(observation, project.versionTable),
@@ -81,7 +81,6 @@ async function upgradeNatively(
         openSecond: async () => await openSession(settings, context, { toWrite: true, onWaiting }),
         applicationName,
         cancel: async () => await cancelBackends(database, applicationName),
-        stop: context.signal,
         onApplied: (version) => {
           const before = context.record.recordedAfter ?? [];
           context.record.recordedAfter = [
@@ -89,8 +88,8 @@ async function upgradeNatively(
           ];
         },
         context,
-      });
-    return await whileWatching(applicationName, { settings, context }, apply);
+      }),
+    );
   } finally {
     await session.close();
   }

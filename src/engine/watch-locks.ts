@@ -1,9 +1,9 @@
-import { type Blocked, describeBlocked, readBlocked } from "../database/blockers.ts";
 import { isShortOfSessions } from "../database/lock.ts";
+import { type Blocked, describeBlocked, readBlocked } from "../database/other-sessions.ts";
 import { unlessAborted } from "../database/waiting.ts";
 import type { Context } from "./context.ts";
+import type { StepTools } from "./run-tools.ts";
 import { openSession } from "./session.ts";
-import type { StepTools } from "./step-tools.ts";
 
 /** Milliseconds: a short upgrade costs no session more. */
 const firstLook = 2000;

@@ -6,23 +6,20 @@ import { acquireLock, isShortOfSessions, type Lock, lockKey } from "../database/
 import { lookRows, lookStart } from "../database/look.ts";
 import { waitForOthersAtWork } from "../database/other-sessions.ts";
 import { unlessAborted } from "../database/waiting.ts";
-import type { Settings } from "../settings/settings.ts";
 import { assess, type Assessment } from "./assess.ts";
-import type { Context } from "./context.ts";
-import type { Project } from "./project.ts";
+import { type Ending, waitingOf } from "./context.ts";
 import { conclude } from "./result.ts";
-import type { Ending } from "./run-record.ts";
+import type { RunTools, StepTools } from "./run-tools.ts";
 import { openSession, refuseAnotherServer } from "./session.ts";
-import type { StepTools } from "./step-tools.ts";
 
-/** What the holder of the lock works with. Its context's signal says that we are told to stop, or have lost the lock. */
-export type UnderLock = Omit<StepTools, "database"> & {
+/** What the holder of the lock works with. */
+export type UnderLock = StepTools & {
   /** On the context's clock, for waiting for others. */
   readonly deadline: number;
 };
 
 /** The work itself, over a session of its own. */
-type Work = (first: Assessment, database: Database, underLock: UnderLock) => Promise<Ending>;
+type Work = (first: Assessment, underLock: UnderLock) => Promise<Ending>;
 
 /**
  * Milliseconds, and as much again at random: longer than it takes to look, so that most are away. Twice as long each time: where
@@ -31,21 +28,14 @@ type Work = (first: Assessment, database: Database, underLock: UnderLock) => Pro
 const firstAway = 1000;
 const longestAway = 4000;
 
-/** Who waits for the lock, and what for. */
-type Waiter = {
-  readonly first: Assessment;
-  /** Over which `first` was seen: it holds the lock from now on, and does nothing else meanwhile. */
-  readonly database: Database;
-  readonly project: Project;
-  readonly settings: Settings;
-  readonly context: Context;
-};
+/** What was seen first, and over which session. */
+export type FirstLook = RunTools & { readonly first: Assessment };
 
 /**
  * Takes the lock and does the work under it, once. Whoever waits for the lock leaves as soon as the database is at head, and
- * needs no second connection for that.
+ * needs no second connection for that: the session of the first look holds the lock from now on, and does nothing else meanwhile.
  */
-export async function withLock(waiting: Waiter, work: Work): Promise<Ending> {
+export async function withLock(waiting: FirstLook, work: Work): Promise<Ending> {
   const { first, project, settings, context } = waiting;
   const deadline = context.now() + settings.lockTimeout;
   let connection = waiting.database;
@@ -64,13 +54,9 @@ export async function withLock(waiting: Waiter, work: Work): Promise<Ending> {
     const started = context.now();
     try {
       return await acquireLock(connection, {
+        ...waitingOf(context),
         key: lockKey(versionTableOf(first.observation, project.versionTable)),
         timeout: settings.lockTimeout,
-        signal: context.signal,
-        clock: context.now,
-        sleep: context.sleep,
-        random: context.random,
-        log: context.log,
         betweenPolls: async () => ((await isDone()) ? "leave" : "stay"),
         comeAgain,
       });
@@ -90,7 +76,7 @@ export async function withLock(waiting: Waiter, work: Work): Promise<Ending> {
   }
 
   async function isDone(): Promise<boolean> {
-    const seen = await lookWhenMoved(connection, waiting).catch(unlessBusy);
+    const seen = await lookWhenMoved({ ...waiting, database: connection }).catch(unlessBusy);
     lastSeen = seen ?? lastSeen;
     return seen?.plan.kind === "start";
   }
@@ -100,12 +86,10 @@ export async function withLock(waiting: Waiter, work: Work): Promise<Ending> {
  * The version rows are cheap to poll; the whole schema is looked at once they have moved to head, or beyond it: the
  * holder may be of a newer image. null: they have not.
  */
-async function lookWhenMoved(
-  connection: Database,
-  { first, project, settings, context }: Waiter,
-): Promise<Assessment | null> {
+async function lookWhenMoved(waiting: FirstLook): Promise<Assessment | null> {
+  const { first, database, project, context } = waiting;
   const { home } = first.observation;
-  const looking = lookRows(connection, { versionTable: project.versionTable, home: home.schema });
+  const looking = lookRows(database, { versionTable: project.versionTable, home: home.schema });
   const { versionTable } = await unlessAborted(looking, context.signal);
   const rows = (versionTable?.rows ?? []).filter((row) => row !== null);
   const { history } = project.knowledge;
@@ -113,12 +97,12 @@ async function lookWhenMoved(
   const hasMoved = rows.join("\0") !== before.join("\0");
   const isBeyond = rows.some((row) => !history.revisions.has(row) && !before.includes(row));
   if (!hasMoved || !(isBeyond || claimsAll(history, rows))) return null;
-  return await assess(connection, project, settings, context);
+  return await assess(waiting);
 }
 
 async function workUnder(
   lock: Lock,
-  { first, project, settings, context }: Waiter,
+  { first, project, settings, context }: FirstLook,
   deadline: number,
   work: Work,
 ): Promise<Ending> {
@@ -149,26 +133,28 @@ function unlessBusy(error: unknown): null {
 const longestWaitForSlots = 30_000;
 
 /** The connection that holds the lock does nothing else: the work has a session of its own. */
-async function overSession(first: Assessment, underLock: UnderLock, work: Work): Promise<Ending> {
+async function overSession(
+  first: Assessment,
+  underLock: Omit<UnderLock, "database">,
+  work: Work,
+): Promise<Ending> {
   const { settings, context, deadline, askForSlots } = underLock;
-  const { now, sleep, log, signal } = context;
   const onWaiting = (): void => void askForSlots();
   const database = await openSession(settings, context, { toWrite: true, onWaiting });
+  const tools = { ...underLock, database };
   try {
-    await waitForSlots(database, underLock);
-    const timeout = Math.max(0, deadline - now());
-    await waitForOthersAtWork(database, { timeout, clock: now, sleep, signal, log });
-    return await work(first, database, underLock);
+    await waitForSlots(tools);
+    const timeout = Math.max(0, deadline - context.now());
+    await waitForOthersAtWork(database, { ...waitingOf(context), timeout });
+    return await work(first, tools);
   } finally {
     await database.close();
   }
 }
 
 /** A child, or our own upgrade, needs one more session. */
-async function waitForSlots(
-  database: Database,
-  { context: { now, sleep, log, signal }, askForSlots }: UnderLock,
-): Promise<void> {
+async function waitForSlots({ database, context, askForSlots }: StepTools): Promise<void> {
+  const { now, sleep, log, signal } = context;
   if (!(await isShortOfSessions(database))) return;
   log({
     level: "info",

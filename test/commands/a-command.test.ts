@@ -1,9 +1,8 @@
 import path from "node:path";
 import { expect, test } from "vitest";
 import { commands } from "../../src/cli.ts";
-import type { Command } from "../../src/engine/context.ts";
+import { type Command, ready } from "../../src/engine/context.ts";
 import { readProject } from "../../src/engine/project.ts";
-import { ready } from "../../src/engine/run-record.ts";
 import { help } from "../../src/report/help.ts";
 import { historyFlags } from "../../src/settings/command-line.ts";
 import { addressTable, settingsTable } from "../../src/settings/settings-table.ts";

@@ -3,7 +3,7 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { LogEvent } from "../../src/database/waiting.ts";
+import type { LogEvent } from "../../src/report/log.ts";
 import { eventually } from "../support/databases.ts";
 import { freePort, startServer, type TestServer } from "../support/postgres.ts";
 import { connectionTo, fakeServer, open, realTime, refusalOf } from "./support.ts";

@@ -15,7 +15,7 @@ import {
 } from "../../src/database/lock.ts";
 import { isUpgradeAtWork } from "../../src/database/other-sessions.ts";
 import { cancelBackends, upgradeName } from "../../src/database/own-sessions.ts";
-import type { LogEvent } from "../../src/database/waiting.ts";
+import type { LogEvent } from "../../src/report/log.ts";
 import { eventually } from "../support/databases.ts";
 import { startServer, type TestServer } from "../support/postgres.ts";
 import { connectionTo, open, realTime, refusalOf } from "./support.ts";

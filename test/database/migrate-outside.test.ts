@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { LogEvent } from "../../src/database/waiting.ts";
+import type { LogEvent } from "../../src/report/log.ts";
 import { eventually } from "../support/databases.ts";
 import { startServer, type TestServer } from "../support/postgres.ts";
 import { applyFile, fileOf, open, realTime, refusalOf } from "./support.ts";

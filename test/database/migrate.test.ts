@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Migration } from "../../src/core/migration.ts";
 import type { MigrationEnd } from "../../src/database/migrate-work.ts";
 import { ensureVersionTable } from "../../src/database/migrate.ts";
-import type { LogEvent } from "../../src/database/waiting.ts";
+import type { LogEvent } from "../../src/report/log.ts";
 import { sql } from "../../src/tools/sql/sql.ts";
 import { supabase } from "../../src/tools/supabase/supabase.ts";
 import { eventually } from "../support/databases.ts";

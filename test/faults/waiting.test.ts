@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { connectAndWait, type WaitOptions } from "../../src/database/wait.ts";
-import type { LogEvent } from "../../src/database/waiting.ts";
+import type { LogEvent } from "../../src/report/log.ts";
 import type { Connection } from "../../src/settings/connection.ts";
 import { connectionTo, fakeServer, open, realTime, refusalOf } from "../database/support.ts";
 import { freePort, startServer, type TestServer } from "../support/postgres.ts";

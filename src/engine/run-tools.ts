@@ -3,13 +3,19 @@ import type { Settings } from "../settings/settings.ts";
 import type { Context } from "./context.ts";
 import type { Project } from "./project.ts";
 
-/** What a step of the plan is taken with. */
-export type StepTools = {
-  readonly database: Database;
+/** What a command has before it reaches for a database. */
+export type ProjectTools = {
   readonly project: Project;
   readonly settings: Settings;
   /** Its signal says that we are told to stop, or have lost the lock. */
   readonly context: Context;
+};
+
+/** What a run looks and decides with. */
+export type RunTools = ProjectTools & { readonly database: Database };
+
+/** What a step of the plan is taken with. */
+export type StepTools = RunTools & {
   /** Those that wait for the lock give their sessions back. Never rejects. */
   readonly askForSlots: () => Promise<void>;
 };
