@@ -33,7 +33,7 @@ export function remarkOnNewColumn(
     .filter((constraint) => isChecked(constraint, constraints))
     // Named as a constraint of the table would name its columns.
     .map((constraint) => ({ ...constraint, keys: [{ String: { sval: colname } }] }))
-    .flatMap((constraint) => remarkOnConstraint(constraint, table, scene));
+    .flatMap((constraint) => remarkOnConstraint(constraint, table, scene) ?? []);
   if (copy !== null) return [{ ...copied(copy, colname, table), location }, ...remarks];
   return isRequired(constraints) ? [{ ...required(column, table), location }, ...remarks] : remarks;
 }
@@ -109,27 +109,25 @@ export function remarkOnTypeChange(
   action: AlterTableCmd,
   table: Name,
   { known }: Scene,
-): readonly Remark[] {
+): Remark | null {
   const { name: column = "" } = action;
   const { typeName, raw_default: using, location } = columnIn(action) ?? {};
   const before = findTable(known, table)?.columns.get(column)?.type ?? null;
   const after = typeOf(typeName);
   const change = before === null ? "rewrites" : judge(before, after, column, using);
-  if (change === "free") return [];
+  if (change === "free") return null;
   const [on, name] = [`ALTER TABLE ${show(table)}`, quote(column)];
   const from = before === null ? "" : ` from ${showType(before)}`;
-  return [
-    {
-      level: "danger",
-      rule: change === "narrows" ? "narrow-type" : "change-type",
-      seen: `${name} of ${show(table)} changes its type${from} to ${showType(after)}`,
-      why: `the whole table and its indexes are written anew, and nobody can use it meanwhile${
-        change === "narrows" ? "; values that do not fit are cut off or make it fail" : ""
-      }`,
-      remedy: `${on} ADD COLUMN … ${showType(after)}, let a trigger fill it, fill the old rows in batches, then let the two change names${before === null ? `. Free of all this are ${free}` : ""}`,
-      location,
-    },
-  ];
+  return {
+    level: "danger",
+    rule: change === "narrows" ? "narrow-type" : "change-type",
+    seen: `${name} of ${show(table)} changes its type${from} to ${showType(after)}`,
+    why: `the whole table and its indexes are written anew, and nobody can use it meanwhile${
+      change === "narrows" ? "; values that do not fit are cut off or make it fail" : ""
+    }`,
+    remedy: `${on} ADD COLUMN … ${showType(after)}, let a trigger fill it, fill the old rows in batches, then let the two change names${before === null ? `. Free of all this are ${free}` : ""}`,
+    location,
+  };
 }
 
 const free =

@@ -7,7 +7,7 @@ import { isInUse, lockedSince, type Remark, type Scene } from "./scene.ts";
 export function remarkOnRowChanges(node: Node, scene: Scene): readonly Remark[] {
   return changesIn(node)
     .filter(({ relation }) => isInUse(relation, scene))
-    .flatMap((change) => remarkOnChange(change, scene));
+    .flatMap((change) => remarkOnChange(change, scene) ?? []);
 }
 
 type Change =
@@ -26,17 +26,15 @@ function changesIn(node: Node | undefined): readonly Change[] {
   return inner;
 }
 
-function remarkOnChange(change: Change, scene: Scene): readonly Remark[] {
+function remarkOnChange(change: Change, scene: Scene): Remark | null {
   const table = show(nameOf(change.relation));
   const since = lockedSince(change.relation, scene);
   const { location } = change.relation ?? {};
   if (change.whereClause !== undefined)
-    return since === null ? [] : [{ ...underLock(change, table, since), location }];
-  return [
-    change.kind === "delete"
-      ? { ...deleteAll(table), location }
-      : { ...updateAll(change, table, since, scene), location },
-  ];
+    return since === null ? null : { ...underLock(change, table, since), location };
+  return change.kind === "delete"
+    ? { ...deleteAll(table), location }
+    : { ...updateAll(change, table, since, scene), location };
 }
 
 function underLock({ kind }: Change, table: string, since: number): Remark {
