@@ -1,5 +1,5 @@
 import type { AlterTableCmd, Node } from "libpg-query";
-import { commandsOf, constraintIn, type Name, nameOf, quote, show } from "../pgsql/tree.ts";
+import { commandsOf, inside, type Name, nameOf, quote, show } from "../pgsql/tree.ts";
 import { remarkOnConstraint } from "./add-constraint.ts";
 import { remarkOnNewColumn, remarkOnTypeChange } from "./columns.ts";
 import { findTable, isKnownNotNull } from "./learn.ts";
@@ -21,7 +21,7 @@ export function remarkOnAction(node: Node, scene: Scene): Remark | readonly Rema
     case "AT_AddColumn":
       return remarkOnNewColumn(action, table, scene);
     case "AT_AddConstraint":
-      return remarkOnConstraint(constraintIn(action), table, scene);
+      return remarkOnConstraint(inside("Constraint", action.def), table, scene);
     case "AT_AlterColumnType":
       return remarkOnTypeChange(action, table, scene);
     case "AT_SetNotNull":
@@ -55,7 +55,7 @@ const lenient: ReadonlySet<string> = new Set([
 ]);
 
 function attachPartition({ def }: AlterTableCmd, scene: Scene): Remark | null {
-  const partition = def !== undefined && "PartitionCmd" in def ? def.PartitionCmd.name : undefined;
+  const partition = inside("PartitionCmd", def)?.name;
   if (!isInUse(partition, scene)) return null;
   // Whoever has prepared it with a CHECK of the bounds spares PostgreSQL the reading.
   const checks = findTable(scene.known, nameOf(partition))?.checks.values() ?? [];

@@ -1,5 +1,5 @@
 import type { AlterTableCmd, ColumnDef, Constraint, Node } from "libpg-query";
-import { columnIn, constraintsIn, type Name, quote, show, wordsIn } from "../pgsql/tree.ts";
+import { inside, insideAll, lastWord, type Name, quote, show, wordsIn } from "../pgsql/tree.ts";
 import { remarkOnConstraint } from "./add-constraint.ts";
 import { findTable } from "./learn.ts";
 import type { Remark, Scene } from "./scene.ts";
@@ -22,12 +22,12 @@ export function remarkOnNewColumn(
   table: Name,
   scene: Scene,
 ): readonly Remark[] {
-  const column = columnIn(action);
+  const column = inside("ColumnDef", action.def);
   if (column === null) return [];
   const { colname = "", location } = column;
   const isThere = findTable(scene.known, table)?.columns.has(colname) === true;
   if (action.missing_ok === true && isThere) return [];
-  const constraints = constraintsIn(column.constraints ?? []);
+  const constraints = insideAll("Constraint", column.constraints);
   const copy = whyCopied(column, constraints, scene);
   const remarks = constraints
     .filter((constraint) => isChecked(constraint, constraints))
@@ -53,7 +53,7 @@ function whyCopied(
     return volatile("an identity, which counts the rows");
   const call = findVolatile(defaultOf(constraints), known.functions);
   if (call !== null) return volatile(`the default ${call}(), which differs from row to row`);
-  const type = (typeName?.names ?? []).flatMap(wordsIn).at(-1) ?? "";
+  const type = lastWord(typeName?.names);
   return known.checkedDomains.has(type) ? volatile(`domain ${quote(type)}, which checks it`) : null;
 
   function volatile(by: string): Copy {
@@ -111,7 +111,7 @@ export function remarkOnTypeChange(
   { known }: Scene,
 ): Remark | null {
   const { name: column = "" } = action;
-  const { typeName, raw_default: using, location } = columnIn(action) ?? {};
+  const { typeName, raw_default: using, location } = inside("ColumnDef", action.def) ?? {};
   const before = findTable(known, table)?.columns.get(column)?.type ?? null;
   const after = typeOf(typeName);
   const change = before === null ? "rewrites" : judge(before, after, column, using);
@@ -144,15 +144,10 @@ function judge(
 }
 
 /** `USING x` and `USING x::type` say no more than no USING at all. */
-function isPlain(using: Node | undefined, column: string, after: ColumnType): boolean {
+function isPlain(using: Node | undefined, name: string, after: ColumnType): boolean {
   if (using === undefined) return true;
-  if ("ColumnRef" in using) return (using.ColumnRef.fields ?? []).flatMap(wordsIn)[0] === column;
-  if (!("TypeCast" in using)) return false;
-  const { arg, typeName } = using.TypeCast;
-  return (
-    arg !== undefined &&
-    "ColumnRef" in arg &&
-    showType(typeOf(typeName)) === showType(after) &&
-    isPlain(arg, column, after)
-  );
+  const cast = inside("TypeCast", using);
+  const column = inside("ColumnRef", cast === null ? using : cast.arg);
+  const [word] = column?.fields?.flatMap(wordsIn) ?? [];
+  return word === name && (cast === null || showType(typeOf(cast.typeName)) === showType(after));
 }

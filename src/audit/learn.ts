@@ -13,11 +13,11 @@ import type {
   RenameStmt,
 } from "libpg-query";
 import {
-  columnIn,
   commandsOf,
-  constraintIn,
-  constraintsIn,
+  inside,
+  insideAll,
   isSame,
+  lastWord,
   type Name,
   nameIn,
   nameOf,
@@ -92,13 +92,12 @@ export function learn(known: Known, node: Node, file: number): void {
 const elsewhere = -1;
 
 function createTable(known: Known, statement: CreateStmt, file: number): void {
-  const { relation, tableElts = [], inhRelations = [], if_not_exists } = statement;
+  const { relation, tableElts = [], inhRelations, if_not_exists } = statement;
   if (if_not_exists === true && findTable(known, nameOf(relation)) !== null) return;
   const table = addTable(known, relation, file, statement.partspec !== undefined);
-  for (const parent of inhRelations)
-    if ("RangeVar" in parent)
-      for (const [name, column] of findTable(known, nameOf(parent.RangeVar))?.columns ?? [])
-        table.columns.set(name, { ...column, file });
+  for (const parent of insideAll("RangeVar", inhRelations))
+    for (const [name, column] of findTable(known, nameOf(parent))?.columns ?? [])
+      table.columns.set(name, { ...column, file });
   for (const element of tableElts) {
     if ("ColumnDef" in element) addColumn(table, element.ColumnDef, file);
     if ("Constraint" in element) addConstraint(table, element.Constraint);
@@ -125,8 +124,8 @@ function addTable(
 function alterTable(table: Table, action: AlterTableCmd, file: number): void {
   const { subtype, name = "" } = action;
   const before = table.columns.get(name);
-  const column = columnIn(action);
-  const constraint = constraintIn(action);
+  const column = inside("ColumnDef", action.def);
+  const constraint = inside("Constraint", action.def);
   switch (subtype) {
     case "AT_AddColumn":
       if (column !== null && !table.columns.has(column.colname ?? ""))
@@ -158,8 +157,8 @@ function alterTable(table: Table, action: AlterTableCmd, file: number): void {
 }
 
 function addColumn(table: Table, column: ColumnDef, file: number): void {
-  const { colname = "", typeName, constraints = [] } = column;
-  const own = constraintsIn(constraints);
+  const { colname = "", typeName, constraints } = column;
+  const own = insideAll("Constraint", constraints);
   const isNotNull = own.some(({ contype }) =>
     ["CONSTR_NOTNULL", "CONSTR_PRIMARY", "CONSTR_IDENTITY"].includes(contype ?? ""),
   );
@@ -214,8 +213,7 @@ function notNullIn(condition: Node | undefined): readonly string[] {
   if ("BoolExpr" in condition && condition.BoolExpr.boolop === "AND_EXPR")
     return (condition.BoolExpr.args ?? []).flatMap(notNullIn);
   if (!("NullTest" in condition) || condition.NullTest.nulltesttype !== "IS_NOT_NULL") return [];
-  const { arg } = condition.NullTest;
-  return arg !== undefined && "ColumnRef" in arg ? fieldOf(arg.ColumnRef) : [];
+  return fieldOf(inside("ColumnRef", condition.NullTest.arg) ?? {});
 }
 
 function rename(known: Known, statement: RenameStmt): void {
@@ -248,16 +246,16 @@ function drop(known: Known, { removeType, objects = [] }: DropStmt): void {
   }
 }
 
-function createFunction(known: Known, { funcname = [], options = [] }: CreateFunctionStmt): void {
-  const volatility = options
-    .flatMap((option) => ("DefElem" in option ? [option.DefElem] : []))
-    .find(({ defname }) => defname === "volatility")?.arg;
+function createFunction(known: Known, { funcname, options }: CreateFunctionStmt): void {
+  const volatility = insideAll("DefElem", options).find(
+    ({ defname }) => defname === "volatility",
+  )?.arg;
   const isVolatile = volatility === undefined || wordsIn(volatility)[0] === "volatile";
-  known.functions.set(funcname.flatMap(wordsIn).at(-1) ?? "", isVolatile);
+  known.functions.set(lastWord(funcname), isVolatile);
 }
 
-function createDomain(known: Known, { domainname = [], constraints = [] }: CreateDomainStmt): void {
-  const kinds = constraintsIn(constraints).map(({ contype }) => contype);
+function createDomain(known: Known, { domainname, constraints }: CreateDomainStmt): void {
+  const kinds = insideAll("Constraint", constraints).map(({ contype }) => contype);
   if (kinds.includes("CONSTR_CHECK") || kinds.includes("CONSTR_NOTNULL"))
-    known.checkedDomains.add(domainname.flatMap(wordsIn).at(-1) ?? "");
+    known.checkedDomains.add(lastWord(domainname));
 }

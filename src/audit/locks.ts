@@ -10,7 +10,8 @@ import type {
 } from "libpg-query";
 import {
   commandsOf,
-  constraintsIn,
+  inside,
+  insideAll,
   nameOf,
   objectsIn,
   quote,
@@ -135,10 +136,9 @@ function refreshView(statement: RefreshMatViewStmt, scene: Scene): Remark | null
 }
 
 function alterDomain({ subtype, typeName = [], def }: AlterDomainStmt): Remark | null {
-  const [constraint] = constraintsIn(def === undefined ? [] : [def]);
   // "C": ADD CONSTRAINT, "O": SET NOT NULL.
   if (subtype !== "C" && subtype !== "O") return null;
-  if (constraint?.skip_validation === true) return null;
+  if (inside("Constraint", def)?.skip_validation === true) return null;
   const domain = typeName.flatMap(wordsIn).map(quote).join(".");
   return {
     level: "danger",
@@ -150,10 +150,9 @@ function alterDomain({ subtype, typeName = [], def }: AlterDomainStmt): Remark |
 }
 
 function hasOption(options: readonly Node[] | undefined, wanted: string): boolean {
-  return (options ?? []).some((option) => {
-    if (!("DefElem" in option) || option.DefElem.defname !== wanted) return false;
-    const [word = "true"] = wordsIn(option.DefElem.arg);
-    return !["false", "off", "0"].includes(word.toLowerCase());
+  return insideAll("DefElem", options).some(({ defname, arg }) => {
+    const [word = "true"] = wordsIn(arg);
+    return defname === wanted && !["false", "off", "0"].includes(word.toLowerCase());
   });
 }
 

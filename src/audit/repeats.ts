@@ -1,5 +1,5 @@
 import type { AlterEnumStmt, AlterTableCmd, InsertStmt, Node, RangeVar } from "libpg-query";
-import { columnIn, commandsOf, constraintIn, objectsIn, wordsIn } from "../pgsql/tree.ts";
+import { commandsOf, inside, objectsIn, wordsIn } from "../pgsql/tree.ts";
 
 /**
  * What a statement lacks that can be run a second time and does nothing then; null: it lacks nothing.
@@ -25,9 +25,11 @@ function missingOfAction(action: AlterTableCmd, gone: Set<string>): string | nul
   const { subtype, name = "", missing_ok = false } = action;
   switch (subtype) {
     case "AT_AddColumn":
-      return missing_ok || gone.has(columnIn(action)?.colname ?? "") ? null : "IF NOT EXISTS";
+      return missing_ok || gone.has(inside("ColumnDef", action.def)?.colname ?? "")
+        ? null
+        : "IF NOT EXISTS";
     case "AT_AddConstraint":
-      return gone.has(constraintIn(action)?.conname ?? "")
+      return gone.has(inside("Constraint", action.def)?.conname ?? "")
         ? null
         : "DROP CONSTRAINT IF EXISTS before it";
     case "AT_DropColumn":
@@ -41,8 +43,7 @@ function missingOfAction(action: AlterTableCmd, gone: Set<string>): string | nul
 
 function missingOfInsert({ onConflictClause, selectStmt: rows }: InsertStmt): string | null {
   if (onConflictClause !== undefined) return null;
-  const condition =
-    rows !== undefined && "SelectStmt" in rows ? rows.SelectStmt.whereClause : undefined;
+  const condition = inside("SelectStmt", rows)?.whereClause;
   // INSERT … SELECT … WHERE NOT EXISTS (…) looks before it writes.
   const looks = [...objectsIn(condition)].some(
     (node) => "boolop" in node && node.boolop === "NOT_EXPR",

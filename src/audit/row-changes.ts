@@ -1,5 +1,5 @@
 import type { DeleteStmt, Node, UpdateStmt } from "libpg-query";
-import { nameOf, quote, show } from "../pgsql/tree.ts";
+import { insideAll, nameOf, quote, show } from "../pgsql/tree.ts";
 import { findTable } from "./learn.ts";
 import { isInUse, lockedSince, type Remark, type Scene } from "./scene.ts";
 
@@ -18,8 +18,8 @@ type Change =
 function changesIn(node: Node | undefined): readonly Change[] {
   if (node === undefined) return [];
   const [statement] = Object.values(node) as [{ withClause?: { ctes?: Node[] } }];
-  const inner = (statement.withClause?.ctes ?? []).flatMap((each) =>
-    "CommonTableExpr" in each ? changesIn(each.CommonTableExpr.ctequery) : [],
+  const inner = insideAll("CommonTableExpr", statement.withClause?.ctes).flatMap(({ ctequery }) =>
+    changesIn(ctequery),
   );
   if ("UpdateStmt" in node) return [...inner, { kind: "update", ...node.UpdateStmt }];
   if ("DeleteStmt" in node) return [...inner, { kind: "delete", ...node.DeleteStmt }];
@@ -58,14 +58,12 @@ function deleteAll(table: string): Remark {
 }
 
 function updateAll(
-  { relation, targetList = [] }: UpdateStmt,
+  { relation, targetList }: UpdateStmt,
   table: string,
   since: number | null,
   { known, file }: Scene,
 ): Remark {
-  const columns = targetList.flatMap((each) =>
-    "ResTarget" in each ? [each.ResTarget.name ?? ""] : [],
-  );
+  const columns = insideAll("ResTarget", targetList).map(({ name = "" }) => name);
   const seen = findTable(known, nameOf(relation));
   const isNew = columns.every((column) => seen?.columns.get(column)?.file === file);
   const held = since === null ? "each row stays locked" : `line ${since} holds the table locked`;

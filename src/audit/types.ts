@@ -1,5 +1,5 @@
 import type { FuncCall, Node, TypeName } from "libpg-query";
-import { objectsIn, quote, wordsIn } from "../pgsql/tree.ts";
+import { lastWord, objectsIn, quote } from "../pgsql/tree.ts";
 
 /** A column's type as a statement writes it. */
 export type ColumnType = {
@@ -13,7 +13,7 @@ export type ColumnType = {
 export type TypeChange = "free" | "rewrites" | "narrows";
 
 export function typeOf(type: TypeName | undefined): ColumnType {
-  const name = nameOfType(type);
+  const name = lastWord(type?.names);
   return {
     name: serials.get(name) ?? name,
     mods: (type?.typmods ?? []).flatMap(numberIn),
@@ -22,7 +22,7 @@ export function typeOf(type: TypeName | undefined): ColumnType {
 }
 
 export function isSerial(type: TypeName | undefined): boolean {
-  return serials.has(nameOfType(type));
+  return serials.has(lastWord(type?.names));
 }
 
 /** As seen with PostgreSQL 18: the table is copied unless every stored value stays as it is, byte for byte. */
@@ -36,10 +36,6 @@ export function judgeChange(from: ColumnType, to: ColumnType): TypeChange {
 export function showType({ name, mods, isArray }: ColumnType): string {
   const shown = mods.length === 0 || name === "interval" ? "" : `(${mods.join(",")})`;
   return `${words.get(name) ?? quote(name)}${shown}${isArray ? "[]" : ""}`;
-}
-
-function nameOfType(type: TypeName | undefined): string {
-  return (type?.names ?? []).flatMap(wordsIn).at(-1) ?? "";
 }
 
 const serials: ReadonlyMap<string, string> = new Map([
@@ -146,8 +142,7 @@ export function findVolatile(
 ): string | null {
   for (const node of objectsIn(expression)) {
     if (!("FuncCall" in node)) continue;
-    const { funcname = [] } = node.FuncCall as FuncCall;
-    const name = funcname.flatMap(wordsIn).at(-1) ?? "";
+    const name = lastWord((node.FuncCall as FuncCall).funcname);
     if (own.get(name) ?? known.test(name)) return name;
   }
   return null;

@@ -1,12 +1,22 @@
-import type {
-  A_Const,
-  AlterTableCmd,
-  ColumnDef,
-  Constraint,
-  DefElem,
-  Node,
-  RangeVar,
-} from "libpg-query";
+import type { A_Const, AlterTableCmd, DefElem, Node, RangeVar } from "libpg-query";
+
+type KeyOf<One> = One extends unknown ? keyof One : never;
+type Kind = KeyOf<Node>;
+type Inside<Of extends Kind> = Extract<Node, Record<Of, unknown>>[Of];
+
+/** What a node holds if it is of this kind, else null. */
+export function inside<Of extends Kind>(kind: Of, node: Node | undefined): Inside<Of> | null {
+  const held: Partial<Record<Kind, unknown>> = node ?? {};
+  return (held[kind] ?? null) as Inside<Of> | null;
+}
+
+/** What those nodes hold that are of this kind. */
+export function insideAll<Of extends Kind>(
+  kind: Of,
+  nodes: readonly Node[] | undefined,
+): readonly Inside<Of>[] {
+  return (nodes ?? []).flatMap((node) => inside(kind, node) ?? []);
+}
 
 /** Each action of an `ALTER TABLE` as a statement of its own: it meets what those before it have made. */
 export function actionsOf(node: Node): readonly Node[] {
@@ -16,23 +26,7 @@ export function actionsOf(node: Node): readonly Node[] {
 }
 
 export function commandsOf(node: Node): readonly AlterTableCmd[] {
-  if (!("AlterTableStmt" in node)) return [];
-  return (node.AlterTableStmt.cmds ?? []).flatMap((each) =>
-    "AlterTableCmd" in each ? [each.AlterTableCmd] : [],
-  );
-}
-
-/** What `ADD COLUMN` and `ALTER COLUMN … TYPE` say of a column. */
-export function columnIn({ def }: AlterTableCmd): ColumnDef | null {
-  return def !== undefined && "ColumnDef" in def ? def.ColumnDef : null;
-}
-
-export function constraintIn({ def }: AlterTableCmd): Constraint | null {
-  return def !== undefined && "Constraint" in def ? def.Constraint : null;
-}
-
-export function constraintsIn(nodes: readonly Node[]): readonly Constraint[] {
-  return nodes.flatMap((node) => ("Constraint" in node ? [node.Constraint] : []));
+  return insideAll("AlterTableCmd", inside("AlterTableStmt", node)?.cmds);
 }
 
 /** Every object in a tree. Without recursion: an expression can be nested deeper than the stack allows. */
@@ -67,6 +61,11 @@ export function wordsIn(node: Node | undefined): readonly string[] {
   if ("TypeName" in node) return (node.TypeName.names ?? []).flatMap(wordsIn);
   if ("ObjectWithArgs" in node) return (node.ObjectWithArgs.objname ?? []).flatMap(wordsIn);
   return [];
+}
+
+/** The last of a name's parts: what it names, without its schema. */
+export function lastWord(parts: readonly Node[] | undefined): string {
+  return (parts ?? []).flatMap(wordsIn).at(-1) ?? "";
 }
 
 /** The search path is not known: a name without a schema can be that of any schema. */
