@@ -14,9 +14,10 @@ export function remarkOnConstraint(
   const columns = (constraint.keys ?? constraint.fk_attrs ?? []).flatMap(wordsIn);
   switch (contype) {
     case "CONSTR_CHECK":
-      return isDeferred ? null : { ...check(constraint, columns, table), location };
     case "CONSTR_NOTNULL": {
-      const isProven = columns.every((column) => isKnownNotNull(findTable(known, table), column));
+      const isProven =
+        contype === "CONSTR_NOTNULL" &&
+        columns.every((column) => isKnownNotNull(findTable(known, table), column));
       return isDeferred || isProven ? null : { ...check(constraint, columns, table), location };
     }
     case "CONSTR_FOREIGN":

@@ -45,7 +45,13 @@ export async function parseMigrations(
 export function auditSql(files: readonly ParsedMigration[]): readonly Finding[] {
   const known = nothingKnown();
   return files.flatMap((migration, file) =>
-    [...remarkOnStatements(migration, file, known), ...remarkOnFile(migration)]
+    [
+      remarkOnStatements(migration, file, known),
+      remarkOnRepeating(migration),
+      remarkOnOutside(migration),
+      remarkOnBlocks(migration),
+    ]
+      .flatMap((each) => each ?? [])
       .toSorted((a, b) => a.line - b.line)
       .map((finding) => ({ ...finding, file: migration.file })),
   );
@@ -55,7 +61,7 @@ function remarkOnStatements(
   { script, outside, statements }: ParsedMigration,
   file: number,
   known: Known,
-) {
+): readonly Placed[] {
   const bytes = Buffer.from(script.replace(/^\uFEFF/, ""));
   const locks: Lock[] = [];
   return statements.flatMap(({ node, text, line }) => {
@@ -89,15 +95,6 @@ function lineAt(script: Buffer, location: number): number {
 }
 
 type Placed = Remark & { readonly line: number };
-
-/** What is to be said of a file as a whole. */
-function remarkOnFile(migration: ParsedMigration): readonly Placed[] {
-  return [
-    remarkOnRepeating(migration),
-    remarkOnOutside(migration),
-    remarkOnBlocks(migration),
-  ].flatMap((each) => each ?? []);
-}
 
 /**
  * A file that runs in one transaction is done or not done, so that repeating it is no question for `preflight run`: one

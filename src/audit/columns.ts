@@ -1,17 +1,18 @@
-import type { AlterTableCmd, ColumnDef, Constraint, Node } from "libpg-query";
-import { inside, insideAll, lastWord, type Name, quote, show, wordsIn } from "../pgsql/tree.ts";
+import type { AlterTableCmd, ColumnDef, Constraint, FuncCall, Node } from "libpg-query";
+import {
+  inside,
+  insideAll,
+  lastWord,
+  type Name,
+  objectsIn,
+  quote,
+  show,
+  wordsIn,
+} from "../pgsql/tree.ts";
 import { remarkOnConstraint } from "./add-constraint.ts";
 import { findTable } from "./learn.ts";
 import type { Remark, Scene } from "./scene.ts";
-import {
-  type ColumnType,
-  findVolatile,
-  isSerial,
-  judgeChange,
-  showType,
-  type TypeChange,
-  typeOf,
-} from "./types.ts";
+import { type ColumnType, isSerial, judgeChange, showType, typeOf } from "./types.ts";
 
 /**
  * A column without a default, or with one that is the same for every row, is added without touching the rows. All else is
@@ -60,6 +61,27 @@ function whyCopied(
     return { rule: "volatile-default", by };
   }
 }
+
+/**
+ * A function in the expression that gives another value at each call, so that every row of a table needs a value of its
+ * own; null where there is none. `now()` and the like stay the same for a whole transaction.
+ * @param own the functions that the history makes, and whether they are volatile
+ */
+function findVolatile(
+  expression: Node | undefined,
+  own: ReadonlyMap<string, boolean>,
+): string | null {
+  for (const node of objectsIn(expression)) {
+    if (!("FuncCall" in node)) continue;
+    const name = lastWord((node.FuncCall as FuncCall).funcname);
+    if (own.get(name) ?? volatiles.test(name)) return name;
+  }
+  return null;
+}
+
+/** Volatile in `pg_proc` and of use as a default; then those of extensions, whose names tell. */
+const volatiles =
+  /^(?:clock_timestamp|currval|gen_salt|lastval|nextval|setval|timeofday|uuid_generate_v(?:1|1mc|4|6|7))$|random|uuidv\d|ulid|nanoid|ksuid|snowflake/;
 
 /** A new column without a default is NULL everywhere: no row has to be looked up for a foreign key. */
 function isChecked({ contype }: Constraint, all: readonly Constraint[]): boolean {
@@ -114,8 +136,8 @@ export function remarkOnTypeChange(
   const { typeName, raw_default: using, location } = inside("ColumnDef", action.def) ?? {};
   const before = findTable(known, table)?.columns.get(column)?.type ?? null;
   const after = typeOf(typeName);
-  const change = before === null ? "rewrites" : judge(before, after, column, using);
-  if (change === "free") return null;
+  const change = before === null ? "rewrites" : judgeChange(before, after);
+  if (change === "free" && isPlain(using, column, after)) return null;
   const [on, name] = [`ALTER TABLE ${show(table)}`, quote(column)];
   const from = before === null ? "" : ` from ${showType(before)}`;
   return {
@@ -132,16 +154,6 @@ export function remarkOnTypeChange(
 
 const free =
   "varchar to text, a longer varchar or varbit, more digits before the point of numeric, more precision of timestamp or time, cidr to inet";
-
-function judge(
-  before: ColumnType,
-  after: ColumnType,
-  column: string,
-  using: Node | undefined,
-): TypeChange {
-  const change = judgeChange(before, after);
-  return change === "free" && !isPlain(using, column, after) ? "rewrites" : change;
-}
 
 /** `USING x` and `USING x::type` say no more than no USING at all. */
 function isPlain(using: Node | undefined, name: string, after: ColumnType): boolean {

@@ -171,22 +171,24 @@ function addColumn(table: Table, column: ColumnDef, file: number): void {
 }
 
 function addConstraint(table: Table, constraint: Constraint): void {
-  const { contype, conname, keys = [], raw_expr, skip_validation = false } = constraint;
+  const { contype, conname, raw_expr, skip_validation = false } = constraint;
+  const keys = (constraint.keys ?? []).flatMap(wordsIn);
+  const isValid = !skip_validation;
   if (contype === "CONSTR_PRIMARY")
-    for (const key of keys.flatMap(wordsIn)) {
+    for (const key of keys) {
       const column = table.columns.get(key);
       if (column !== undefined) table.columns.set(key, { ...column, isNotNull: true });
     }
   if (contype === "CONSTR_CHECK")
     table.checks.set(conname ?? nameOfCheck(table, raw_expr), {
-      isValid: !skip_validation,
+      isValid,
       notNull: notNullIn(raw_expr),
     });
   // In ADD CONSTRAINT; a column's own has no keys.
   if (contype === "CONSTR_NOTNULL" && keys.length > 0)
-    table.checks.set(conname ?? `${table.name.name}_${keys.flatMap(wordsIn)[0]}_not_null`, {
-      isValid: !skip_validation,
-      notNull: keys.flatMap(wordsIn),
+    table.checks.set(conname ?? `${table.name.name}_${keys[0]}_not_null`, {
+      isValid,
+      notNull: keys,
     });
 }
 
@@ -209,11 +211,10 @@ function fieldOf({ fields = [] }: ColumnRef): readonly string[] {
 
 /** The columns of which a condition says that they are not NULL. */
 function notNullIn(condition: Node | undefined): readonly string[] {
-  if (condition === undefined) return [];
-  if ("BoolExpr" in condition && condition.BoolExpr.boolop === "AND_EXPR")
-    return (condition.BoolExpr.args ?? []).flatMap(notNullIn);
-  if (!("NullTest" in condition) || condition.NullTest.nulltesttype !== "IS_NOT_NULL") return [];
-  return fieldOf(inside("ColumnRef", condition.NullTest.arg) ?? {});
+  const { boolop, args = [] } = inside("BoolExpr", condition) ?? {};
+  if (boolop === "AND_EXPR") return args.flatMap(notNullIn);
+  const { nulltesttype, arg } = inside("NullTest", condition) ?? {};
+  return nulltesttype === "IS_NOT_NULL" ? fieldOf(inside("ColumnRef", arg) ?? {}) : [];
 }
 
 function rename(known: Known, statement: RenameStmt): void {
@@ -247,11 +248,9 @@ function drop(known: Known, { removeType, objects = [] }: DropStmt): void {
 }
 
 function createFunction(known: Known, { funcname, options }: CreateFunctionStmt): void {
-  const volatility = insideAll("DefElem", options).find(
-    ({ defname }) => defname === "volatility",
-  )?.arg;
-  const isVolatile = volatility === undefined || wordsIn(volatility)[0] === "volatile";
-  known.functions.set(lastWord(funcname), isVolatile);
+  const said = insideAll("DefElem", options).find(({ defname }) => defname === "volatility");
+  const [volatility = "volatile"] = wordsIn(said?.arg);
+  known.functions.set(lastWord(funcname), volatility === "volatile");
 }
 
 function createDomain(known: Known, { domainname, constraints }: CreateDomainStmt): void {

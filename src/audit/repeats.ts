@@ -1,4 +1,11 @@
-import type { AlterEnumStmt, AlterTableCmd, InsertStmt, Node, RangeVar } from "libpg-query";
+import type {
+  AlterEnumStmt,
+  AlterTableCmd,
+  InsertStmt,
+  IntoClause,
+  Node,
+  RangeVar,
+} from "libpg-query";
 import { commandsOf, inside, objectsIn, wordsIn } from "../pgsql/tree.ts";
 
 /**
@@ -71,27 +78,14 @@ function missingOfCreation(node: Node, gone: ReadonlySet<string>): string | null
 }
 
 /** The fields of all statements that create something and say whether they do it again. */
-type Creation = {
-  readonly if_not_exists?: boolean;
-  readonly replace?: boolean;
-  readonly concurrent?: boolean;
-  readonly idxname?: string;
-  readonly schemaname?: string;
-  readonly extname?: string;
-  readonly trigname?: string;
-  readonly rulename?: string;
-  readonly policy_name?: string;
-  readonly role?: string;
-  readonly funcname?: Node[];
-  readonly typeName?: Node[];
-  readonly domainname?: Node[];
-  readonly relation?: RangeVar;
-  readonly sequence?: RangeVar;
-  readonly view?: RangeVar;
-  readonly typevar?: RangeVar;
-  readonly into?: { readonly rel?: RangeVar };
-  readonly intoClause?: { readonly rel?: RangeVar };
-};
+type Creation = Partial<
+  Record<"if_not_exists" | "replace" | "concurrent", boolean> &
+    Record<"idxname" | "schemaname" | "extname" | "trigname" | "rulename" | "policy_name", string> &
+    Record<"role", string> &
+    Record<"funcname" | "typeName" | "domainname", Node[]> &
+    Record<"relation" | "sequence" | "view" | "typevar", RangeVar> &
+    Record<"into" | "intoClause", IntoClause>
+>;
 
 const dropFirst = "DROP … IF EXISTS before it";
 

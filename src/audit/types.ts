@@ -1,5 +1,5 @@
-import type { FuncCall, Node, TypeName } from "libpg-query";
-import { lastWord, objectsIn, quote } from "../pgsql/tree.ts";
+import type { Node, TypeName } from "libpg-query";
+import { lastWord, quote } from "../pgsql/tree.ts";
 
 /** A column's type as a statement writes it. */
 export type ColumnType = {
@@ -63,6 +63,7 @@ const digits: ReadonlyMap<string, number> = new Map([
   ["int4", 10],
   ["int8", 19],
 ]);
+const floats = ["float4", "float8"];
 const times = ["timestamp", "timestamptz"];
 
 function judgeMods(from: ColumnType, to: ColumnType): TypeChange {
@@ -102,13 +103,9 @@ function judgeNames(from: ColumnType, to: ColumnType): TypeChange {
   const [digitsBefore, digitsAfter] = [digitsOf(from), digitsOf(to)];
   if (digitsBefore !== null && digitsAfter !== null)
     return digitsAfter < digitsBefore || isFraction(from) ? "narrows" : "rewrites";
-  if (isFloat(before) && (digitsAfter !== null || after === "float4")) return "narrows";
+  if (floats.includes(before) && (digitsAfter !== null || after === "float4")) return "narrows";
   if (times.includes(before) && (after === "date" || after === "time")) return "narrows";
   return "rewrites";
-}
-
-function isFloat(name: string): boolean {
-  return name === "float4" || name === "float8";
 }
 
 /** Before the decimal point; null: not a whole number or a `numeric`. */
@@ -130,24 +127,3 @@ function judgeLength(from: ColumnType, to: ColumnType): TypeChange {
 function numberIn(node: Node): readonly number[] {
   return "A_Const" in node && node.A_Const.ival !== undefined ? [node.A_Const.ival.ival ?? 0] : [];
 }
-
-/**
- * A function in the expression that gives another value at each call, so that every row of a table needs a value of its
- * own; null where there is none. `now()` and the like stay the same for a whole transaction.
- * @param own the functions that the history makes, and whether they are volatile
- */
-export function findVolatile(
-  expression: Node | undefined,
-  own: ReadonlyMap<string, boolean>,
-): string | null {
-  for (const node of objectsIn(expression)) {
-    if (!("FuncCall" in node)) continue;
-    const name = lastWord((node.FuncCall as FuncCall).funcname);
-    if (own.get(name) ?? known.test(name)) return name;
-  }
-  return null;
-}
-
-/** Volatile in `pg_proc` and of use as a default; then those of extensions, whose names tell. */
-const known =
-  /^(?:clock_timestamp|currval|gen_salt|lastval|nextval|setval|timeofday|uuid_generate_v(?:1|1mc|4|6|7))$|random|uuidv\d|ulid|nanoid|ksuid|snowflake/;
