@@ -3,8 +3,7 @@ import { parseSql } from "../../pgsql/parse.ts";
 import { sketchStatement } from "../../pgsql/sketch.ts";
 import { asTargets } from "./bindings.ts";
 import { readLiteral } from "./literals.ts";
-import type { Node } from "./syntax-node.ts";
-import { splitAt } from "./syntax-tree.ts";
+import { type Node, splitAt } from "./syntax-node.ts";
 
 /**
  * The tables and columns that `upgrade()` names in calls of `op` and of batch operations, and in SQL that it executes, in order. Calls
