@@ -3,7 +3,7 @@ import { readdir } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { CannotJudge } from "../../core/outcome.ts";
 import type { Revision } from "../../core/revision.ts";
-import { hashOf, readsEnvironment, saysIfNotExists } from "../file-text.ts";
+import { readFacts } from "../file-text.ts";
 import { type OpenFile, openFile, realPath, type Unreadable, exists } from "../files.ts";
 import type { Vouched } from "../tool.ts";
 import { refuseCompiled } from "./compiled.ts";
@@ -47,26 +47,12 @@ function allVouchedFor(
   const known: RevisionFile[] = [];
   for (const each of files) {
     if (!("bytes" in each)) return null;
-    const revision = vouched.get(each.file);
-    const text = each.bytes.toString("utf8");
-    if (revision?.hash !== hashOf(text)) return null;
-    const { id, parents, dependsOn, labels, file, hash, isAtomic } = revision;
-    known.push({
-      kind: "revision",
-      revision: {
-        id,
-        parents,
-        dependsOn,
-        labels,
-        file,
-        hash,
-        isEmpty: false,
-        isAtomic,
-        saysIfNotExists: saysIfNotExists(text),
-        readsEnvironment: readsEnvironment(text),
-        sketch: [],
-      },
-    });
+    const vouchedFor = vouched.get(each.file);
+    const facts = readFacts(each.bytes.toString("utf8"));
+    if (vouchedFor?.hash !== facts.hash) return null;
+    const { id, parents, dependsOn, labels, file, isAtomic } = vouchedFor;
+    const stated = { id, parents, dependsOn, labels, file, isAtomic };
+    known.push({ kind: "revision", revision: { ...stated, ...facts, isEmpty: false, sketch: [] } });
   }
   return known;
 }
@@ -97,7 +83,7 @@ export async function listRevisionFiles(location: AlembicLocation): Promise<read
 }
 
 /** Alembic's own rule (1.20): every .py file but `__init__*` and an editor's lock files. */
-function isRevisionName(name: string): boolean {
+export function isRevisionName(name: string): boolean {
   return /^(?!\.#|__init__).*\.py$/.test(name);
 }
 
