@@ -1,6 +1,6 @@
 import type { Constraint } from "libpg-query";
 import { type Name, nameOf, quote, show, wordsIn } from "../pgsql/tree.ts";
-import { findTable, isKnownNotNull } from "./learn.ts";
+import { isKnownNotNull } from "./learn.ts";
 import type { Remark, Scene } from "./scene.ts";
 
 /** A constraint that holds at once must first be seen to hold, or be given its index. */
@@ -17,7 +17,7 @@ export function remarkOnConstraint(
     case "CONSTR_NOTNULL": {
       const isProven =
         contype === "CONSTR_NOTNULL" &&
-        columns.every((column) => isKnownNotNull(findTable(known, table), column));
+        columns.every((column) => isKnownNotNull(known, table, column));
       return isDeferred || isProven ? null : { ...check(constraint, columns, table), location };
     }
     case "CONSTR_FOREIGN":

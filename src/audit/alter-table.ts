@@ -3,7 +3,7 @@ import { commandsOf, inside, type Name, nameOf, quote, show } from "../pgsql/tre
 import { remarkOnConstraint } from "./add-constraint.ts";
 import { remarkOnNewColumn, remarkOnTypeChange } from "./columns.ts";
 import { findTable, isKnownNotNull } from "./learn.ts";
-import { isInUse, lockedSince, type Remark, type Scene } from "./scene.ts";
+import { isInUse, isNewColumn, lockedSince, type Remark, type Scene } from "./scene.ts";
 
 /**
  * One action of an `ALTER TABLE` on a table that others use. A lock that is short is nothing to report: the runner waits
@@ -74,19 +74,17 @@ function attachPartition({ def }: AlterTableCmd, scene: Scene): Remark | null {
 function setNotNull(
   { name: column = "" }: AlterTableCmd,
   table: Name,
-  { known, file }: Scene,
+  scene: Scene,
 ): Remark | null {
-  const seen = findTable(known, table);
-  if (isKnownNotNull(seen, column)) return null;
+  if (isKnownNotNull(scene.known, table, column)) return null;
   const [on, name] = [`ALTER TABLE ${show(table)}`, quote(column)];
   const check = quote(`${table.name}_${column}_check`);
-  const isNew = seen?.columns.get(column)?.file === file;
   return {
     level: "danger",
     rule: "set-not-null",
     seen: `${name} of ${show(table)} becomes NOT NULL in one step`,
     why: "every row is read to see whether it is NULL, and nobody can use the table meanwhile",
-    remedy: isNew
+    remedy: isNewColumn(table, column, scene)
       ? `say it when the column is added: ADD COLUMN ${name} … NOT NULL DEFAULT … costs nothing if the default is constant`
       : `${on} ADD CONSTRAINT ${check} CHECK (${name} IS NOT NULL) NOT VALID; in the next file: ${on} VALIDATE CONSTRAINT ${check}; ${on} ALTER COLUMN ${name} SET NOT NULL; ${on} DROP CONSTRAINT ${check}`,
   };
@@ -110,9 +108,9 @@ function validateConstraint(
 function dropColumn(
   { name = "", behavior }: AlterTableCmd,
   table: Name,
-  { known, file }: Scene,
+  scene: Scene,
 ): Remark | null {
-  if (findTable(known, table)?.columns.get(name)?.file === file) return null;
+  if (isNewColumn(table, name, scene)) return null;
   return {
     level: "danger",
     rule: "drop-column",

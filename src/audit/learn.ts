@@ -63,7 +63,8 @@ export function findTable({ tables }: Known, name: Name): Table | null {
 }
 
 /** A valid constraint, or the column itself, says that there is no NULL. */
-export function isKnownNotNull(table: Table | null, column: string): boolean {
+export function isKnownNotNull(known: Known, name: Name, column: string): boolean {
+  const table = findTable(known, name);
   if (table === null) return false;
   if (table.columns.get(column)?.isNotNull === true) return true;
   return [...table.checks.values()].some(

@@ -1,7 +1,6 @@
 import type { DeleteStmt, Node, UpdateStmt } from "libpg-query";
 import { insideAll, nameOf, quote, show } from "../pgsql/tree.ts";
-import { findTable } from "./learn.ts";
-import { isInUse, lockedSince, type Remark, type Scene } from "./scene.ts";
+import { isInUse, isNewColumn, lockedSince, type Remark, type Scene } from "./scene.ts";
 
 /** `UPDATE` and `DELETE` of every row, or while the file keeps everybody else out. */
 export function remarkOnRowChanges(node: Node, scene: Scene): readonly Remark[] {
@@ -61,11 +60,10 @@ function updateAll(
   { relation, targetList }: UpdateStmt,
   table: string,
   since: number | null,
-  { known, file }: Scene,
+  scene: Scene,
 ): Remark {
   const columns = insideAll("ResTarget", targetList).map(({ name = "" }) => name);
-  const seen = findTable(known, nameOf(relation));
-  const isNew = columns.every((column) => seen?.columns.get(column)?.file === file);
+  const isNew = columns.every((column) => isNewColumn(nameOf(relation), column, scene));
   const held = since === null ? "each row stays locked" : `line ${since} holds the table locked`;
   return {
     level: "danger",

@@ -32,6 +32,11 @@ export function isNameInUse(name: Name, { known, file }: Scene): boolean {
   return findTable(known, name)?.file !== file;
 }
 
+/** A column that the statement's own file makes: whatever it holds is of the file's own making. */
+export function isNewColumn(table: Name, column: string, { known, file }: Scene): boolean {
+  return findTable(known, table)?.columns.get(column)?.file === file;
+}
+
 /** The names of those that others may be using. */
 export function relationsInUse(
   nodes: readonly Node[] | undefined,

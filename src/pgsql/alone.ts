@@ -43,16 +43,9 @@ function when(condition: boolean | undefined, name: string): string | null {
 }
 
 function nameReindex({ kind, params }: ReindexStmt): string | null {
-  switch (kind) {
-    case "REINDEX_OBJECT_DATABASE":
-      return "REINDEX DATABASE";
-    case "REINDEX_OBJECT_SYSTEM":
-      return "REINDEX SYSTEM";
-    case "REINDEX_OBJECT_SCHEMA":
-      return "REINDEX SCHEMA";
-    default:
-      return when(isOn(params, "concurrently", false), "REINDEX CONCURRENTLY");
-  }
+  const [, many] = /^REINDEX_OBJECT_(DATABASE|SYSTEM|SCHEMA)$/.exec(kind ?? "") ?? [];
+  if (many !== undefined) return `REINDEX ${many}`;
+  return when(isOn(params, "concurrently", false), "REINDEX CONCURRENTLY");
 }
 
 function detachesConcurrently(node: Node): boolean {
@@ -104,29 +97,10 @@ export function isDdl({ node, text }: ParsedStatement): boolean {
   return !Object.keys(node).some((kind) => notDdl.has(kind));
 }
 
-const notDdl = new Set([
-  "CallStmt",
-  "CheckPointStmt",
-  "ClosePortalStmt",
-  "ConstraintsSetStmt",
-  "CopyStmt",
-  "DeallocateStmt",
-  "DeclareCursorStmt",
-  "DeleteStmt",
-  "DiscardStmt",
-  "ExecuteStmt",
-  "ExplainStmt",
-  "FetchStmt",
-  "InsertStmt",
-  "ListenStmt",
-  "LoadStmt",
-  "MergeStmt",
-  "NotifyStmt",
-  "PrepareStmt",
-  "SelectStmt",
-  "UnlistenStmt",
-  "UpdateStmt",
-  "VacuumStmt",
-  "VariableSetStmt",
-  "VariableShowStmt",
-]);
+const notDdl: ReadonlySet<string> = new Set(
+  `CallStmt CheckPointStmt ClosePortalStmt ConstraintsSetStmt CopyStmt DeallocateStmt DeclareCursorStmt
+  DeleteStmt DiscardStmt ExecuteStmt ExplainStmt FetchStmt InsertStmt ListenStmt LoadStmt MergeStmt NotifyStmt
+  PrepareStmt SelectStmt UnlistenStmt UpdateStmt VacuumStmt VariableSetStmt VariableShowStmt`.split(
+    /\s+/,
+  ),
+);

@@ -29,10 +29,15 @@ async function readDirectory(numbered: NumberedFiles, vouched: Vouched): Promise
   const { files, warnings } = await listFiles(numbered);
   const opened = files.map((named) => openNamed(named, root));
   const read = isVouchedFor(opened, vouched) ? opened : await parseAll(opened, numbered);
+  // Each file follows the one before it.
+  const revisions = read.map(({ revision }, index) => ({
+    ...revision,
+    parents: before(read, index),
+  }));
   const faults = [...duplicates(files), ...read.flatMap((each) => each.faults)];
   return {
     tool,
-    graph: faults.length > 0 ? { kind: "broken", faults } : buildGraph(tool, chain(read)),
+    graph: faults.length > 0 ? { kind: "broken", faults } : buildGraph(tool, revisions),
     warnings,
     root,
     digests: new Map(opened.map(({ id, bytes }) => [id, digestOf(bytes.toString("utf8"))])),
@@ -80,12 +85,12 @@ async function parseAll(
   numbered: NumberedFiles,
 ): Promise<readonly Opened[]> {
   const parsed: Opened[] = [];
-  for (const each of opened)
-    parsed.push(each.faults.length > 0 ? each : await parse(each, numbered));
+  for (const each of opened) parsed.push(await parse(each, numbered));
   return parsed;
 }
 
 async function parse(opened: Opened, numbered: NumberedFiles): Promise<Opened> {
+  if (opened.faults.length > 0) return opened;
   const read = await readMigrationFile(opened, opened.bytes, numbered);
   if (read.kind === "unreadable") return { ...opened, faults: read.faults };
   const { statements, outside } = read.migration;
@@ -105,11 +110,6 @@ function duplicates(files: readonly NamedFile[]): readonly HistoryFault[] {
       ? []
       : [{ kind: "duplicate-id", id: first.id, files: [first, ...others].map(({ file }) => file) }],
   );
-}
-
-/** Each file follows the one before it. */
-function chain(read: readonly Opened[]): readonly Revision[] {
-  return read.map(({ revision }, index) => ({ ...revision, parents: before(read, index) }));
 }
 
 /** Only what the decision rests on is handed out. */
