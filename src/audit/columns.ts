@@ -1,4 +1,4 @@
-import type { AlterTableCmd, ColumnDef, Constraint, FuncCall, Node } from "libpg-query";
+import type { AlterTableCmd, ColumnDef, Constraint, Node } from "libpg-query";
 import {
   inside,
   insideAll,
@@ -71,12 +71,10 @@ function findVolatile(
   expression: Node | undefined,
   own: ReadonlyMap<string, boolean>,
 ): string | null {
-  for (const node of objectsIn(expression)) {
-    if (!("FuncCall" in node)) continue;
-    const name = lastWord((node.FuncCall as FuncCall).funcname);
-    if (own.get(name) ?? volatiles.test(name)) return name;
-  }
-  return null;
+  const names = insideAll("FuncCall", objectsIn(expression)).map(({ funcname }) =>
+    lastWord(funcname),
+  );
+  return names.find((name) => own.get(name) ?? volatiles.test(name)) ?? null;
 }
 
 /** Volatile in `pg_proc` and of use as a default; then those of extensions, whose names tell. */

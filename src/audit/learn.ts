@@ -195,11 +195,7 @@ function addConstraint(table: Table, constraint: Constraint): void {
 
 /** As PostgreSQL calls one that has no name: after its column, if it is about one alone. */
 function nameOfCheck({ name: { name }, checks }: Table, condition: Node | undefined): string {
-  const columns = new Set(
-    [...objectsIn(condition)].flatMap((part) =>
-      "ColumnRef" in part ? fieldOf(part.ColumnRef as ColumnRef) : [],
-    ),
-  );
+  const columns = new Set(insideAll("ColumnRef", objectsIn(condition)).flatMap(fieldOf));
   const base = [name, ...(columns.size === 1 ? columns : []), "check"].join("_");
   let free = base;
   for (let number = 1; checks.has(free); number += 1) free = `${base}${number}`;

@@ -173,7 +173,5 @@ function lockedBy(node: Node): readonly (RangeVar | undefined)[] {
 
 /** A new foreign key locks the table that it refers to as well. */
 function referredTo(node: Node): readonly RangeVar[] {
-  return [...objectsIn(node)].flatMap((part) =>
-    "pktable" in part ? (part.pktable as RangeVar) : [],
-  );
+  return insideAll("Constraint", objectsIn(node)).flatMap(({ pktable }) => pktable ?? []);
 }

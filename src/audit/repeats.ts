@@ -6,7 +6,7 @@ import type {
   Node,
   RangeVar,
 } from "libpg-query";
-import { commandsOf, inside, objectsIn, wordsIn } from "../pgsql/tree.ts";
+import { commandsOf, inside, insideAll, objectsIn, wordsIn } from "../pgsql/tree.ts";
 
 /**
  * What a statement lacks that can be run a second time and does nothing then; null: it lacks nothing.
@@ -52,8 +52,8 @@ function missingOfInsert({ onConflictClause, selectStmt: rows }: InsertStmt): st
   if (onConflictClause !== undefined) return null;
   const condition = inside("SelectStmt", rows)?.whereClause;
   // INSERT … SELECT … WHERE NOT EXISTS (…) looks before it writes.
-  const looks = [...objectsIn(condition)].some(
-    (node) => "boolop" in node && node.boolop === "NOT_EXPR",
+  const looks = insideAll("BoolExpr", objectsIn(condition)).some(
+    ({ boolop }) => boolop === "NOT_EXPR",
   );
   return looks
     ? null

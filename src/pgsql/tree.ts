@@ -1,11 +1,11 @@
-import type { A_Const, AlterTableCmd, DefElem, Node, RangeVar } from "libpg-query";
+import type { AlterTableCmd, Node, RangeVar } from "libpg-query";
 
 type KeyOf<One> = One extends unknown ? keyof One : never;
 type Kind = KeyOf<Node>;
 type Inside<Of extends Kind> = Extract<Node, Record<Of, unknown>>[Of];
 
 /** What a node holds if it is of this kind, else null. */
-export function inside<Of extends Kind>(kind: Of, node: Node | undefined): Inside<Of> | null {
+export function inside<Of extends Kind>(kind: Of, node: object | undefined): Inside<Of> | null {
   const held: Partial<Record<Kind, unknown>> = node ?? {};
   return (held[kind] ?? null) as Inside<Of> | null;
 }
@@ -13,9 +13,9 @@ export function inside<Of extends Kind>(kind: Of, node: Node | undefined): Insid
 /** What those nodes hold that are of this kind. */
 export function insideAll<Of extends Kind>(
   kind: Of,
-  nodes: readonly Node[] | undefined,
+  nodes: Iterable<object> | undefined,
 ): readonly Inside<Of>[] {
-  return (nodes ?? []).flatMap((node) => inside(kind, node) ?? []);
+  return [...(nodes ?? [])].flatMap((node) => inside(kind, node) ?? []);
 }
 
 /** Each action of an `ALTER TABLE` as a statement of its own: it meets what those before it have made. */
@@ -101,15 +101,12 @@ const reserved: ReadonlySet<string> = new Set(
 export function mentions(statement: Node, text: string): boolean {
   const quoted = `'${text.replaceAll("'", "''")}'`;
   for (const node of objectsIn(statement)) {
-    if (isConstant(node) && elementsOf(node.A_Const.sval?.sval ?? "").includes(text)) return true;
-    if (isBody(node) && wordsIn(node.DefElem.arg).some((body) => body.includes(quoted)))
-      return true;
+    const constant = inside("A_Const", node);
+    if (constant !== null && elementsOf(constant.sval?.sval ?? "").includes(text)) return true;
+    const { defname, arg } = inside("DefElem", node) ?? {};
+    if (defname === "as" && wordsIn(arg).some((body) => body.includes(quoted))) return true;
   }
   return false;
-}
-
-function isConstant(node: object): node is { readonly A_Const: A_Const } {
-  return "A_Const" in node;
 }
 
 /** Of an array's text; any other text stands for itself. */
@@ -118,8 +115,4 @@ function elementsOf(value: string): readonly string[] {
   return (
     elements?.split(",").map((element) => element.trim().replace(/^"(.*)"$/s, "$1")) ?? [value]
   );
-}
-
-function isBody(node: object): node is { readonly DefElem: DefElem } {
-  return "DefElem" in node && (node.DefElem as DefElem).defname === "as";
 }
