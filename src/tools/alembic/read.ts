@@ -26,6 +26,8 @@ export async function readAlembic(
   await refuseCompiled(location);
   const files = (await listRevisionFiles(location)).map((path) => openFile(path, location.root));
   const known = allVouchedFor(files, vouched);
+  const parse = async (each: OpenFile): Promise<RevisionFile> =>
+    "bytes" in each ? await readRevisionFile(each.file, each.bytes) : each;
   const read = known ?? (await Promise.all(files.map(parse)));
   const inDoubt = known === null && !(await keepsRevisionsWhole(location.scriptDirectory));
   const revisions = read.flatMap((each) => (each.kind === "revision" ? [each.revision] : []));
@@ -55,10 +57,6 @@ function allVouchedFor(
     known.push({ kind: "revision", revision: { ...stated, ...facts, isEmpty: false, sketch: [] } });
   }
   return known;
-}
-
-async function parse(each: OpenFile): Promise<RevisionFile> {
-  return "bytes" in each ? await readRevisionFile(each.file, each.bytes) : each;
 }
 
 /** Alembic passes over a version directory that is not there; with none of them it would have nothing to run. */

@@ -123,14 +123,10 @@ function leavesSession({ node, parent }: Place): boolean {
         engineMakers.test(node.text) ||
         /^(?:begin_transaction|connect|invalidate|raw_connection)$/.test(node.text)
       );
-    case "MemberExpression":
-      return (
-        lastName(node) === "engine" &&
-        !(
-          parent?.kind === "MemberExpression" &&
-          /^(?:dialect|driver|name|url)$/.test(lastName(parent))
-        )
-      );
+    case "MemberExpression": {
+      const asked = parent === null ? "" : lastName(parent);
+      return lastName(node) === "engine" && !/^(?:dialect|driver|name|url)$/.test(asked);
+    }
     default:
       return false;
   }
