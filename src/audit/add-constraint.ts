@@ -1,6 +1,6 @@
 import type { Constraint } from "libpg-query";
 import { type Name, nameOf, quote, show, wordsIn } from "../pgsql/tree.ts";
-import { findTable, isKnownNotNull } from "./learn.ts";
+import { isKnownNotNull } from "./learn.ts";
 import type { Remark, Scene } from "./scene.ts";
 
 /** A constraint that holds at once must first be seen to hold, or be given its index. */
@@ -8,26 +8,27 @@ export function remarkOnConstraint(
   constraint: Constraint | null,
   table: Name,
   { known }: Scene,
-): readonly Remark[] {
-  if (constraint === null) return [];
+): Remark | null {
+  if (constraint === null) return null;
   const { contype, skip_validation: isDeferred = false, indexname, location } = constraint;
   const columns = (constraint.keys ?? constraint.fk_attrs ?? []).flatMap(wordsIn);
   switch (contype) {
     case "CONSTR_CHECK":
-      return isDeferred ? [] : [{ ...check(constraint, columns, table), location }];
     case "CONSTR_NOTNULL": {
-      const isProven = columns.every((column) => isKnownNotNull(findTable(known, table), column));
-      return isDeferred || isProven ? [] : [{ ...check(constraint, columns, table), location }];
+      const isProven =
+        contype === "CONSTR_NOTNULL" &&
+        columns.every((column) => isKnownNotNull(known, table, column));
+      return isDeferred || isProven ? null : { ...check(constraint, columns, table), location };
     }
     case "CONSTR_FOREIGN":
-      return isDeferred ? [] : [{ ...foreignKey(constraint, columns, table), location }];
+      return isDeferred ? null : { ...foreignKey(constraint, columns, table), location };
     case "CONSTR_UNIQUE":
     case "CONSTR_PRIMARY":
-      return indexname === undefined ? [{ ...unique(constraint, columns, table), location }] : [];
+      return indexname === undefined ? { ...unique(constraint, columns, table), location } : null;
     case "CONSTR_EXCLUSION":
-      return [{ ...exclusion(table), location }];
+      return { ...exclusion(table), location };
     default:
-      return [];
+      return null;
   }
 }
 

@@ -45,7 +45,13 @@ export async function parseMigrations(
 export function auditSql(files: readonly ParsedMigration[]): readonly Finding[] {
   const known = nothingKnown();
   return files.flatMap((migration, file) =>
-    [...remarkOnStatements(migration, file, known), ...remarkOnFile(migration)]
+    [
+      remarkOnStatements(migration, file, known),
+      remarkOnRepeating(migration),
+      remarkOnOutside(migration),
+      remarkOnBlocks(migration),
+    ]
+      .flatMap((each) => each ?? [])
       .toSorted((a, b) => a.line - b.line)
       .map((finding) => ({ ...finding, file: migration.file })),
   );
@@ -55,7 +61,7 @@ function remarkOnStatements(
   { script, outside, statements }: ParsedMigration,
   file: number,
   known: Known,
-) {
+): readonly Placed[] {
   const bytes = Buffer.from(script.replace(/^\uFEFF/, ""));
   const locks: Lock[] = [];
   return statements.flatMap(({ node, text, line }) => {
@@ -75,12 +81,12 @@ function remarkOnStatements(
 
 function remarkOn(node: Node, text: string, scene: Scene): readonly Remark[] {
   return [
-    ...remarkOnAction(node, scene),
-    ...remarkOnLocks(node, text, scene),
-    ...remarkOnLosses(node, scene),
-    ...remarkOnRowChanges(node, scene),
-    ...remarkOnRenames(node, scene),
-  ];
+    remarkOnAction(node, scene),
+    remarkOnLocks(node, text, scene),
+    remarkOnLosses(node, scene),
+    remarkOnRowChanges(node, scene),
+    remarkOnRenames(node, scene),
+  ].flatMap((each) => each ?? []);
 }
 
 /** @param location in bytes, as trees have it */
@@ -89,15 +95,6 @@ function lineAt(script: Buffer, location: number): number {
 }
 
 type Placed = Remark & { readonly line: number };
-
-/** What is to be said of a file as a whole. */
-function remarkOnFile(migration: ParsedMigration): readonly Placed[] {
-  return [
-    ...remarkOnRepeating(migration),
-    ...remarkOnOutside(migration),
-    ...remarkOnBlocks(migration),
-  ];
-}
 
 /**
  * A file that runs in one transaction is done or not done, so that repeating it is no question for `preflight run`: one
@@ -137,35 +134,31 @@ function repeatedByHand(lines: readonly number[]): Placed {
   };
 }
 
-function remarkOnOutside({ outside, statements }: ParsedMigration): readonly Placed[] {
+function remarkOnOutside({ outside, statements }: ParsedMigration): Placed | null {
   const others = statements.filter(({ node }) => !("VariableSetStmt" in node));
-  if (outside === null || others.length < 2) return [];
-  return [
-    {
-      level: "note",
-      rule: "statement-by-statement",
-      seen: `the file cannot run in one transaction (${outside.why}), and it has ${others.length} statements`,
-      why: "they run one by one, and an interruption leaves those before it done",
-      remedy: "one such statement in a file of its own makes an interruption simplest",
-      line: outside.line,
-    },
-  ];
+  if (outside === null || others.length < 2) return null;
+  return {
+    level: "note",
+    rule: "statement-by-statement",
+    seen: `the file cannot run in one transaction (${outside.why}), and it has ${others.length} statements`,
+    why: "they run one by one, and an interruption leaves those before it done",
+    remedy: "one such statement in a file of its own makes an interruption simplest",
+    line: outside.line,
+  };
 }
 
-function remarkOnBlocks({ statements }: ParsedMigration): readonly Placed[] {
+function remarkOnBlocks({ statements }: ParsedMigration): Placed | null {
   const blocks = statements.filter(({ node }) => "DoStmt" in node);
   const [first] = blocks;
-  if (first === undefined) return [];
-  return [
-    {
-      level: "note",
-      rule: "not-examined",
-      seen: blocks.length === 1 ? "a DO block" : `${blocks.length} DO blocks`,
-      why: "what a block does is not looked at here",
-      remedy: "look for yourself whether it does what would be reported elsewhere",
-      line: first.line,
-    },
-  ];
+  if (first === undefined) return null;
+  return {
+    level: "note",
+    rule: "not-examined",
+    seen: blocks.length === 1 ? "a DO block" : `${blocks.length} DO blocks`,
+    why: "what a block does is not looked at here",
+    remedy: "look for yourself whether it does what would be reported elsewhere",
+    line: first.line,
+  };
 }
 
 /** The words before the first bracket, if they are few. */

@@ -1,17 +1,18 @@
 import type { AlterTableCmd, ColumnDef, Constraint, Node } from "libpg-query";
-import { columnIn, constraintsIn, type Name, quote, show, wordsIn } from "../pgsql/tree.ts";
+import {
+  inside,
+  insideAll,
+  lastWord,
+  type Name,
+  objectsIn,
+  quote,
+  show,
+  wordsIn,
+} from "../pgsql/tree.ts";
 import { remarkOnConstraint } from "./add-constraint.ts";
 import { findTable } from "./learn.ts";
 import type { Remark, Scene } from "./scene.ts";
-import {
-  type ColumnType,
-  findVolatile,
-  isSerial,
-  judgeChange,
-  showType,
-  type TypeChange,
-  typeOf,
-} from "./types.ts";
+import { type ColumnType, isSerial, judgeChange, showType, typeOf } from "./types.ts";
 
 /**
  * A column without a default, or with one that is the same for every row, is added without touching the rows. All else is
@@ -22,18 +23,18 @@ export function remarkOnNewColumn(
   table: Name,
   scene: Scene,
 ): readonly Remark[] {
-  const column = columnIn(action);
+  const column = inside("ColumnDef", action.def);
   if (column === null) return [];
   const { colname = "", location } = column;
   const isThere = findTable(scene.known, table)?.columns.has(colname) === true;
   if (action.missing_ok === true && isThere) return [];
-  const constraints = constraintsIn(column.constraints ?? []);
+  const constraints = insideAll("Constraint", column.constraints);
   const copy = whyCopied(column, constraints, scene);
   const remarks = constraints
     .filter((constraint) => isChecked(constraint, constraints))
     // Named as a constraint of the table would name its columns.
     .map((constraint) => ({ ...constraint, keys: [{ String: { sval: colname } }] }))
-    .flatMap((constraint) => remarkOnConstraint(constraint, table, scene));
+    .flatMap((constraint) => remarkOnConstraint(constraint, table, scene) ?? []);
   if (copy !== null) return [{ ...copied(copy, colname, table), location }, ...remarks];
   return isRequired(constraints) ? [{ ...required(column, table), location }, ...remarks] : remarks;
 }
@@ -53,13 +54,32 @@ function whyCopied(
     return volatile("an identity, which counts the rows");
   const call = findVolatile(defaultOf(constraints), known.functions);
   if (call !== null) return volatile(`the default ${call}(), which differs from row to row`);
-  const type = (typeName?.names ?? []).flatMap(wordsIn).at(-1) ?? "";
+  const type = lastWord(typeName?.names);
   return known.checkedDomains.has(type) ? volatile(`domain ${quote(type)}, which checks it`) : null;
 
   function volatile(by: string): Copy {
     return { rule: "volatile-default", by };
   }
 }
+
+/**
+ * A function in the expression that gives another value at each call, so that every row of a table needs a value of its
+ * own; null where there is none. `now()` and the like stay the same for a whole transaction.
+ * @param own the functions that the history makes, and whether they are volatile
+ */
+function findVolatile(
+  expression: Node | undefined,
+  own: ReadonlyMap<string, boolean>,
+): string | null {
+  const names = insideAll("FuncCall", objectsIn(expression)).map(({ funcname }) =>
+    lastWord(funcname),
+  );
+  return names.find((name) => own.get(name) ?? volatiles.test(name)) ?? null;
+}
+
+/** Volatile in `pg_proc` and of use as a default; then those of extensions, whose names tell. */
+const volatiles =
+  /^(?:clock_timestamp|currval|gen_salt|lastval|nextval|setval|timeofday|uuid_generate_v(?:1|1mc|4|6|7))$|random|uuidv\d|ulid|nanoid|ksuid|snowflake/;
 
 /** A new column without a default is NULL everywhere: no row has to be looked up for a foreign key. */
 function isChecked({ contype }: Constraint, all: readonly Constraint[]): boolean {
@@ -109,52 +129,35 @@ export function remarkOnTypeChange(
   action: AlterTableCmd,
   table: Name,
   { known }: Scene,
-): readonly Remark[] {
+): Remark | null {
   const { name: column = "" } = action;
-  const { typeName, raw_default: using, location } = columnIn(action) ?? {};
+  const { typeName, raw_default: using, location } = inside("ColumnDef", action.def) ?? {};
   const before = findTable(known, table)?.columns.get(column)?.type ?? null;
   const after = typeOf(typeName);
-  const change = before === null ? "rewrites" : judge(before, after, column, using);
-  if (change === "free") return [];
+  const change = before === null ? "rewrites" : judgeChange(before, after);
+  if (change === "free" && isPlain(using, column, after)) return null;
   const [on, name] = [`ALTER TABLE ${show(table)}`, quote(column)];
   const from = before === null ? "" : ` from ${showType(before)}`;
-  return [
-    {
-      level: "danger",
-      rule: change === "narrows" ? "narrow-type" : "change-type",
-      seen: `${name} of ${show(table)} changes its type${from} to ${showType(after)}`,
-      why: `the whole table and its indexes are written anew, and nobody can use it meanwhile${
-        change === "narrows" ? "; values that do not fit are cut off or make it fail" : ""
-      }`,
-      remedy: `${on} ADD COLUMN … ${showType(after)}, let a trigger fill it, fill the old rows in batches, then let the two change names${before === null ? `. Free of all this are ${free}` : ""}`,
-      location,
-    },
-  ];
+  return {
+    level: "danger",
+    rule: change === "narrows" ? "narrow-type" : "change-type",
+    seen: `${name} of ${show(table)} changes its type${from} to ${showType(after)}`,
+    why: `the whole table and its indexes are written anew, and nobody can use it meanwhile${
+      change === "narrows" ? "; values that do not fit are cut off or make it fail" : ""
+    }`,
+    remedy: `${on} ADD COLUMN … ${showType(after)}, let a trigger fill it, fill the old rows in batches, then let the two change names${before === null ? `. Free of all this are ${free}` : ""}`,
+    location,
+  };
 }
 
 const free =
   "varchar to text, a longer varchar or varbit, more digits before the point of numeric, more precision of timestamp or time, cidr to inet";
 
-function judge(
-  before: ColumnType,
-  after: ColumnType,
-  column: string,
-  using: Node | undefined,
-): TypeChange {
-  const change = judgeChange(before, after);
-  return change === "free" && !isPlain(using, column, after) ? "rewrites" : change;
-}
-
 /** `USING x` and `USING x::type` say no more than no USING at all. */
-function isPlain(using: Node | undefined, column: string, after: ColumnType): boolean {
+function isPlain(using: Node | undefined, name: string, after: ColumnType): boolean {
   if (using === undefined) return true;
-  if ("ColumnRef" in using) return (using.ColumnRef.fields ?? []).flatMap(wordsIn)[0] === column;
-  if (!("TypeCast" in using)) return false;
-  const { arg, typeName } = using.TypeCast;
-  return (
-    arg !== undefined &&
-    "ColumnRef" in arg &&
-    showType(typeOf(typeName)) === showType(after) &&
-    isPlain(arg, column, after)
-  );
+  const cast = inside("TypeCast", using);
+  const column = inside("ColumnRef", cast === null ? using : cast.arg);
+  const [word] = column?.fields?.flatMap(wordsIn) ?? [];
+  return word === name && (cast === null || showType(typeOf(cast.typeName)) === showType(after));
 }

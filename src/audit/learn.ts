@@ -13,11 +13,11 @@ import type {
   RenameStmt,
 } from "libpg-query";
 import {
-  columnIn,
   commandsOf,
-  constraintIn,
-  constraintsIn,
+  inside,
+  insideAll,
   isSame,
+  lastWord,
   type Name,
   nameIn,
   nameOf,
@@ -63,7 +63,8 @@ export function findTable({ tables }: Known, name: Name): Table | null {
 }
 
 /** A valid constraint, or the column itself, says that there is no NULL. */
-export function isKnownNotNull(table: Table | null, column: string): boolean {
+export function isKnownNotNull(known: Known, name: Name, column: string): boolean {
+  const table = findTable(known, name);
   if (table === null) return false;
   if (table.columns.get(column)?.isNotNull === true) return true;
   return [...table.checks.values()].some(
@@ -92,13 +93,12 @@ export function learn(known: Known, node: Node, file: number): void {
 const elsewhere = -1;
 
 function createTable(known: Known, statement: CreateStmt, file: number): void {
-  const { relation, tableElts = [], inhRelations = [], if_not_exists } = statement;
+  const { relation, tableElts = [], inhRelations, if_not_exists } = statement;
   if (if_not_exists === true && findTable(known, nameOf(relation)) !== null) return;
   const table = addTable(known, relation, file, statement.partspec !== undefined);
-  for (const parent of inhRelations)
-    if ("RangeVar" in parent)
-      for (const [name, column] of findTable(known, nameOf(parent.RangeVar))?.columns ?? [])
-        table.columns.set(name, { ...column, file });
+  for (const parent of insideAll("RangeVar", inhRelations))
+    for (const [name, column] of findTable(known, nameOf(parent))?.columns ?? [])
+      table.columns.set(name, { ...column, file });
   for (const element of tableElts) {
     if ("ColumnDef" in element) addColumn(table, element.ColumnDef, file);
     if ("Constraint" in element) addConstraint(table, element.Constraint);
@@ -125,8 +125,8 @@ function addTable(
 function alterTable(table: Table, action: AlterTableCmd, file: number): void {
   const { subtype, name = "" } = action;
   const before = table.columns.get(name);
-  const column = columnIn(action);
-  const constraint = constraintIn(action);
+  const column = inside("ColumnDef", action.def);
+  const constraint = inside("Constraint", action.def);
   switch (subtype) {
     case "AT_AddColumn":
       if (column !== null && !table.columns.has(column.colname ?? ""))
@@ -158,8 +158,8 @@ function alterTable(table: Table, action: AlterTableCmd, file: number): void {
 }
 
 function addColumn(table: Table, column: ColumnDef, file: number): void {
-  const { colname = "", typeName, constraints = [] } = column;
-  const own = constraintsIn(constraints);
+  const { colname = "", typeName, constraints } = column;
+  const own = insideAll("Constraint", constraints);
   const isNotNull = own.some(({ contype }) =>
     ["CONSTR_NOTNULL", "CONSTR_PRIMARY", "CONSTR_IDENTITY"].includes(contype ?? ""),
   );
@@ -172,32 +172,30 @@ function addColumn(table: Table, column: ColumnDef, file: number): void {
 }
 
 function addConstraint(table: Table, constraint: Constraint): void {
-  const { contype, conname, keys = [], raw_expr, skip_validation = false } = constraint;
+  const { contype, conname, raw_expr, skip_validation = false } = constraint;
+  const keys = (constraint.keys ?? []).flatMap(wordsIn);
+  const isValid = !skip_validation;
   if (contype === "CONSTR_PRIMARY")
-    for (const key of keys.flatMap(wordsIn)) {
+    for (const key of keys) {
       const column = table.columns.get(key);
       if (column !== undefined) table.columns.set(key, { ...column, isNotNull: true });
     }
   if (contype === "CONSTR_CHECK")
     table.checks.set(conname ?? nameOfCheck(table, raw_expr), {
-      isValid: !skip_validation,
+      isValid,
       notNull: notNullIn(raw_expr),
     });
   // In ADD CONSTRAINT; a column's own has no keys.
   if (contype === "CONSTR_NOTNULL" && keys.length > 0)
-    table.checks.set(conname ?? `${table.name.name}_${keys.flatMap(wordsIn)[0]}_not_null`, {
-      isValid: !skip_validation,
-      notNull: keys.flatMap(wordsIn),
+    table.checks.set(conname ?? `${table.name.name}_${keys[0]}_not_null`, {
+      isValid,
+      notNull: keys,
     });
 }
 
 /** As PostgreSQL calls one that has no name: after its column, if it is about one alone. */
 function nameOfCheck({ name: { name }, checks }: Table, condition: Node | undefined): string {
-  const columns = new Set(
-    [...objectsIn(condition)].flatMap((part) =>
-      "ColumnRef" in part ? fieldOf(part.ColumnRef as ColumnRef) : [],
-    ),
-  );
+  const columns = new Set(insideAll("ColumnRef", objectsIn(condition)).flatMap(fieldOf));
   const base = [name, ...(columns.size === 1 ? columns : []), "check"].join("_");
   let free = base;
   for (let number = 1; checks.has(free); number += 1) free = `${base}${number}`;
@@ -210,12 +208,10 @@ function fieldOf({ fields = [] }: ColumnRef): readonly string[] {
 
 /** The columns of which a condition says that they are not NULL. */
 function notNullIn(condition: Node | undefined): readonly string[] {
-  if (condition === undefined) return [];
-  if ("BoolExpr" in condition && condition.BoolExpr.boolop === "AND_EXPR")
-    return (condition.BoolExpr.args ?? []).flatMap(notNullIn);
-  if (!("NullTest" in condition) || condition.NullTest.nulltesttype !== "IS_NOT_NULL") return [];
-  const { arg } = condition.NullTest;
-  return arg !== undefined && "ColumnRef" in arg ? fieldOf(arg.ColumnRef) : [];
+  const { boolop, args = [] } = inside("BoolExpr", condition) ?? {};
+  if (boolop === "AND_EXPR") return args.flatMap(notNullIn);
+  const { nulltesttype, arg } = inside("NullTest", condition) ?? {};
+  return nulltesttype === "IS_NOT_NULL" ? fieldOf(inside("ColumnRef", arg) ?? {}) : [];
 }
 
 function rename(known: Known, statement: RenameStmt): void {
@@ -248,16 +244,14 @@ function drop(known: Known, { removeType, objects = [] }: DropStmt): void {
   }
 }
 
-function createFunction(known: Known, { funcname = [], options = [] }: CreateFunctionStmt): void {
-  const volatility = options
-    .flatMap((option) => ("DefElem" in option ? [option.DefElem] : []))
-    .find(({ defname }) => defname === "volatility")?.arg;
-  const isVolatile = volatility === undefined || wordsIn(volatility)[0] === "volatile";
-  known.functions.set(funcname.flatMap(wordsIn).at(-1) ?? "", isVolatile);
+function createFunction(known: Known, { funcname, options }: CreateFunctionStmt): void {
+  const said = insideAll("DefElem", options).find(({ defname }) => defname === "volatility");
+  const [volatility = "volatile"] = wordsIn(said?.arg);
+  known.functions.set(lastWord(funcname), volatility === "volatile");
 }
 
-function createDomain(known: Known, { domainname = [], constraints = [] }: CreateDomainStmt): void {
-  const kinds = constraintsIn(constraints).map(({ contype }) => contype);
+function createDomain(known: Known, { domainname, constraints }: CreateDomainStmt): void {
+  const kinds = insideAll("Constraint", constraints).map(({ contype }) => contype);
   if (kinds.includes("CONSTR_CHECK") || kinds.includes("CONSTR_NOTNULL"))
-    known.checkedDomains.add(domainname.flatMap(wordsIn).at(-1) ?? "");
+    known.checkedDomains.add(lastWord(domainname));
 }

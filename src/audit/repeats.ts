@@ -1,5 +1,12 @@
-import type { AlterEnumStmt, AlterTableCmd, InsertStmt, Node, RangeVar } from "libpg-query";
-import { columnIn, commandsOf, constraintIn, objectsIn, wordsIn } from "../pgsql/tree.ts";
+import type {
+  AlterEnumStmt,
+  AlterTableCmd,
+  InsertStmt,
+  IntoClause,
+  Node,
+  RangeVar,
+} from "libpg-query";
+import { commandsOf, inside, insideAll, objectsIn, wordsIn } from "../pgsql/tree.ts";
 
 /**
  * What a statement lacks that can be run a second time and does nothing then; null: it lacks nothing.
@@ -25,9 +32,11 @@ function missingOfAction(action: AlterTableCmd, gone: Set<string>): string | nul
   const { subtype, name = "", missing_ok = false } = action;
   switch (subtype) {
     case "AT_AddColumn":
-      return missing_ok || gone.has(columnIn(action)?.colname ?? "") ? null : "IF NOT EXISTS";
+      return missing_ok || gone.has(inside("ColumnDef", action.def)?.colname ?? "")
+        ? null
+        : "IF NOT EXISTS";
     case "AT_AddConstraint":
-      return gone.has(constraintIn(action)?.conname ?? "")
+      return gone.has(inside("Constraint", action.def)?.conname ?? "")
         ? null
         : "DROP CONSTRAINT IF EXISTS before it";
     case "AT_DropColumn":
@@ -41,11 +50,10 @@ function missingOfAction(action: AlterTableCmd, gone: Set<string>): string | nul
 
 function missingOfInsert({ onConflictClause, selectStmt: rows }: InsertStmt): string | null {
   if (onConflictClause !== undefined) return null;
-  const condition =
-    rows !== undefined && "SelectStmt" in rows ? rows.SelectStmt.whereClause : undefined;
+  const condition = inside("SelectStmt", rows)?.whereClause;
   // INSERT … SELECT … WHERE NOT EXISTS (…) looks before it writes.
-  const looks = [...objectsIn(condition)].some(
-    (node) => "boolop" in node && node.boolop === "NOT_EXPR",
+  const looks = insideAll("BoolExpr", objectsIn(condition)).some(
+    ({ boolop }) => boolop === "NOT_EXPR",
   );
   return looks
     ? null
@@ -70,27 +78,14 @@ function missingOfCreation(node: Node, gone: ReadonlySet<string>): string | null
 }
 
 /** The fields of all statements that create something and say whether they do it again. */
-type Creation = {
-  readonly if_not_exists?: boolean;
-  readonly replace?: boolean;
-  readonly concurrent?: boolean;
-  readonly idxname?: string;
-  readonly schemaname?: string;
-  readonly extname?: string;
-  readonly trigname?: string;
-  readonly rulename?: string;
-  readonly policy_name?: string;
-  readonly role?: string;
-  readonly funcname?: Node[];
-  readonly typeName?: Node[];
-  readonly domainname?: Node[];
-  readonly relation?: RangeVar;
-  readonly sequence?: RangeVar;
-  readonly view?: RangeVar;
-  readonly typevar?: RangeVar;
-  readonly into?: { readonly rel?: RangeVar };
-  readonly intoClause?: { readonly rel?: RangeVar };
-};
+type Creation = Partial<
+  Record<"if_not_exists" | "replace" | "concurrent", boolean> &
+    Record<"idxname" | "schemaname" | "extname" | "trigname" | "rulename" | "policy_name", string> &
+    Record<"role", string> &
+    Record<"funcname" | "typeName" | "domainname", Node[]> &
+    Record<"relation" | "sequence" | "view" | "typevar", RangeVar> &
+    Record<"into" | "intoClause", IntoClause>
+>;
 
 const dropFirst = "DROP … IF EXISTS before it";
 

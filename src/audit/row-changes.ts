@@ -1,13 +1,12 @@
 import type { DeleteStmt, Node, UpdateStmt } from "libpg-query";
-import { nameOf, quote, show } from "../pgsql/tree.ts";
-import { findTable } from "./learn.ts";
-import { isInUse, lockedSince, type Remark, type Scene } from "./scene.ts";
+import { insideAll, nameOf, quote, show } from "../pgsql/tree.ts";
+import { isInUse, isNewColumn, lockedSince, type Remark, type Scene } from "./scene.ts";
 
 /** `UPDATE` and `DELETE` of every row, or while the file keeps everybody else out. */
 export function remarkOnRowChanges(node: Node, scene: Scene): readonly Remark[] {
   return changesIn(node)
     .filter(({ relation }) => isInUse(relation, scene))
-    .flatMap((change) => remarkOnChange(change, scene));
+    .flatMap((change) => remarkOnChange(change, scene) ?? []);
 }
 
 type Change =
@@ -18,25 +17,23 @@ type Change =
 function changesIn(node: Node | undefined): readonly Change[] {
   if (node === undefined) return [];
   const [statement] = Object.values(node) as [{ withClause?: { ctes?: Node[] } }];
-  const inner = (statement.withClause?.ctes ?? []).flatMap((each) =>
-    "CommonTableExpr" in each ? changesIn(each.CommonTableExpr.ctequery) : [],
+  const inner = insideAll("CommonTableExpr", statement.withClause?.ctes).flatMap(({ ctequery }) =>
+    changesIn(ctequery),
   );
   if ("UpdateStmt" in node) return [...inner, { kind: "update", ...node.UpdateStmt }];
   if ("DeleteStmt" in node) return [...inner, { kind: "delete", ...node.DeleteStmt }];
   return inner;
 }
 
-function remarkOnChange(change: Change, scene: Scene): readonly Remark[] {
+function remarkOnChange(change: Change, scene: Scene): Remark | null {
   const table = show(nameOf(change.relation));
   const since = lockedSince(change.relation, scene);
   const { location } = change.relation ?? {};
   if (change.whereClause !== undefined)
-    return since === null ? [] : [{ ...underLock(change, table, since), location }];
-  return [
-    change.kind === "delete"
-      ? { ...deleteAll(table), location }
-      : { ...updateAll(change, table, since, scene), location },
-  ];
+    return since === null ? null : { ...underLock(change, table, since), location };
+  return change.kind === "delete"
+    ? { ...deleteAll(table), location }
+    : { ...updateAll(change, table, since, scene), location };
 }
 
 function underLock({ kind }: Change, table: string, since: number): Remark {
@@ -60,16 +57,13 @@ function deleteAll(table: string): Remark {
 }
 
 function updateAll(
-  { relation, targetList = [] }: UpdateStmt,
+  { relation, targetList }: UpdateStmt,
   table: string,
   since: number | null,
-  { known, file }: Scene,
+  scene: Scene,
 ): Remark {
-  const columns = targetList.flatMap((each) =>
-    "ResTarget" in each ? [each.ResTarget.name ?? ""] : [],
-  );
-  const seen = findTable(known, nameOf(relation));
-  const isNew = columns.every((column) => seen?.columns.get(column)?.file === file);
+  const columns = insideAll("ResTarget", targetList).map(({ name = "" }) => name);
+  const isNew = columns.every((column) => isNewColumn(nameOf(relation), column, scene));
   const held = since === null ? "each row stays locked" : `line ${since} holds the table locked`;
   return {
     level: "danger",

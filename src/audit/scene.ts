@@ -1,6 +1,6 @@
 import type { Node, RangeVar } from "libpg-query";
 import type { Finding } from "../core/audit.ts";
-import { isSame, type Name, nameOf, show } from "../pgsql/tree.ts";
+import { insideAll, isSame, type Name, nameOf, show } from "../pgsql/tree.ts";
 import { findTable, type Known } from "./learn.ts";
 
 /** Where a statement stands: what a rule may look at beside the statement itself. */
@@ -32,13 +32,17 @@ export function isNameInUse(name: Name, { known, file }: Scene): boolean {
   return findTable(known, name)?.file !== file;
 }
 
+/** A column that the statement's own file makes: whatever it holds is of the file's own making. */
+export function isNewColumn(table: Name, column: string, { known, file }: Scene): boolean {
+  return findTable(known, table)?.columns.get(column)?.file === file;
+}
+
 /** The names of those that others may be using. */
 export function relationsInUse(
   nodes: readonly Node[] | undefined,
   scene: Scene,
 ): readonly string[] {
-  return (nodes ?? [])
-    .flatMap((node) => ("RangeVar" in node ? [node.RangeVar] : []))
+  return insideAll("RangeVar", nodes)
     .filter((relation) => isInUse(relation, scene))
     .map((relation) => show(nameOf(relation)));
 }

@@ -1,5 +1,5 @@
-import type { FuncCall, Node, TypeName } from "libpg-query";
-import { objectsIn, quote, wordsIn } from "../pgsql/tree.ts";
+import type { Node, TypeName } from "libpg-query";
+import { lastWord, quote } from "../pgsql/tree.ts";
 
 /** A column's type as a statement writes it. */
 export type ColumnType = {
@@ -13,7 +13,7 @@ export type ColumnType = {
 export type TypeChange = "free" | "rewrites" | "narrows";
 
 export function typeOf(type: TypeName | undefined): ColumnType {
-  const name = nameOfType(type);
+  const name = lastWord(type?.names);
   return {
     name: serials.get(name) ?? name,
     mods: (type?.typmods ?? []).flatMap(numberIn),
@@ -22,7 +22,7 @@ export function typeOf(type: TypeName | undefined): ColumnType {
 }
 
 export function isSerial(type: TypeName | undefined): boolean {
-  return serials.has(nameOfType(type));
+  return serials.has(lastWord(type?.names));
 }
 
 /** As seen with PostgreSQL 18: the table is copied unless every stored value stays as it is, byte for byte. */
@@ -36,10 +36,6 @@ export function judgeChange(from: ColumnType, to: ColumnType): TypeChange {
 export function showType({ name, mods, isArray }: ColumnType): string {
   const shown = mods.length === 0 || name === "interval" ? "" : `(${mods.join(",")})`;
   return `${words.get(name) ?? quote(name)}${shown}${isArray ? "[]" : ""}`;
-}
-
-function nameOfType(type: TypeName | undefined): string {
-  return (type?.names ?? []).flatMap(wordsIn).at(-1) ?? "";
 }
 
 const serials: ReadonlyMap<string, string> = new Map([
@@ -67,6 +63,7 @@ const digits: ReadonlyMap<string, number> = new Map([
   ["int4", 10],
   ["int8", 19],
 ]);
+const floats = ["float4", "float8"];
 const times = ["timestamp", "timestamptz"];
 
 function judgeMods(from: ColumnType, to: ColumnType): TypeChange {
@@ -106,13 +103,9 @@ function judgeNames(from: ColumnType, to: ColumnType): TypeChange {
   const [digitsBefore, digitsAfter] = [digitsOf(from), digitsOf(to)];
   if (digitsBefore !== null && digitsAfter !== null)
     return digitsAfter < digitsBefore || isFraction(from) ? "narrows" : "rewrites";
-  if (isFloat(before) && (digitsAfter !== null || after === "float4")) return "narrows";
+  if (floats.includes(before) && (digitsAfter !== null || after === "float4")) return "narrows";
   if (times.includes(before) && (after === "date" || after === "time")) return "narrows";
   return "rewrites";
-}
-
-function isFloat(name: string): boolean {
-  return name === "float4" || name === "float8";
 }
 
 /** Before the decimal point; null: not a whole number or a `numeric`. */
@@ -134,25 +127,3 @@ function judgeLength(from: ColumnType, to: ColumnType): TypeChange {
 function numberIn(node: Node): readonly number[] {
   return "A_Const" in node && node.A_Const.ival !== undefined ? [node.A_Const.ival.ival ?? 0] : [];
 }
-
-/**
- * A function in the expression that gives another value at each call, so that every row of a table needs a value of its
- * own; null where there is none. `now()` and the like stay the same for a whole transaction.
- * @param own the functions that the history makes, and whether they are volatile
- */
-export function findVolatile(
-  expression: Node | undefined,
-  own: ReadonlyMap<string, boolean>,
-): string | null {
-  for (const node of objectsIn(expression)) {
-    if (!("FuncCall" in node)) continue;
-    const { funcname = [] } = node.FuncCall as FuncCall;
-    const name = funcname.flatMap(wordsIn).at(-1) ?? "";
-    if (own.get(name) ?? known.test(name)) return name;
-  }
-  return null;
-}
-
-/** Volatile in `pg_proc` and of use as a default; then those of extensions, whose names tell. */
-const known =
-  /^(?:clock_timestamp|currval|gen_salt|lastval|nextval|setval|timeofday|uuid_generate_v(?:1|1mc|4|6|7))$|random|uuidv\d|ulid|nanoid|ksuid|snowflake/;

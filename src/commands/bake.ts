@@ -11,7 +11,7 @@ import { factsQuery } from "../database/facts.sql.ts";
 import { type Command, type Context, type Ending, ready } from "../engine/context.ts";
 import { endRefused, refuseHistory } from "../engine/events.ts";
 import { type Project, readProject } from "../engine/project.ts";
-import type { ProjectTools } from "../engine/run-tools.ts";
+import type { ProjectScope } from "../engine/scope.ts";
 import { scratchPreludes, scratchUpgrade } from "../engine/scratch-upgrade.ts";
 import { describeProtection, endProtection, type Protection } from "../ledger/confinement.ts";
 import { otherHistory, saveLedger } from "../ledger/file.ts";
@@ -73,8 +73,8 @@ function compare({ knowledge, ledger, ledgerPath }: Project, context: Context): 
   return endRefused(refusal, context);
 }
 
-async function replayAndWrite(tools: ProjectTools): Promise<Ending> {
-  const { project, settings, context } = tools;
+async function replayAndWrite(scope: ProjectScope): Promise<Ending> {
+  const { project, settings, context } = scope;
   const { found, knowledge, ledgerPath, versionTable } = project;
   const { history } = knowledge;
   const started = context.now();
@@ -87,7 +87,7 @@ async function replayAndWrite(tools: ProjectTools): Promise<Ending> {
     url: settings.scratch,
     searchFrom: [found.root, context.cwd, context.programDirectory],
     path: context.env["PATH"] ?? "",
-    preludes: await scratchPreludes(tools),
+    preludes: await scratchPreludes(scope),
     signal: context.signal,
     log,
   });
@@ -95,7 +95,7 @@ async function replayAndWrite(tools: ProjectTools): Promise<Ending> {
   const before = varyingPlaces(project.ledger);
   let protection: Protection | null = null;
   try {
-    const upgrade = await scratchUpgrade(scratch, tools, log);
+    const upgrade = await scratchUpgrade(scratch, scope, log);
     if (upgrade.kind === "command") protection = upgrade.protection;
     const replay = await replayHistory({
       scratch,

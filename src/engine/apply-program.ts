@@ -10,7 +10,7 @@ import { formatDuration } from "../database/waiting.ts";
 import { describeEnd } from "../tools/child.ts";
 import type { Ending } from "./context.ts";
 import { endingOf, runProgram, succeeded } from "./program.ts";
-import type { StepTools } from "./run-tools.ts";
+import type { StepScope } from "./scope.ts";
 import { whileWatching } from "./watch-locks.ts";
 
 /**
@@ -22,12 +22,12 @@ export async function upgradeByProgram(
   argv: readonly string[],
   cwd: string,
   variables: Readonly<Record<string, string>>,
-  tools: StepTools,
+  scope: StepScope,
 ): Promise<Ending | null> {
-  const { settings, context } = tools;
+  const { settings, context } = scope;
   context.signal.throwIfAborted();
   context.log({ level: "info", event: "upgrade.run", msg: `running ${argv.join(" ")}` });
-  const told = await whileWatching(upgradeName(context.runId), tools, () =>
+  const told = await whileWatching(upgradeName(context.runId), scope, () =>
     runProgram(
       {
         argv,
@@ -37,7 +37,7 @@ export async function upgradeByProgram(
         abort: context.signal,
         onLine: (line) => context.log({ level: "info", event: "upgrade.output", msg: line }),
       },
-      tools,
+      scope,
     ),
   );
   if (succeeded(told.end)) return null;
@@ -57,7 +57,7 @@ export async function upgradeByProgram(
 export async function notingBegun(
   revisions: readonly string[],
   observation: Observation,
-  { database, project, context }: StepTools,
+  { database, project, context }: StepScope,
   work: () => Promise<Ending | null>,
 ): Promise<Ending | null> {
   const table = versionTableOf(observation, project.versionTable);

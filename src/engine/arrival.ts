@@ -3,7 +3,7 @@ import { releaseTable, sample, sampleHeld, tryToHold, type Visitor } from "../da
 import { upgradeName } from "../database/own-sessions.ts";
 import { comparePlaces, type Likeness, type Place } from "../settings/program-address.ts";
 import { type Asked, type AskOptions, askProgram, succeeded, type Told } from "./program.ts";
-import type { StepTools } from "./run-tools.ts";
+import type { StepScope } from "./scope.ts";
 import { openSession } from "./session.ts";
 
 /** What was seen of a program that reads its version table, wherever that is. */
@@ -50,15 +50,15 @@ const samples = 20;
  * wait for it, whatever the driver, the role or the poolers on the way, and for the very table that its search_path leads
  * to. Where there is no table yet, its sessions are looked for. Nothing is written. Throws CannotJudge, or the signal's reason.
  */
-export async function followArrival(options: ArrivalOptions, tools: StepTools): Promise<Sight> {
-  const { database, context, settings } = tools;
+export async function followArrival(options: ArrivalOptions, scope: StepScope): Promise<Sight> {
+  const { database, context, settings } = scope;
   const before = new Set((await sample(database, 1)).map(({ moment }) => moment));
-  const isHeld = await hold(options.table, tools);
-  const program = askProgram(options, tools);
+  const isHeld = await hold(options.table, scope);
+  const program = askProgram(options, scope);
   try {
     const arrival = isHeld
-      ? await untilAtTable(program, before, options, tools)
-      : await untilInDatabase(program, before, tools);
+      ? await untilAtTable(program, before, options, scope)
+      : await untilInDatabase(program, before, scope);
     await releaseTable(database);
     const told = await program.ended;
     context.signal.throwIfAborted();
@@ -93,9 +93,9 @@ async function untilAtTable(
   program: Asked,
   before: ReadonlySet<string>,
   { table, shortestHold }: ArrivalOptions,
-  tools: StepTools,
+  scope: StepScope,
 ): Promise<Arrival> {
-  const { database, context } = tools;
+  const { database, context } = scope;
   const { isOurs, isStranger } = recognise(context.runId);
   // A pooler lends a program without a name a connection that may have another replica's, or ours.
   const counts = shortestHold > 0 ? () => true : isStranger;
@@ -115,7 +115,7 @@ async function untilAtTable(
     const longest = isSomebodyThere ? longestHold : slice;
     if (program.ranFor() - heldSince < longest) continue;
     if (!isRoomKnown) {
-      if (!(await hasSlots(tools))) return { at: "full", isHeld: true };
+      if (!(await hasSlots(scope))) return { at: "full", isHeld: true };
       // That took a while: who has come meanwhile?
       isRoomKnown = true;
       continue;
@@ -123,7 +123,7 @@ async function untilAtTable(
     mayHaveSlipped = true;
     slice = longestSlice * (0.6 + 0.4 * context.random());
     await releaseTable(database);
-    if (!(await hold(table, tools))) return await untilInDatabase(program, before, tools);
+    if (!(await hold(table, scope))) return await untilInDatabase(program, before, scope);
     heldSince = program.ranFor();
   }
   return { at: isInDatabase ? "session" : null, isHeld: true, mayHaveSlipped };
@@ -132,7 +132,7 @@ async function untilAtTable(
 async function untilInDatabase(
   program: Asked,
   before: ReadonlySet<string>,
-  { database, context }: StepTools,
+  { database, context }: StepScope,
 ): Promise<Arrival> {
   const { isOurs, isStranger } = recognise(context.runId);
   let wasStranger = false;
@@ -153,7 +153,7 @@ function recognise(runId: string) {
   return { isOurs, isStranger: (visitor: Visitor): boolean => !isReplica(visitor) };
 }
 
-async function hold(table: TableName, { database, context }: StepTools): Promise<boolean> {
+async function hold(table: TableName, { database, context }: StepScope): Promise<boolean> {
   const deadline = context.now() + longestTry;
   for (;;) {
     context.signal.throwIfAborted();
@@ -164,7 +164,7 @@ async function hold(table: TableName, { database, context }: StepTools): Promise
 }
 
 /** Whether one more session can be had by our own way while the table is held. */
-async function hasSlots({ settings, context }: StepTools): Promise<boolean> {
+async function hasSlots({ settings, context }: StepScope): Promise<boolean> {
   try {
     const other = await openSession(
       settings,

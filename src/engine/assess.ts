@@ -28,7 +28,7 @@ import { isUpgradeAtWork } from "../database/other-sessions.ts";
 import { unlessAborted } from "../database/waiting.ts";
 import type { Context } from "./context.ts";
 import { askProgramsPath, hasProgramsPath } from "./program.ts";
-import type { RunTools } from "./run-tools.ts";
+import type { RunScope } from "./scope.ts";
 
 /** One look, and what follows from it. */
 export type Assessment = {
@@ -49,12 +49,12 @@ const pause = 500;
  * The first look of a run. It may meet a migration of another instance that has done a half of its work. Whoever would
  * wait for its lock can wait for a look that counts.
  */
-export async function assessFirst(tools: RunTools): Promise<Assessment> {
-  const { database, project, settings, context } = tools;
+export async function assessFirst(scope: RunScope): Promise<Assessment> {
+  const { database, project, settings, context } = scope;
   const deadline = context.now() + settings.lockTimeout;
   let wasFree = false;
   for (;;) {
-    const assessment = await assessWhenFree(tools, deadline);
+    const assessment = await assessWhenFree(scope, deadline);
     if (assessment.plan.kind !== "refuse" || context.now() >= deadline) return assessment;
     const key = lockKey(versionTableOf(assessment.observation, project.versionTable));
     const isFree = !(await isLockHeld(database, key)) && !(await isUpgradeAtWork(database));
@@ -69,11 +69,11 @@ export async function assessFirst(tools: RunTools): Promise<Assessment> {
 }
 
 /** Waits while somebody else has locked what is to be read. */
-export async function assessWhenFree(tools: RunTools, deadline: number): Promise<Assessment> {
-  const { context } = tools;
+export async function assessWhenFree(scope: RunScope, deadline: number): Promise<Assessment> {
+  const { context } = scope;
   for (;;) {
     try {
-      return await assess(tools);
+      return await assess(scope);
     } catch (error) {
       if (!(error instanceof Busy) || context.now() >= deadline) throw error;
       context.log({ level: "info", event: "look.waiting", msg: `waiting: ${error.message}` });
@@ -86,14 +86,14 @@ export async function assessWhenFree(tools: RunTools, deadline: number): Promise
  * look → diagnose → plan. Reads in one round trip, and asks again where the verdict would rest on something being absent, or
  * on data migrations that no version row tells of; decides on plain values, writes nothing.
  */
-export async function assess(tools: RunTools): Promise<Assessment> {
-  const { database, project, settings, context } = tools;
+export async function assess(scope: RunScope): Promise<Assessment> {
+  const { database, project, settings, context } = scope;
   const { ledger, versionTable } = project;
   const request = { schema: settings.schema, options: settings.database?.options ?? null, ledger };
-  const own = await lookAt(namedHome(request), tools);
+  const own = await lookAt(namedHome(request), scope);
   sayNewerServer(own, context.log);
   throwIf(lackOfReading(own, versionTable.name) ?? faultOfHome(request, own));
-  const seen = await atProgramsHome(own, tools);
+  const seen = await atProgramsHome(own, scope);
   const knowledge = project.knowledgeAt(seen.home);
   const { observation, verdict } = await diagnoseWithQuestions(
     database,
@@ -119,7 +119,7 @@ export async function assess(tools: RunTools): Promise<Assessment> {
 
 async function lookAt(
   home: string | null,
-  { database, project, context }: RunTools,
+  { database, project, context }: RunScope,
 ): Promise<Observation> {
   const { ledger, versionTable } = project;
   const looking = look(database, { versionTable, home, scope: scopeOf(ledger) });
@@ -128,15 +128,15 @@ async function lookAt(
 }
 
 /** Where the history is not healthy at our own home, the program's address is asked too; it is the one that upgrades. */
-async function atProgramsHome(own: Observation, tools: RunTools): Promise<Observation> {
-  const { project, settings, context } = tools;
+async function atProgramsHome(own: Observation, scope: RunScope): Promise<Observation> {
+  const { project, settings, context } = scope;
   if (!hasProgramsPath(project, settings)) return own;
   if (!restsOnAbsence(diagnose(project.knowledgeAt(own.home), own))) return own;
   const program = await askProgramsPath(own, settings, context);
   const seen = { ...own, home: { ...own.home, program } };
   const other = otherHome(own.home, program);
   if (other === null) return seen;
-  const there = await lookAt(other, tools);
+  const there = await lookAt(other, scope);
   const home: Home = { ...there.home, by: "program", program };
   return isSomethingThere(diagnose(project.knowledgeAt(home), there)) ? { ...there, home } : seen;
 }

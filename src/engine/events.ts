@@ -18,10 +18,10 @@ import type { Settings } from "../settings/settings.ts";
 import type { Assessment } from "./assess.ts";
 import type { Context, Ending } from "./context.ts";
 import type { Project } from "./project.ts";
-import type { RunTools } from "./run-tools.ts";
+import type { RunScope } from "./scope.ts";
 
 /** The first diagnosis goes into the verdict line, and its evidence into the log. */
-export function recordDiagnosis(assessment: Assessment, { project, context }: RunTools): void {
+export function recordDiagnosis(assessment: Assessment, { project, context }: RunScope): void {
   const { verdict, observation, knowledge } = assessment;
   const { record, log } = context;
   const { version } = observation.server;
@@ -176,7 +176,7 @@ function unverified(why: string): LogEvent {
 /** What `run` would do; its files are read anew: a healthy start does not need what only a plan shows. */
 export async function sayPlanned(
   steps: readonly Step[],
-  { project, settings, context }: RunTools,
+  { project, settings, context }: RunScope,
 ): Promise<void> {
   context.record.actions = planActions(steps);
   for (const step of steps) context.log({ level: "info", event: "plan", msg: describeStep(step) });

@@ -12,7 +12,7 @@ import { type DriverError, followDriverError } from "../tools/driver-errors.ts";
 import type { Commands } from "../tools/tool.ts";
 import { type Context, type Ending, waitingOf } from "./context.ts";
 import type { Project } from "./project.ts";
-import type { StepTools } from "./run-tools.ts";
+import type { StepScope } from "./scope.ts";
 
 export type Program = {
   readonly argv: readonly string[];
@@ -42,7 +42,7 @@ export type Told = {
  */
 export async function runProgram(
   { argv, cwd, variables, timeout, abort, onLine }: Program,
-  { database, context }: Pick<StepTools, "database" | "context">,
+  { database, context }: Pick<StepScope, "database" | "context">,
 ): Promise<Told> {
   const applicationName = upgradeName(context.runId);
   let complaint: Complaint = noComplaint;
@@ -127,9 +127,9 @@ export type Asked = {
 
 export function askProgram(
   { argv, commands, variables }: AskOptions,
-  tools: Pick<StepTools, "database" | "context">,
+  scope: Pick<StepScope, "database" | "context">,
 ): Asked {
-  const { context } = tools;
+  const { context } = scope;
   const stopped = new AbortController();
   const started = context.now();
   const lines: string[] = [];
@@ -148,7 +148,7 @@ export function askProgram(
       if (lines.length > linesKept) lines.shift();
     },
   };
-  const ended = runProgram(program, tools).finally(() => {
+  const ended = runProgram(program, scope).finally(() => {
     isDone = true;
   });
   ended.catch(() => {});

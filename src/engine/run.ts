@@ -11,7 +11,7 @@ import { type Context, type Ending, ready } from "./context.ts";
 import { endRefused, recordDiagnosis, refuseHistory, sayPlanned, sayStart } from "./events.ts";
 import { readProject } from "./project.ts";
 import { conclude, concludeFailure, noteRows, stillToDo } from "./result.ts";
-import type { ProjectTools, RunTools } from "./run-tools.ts";
+import type { ProjectScope, RunScope } from "./scope.ts";
 import { openSession, refuseAnotherServer } from "./session.ts";
 import { takeSteps } from "./steps.ts";
 import { type FirstLook, type UnderLock, withLock } from "./with-lock.ts";
@@ -76,15 +76,15 @@ async function decide(
   }
 }
 
-async function lookOnly(tools: ProjectTools): Promise<FirstLook> {
-  const database = await openSession(tools.settings, tools.context);
-  return await lookOver({ ...tools, database });
+async function lookOnly(scope: ProjectScope): Promise<FirstLook> {
+  const database = await openSession(scope.settings, scope.context);
+  return await lookOver({ ...scope, database });
 }
 
 /** A standby can be looked at. What is to be done there is asked anew of a server that can be written to. */
-async function lookToAct(tools: ProjectTools): Promise<FirstLook> {
-  const { settings, context } = tools;
-  const anyone = await lookOnly(tools);
+async function lookToAct(scope: ProjectScope): Promise<FirstLook> {
+  const { settings, context } = scope;
+  const anyone = await lookOnly(scope);
   const { inRecovery, readOnly } = anyone.first.observation.server;
   if (anyone.first.plan.kind !== "act" || !(inRecovery || readOnly)) return anyone;
   if (!inRecovery && (await isReadOnlyForRole(anyone.database))) return anyone;
@@ -95,16 +95,16 @@ async function lookToAct(tools: ProjectTools): Promise<FirstLook> {
     msg: `the database is ${anyone.first.verdict.kind}, and this server is ${inRecovery ? "a standby" : "read-only"}: one that can be written to is wanted`,
   });
   const database = await openSession(settings, context, { toWrite: true });
-  return await lookOver({ ...tools, database });
+  return await lookOver({ ...scope, database });
 }
 
-async function lookOver(tools: RunTools): Promise<FirstLook> {
+async function lookOver(scope: RunScope): Promise<FirstLook> {
   try {
-    const first = await assessFirst(tools);
-    recordDiagnosis(first, tools);
-    return { ...tools, first };
+    const first = await assessFirst(scope);
+    recordDiagnosis(first, scope);
+    return { ...scope, first };
   } catch (error) {
-    await tools.database.close();
+    await scope.database.close();
     throw error;
   }
 }

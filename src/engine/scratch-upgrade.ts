@@ -14,7 +14,7 @@ import { runChild } from "../tools/child.ts";
 import type { Commands, Upgrade as ToolsUpgrade } from "../tools/tool.ts";
 import { applyFiles } from "./apply-files.ts";
 import { type Context, waitingOf } from "./context.ts";
-import type { ProjectTools } from "./run-tools.ts";
+import type { ProjectScope } from "./scope.ts";
 
 /**
  * How a bake brings the history into a scratch database: as a run would into the real one.
@@ -22,12 +22,12 @@ import type { ProjectTools } from "./run-tools.ts";
  */
 export async function scratchUpgrade(
   scratch: Scratch,
-  tools: ProjectTools,
+  scope: ProjectScope,
   log: Log,
 ): Promise<Upgrade> {
-  const { project, settings, context } = tools;
+  const { project, settings, context } = scope;
   const { upgrade } = project.found;
-  if (upgrade.kind === "native") return scratchRunner(upgrade, tools);
+  if (upgrade.kind === "native") return scratchRunner(upgrade, scope);
   const { commands } = upgrade;
   const own = settings.upgradeCommand;
   const { suspects, fixed } = await upgrade.readAddresses();
@@ -86,8 +86,8 @@ async function dotenvAddresses(cwd: string): Promise<Readonly<Record<string, str
 }
 
 /** What a database of this project has before its first migration. */
-export async function scratchPreludes(tools: ProjectTools): Promise<readonly Prelude[]> {
-  const { project, settings, context } = tools;
+export async function scratchPreludes(scope: ProjectScope): Promise<readonly Prelude[]> {
+  const { project, settings, context } = scope;
   const { platform: made } = project.found.tool;
   const platform = made === null ? [] : [made.prelude];
   const file = settings.scratchInit;
@@ -104,7 +104,7 @@ export async function scratchPreludes(tools: ProjectTools): Promise<readonly Pre
 
 function scratchRunner(
   { load }: Extract<ToolsUpgrade, { readonly kind: "native" }>,
-  { project, settings, context }: ProjectTools,
+  { project, settings, context }: ProjectScope,
 ): Upgrade {
   const { history } = project.knowledge;
   return {

@@ -11,30 +11,30 @@ import { rowOf } from "./apply-files.ts";
 import type { Assessment } from "./assess.ts";
 import type { Ending } from "./context.ts";
 import { describeStep, planActions } from "./events.ts";
-import type { StepTools } from "./run-tools.ts";
+import type { StepScope } from "./scope.ts";
 import { proveVersionTable, upgrade } from "./upgrade.ts";
 
 /** One after the other. @returns how one of them failed; null: all are done */
 export async function takeSteps(
   steps: readonly Step[],
   { observation, knowledge }: Assessment,
-  under: StepTools,
+  under: StepScope,
 ): Promise<Ending | null> {
   const { context } = under;
   const { now, log, signal, record } = context;
   const started = now();
-  const tools = { ...under, project: { ...under.project, knowledge } };
+  const scope = { ...under, project: { ...under.project, knowledge } };
   try {
     const replaced = steps.flatMap((step) => (step.kind === "stamp" ? step.from : []));
     if (replaced.length > 0) {
-      const failure = await proveVersionTable(unknownTo(knowledge, replaced), observation, tools);
+      const failure = await proveVersionTable(unknownTo(knowledge, replaced), observation, scope);
       // Whoever only stamps needs no program that works.
       if (failure !== null && steps.some(({ kind }) => kind === "upgrade")) return failure;
     }
     for (const step of steps) {
       signal.throwIfAborted();
       log({ level: "info", event: `${step.kind}.start`, msg: describeStep(step) });
-      const failure = await takeStep(step, observation, tools);
+      const failure = await takeStep(step, observation, scope);
       signal.throwIfAborted();
       if (failure !== null) return failure;
       record.actions.push(...planActions([step]));
@@ -53,10 +53,10 @@ function unknownTo({ history }: Knowledge, rows: readonly string[]): readonly st
 async function takeStep(
   step: Step,
   observation: Observation,
-  tools: StepTools,
+  scope: StepScope,
 ): Promise<Ending | null> {
-  if (step.kind === "upgrade") return await upgrade(step.revisions, observation, tools);
-  const { database, project, context } = tools;
+  if (step.kind === "upgrade") return await upgrade(step.revisions, observation, scope);
+  const { database, project, context } = scope;
   const { history } = project.knowledge;
   const basis = observation.versionTable?.rows ?? [];
   const present = basis.filter((row) => row !== null);

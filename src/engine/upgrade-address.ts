@@ -9,7 +9,7 @@ import type { Commands } from "../tools/tool.ts";
 import { followArrival, type Sight } from "./arrival.ts";
 import type { Context, Ending } from "./context.ts";
 import { endingOf } from "./program.ts";
-import type { StepTools } from "./run-tools.ts";
+import type { StepScope } from "./scope.ts";
 
 /** What is known of the upgrade before it runs. */
 export type Proof =
@@ -29,10 +29,10 @@ type Variables = Readonly<Record<string, string>>;
 export async function proveUpgradeAddress(
   commands: Commands,
   table: TableName,
-  tools: StepTools,
+  scope: StepScope,
   unknownRows: readonly string[] = [],
 ): Promise<Proof> {
-  const { settings, context, database } = tools;
+  const { settings, context, database } = scope;
   const own = settings.upgradeCommand;
   const like = own === null ? commands.locate() : commands.locateLike(own);
   const argv = like ?? locateAnyway(commands);
@@ -53,7 +53,7 @@ export async function proveUpgradeAddress(
     // It shall be seen to wait.
     const ownLimits = isLimited(variables) ? lockTimeoutVariable(context.env, longestWait) : {};
     const options = { argv, commands, variables: ownLimits, table, shortestHold };
-    const sight = await followArrival(options, tools).catch((error: unknown) => {
+    const sight = await followArrival(options, scope).catch((error: unknown) => {
       if (like === null && isMissing(error)) return null;
       throw error;
     });
@@ -61,9 +61,9 @@ export async function proveUpgradeAddress(
       return goUnproven(`there is no ${argv[0]} that could be asked`, {}, context);
     switch (sight.kind) {
       case "here":
-        return go(spelled, variables, tools);
+        return go(spelled, variables, scope);
       case "perhaps":
-        if (shortestHold > 0) return go(spelled, variables, tools);
+        if (shortestHold > 0) return go(spelled, variables, scope);
         break;
       case "unseen":
         // Who never came to this database has not slipped through either.
@@ -82,9 +82,9 @@ export async function proveUpgradeAddress(
         );
       case "failed":
         if (unknownRows.some((id) => sight.lines.some((line) => line.includes(id))))
-          return go(spelled, variables, tools);
+          return go(spelled, variables, scope);
         if (sight.told.passing !== null && context.now() < deadline) {
-          await waitToAskAgain(spelled, sight.told.passing, tools);
+          await waitToAskAgain(spelled, sight.told.passing, scope);
           break;
         }
         // A pooler may refuse a session that asks for a setting.
@@ -111,7 +111,7 @@ const betweenQuestions = 1_000;
 /** So often in a row nobody reads a table in the one moment when it is free. */
 const mostSlips = 4;
 
-function go(spelled: string, variables: Variables, { settings, context }: StepTools): Proof {
+function go(spelled: string, variables: Variables, { settings, context }: StepScope): Proof {
   context.log({ level: "debug", event: "address.proved", msg: `${spelled} arrives here` });
   if (isLimited(variables))
     context.log({
@@ -134,7 +134,7 @@ function goUnproven(why: string, variables: Variables, { log }: Context): Proof 
 async function waitToAskAgain(
   spelled: string,
   why: string,
-  { context, askForSlots }: StepTools,
+  { context, askForSlots }: StepScope,
 ): Promise<void> {
   const msg = `${spelled} failed, and is asked again: ${why}`;
   context.log({ level: "warn", event: "address.waiting", msg });

@@ -9,7 +9,7 @@ import type { Upgrade } from "../tools/tool.ts";
 import { applyFiles } from "./apply-files.ts";
 import { notingBegun, upgradeByProgram } from "./apply-program.ts";
 import type { Ending } from "./context.ts";
-import type { StepTools } from "./run-tools.ts";
+import type { StepScope } from "./scope.ts";
 import { openSession } from "./session.ts";
 import { proveUpgradeAddress } from "./upgrade-address.ts";
 import { whileWatching } from "./watch-locks.ts";
@@ -18,17 +18,17 @@ import { whileWatching } from "./watch-locks.ts";
 export async function upgrade(
   revisions: readonly string[],
   observation: Observation,
-  tools: StepTools,
+  scope: StepScope,
 ): Promise<Ending | null> {
-  const { upgrade: how } = tools.project.found;
-  if (how.kind === "native") return await upgradeNatively(how, revisions, observation, tools);
-  const argv = tools.settings.upgradeCommand ?? how.commands.upgrade("heads");
+  const { upgrade: how } = scope.project.found;
+  if (how.kind === "native") return await upgradeNatively(how, revisions, observation, scope);
+  const argv = scope.settings.upgradeCommand ?? how.commands.upgrade("heads");
   const { cwd } = how.commands;
-  const table = versionTableOf(observation, tools.project.versionTable);
-  const proof = await proveUpgradeAddress(how.commands, table, tools);
+  const table = versionTableOf(observation, scope.project.versionTable);
+  const proof = await proveUpgradeAddress(how.commands, table, scope);
   if (proof.kind === "failed") return proof.ending;
-  return await notingBegun(revisions, observation, tools, () =>
-    upgradeByProgram(argv, cwd, proof.variables, tools),
+  return await notingBegun(revisions, observation, scope, () =>
+    upgradeByProgram(argv, cwd, proof.variables, scope),
   );
 }
 
@@ -36,12 +36,12 @@ export async function upgrade(
 export async function proveVersionTable(
   unknownRows: readonly string[],
   observation: Observation,
-  tools: StepTools,
+  scope: StepScope,
 ): Promise<Ending | null> {
-  const { upgrade: how } = tools.project.found;
+  const { upgrade: how } = scope.project.found;
   if (how.kind === "native") return null;
-  const table = versionTableOf(observation, tools.project.versionTable);
-  const proof = await proveUpgradeAddress(how.commands, table, tools, unknownRows);
+  const table = versionTableOf(observation, scope.project.versionTable);
+  const proof = await proveUpgradeAddress(how.commands, table, scope, unknownRows);
   return proof.kind === "failed" ? proof.ending : null;
 }
 
@@ -49,7 +49,7 @@ async function upgradeNatively(
   { load }: Extract<Upgrade, { readonly kind: "native" }>,
   revisions: readonly string[],
   observation: Observation,
-  { database, project, settings, context, askForSlots }: StepTools,
+  { database, project, settings, context, askForSlots }: StepScope,
 ): Promise<Ending | null> {
   const { ddlLockTimeout } = settings;
   if (ddlLockTimeout !== null)

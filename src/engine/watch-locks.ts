@@ -2,7 +2,7 @@ import { isShortOfSessions } from "../database/lock.ts";
 import { type Blocked, describeBlocked, readBlocked } from "../database/other-sessions.ts";
 import { unlessAborted } from "../database/waiting.ts";
 import type { Context } from "./context.ts";
-import type { StepTools } from "./run-tools.ts";
+import type { StepScope } from "./scope.ts";
 import { openSession } from "./session.ts";
 
 /** Milliseconds: a short upgrade costs no session more. */
@@ -18,15 +18,15 @@ const sayAgain = 15_000;
  */
 export async function whileWatching<T>(
   applicationName: string,
-  tools: Pick<StepTools, "settings" | "context">,
+  scope: Pick<StepScope, "settings" | "context">,
   work: () => Promise<T>,
 ): Promise<T> {
   const over = new AbortController();
   const context = {
-    ...tools.context,
-    signal: AbortSignal.any([tools.context.signal, over.signal]),
+    ...scope.context,
+    signal: AbortSignal.any([scope.context.signal, over.signal]),
   };
-  const watching = watch(applicationName, { settings: tools.settings, context }).catch(() => {});
+  const watching = watch(applicationName, { settings: scope.settings, context }).catch(() => {});
   try {
     return await work();
   } finally {
@@ -37,7 +37,7 @@ export async function whileWatching<T>(
 
 async function watch(
   applicationName: string,
-  { settings, context }: Pick<StepTools, "settings" | "context">,
+  { settings, context }: Pick<StepScope, "settings" | "context">,
 ): Promise<void> {
   const began = context.now();
   await context.sleep(firstLook, context.signal);

@@ -9,11 +9,11 @@ import { unlessAborted } from "../database/waiting.ts";
 import { assess, type Assessment } from "./assess.ts";
 import { type Ending, waitingOf } from "./context.ts";
 import { conclude } from "./result.ts";
-import type { RunTools, StepTools } from "./run-tools.ts";
+import type { RunScope, StepScope } from "./scope.ts";
 import { openSession, refuseAnotherServer } from "./session.ts";
 
 /** What the holder of the lock works with. */
-export type UnderLock = StepTools & {
+export type UnderLock = StepScope & {
   /** On the context's clock, for waiting for others. */
   readonly deadline: number;
 };
@@ -29,7 +29,7 @@ const firstAway = 1000;
 const longestAway = 4000;
 
 /** What was seen first, and over which session. */
-export type FirstLook = RunTools & { readonly first: Assessment };
+export type FirstLook = RunScope & { readonly first: Assessment };
 
 /**
  * Takes the lock and does the work under it, once. Whoever waits for the lock leaves as soon as the database is at head, and
@@ -141,19 +141,19 @@ async function overSession(
   const { settings, context, deadline, askForSlots } = underLock;
   const onWaiting = (): void => void askForSlots();
   const database = await openSession(settings, context, { toWrite: true, onWaiting });
-  const tools = { ...underLock, database };
+  const scope = { ...underLock, database };
   try {
-    await waitForSlots(tools);
+    await waitForSlots(scope);
     const timeout = Math.max(0, deadline - context.now());
     await waitForOthersAtWork(database, { ...waitingOf(context), timeout });
-    return await work(first, tools);
+    return await work(first, scope);
   } finally {
     await database.close();
   }
 }
 
 /** A child, or our own upgrade, needs one more session. */
-async function waitForSlots({ database, context, askForSlots }: StepTools): Promise<void> {
+async function waitForSlots({ database, context, askForSlots }: StepScope): Promise<void> {
   const { now, sleep, log, signal } = context;
   if (!(await isShortOfSessions(database))) return;
   log({

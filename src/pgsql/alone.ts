@@ -1,5 +1,6 @@
-import type { AlterSubscriptionStmt, AlterTableStmt, Node, ReindexStmt } from "libpg-query";
+import type { AlterSubscriptionStmt, Node, ReindexStmt } from "libpg-query";
 import type { ParsedStatement } from "./parse.ts";
+import { commandsOf, inside, insideAll } from "./tree.ts";
 
 /**
  * What PostgreSQL (13 to 18) refuses inside a transaction block, as its message calls it; null: it takes the statement
@@ -14,10 +15,7 @@ export function nameAlone(node: Node): string | null {
   if ("ClusterStmt" in node)
     return when(node.ClusterStmt.relation === undefined, "CLUSTER of all tables");
   if ("AlterTableStmt" in node)
-    return when(
-      detachesConcurrently(node.AlterTableStmt),
-      "ALTER TABLE ... DETACH PARTITION CONCURRENTLY",
-    );
+    return when(detachesConcurrently(node), "ALTER TABLE ... DETACH PARTITION CONCURRENTLY");
   if ("CreatedbStmt" in node) return "CREATE DATABASE";
   if ("DropdbStmt" in node) return "DROP DATABASE";
   if ("AlterDatabaseStmt" in node)
@@ -45,24 +43,13 @@ function when(condition: boolean | undefined, name: string): string | null {
 }
 
 function nameReindex({ kind, params }: ReindexStmt): string | null {
-  switch (kind) {
-    case "REINDEX_OBJECT_DATABASE":
-      return "REINDEX DATABASE";
-    case "REINDEX_OBJECT_SYSTEM":
-      return "REINDEX SYSTEM";
-    case "REINDEX_OBJECT_SCHEMA":
-      return "REINDEX SCHEMA";
-    default:
-      return when(isOn(params, "concurrently", false), "REINDEX CONCURRENTLY");
-  }
+  const [, many] = /^REINDEX_OBJECT_(DATABASE|SYSTEM|SCHEMA)$/.exec(kind ?? "") ?? [];
+  if (many !== undefined) return `REINDEX ${many}`;
+  return when(isOn(params, "concurrently", false), "REINDEX CONCURRENTLY");
 }
 
-function detachesConcurrently({ cmds = [] }: AlterTableStmt): boolean {
-  return cmds.some((command) => {
-    if (!("AlterTableCmd" in command)) return false;
-    const { def } = command.AlterTableCmd;
-    return def !== undefined && "PartitionCmd" in def && def.PartitionCmd.concurrent === true;
-  });
+function detachesConcurrently(node: Node): boolean {
+  return commandsOf(node).some(({ def }) => inside("PartitionCmd", def)?.concurrent === true);
 }
 
 function nameSubscription({ kind, options }: AlterSubscriptionStmt): string | null {
@@ -86,13 +73,15 @@ function nameSubscription({ kind, options }: AlterSubscriptionStmt): string | nu
 // Options, as in `WITH (connect = false)`
 
 function find(options: readonly Node[] | undefined, name: string) {
-  return options
-    ?.flatMap((option) => ("DefElem" in option ? [option.DefElem] : []))
-    .findLast(({ defname }) => defname === name);
+  return insideAll("DefElem", options).findLast(({ defname }) => defname === name);
 }
 
 /** An option without a value is on; zero has no number in the tree. */
-function isOn(options: readonly Node[] | undefined, name: string, otherwise: boolean): boolean {
+export function isOn(
+  options: readonly Node[] | undefined,
+  name: string,
+  otherwise = false,
+): boolean {
   const option = find(options, name);
   if (option === undefined) return otherwise;
   const { arg } = option;
@@ -112,29 +101,10 @@ export function isDdl({ node, text }: ParsedStatement): boolean {
   return !Object.keys(node).some((kind) => notDdl.has(kind));
 }
 
-const notDdl = new Set([
-  "CallStmt",
-  "CheckPointStmt",
-  "ClosePortalStmt",
-  "ConstraintsSetStmt",
-  "CopyStmt",
-  "DeallocateStmt",
-  "DeclareCursorStmt",
-  "DeleteStmt",
-  "DiscardStmt",
-  "ExecuteStmt",
-  "ExplainStmt",
-  "FetchStmt",
-  "InsertStmt",
-  "ListenStmt",
-  "LoadStmt",
-  "MergeStmt",
-  "NotifyStmt",
-  "PrepareStmt",
-  "SelectStmt",
-  "UnlistenStmt",
-  "UpdateStmt",
-  "VacuumStmt",
-  "VariableSetStmt",
-  "VariableShowStmt",
-]);
+const notDdl: ReadonlySet<string> = new Set(
+  `CallStmt CheckPointStmt ClosePortalStmt ConstraintsSetStmt CopyStmt DeallocateStmt DeclareCursorStmt
+  DeleteStmt DiscardStmt ExecuteStmt ExplainStmt FetchStmt InsertStmt ListenStmt LoadStmt MergeStmt NotifyStmt
+  PrepareStmt SelectStmt UnlistenStmt UpdateStmt VacuumStmt VariableSetStmt VariableShowStmt`.split(
+    /\s+/,
+  ),
+);

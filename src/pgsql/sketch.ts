@@ -1,6 +1,6 @@
 import type { AlterTableCmd, IntoClause, Node, RangeVar, RenameStmt } from "libpg-query";
 import type { Sketch, SketchStep, TableName } from "../core/revision.ts";
-import { commandsOf, nameIn, nameOf, wordsIn } from "./tree.ts";
+import { commandsOf, inside, insideAll, nameIn, nameOf, wordsIn } from "./tree.ts";
 
 /**
  * The tables and columns that a statement creates and drops, as far as it names them: what `LIKE`, a parent or `*` brings
@@ -9,7 +9,7 @@ import { commandsOf, nameIn, nameOf, wordsIn } from "./tree.ts";
 export function sketchStatement(node: Node): Sketch {
   if ("CreateStmt" in node) {
     const { relation, tableElts = [] } = node.CreateStmt;
-    return create(relation, tableElts.flatMap(columnIn));
+    return create(relation, namesOfColumns(tableElts));
   }
   if ("CreateTableAsStmt" in node) {
     const { into, query, objtype } = node.CreateTableAsStmt;
@@ -46,23 +46,19 @@ function create(relation: RangeVar | undefined, columns: readonly string[]): Ske
   return [{ kind: "create-table", table: nameOf(relation), columns }];
 }
 
-function columnIn(element: Node): readonly string[] {
-  return "ColumnDef" in element ? [element.ColumnDef.colname ?? ""] : [];
+function namesOfColumns(elements: readonly Node[]): readonly string[] {
+  return insideAll("ColumnDef", elements).map(({ colname = "" }) => colname);
 }
 
 function createFrom(into: IntoClause | undefined, query: Node | undefined): Sketch {
   const named = into?.colNames?.flatMap(wordsIn) ?? [];
-  const selected = query !== undefined && "SelectStmt" in query ? query.SelectStmt.targetList : [];
-  return create(into?.rel, [...named, ...(selected ?? []).slice(named.length).flatMap(outputName)]);
+  const selected = inside("SelectStmt", query)?.targetList ?? [];
+  return create(into?.rel, [...named, ...selected.slice(named.length).flatMap(outputName)]);
 }
 
 function outputName(target: Node): readonly string[] {
-  if (!("ResTarget" in target)) return [];
-  const { name, val } = target.ResTarget;
-  if (name !== undefined) return [name];
-  if (val === undefined || !("ColumnRef" in val)) return [];
-  const last = val.ColumnRef.fields?.at(-1);
-  return wordsIn(last);
+  const { name, val } = inside("ResTarget", target) ?? {};
+  return name === undefined ? wordsIn(inside("ColumnRef", val)?.fields?.at(-1)) : [name];
 }
 
 function alter(
@@ -71,7 +67,7 @@ function alter(
 ): readonly SketchStep[] {
   if (subtype === "AT_DropColumn") return [{ kind: "drop-column", table, column: name }];
   if (subtype !== "AT_AddColumn" || def === undefined) return [];
-  return columnIn(def).map((column) => ({ kind: "add-column", table, column }));
+  return namesOfColumns([def]).map((column) => ({ kind: "add-column", table, column }));
 }
 
 function rename(statement: RenameStmt): Sketch {

@@ -1,12 +1,22 @@
-import type {
-  A_Const,
-  AlterTableCmd,
-  ColumnDef,
-  Constraint,
-  DefElem,
-  Node,
-  RangeVar,
-} from "libpg-query";
+import type { AlterTableCmd, Node, RangeVar } from "libpg-query";
+
+type KeyOf<One> = One extends unknown ? keyof One : never;
+type Kind = KeyOf<Node>;
+type Inside<Of extends Kind> = Extract<Node, Record<Of, unknown>>[Of];
+
+/** What a node holds if it is of this kind, else null. */
+export function inside<Of extends Kind>(kind: Of, node: object | undefined): Inside<Of> | null {
+  const held: Partial<Record<Kind, unknown>> = node ?? {};
+  return (held[kind] ?? null) as Inside<Of> | null;
+}
+
+/** What those nodes hold that are of this kind. */
+export function insideAll<Of extends Kind>(
+  kind: Of,
+  nodes: Iterable<object> | undefined,
+): readonly Inside<Of>[] {
+  return [...(nodes ?? [])].flatMap((node) => inside(kind, node) ?? []);
+}
 
 /** Each action of an `ALTER TABLE` as a statement of its own: it meets what those before it have made. */
 export function actionsOf(node: Node): readonly Node[] {
@@ -16,23 +26,7 @@ export function actionsOf(node: Node): readonly Node[] {
 }
 
 export function commandsOf(node: Node): readonly AlterTableCmd[] {
-  if (!("AlterTableStmt" in node)) return [];
-  return (node.AlterTableStmt.cmds ?? []).flatMap((each) =>
-    "AlterTableCmd" in each ? [each.AlterTableCmd] : [],
-  );
-}
-
-/** What `ADD COLUMN` and `ALTER COLUMN … TYPE` say of a column. */
-export function columnIn({ def }: AlterTableCmd): ColumnDef | null {
-  return def !== undefined && "ColumnDef" in def ? def.ColumnDef : null;
-}
-
-export function constraintIn({ def }: AlterTableCmd): Constraint | null {
-  return def !== undefined && "Constraint" in def ? def.Constraint : null;
-}
-
-export function constraintsIn(nodes: readonly Node[]): readonly Constraint[] {
-  return nodes.flatMap((node) => ("Constraint" in node ? [node.Constraint] : []));
+  return insideAll("AlterTableCmd", inside("AlterTableStmt", node)?.cmds);
 }
 
 /** Every object in a tree. Without recursion: an expression can be nested deeper than the stack allows. */
@@ -69,6 +63,11 @@ export function wordsIn(node: Node | undefined): readonly string[] {
   return [];
 }
 
+/** The last of a name's parts: what it names, without its schema. */
+export function lastWord(parts: readonly Node[] | undefined): string {
+  return (parts ?? []).flatMap(wordsIn).at(-1) ?? "";
+}
+
 /** The search path is not known: a name without a schema can be that of any schema. */
 export function isSame(a: Name, b: Name): boolean {
   return a.name === b.name && (a.schema === null || b.schema === null || a.schema === b.schema);
@@ -102,15 +101,12 @@ const reserved: ReadonlySet<string> = new Set(
 export function mentions(statement: Node, text: string): boolean {
   const quoted = `'${text.replaceAll("'", "''")}'`;
   for (const node of objectsIn(statement)) {
-    if (isConstant(node) && elementsOf(node.A_Const.sval?.sval ?? "").includes(text)) return true;
-    if (isBody(node) && wordsIn(node.DefElem.arg).some((body) => body.includes(quoted)))
-      return true;
+    const constant = inside("A_Const", node);
+    if (constant !== null && elementsOf(constant.sval?.sval ?? "").includes(text)) return true;
+    const { defname, arg } = inside("DefElem", node) ?? {};
+    if (defname === "as" && wordsIn(arg).some((body) => body.includes(quoted))) return true;
   }
   return false;
-}
-
-function isConstant(node: object): node is { readonly A_Const: A_Const } {
-  return "A_Const" in node;
 }
 
 /** Of an array's text; any other text stands for itself. */
@@ -119,8 +115,4 @@ function elementsOf(value: string): readonly string[] {
   return (
     elements?.split(",").map((element) => element.trim().replace(/^"(.*)"$/s, "$1")) ?? [value]
   );
-}
-
-function isBody(node: object): node is { readonly DefElem: DefElem } {
-  return "DefElem" in node && (node.DefElem as DefElem).defname === "as";
 }

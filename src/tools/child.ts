@@ -131,15 +131,10 @@ async function readBytes(stream: Readable, onBytes: (bytes: Buffer) => void): Pr
   for await (const chunk of stream) onBytes(chunk as Buffer);
 }
 
-type Options = {
-  readonly cwd: string;
-  readonly env: Readonly<Record<string, string | undefined>>;
-  /** By which another program can be named. */
-  readonly setting?: string;
-};
+type Start = Pick<ChildOptions, "cwd" | "env" | "setting">;
 
 /** In a process group of its own. Some runtimes throw what others tell later, as an event. */
-function startProgram(program: string, args: readonly string[], options: Options) {
+function startProgram(program: string, args: readonly string[], options: Start) {
   const { cwd, env } = options;
   try {
     return spawn(program, args, {
@@ -156,7 +151,7 @@ function startProgram(program: string, args: readonly string[], options: Options
 function cannotStart(
   error: Pick<NodeJS.ErrnoException, "code">,
   program: string,
-  { env, setting = "--upgrade-command" }: Options,
+  { env, setting = "--upgrade-command" }: Start,
 ): CannotJudge {
   const path = env["PATH"] ?? "";
   switch (error.code) {
@@ -182,7 +177,7 @@ function cannotStart(
  * Whether a program that ended at once with a fault never ran: one of another architecture is given to the shell by
  * Node, as C libraries do with whatever the kernel refuses.
  */
-function isForeign(program: string, { cwd, env }: Options): boolean {
+function isForeign(program: string, { cwd, env }: Start): boolean {
   const candidates = program.includes("/")
     ? [resolve(cwd, program)]
     : (env["PATH"] ?? "").split(delimiter).map((directory) => resolve(cwd, directory, program));

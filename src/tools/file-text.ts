@@ -1,4 +1,16 @@
 import { createHash } from "node:crypto";
+import type { Revision } from "../core/revision.ts";
+
+/** What a migration's text tells before anybody parses it. */
+export function readFacts(
+  text: string,
+): Pick<Revision, "hash" | "saysIfNotExists" | "readsEnvironment"> {
+  return {
+    hash: hashOf(text),
+    saysIfNotExists: saysIfNotExists(text),
+    readsEnvironment: readsEnvironment(text),
+  };
+}
 
 /** 16 hex digits of the sha256 of a file's text; the same for a checkout with other line ends. */
 export function hashOf(text: string): string {

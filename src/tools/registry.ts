@@ -1,7 +1,7 @@
-import { stat } from "node:fs/promises";
 import { resolve } from "node:path";
 import { CannotJudge } from "../core/outcome.ts";
 import { alembic } from "./alembic/alembic.ts";
+import { exists } from "./files.ts";
 import { sql } from "./sql/sql.ts";
 import { supabase } from "./supabase/supabase.ts";
 import type { Candidate, Tool, Where } from "./tool.ts";
@@ -14,32 +14,27 @@ export const tools: readonly Tool[] = [alembic, supabase, sql];
  * several or where one cannot be read by this version. Reading it comes after, and a broken history does not throw: its graph says so.
  */
 export async function findHistory(
-  where: Where & { readonly migrations: string | null; readonly tool: string | null },
+  where: Wanted,
   known: readonly Tool[] = tools,
 ): Promise<Candidate> {
-  if (where.migrations !== null) await requirePlace(where.migrations, where.cwd);
-  const wanted = known.filter((tool) => where.tool === null || tool.name === where.tool);
+  const { migrations, tool: name, cwd } = where;
+  if (migrations !== null && !(await exists(resolve(cwd, migrations))))
+    throw new CannotJudge("missing-input", `${migrations} does not exist (seen from ${cwd}).`, [
+      "Copy the migrations into the image, and name their place as it is there: --migrations PATH.",
+    ]);
+  const wanted = known.filter((tool) => name === null || tool.name === name);
   const candidates = await Promise.all(
     wanted.map(async (tool) => {
-      if (where.migrations === null) return await tool.find(where);
-      const located = await tool.locate(where.migrations, where);
-      return located === null ? [] : [located];
+      if (migrations === null) return await tool.find(where);
+      return (await tool.locate(migrations, where)) ?? [];
     }),
   );
   return theOnly(candidates.flat(), where);
 }
 
-async function requirePlace(path: string, cwd: string): Promise<void> {
-  if ((await stat(resolve(cwd, path)).catch(() => null)) !== null) return;
-  throw new CannotJudge("missing-input", `${path} does not exist (seen from ${cwd}).`, [
-    "Copy the migrations into the image, and name their place as it is there: --migrations PATH.",
-  ]);
-}
+type Wanted = Where & { readonly migrations: string | null; readonly tool: string | null };
 
-function theOnly(
-  candidates: readonly Candidate[],
-  where: { readonly cwd: string; readonly migrations: string | null },
-): Candidate {
+function theOnly(candidates: readonly Candidate[], where: Wanted): Candidate {
   const [first, ...others] = candidates;
   if (first === undefined) throw nothing(where);
   if (others.length === 0) return first;
@@ -51,12 +46,12 @@ function theOnly(
   );
 }
 
-function nothing(where: { readonly cwd: string; readonly migrations: string | null }): CannotJudge {
-  if (where.migrations !== null)
-    return new CannotJudge("missing-input", `${where.migrations} holds no migrations.`, [
+function nothing({ cwd, migrations }: Wanted): CannotJudge {
+  if (migrations !== null)
+    return new CannotJudge("missing-input", `${migrations} holds no migrations.`, [
       "Name a configuration file (alembic.ini, pyproject.toml), or a directory of numbered .sql files.",
     ]);
-  return new CannotJudge("missing-input", `No migration history was found in ${where.cwd}.`, [
+  return new CannotJudge("missing-input", `No migration history was found in ${cwd}.`, [
     "Copy the migrations into the image: alembic.ini and its scripts, migrations/*.sql, or supabase/migrations.",
     "Start in the directory that holds them, or name it: --migrations PATH.",
   ]);

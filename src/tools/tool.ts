@@ -146,9 +146,4 @@ export type FixedValue = {
   readonly isFirst: boolean;
 };
 
-export type DeletedRevision = {
-  readonly id: string;
-  readonly parents: readonly string[];
-  readonly dependsOn: readonly string[];
-  readonly file: string;
-};
+export type DeletedRevision = Pick<Revision, "id" | "parents" | "dependsOn" | "file">;

@@ -3,7 +3,7 @@ import { join, relative } from "node:path";
 import { openFile } from "../files.ts";
 import type { Addresses, FixedAddresses, FixedValue } from "../tool.ts";
 import { engines, filesRead, secondEngines, type Suspect } from "./engines.ts";
-import type { AlembicLocation } from "./location.ts";
+import type { AlembicLocation } from "./locate.ts";
 import { listRevisionFiles } from "./read.ts";
 import { decodeSource } from "./source.ts";
 import type { Node } from "./syntax-node.ts";

@@ -5,12 +5,11 @@ import { buildGraph } from "../../core/graph.ts";
 import type { History } from "../../core/history.ts";
 import { byText } from "../../core/migration-tool.ts";
 import { widthFor } from "../../core/plan.ts";
-import { readDeletedFiles } from "../files.ts";
+import { readDeletedFiles } from "../deleted-files.ts";
 import type { Candidate, DeletedRevision, FoundHistory, Tool } from "../tool.ts";
 import { readAddresses } from "./addresses.ts";
-import { findAlembic, locateAlembic } from "./locate.ts";
-import type { AlembicLocation } from "./location.ts";
-import { type AlembicReading, readAlembic } from "./read.ts";
+import { type AlembicLocation, findAlembic, locateAlembic } from "./locate.ts";
+import { type AlembicReading, isRevisionName, readAlembic } from "./read.ts";
 import { readRevisionFile } from "./revision-file.ts";
 import { versionTable } from "./version-table.ts";
 
@@ -108,9 +107,8 @@ async function readDeleted(reading: AlembicReading): Promise<readonly DeletedRev
   const { location, revisions } = reading;
   const present = new Set(revisions.map(({ id }) => id));
   const found = new Map<string, DeletedRevision>();
-  const deleted = await readDeletedFiles(location.root, location.versionDirectories, (name) =>
-    /^(?!\.#|__init__).*\.py$/.test(name),
-  );
+  const { root, versionDirectories } = location;
+  const deleted = await readDeletedFiles(root, versionDirectories, isRevisionName);
   for (const { file, bytes } of deleted) {
     const read = await readRevisionFile(file, bytes);
     if (read.kind !== "revision") continue;

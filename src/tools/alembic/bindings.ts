@@ -1,6 +1,5 @@
-import { itemsOf, type Literal, quoteSource, readLiteral } from "./literals.ts";
-import type { Node } from "./syntax-node.ts";
-import { splitAt } from "./syntax-tree.ts";
+import { type Literal, quoteSource, readLiteral } from "./literals.ts";
+import { isName, itemsOf, type Node, splitAt } from "./syntax-node.ts";
 
 /** A name that a statement sets; `*` where it can set any. */
 export type Binding = { readonly name: string; readonly value: Literal; readonly line: number };
@@ -97,10 +96,6 @@ function importedNames(children: readonly Node[]): readonly Node[] {
     (child, index) =>
       isName(child) && names[index - 1]?.kind !== "." && names[index + 1]?.kind !== "as",
   );
-}
-
-function isName(node: Node): boolean {
-  return node.kind === "VariableName";
 }
 
 /** What stands on both sides of each `as`. In a `with`, `respell` may have made an expression of them. */

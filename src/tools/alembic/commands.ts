@@ -5,25 +5,20 @@ import type { Commands } from "../tool.ts";
 
 /** `alembic`, started in `cwd`; `configs`: what `-c` names, empty where Alembic finds its configuration by itself. */
 export function alembicCommands(cwd: string, configs: readonly string[]): Commands {
-  const program = ["alembic", ...configs.flatMap((config) => ["-c", config])];
-  return {
-    cwd,
-    upgrade: (target) => [...program, "upgrade", target],
-    current: () => [...program, "current"],
-    locate: () => [...program, "current", "--verbose"],
-    locateLike,
-    placeIn,
-  };
+  return commandsOf(cwd, ["alembic", ...configs.flatMap((config) => ["-c", config])], []);
 }
 
 /** Flask-Migrate sets `script_location` in code, so only `flask db` knows it. `directory`: null for its default. */
 export function flaskCommands(cwd: string, directory: string | null): Commands {
-  const place = directory === null ? [] : ["-d", directory];
+  return commandsOf(cwd, ["flask", "db"], directory === null ? [] : ["-d", directory]);
+}
+
+function commandsOf(cwd: string, program: readonly string[], options: readonly string[]): Commands {
   return {
     cwd,
-    upgrade: (target) => ["flask", "db", "upgrade", ...place, target],
-    current: () => ["flask", "db", "current", ...place],
-    locate: () => ["flask", "db", "current", "--verbose", ...place],
+    upgrade: (target) => [...program, "upgrade", ...options, target],
+    current: () => [...program, "current", ...options],
+    locate: () => [...program, "current", "--verbose", ...options],
     locateLike,
     placeIn,
   };

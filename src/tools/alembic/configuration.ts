@@ -205,15 +205,12 @@ export function parseIni(text: string): IniFile {
   for (const [index, line] of text.split(/\r\n?|\n/).entries()) {
     const value = line.trim();
     if (value.startsWith("#") || value.startsWith(";")) continue;
-    if (value === "") {
-      if (section !== null && key !== null) section.set(key, `${section.get(key) ?? ""}\n`);
-      continue;
-    }
     const deep = line.search(/\S/);
-    if (section !== null && key !== null && deep > indent) {
+    if (section !== null && key !== null && (value === "" || deep > indent)) {
       section.set(key, `${section.get(key) ?? ""}\n${value}`);
       continue;
     }
+    if (value === "") continue;
     indent = deep;
     const header = /^\[(.+)\]/.exec(value)?.[1];
     if (header !== undefined) {

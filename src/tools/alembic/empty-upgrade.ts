@@ -1,6 +1,5 @@
 import { importsOf, moduleBindings } from "./bindings.ts";
-import type { Node } from "./syntax-node.ts";
-import { splitAt } from "./syntax-tree.ts";
+import { type Node, nodesIn, rootName, splitAt } from "./syntax-node.ts";
 
 /**
  * `upgrade()` is one plain function at the top level that holds nothing but `pass`, `...`, strings and a bare `return`,
@@ -101,7 +100,7 @@ function isHarmlessAssignment({ children }: Node, makers: ReadonlySet<string>): 
   );
   return (
     parts.slice(0, -1).flat().every(isNames) &&
-    children.flatMap(callsIn).every((call) => makers.has(rootOf(call).text))
+    children.flatMap(callsIn).every((call) => makers.has(rootName(call)))
   );
 }
 
@@ -124,13 +123,5 @@ function isNames({ kind, children }: Node): boolean {
 }
 
 function callsIn(node: Node): readonly Node[] {
-  const within = node.children.flatMap(callsIn);
-  return node.kind === "CallExpression" ? [node, ...within] : within;
-}
-
-function rootOf(node: Node): Node {
-  const [first] = node.children;
-  return first !== undefined && /^(?:Call|Member)Expression$/.test(node.kind)
-    ? rootOf(first)
-    : node;
+  return nodesIn(node).filter(({ kind }) => kind === "CallExpression");
 }

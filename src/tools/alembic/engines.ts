@@ -1,5 +1,4 @@
-import type { Node } from "./syntax-node.ts";
-import { splitAt } from "./syntax-tree.ts";
+import { calledName, isName, type Node, nodesIn, splitAt } from "./syntax-node.ts";
 
 /** Something in a Python file that may lead to a database of its own. */
 export type Suspect = { readonly line: number; readonly what: string };
@@ -31,9 +30,10 @@ export function secondEngines(script: Node): readonly Suspect[] {
   for (const call of calls) {
     const { node, callee } = call;
     const [receiver] = callee.children;
+    const connects = /^(?:connect|begin|raw_connection)$/.test(calledName(node));
     if (isMade(node)) sources.push(...often(call, script, "makes an engine"));
-    else if (receiver === undefined || !connects(callee)) continue;
-    else if (within(receiver).some(isMade) || known.has(receiver.text)) continue;
+    else if (receiver === undefined || !connects) continue;
+    else if (nodesIn(receiver).some(isMade) || known.has(receiver.text)) continue;
     else if (boundAnew(call).has(receiver.text)) {
       // What is handed over was counted where it comes from; a connection begins a transaction, too.
       if (!/conn|session/i.test(receiver.text))
@@ -47,24 +47,25 @@ export function secondEngines(script: Node): readonly Suspect[] {
   return [...sources.slice(1), ...more];
 }
 
-function connects(callee: Node): boolean {
-  return (
-    callee.kind === "MemberExpression" && /^(?:connect|begin|raw_connection)$/.test(nameOf(callee))
-  );
-}
+const ownEngine = /(?:^|_)engine$|^(?:async)?_?session_?(?:local|maker|factory)$/i;
 
 /** Engines in a revision file: `op.get_bind()` is the only connection that is the history's own. */
 export function engines(script: Node): readonly Suspect[] {
   const made = callsIn(script)
     .filter((call) => makesEngine(call, script))
     .map(({ node }) => ({ line: node.line, what: "makes an engine of its own" }));
-  return [...made, ...importedEngines(script)];
+  const imported = importsIn(script)
+    .filter(({ text }) => !/^from\s+(?:sqlalchemy|alembic)\b/.test(text))
+    .flatMap(({ children }) => children)
+    .filter((child) => isName(child) && ownEngine.test(child.text))
+    .map(({ text, line }) => ({ line, what: `uses the application's own ${text}` }));
+  return [...made, ...imported];
 }
 
 /** Reading a file; `load_dotenv()` and its like leave alone what the environment has. */
 export function filesRead(script: Node): readonly Suspect[] {
-  return callsIn(script).flatMap(({ node, callee }) => {
-    const name = nameOf(callee);
+  return callsIn(script).flatMap(({ node }) => {
+    const name = calledName(node);
     const given = node.children.at(-1)?.text ?? "";
     const reads =
       (name === "open" && !/,\s*(?:mode\s*=\s*)?["'][wax]/.test(given)) ||
@@ -74,37 +75,24 @@ export function filesRead(script: Node): readonly Suspect[] {
   });
 }
 
-function importedEngines(script: Node): readonly Suspect[] {
-  return within(script)
-    .filter(
-      ({ kind, text }) =>
-        kind === "ImportStatement" && !/^from\s+(?:sqlalchemy|alembic)\b/.test(text),
-    )
-    .flatMap((statement) =>
-      statement.children
-        .filter(
-          ({ kind, text }) =>
-            kind === "VariableName" &&
-            /(?:^|_)engine$|^(?:async)?_?session_?(?:local|maker|factory)$/i.test(text),
-        )
-        .map(({ text, line }) => ({ line, what: `uses the application's own ${text}` })),
-    );
+function importsIn(script: Node): readonly Node[] {
+  return nodesIn(script).filter(({ kind }) => kind === "ImportStatement");
 }
 
-function makesEngine({ callee }: Call, script: Node): boolean {
-  const name = nameOf(callee);
+function makesEngine({ node, callee }: Call, script: Node): boolean {
+  const name = calledName(node);
   if (isCreator.test(name)) return true;
   if (name === "connect" && drivers.test(callee.text)) return true;
-  return callee.kind === "VariableName" && aliasesIn(script).has(name);
+  return isName(callee) && aliasesIn(script).has(name);
 }
 
 /** `from sqlalchemy import create_engine as make`. */
 function aliasesIn(script: Node): ReadonlySet<string> {
   const pattern = new RegExp(String.raw`\b(?:${creators})\s+as\s+(\w+)`, "g");
   return new Set(
-    within(script)
-      .filter(({ kind }) => kind === "ImportStatement")
-      .flatMap(({ text }) => [...text.matchAll(pattern)].map(([, alias = ""]) => alias)),
+    importsIn(script).flatMap(({ text }) =>
+      [...text.matchAll(pattern)].map(([, alias = ""]) => alias),
+    ),
   );
 }
 
@@ -113,17 +101,12 @@ function connectionsIn(script: Node, isMade: (node: Node) => boolean): readonly 
   const names: string[] = [];
   const isKnown = (value: Node | undefined): boolean =>
     value !== undefined &&
-    (within(value).some(isMade) ||
+    (nodesIn(value).some(isMade) ||
       names.includes(value.text) ||
       /\.(?:connect|begin)\(\)$/.test(value.text));
-  for (const node of within(script)) {
+  for (const node of nodesIn(script)) {
     if (node.kind === "AssignStatement" && isKnown(node.children.at(-1)))
-      names.push(
-        ...node.children
-          .slice(0, -1)
-          .filter(isName)
-          .map(({ text }) => text),
-      );
+      names.push(...assignedNames(node));
     if (node.kind === "WithStatement")
       for (const [index, { kind }] of node.children.entries())
         if (kind === "as") names.push(node.children[index + 1]?.text ?? "");
@@ -131,19 +114,21 @@ function connectionsIn(script: Node, isMade: (node: Node) => boolean): readonly 
   return names;
 }
 
+function assignedNames({ children }: Node): readonly string[] {
+  return children
+    .slice(0, -1)
+    .filter(isName)
+    .map(({ text }) => text);
+}
+
 /** As often as it may happen: once, or twice for "more than once". */
 function often(call: Call, script: Node, what: string): readonly Suspect[] {
   const { line } = call.node;
-  const isMore = timesReached(call.around, script, []) > 1;
-  return isMore
-    ? [
-        { line, what },
-        { line, what: `${what}, more than once` },
-      ]
-    : [{ line, what }];
+  const again = { line, what: `${what}, more than once` };
+  return [{ line, what }, ...(timesReached(call.around, script, []) > 1 ? [again] : [])];
 }
 
-const loops = /^(?:For|While)Statement$|ComprehensionExpression$|^ComprehensionExpression$/;
+const loops = /^(?:For|While)Statement$|ComprehensionExpression$/;
 
 function timesReached(around: readonly Node[], script: Node, seen: readonly string[]): number {
   const inner = around.findLastIndex(({ kind }) => kind === "FunctionDefinition");
@@ -158,23 +143,18 @@ function timesReached(around: readonly Node[], script: Node, seen: readonly stri
       node.text === name &&
       around.at(-1) !== definition,
   );
-  const times = references.map((each) => timesReached(each.around, script, [...seen, name]));
-  return Math.max(
-    1,
-    times.reduce((all, each) => all + each, 0),
-  );
+  const times = references
+    .map((each) => timesReached(each.around, script, [...seen, name]))
+    .reduce((all, each) => all + each, 0);
+  return Math.max(1, times);
 }
 
 /** In the loop or the function around the call: it need not be the same each time. */
 function isAssignedIn({ around }: Call, name: string): boolean {
   return around
     .filter(({ kind }) => loops.test(kind) || kind === "FunctionDefinition")
-    .flatMap(within)
-    .some(
-      ({ kind, children }) =>
-        kind === "AssignStatement" &&
-        children.slice(0, -1).some((child) => isName(child) && child.text === name),
-    );
+    .flatMap(nodesIn)
+    .some((node) => node.kind === "AssignStatement" && assignedNames(node).includes(name));
 }
 
 /** What the functions and loops around a call bind: another engine each time. */
@@ -187,7 +167,7 @@ function boundAnew({ around }: Call): ReadonlySet<string> {
       ).flatMap((param) => param.filter(isName).slice(0, 1));
     if (node.kind !== "ForStatement") return [];
     const [targets = []] = splitAt(node.children, "in");
-    return targets.flatMap(within).filter(isName);
+    return targets.flatMap(nodesIn).filter(isName);
   });
   return new Set(bound.map(({ text }) => text));
 }
@@ -205,17 +185,4 @@ function withAround(
 ): readonly { readonly node: Node; readonly around: readonly Node[] }[] {
   const inside = [...around, node];
   return [{ node, around }, ...node.children.flatMap((child) => withAround(child, inside))];
-}
-
-function within(node: Node): readonly Node[] {
-  return [node, ...node.children.flatMap(within)];
-}
-
-/** `a.b.c` → `c`. */
-function nameOf(callee: Node): string {
-  return callee.kind === "MemberExpression" ? (callee.children.at(-1)?.text ?? "") : callee.text;
-}
-
-function isName({ kind }: Node): boolean {
-  return kind === "VariableName";
 }

@@ -1,4 +1,4 @@
-import type { Node } from "./syntax-node.ts";
+import { type Node, nodesIn } from "./syntax-node.ts";
 
 /**
  * Valid Python that the grammar of `@lezer/python` (1.1.19) does not know, spelled so that it does: same length, same
@@ -47,7 +47,7 @@ function gapsIn(node: Node, text: string): readonly Edit[] {
       return emptied(node, text, "_");
     // `with f() as (a, b):`, `as a.b`, `with (f() as a, g() as b):` → `or` for each `as`
     case "WithStatement": {
-      const header = children.filter((child) => child.kind !== "Body").flatMap(within);
+      const header = children.filter((child) => child.kind !== "Body").flatMap(nodesIn);
       return header.some((inner) => inner.kind === "⚠")
         ? header.filter((inner) => inner.text === "as").flatMap((as) => write("or", as))
         : [];
@@ -117,10 +117,6 @@ function breakChain(chain: Node): readonly Edit[] {
   for (let back = 0; back < 100; back += 1) link = link.children[0] ?? link;
   const operator = link.children[1];
   return write(",".padEnd(operator?.text.length ?? 0), operator);
-}
-
-function within(node: Node): readonly Node[] {
-  return [node, ...node.children.flatMap(within)];
 }
 
 function write(text: string, over: Node | undefined): readonly Edit[] {

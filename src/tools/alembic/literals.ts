@@ -1,4 +1,4 @@
-import type { Node } from "./syntax-node.ts";
+import { itemsOf, type Node } from "./syntax-node.ts";
 
 /** What an expression is without running it. */
 export type Literal =
@@ -34,11 +34,6 @@ export function readLiteral(expression: Node): Literal {
     default:
       return computed;
   }
-}
-
-/** What stands in brackets, between commas. A star is an item of its own. */
-export function itemsOf(bracketed: Node): readonly Node[] {
-  return bracketed.children.filter(({ kind }) => !/^[()[\]{},]$/.test(kind));
 }
 
 /** The source on one line, cut short. */

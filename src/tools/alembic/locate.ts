@@ -1,12 +1,28 @@
 import { readdir, realpath, stat } from "node:fs/promises";
-import { basename, dirname, join, relative, resolve } from "node:path";
+import { basename, delimiter, dirname, isAbsolute, join, relative, resolve } from "node:path";
 import { CannotJudge } from "../../core/outcome.ts";
-import { exists } from "../files.ts";
-import type { Where } from "../tool.ts";
+import { exists, isDirectory } from "../files.ts";
+import type { Commands, Where } from "../tool.ts";
 import { alembicCommands, flaskCommands, unknownCommands } from "./commands.ts";
 import { type Configuration, readConfiguration } from "./configuration.ts";
-import type { AlembicLocation } from "./location.ts";
-import { resolveResource } from "./resource.ts";
+
+/** Where one Alembic history is, and how its image runs Alembic. All paths are absolute. */
+export type AlembicLocation = {
+  /** What led here, as a person would name it. */
+  readonly place: string;
+  readonly configFile: string | null;
+  readonly scriptDirectory: string;
+  readonly versionDirectories: readonly string[];
+  /** Directories below the version directories count too. */
+  readonly recursive: boolean;
+  /** Alembic also loads compiled files, which cannot be read here. */
+  readonly sourceless: boolean;
+  readonly root: string;
+  readonly ledgerDirectory: string;
+  readonly commands: Commands;
+  /** The same with another ini file, by its absolute path; null: the program that knows this history takes none. */
+  readonly withIni: ((path: string) => Commands) | null;
+};
 
 /**
  * The histories that `alembic` and `flask db` would find when started in `cwd`. `alembic.ini` and `[tool.alembic]` that
@@ -55,20 +71,12 @@ async function findBelow(
   if (below !== null && below.iniFile !== null) {
     const how = { place: nested, config: nested, cwd, flaskDirectory: cwd, env };
     const location = await configured(below, how);
-    if (!(await hasSameScripts(locations, location))) locations.push(location);
+    const scripts = await Promise.all(
+      [...locations, location].map(async (each) => await realpath(each.scriptDirectory)),
+    );
+    if (new Set(scripts).size === scripts.length) locations.push(location);
   }
   return locations;
-}
-
-async function hasSameScripts(
-  known: readonly AlembicLocation[],
-  location: AlembicLocation,
-): Promise<boolean> {
-  const real = await realpath(location.scriptDirectory);
-  const others = await Promise.all(
-    known.map(async (other) => await realpath(other.scriptDirectory)),
-  );
-  return others.includes(real);
 }
 
 async function namedFile(path: string, { cwd, env }: Where): Promise<AlembicLocation> {
@@ -89,48 +97,42 @@ async function namedFile(path: string, { cwd, env }: Where): Promise<AlembicLoca
 
 // From configuration to location
 
-type How = {
+type How = Where & {
   readonly place: string;
   /** For `-c`; null where Alembic finds it by itself. */
   readonly config: string | null;
-  readonly cwd: string;
   readonly flaskDirectory: string;
-  readonly env: Where["env"];
 };
 
 async function configured(configuration: Configuration, how: How): Promise<AlembicLocation> {
-  const { cwd, env } = how;
+  const { place, cwd, env } = how;
+  const { scriptLocation, recursive, sourceless } = configuration;
   const configFile = configuration.iniFile ?? configuration.tomlFile;
   const configDirectory = configFile === null ? cwd : dirname(configFile);
   const search = { cwd, env, prepended: configuration.prependSysPath };
-  const flask = configuration.scriptLocation === null;
+  const flask = scriptLocation === null;
   if (flask && !(await exists(join(configDirectory, "env.py"))))
-    throw new CannotJudge("config", `${how.place}: 'script_location' is missing.`, [
+    throw new CannotJudge("config", `${place}: 'script_location' is missing.`, [
       "Alembic itself would stop at the same place.",
     ]);
-  const scriptDirectory = flask
-    ? configDirectory
-    : await resolveResource(configuration.scriptLocation ?? "", search);
+  const scriptDirectory = flask ? configDirectory : await resolveResource(scriptLocation, search);
   if (!(await exists(scriptDirectory)))
     throw new CannotJudge(
       "missing-input",
-      `${how.place} says that the scripts are in ${scriptDirectory}, which does not exist.`,
-      [
-        "Copy the migration scripts into the image.",
-        `Or correct 'script_location' in ${how.place}.`,
-      ],
+      `${place} says that the scripts are in ${scriptDirectory}, which does not exist.`,
+      ["Copy the migration scripts into the image.", `Or correct 'script_location' in ${place}.`],
     );
   const named = await Promise.all(
     (configuration.versionLocations ?? []).map(async (at) => await resolveResource(at, search)),
   );
   const inside = !relative(configDirectory, scriptDirectory).startsWith("..");
   return {
-    place: how.place,
+    place,
     configFile,
     scriptDirectory,
     versionDirectories: named.length > 0 ? named : [join(scriptDirectory, "versions")],
-    recursive: configuration.recursive,
-    sourceless: configuration.sourceless,
+    recursive,
+    sourceless,
     // Installed packages lie outside: a path from here to there would differ from image to image.
     root: inside ? configDirectory : scriptDirectory,
     ledgerDirectory: configDirectory,
@@ -151,6 +153,58 @@ function isToml(config: string | null): config is string {
 function flaskOption(cwd: string, directory: string): string | null {
   const path = relative(cwd, directory);
   return path === "migrations" ? null : path;
+}
+
+/** `prepended`: `prepend_sys_path`, as written. */
+type Search = Where & { readonly prepended: readonly string[] };
+
+/**
+ * A location as Alembic writes it: a path from the working directory, or `package:directory/below`. Throws
+ * `CannotJudge("config")` where the package is not found.
+ */
+async function resolveResource(location: string, search: Search): Promise<string> {
+  if (isAbsolute(location) || !location.includes(":")) return resolve(search.cwd, location);
+  const [name = "", ...below] = location.split(":");
+  const directories = await packageDirectories(search);
+  for (const directory of directories) {
+    const found = join(directory, ...name.split("."));
+    if (await isDirectory(found)) return join(found, ...below);
+  }
+  // A damaged file may have anything here, an address with its password too.
+  const what = /^[\w.]+(?::[\w./-]*)+$/.test(location)
+    ? `The package '${name}' of '${location}'`
+    : "A location that is neither a path nor package:directory";
+  throw new CannotJudge("config", `${what} was not found; looked in ${directories.join(", ")}.`, [
+    "Name the directory that holds the revision files: --migrations DIRECTORY.",
+  ]);
+}
+
+/** Where Python would look, in its order, as far as that can be known without asking it. */
+async function packageDirectories({ cwd, env, prepended }: Search): Promise<readonly string[]> {
+  const environments = [
+    env["VIRTUAL_ENV"] ?? "",
+    join(cwd, ".venv"),
+    join(cwd, "venv"),
+    "/usr/local",
+  ];
+  const installed = await Promise.all(environments.filter((path) => path !== "").map(sitePackages));
+  const own = [
+    ...prepended,
+    ...(env["PYTHONPATH"] ?? "").split(delimiter).filter((path) => path !== ""),
+    ".",
+    // An editable installation leads here.
+    "src",
+  ].map((path) => resolve(cwd, path));
+  return [...new Set([...own, ...installed.flat()])];
+}
+
+async function sitePackages(environment: string): Promise<readonly string[]> {
+  const libraries = join(environment, "lib");
+  const names = await readdir(libraries).catch(() => []);
+  return names
+    .filter((name) => /^python3(?:\.\d+)?$/.test(name))
+    .toSorted()
+    .map((name) => join(libraries, name, "site-packages"));
 }
 
 // Without configuration

@@ -1,38 +1,32 @@
-import type { Sketch, SketchStep, TableName } from "../../core/revision.ts";
+import type { Sketch, TableName } from "../../core/revision.ts";
 import { parseSql } from "../../pgsql/parse.ts";
 import { sketchStatement } from "../../pgsql/sketch.ts";
 import { asTargets } from "./bindings.ts";
 import { readLiteral } from "./literals.ts";
-import type { Node } from "./syntax-node.ts";
-import { splitAt } from "./syntax-tree.ts";
+import { type Node, splitAt } from "./syntax-node.ts";
 
 /**
  * The tables and columns that `upgrade()` names in calls of `op` and of batch operations, and in SQL that it executes, in order. Calls
  * whose names or texts are computed are left out.
  */
 export async function readSketch(script: Node): Promise<Sketch> {
-  const found: (SketchStep | SqlText)[] = [];
+  const found: Promise<Sketch>[] = [];
   const batches = new Map<string, TableName>();
   const upgrade = script.children.findLast(isUpgrade);
   if (upgrade !== undefined) visit(upgrade);
-  const steps = await Promise.all(
-    found.map(async (each) => (each.kind === "sql" ? await sketchSql(each.text) : [each])),
-  );
-  return steps.flat();
+  return (await Promise.all(found)).flat();
 
   function visit(node: Node): void {
     if (node.kind === "WithStatement") openBatches(node, batches);
     const call = node.kind === "CallExpression" ? readCall(node) : null;
     const batch = batches.get(call?.receiver ?? "") ?? null;
     if (call !== null && (call.receiver === "op" || batch !== null))
-      found.push(...readStep(call, batch));
+      found.push(Promise.resolve(readStep(call, batch)));
     const sql = call?.method === "execute" ? sqlOf(call) : null;
-    if (sql !== null) found.push({ kind: "sql", text: sql });
+    if (sql !== null) found.push(sketchSql(sql));
     node.children.forEach(visit);
   }
 }
-
-type SqlText = { readonly kind: "sql"; readonly text: string };
 
 /** What PostgreSQL would not take, such as a text with placeholders, says nothing. */
 async function sketchSql(text: string): Promise<Sketch> {
@@ -90,7 +84,7 @@ function readCall({ children: [called, list] }: Node): Call {
   };
 }
 
-function readStep(call: Call, batch: TableName | null): readonly SketchStep[] {
+function readStep(call: Call, batch: TableName | null): Sketch {
   const table = tableOf(call, batch);
   if (table === null) return [];
   // Inside a batch the table is not an argument.

@@ -23,12 +23,12 @@ export function decodeSource(bytes: Uint8Array): Decoded {
       return fault(1, "the file declares ASCII and holds other characters");
     return { kind: "text", text: text.replace(/\r\n?/g, "\n") };
   } catch {
-    return fault(null, `the file is not valid ${encoding ?? "UTF-8"}`);
+    return fault(1, `the file is not valid ${encoding ?? "UTF-8"}`);
   }
 }
 
-function fault(line: number | null, why: string): Decoded {
-  return { kind: "fault", fault: { line: line ?? 1, why } };
+function fault(line: number, why: string): Decoded {
+  return { kind: "fault", fault: { line, why } };
 }
 
 function lineAt(bytes: Uint8Array, end: number): number {

@@ -66,15 +66,6 @@ function toNode(cursor: Cursor, text: string): Node {
   }
 }
 
-/** The parts between marks of one kind, without empty ones. */
-export function splitAt(nodes: readonly Node[], mark: string): readonly (readonly Node[])[] {
-  const parts: Node[][] = [[]];
-  for (const node of nodes)
-    if (node.kind === mark) parts.push([]);
-    else parts.at(-1)?.push(node);
-  return parts.filter((part) => part.length > 0);
-}
-
 // Faults: what the grammar says, and what it lets pass and Python refuses (indentation, open strings, odd characters)
 
 const blocks = new Set(["Script", "Body", "MatchBody"]);

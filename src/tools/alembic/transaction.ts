@@ -1,9 +1,9 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { outsideNames } from "./bindings.ts";
-import { itemsOf, readLiteral } from "./literals.ts";
+import { readLiteral } from "./literals.ts";
 import { decodeSource } from "./source.ts";
-import type { Node } from "./syntax-node.ts";
+import { calledName, itemsOf, lastName, type Node, rootName } from "./syntax-node.ts";
 import { parsePython } from "./syntax-tree.ts";
 
 /**
@@ -19,9 +19,17 @@ export function keepsTransaction(script: Node): boolean {
   );
 }
 
-/** The same of `env.py`, whose own engine and transaction are no second ones. */
-function environmentKeepsTransaction(script: Node): boolean {
-  const places = placesIn(script);
+/**
+ * The same of `env.py`, whose own engine and transaction are no second ones. What it imports is not followed: a replay
+ * shows what that does. One that cannot be read is in doubt.
+ */
+export async function keepsRevisionsWhole(scriptDirectory: string): Promise<boolean> {
+  const bytes = await readFile(join(scriptDirectory, "env.py")).catch(() => null);
+  const decoded = bytes === null ? null : decodeSource(bytes);
+  if (decoded?.kind !== "text") return false;
+  const parsed = await parsePython(decoded.text);
+  if (parsed.kind === "fault") return false;
+  const places = placesIn(parsed.script);
   const engines = places.filter(({ node }) => engineMakers.test(calledName(node)));
   return (
     engines.length <= 1 && !places.some((place) => endsTransaction(place) || setsUpOtherwise(place))
@@ -115,14 +123,10 @@ function leavesSession({ node, parent }: Place): boolean {
         engineMakers.test(node.text) ||
         /^(?:begin_transaction|connect|invalidate|raw_connection)$/.test(node.text)
       );
-    case "MemberExpression":
-      return (
-        lastName(node) === "engine" &&
-        !(
-          parent?.kind === "MemberExpression" &&
-          /^(?:dialect|driver|name|url)$/.test(lastName(parent))
-        )
-      );
+    case "MemberExpression": {
+      const asked = parent === null ? "" : lastName(parent);
+      return lastName(node) === "engine" && !/^(?:dialect|driver|name|url)$/.test(asked);
+    }
     default:
       return false;
   }
@@ -188,28 +192,6 @@ function isVerbComputed(argument: Node): boolean {
   }
 }
 
-// Names
-
-/** `b` of `a.b(…)` and of `b(…)`; "" where nothing is called. */
-function calledName(node: Node): string {
-  const [called] = node.children;
-  return node.kind === "CallExpression" && called !== undefined ? lastName(called) : "";
-}
-
-function lastName({ kind, text, children }: Node): string {
-  const last = children.at(-1);
-  if (kind === "VariableName") return text;
-  return kind === "MemberExpression" && last?.kind === "PropertyName" ? last.text : "";
-}
-
-/** `a` of `a.b[0].c(…).d`. */
-function rootName(node: Node | undefined): string {
-  if (node === undefined) return "";
-  return node.kind === "MemberExpression" || node.kind === "CallExpression"
-    ? rootName(node.children[0])
-    : node.text;
-}
-
 /**
  * Whether SQL text, or what is left of it in a Python string, may end the transaction that it is sent in, or work
  * outside of it. Words in quotes and comments do not count; what stands in dollars may be a block that PostgreSQL runs.
@@ -217,17 +199,13 @@ function rootName(node: Node | undefined): string {
  */
 function mayLeaveTransaction(text: string): boolean {
   // The body of such a block may be an ordinary string.
-  const quotes = /(?:^|;)\s*do\b/i.test(text) ? "keep" : "drop";
+  const keepsQuotes = /(?:^|;)\s*do\b/i.test(text);
   const bodies: string[] = [];
   const plain = text.replace(pieces, (piece, dollars?: string, body?: string) => {
     if (dollars !== undefined) bodies.push(body ?? "");
-    return /^e?'/i.test(piece) && quotes === "keep" ? piece : " q ";
+    return /^e?'/i.test(piece) && keepsQuotes ? piece : " q ";
   });
-  return (
-    words.test(plain) ||
-    begins.test(plain) ||
-    bodies.some((body) => words.test(withoutQuotes(body)))
-  );
+  return namesTransaction(plain) || bodies.some((body) => words.test(body.replace(pieces, " q ")));
 }
 
 /** As `mayLeaveTransaction`, of a piece of which nobody knows in what quotes it will stand. */
@@ -245,19 +223,3 @@ const words =
 /** Inside of a body these are the ends of its blocks. */
 const begins =
   /(?:^|;)\s*(?:(?:begin|abort|end)(?:\s+(?:work|transaction))?\s*(?:;|$)|begin\s+(?:isolation|read|not\s+deferrable|deferrable)\b|start\s+transaction\b)/i;
-
-function withoutQuotes(body: string): string {
-  return body.replace(pieces, " q ");
-}
-
-/**
- * Whether `env.py` leaves each revision in one transaction. What it imports is not followed: a replay shows what that
- * does. One that cannot be read is in doubt.
- */
-export async function keepsRevisionsWhole(scriptDirectory: string): Promise<boolean> {
-  const bytes = await readFile(join(scriptDirectory, "env.py")).catch(() => null);
-  const decoded = bytes === null ? null : decodeSource(bytes);
-  if (decoded?.kind !== "text") return false;
-  const parsed = await parsePython(decoded.text);
-  return parsed.kind === "tree" && environmentKeepsTransaction(parsed.script);
-}

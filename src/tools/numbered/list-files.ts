@@ -2,25 +2,30 @@ import { readdir } from "node:fs/promises";
 import { relative } from "node:path";
 import type { MigrationTool } from "../../core/migration-tool.ts";
 import { enumerate } from "../../core/words.ts";
+import type { Tool } from "../tool.ts";
 
-export type Listing = {
-  /** As the tool orders versions, then by name. */
-  readonly files: readonly NamedFile[];
-  readonly warnings: readonly string[];
-};
-
-/** The migrations of a directory, not of those below it. `root`: what their paths are relative to. */
-export async function listFiles({
-  tool,
-  directory,
-  root,
-  readName,
-}: {
-  readonly tool: Pick<MigrationTool, "order">;
+/** A directory of numbered files, and what its tool makes of them. Paths are absolute. */
+export type NumberedFiles = {
+  readonly tool: Tool;
   readonly directory: string;
   readonly root: string;
+  /** null: not a migration. */
   readonly readName: (file: string) => FileName | null;
-}): Promise<Listing> {
+  /** See `FoundHistory.digests`. */
+  readonly digestOf: (text: string) => string;
+  /** See `Migration.recorded`. */
+  readonly recordedOf: (text: string) => Promise<readonly string[] | null>;
+  /** A file without a statement is a placeholder, and no fault. */
+  readonly allowsEmpty: boolean;
+  /** Why a file's author wants no transaction; null: nothing of that kind is said. */
+  readonly whyOutside: (text: string) => string | null;
+};
+
+/** The migrations of a directory, not of those below it: as the tool orders versions, then by name. */
+export async function listFiles({ tool, directory, root, readName }: NumberedFiles): Promise<{
+  readonly files: readonly NamedFile[];
+  readonly warnings: readonly string[];
+}> {
   const place = relative(root, directory).replaceAll("\\", "/");
   const names = await listSql(directory);
   const files = names.flatMap((file) => {

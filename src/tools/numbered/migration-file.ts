@@ -1,25 +1,21 @@
-import type { AlterEnumStmt, CopyStmt, VariableSetStmt } from "libpg-query";
+import type { AlterEnumStmt, VariableSetStmt } from "libpg-query";
 import type { Migration, Statement } from "../../core/migration.ts";
 import type { Sketch } from "../../core/revision.ts";
 import { isDdl, nameAlone } from "../../pgsql/alone.ts";
 import { type Parsed, type ParsedStatement, parseSql, placeAt } from "../../pgsql/parse.ts";
 import { GaveUp, withParser } from "../../pgsql/parser.ts";
 import { sketchStatement } from "../../pgsql/sketch.ts";
-import { isSame, mentions, nameIn } from "../../pgsql/tree.ts";
+import { inside, isSame, mentions, nameIn } from "../../pgsql/tree.ts";
 import { hashOf } from "../file-text.ts";
-import type { UnreadableFile } from "../files.ts";
+import { type Flaw, unreadable, type UnreadableFile } from "../files.ts";
 import { readHeader } from "./header.ts";
-import type { NamedFile } from "./list-files.ts";
+import type { NamedFile, NumberedFiles } from "./list-files.ts";
 
 export type MigrationFile =
   | { readonly kind: "migration"; readonly migration: Migration; readonly sketch: Sketch }
   | UnreadableFile;
 
-/** What differs from tool to tool: see `NumberedFiles`. */
-type Rules = {
-  readonly allowsEmpty: boolean;
-  readonly whyOutside: (text: string) => string | null;
-};
+type Rules = Pick<NumberedFiles, "allowsEmpty" | "whyOutside">;
 
 /** Reads one file of SQL, or says what is wrong with it. */
 export async function readMigrationFile(
@@ -28,12 +24,11 @@ export async function readMigrationFile(
   rules: Rules,
 ): Promise<MigrationFile> {
   const text = decode(bytes);
-  if (text === null) return unreadable(named.file, [notUtf8(bytes)]);
+  if (text === null) return unreadable(named.file, notUtf8(bytes));
   try {
     return await readText(named, text, rules);
   } catch (error) {
-    if (error instanceof GaveUp)
-      return unreadable(named.file, [{ place: null, why: error.message }]);
+    if (error instanceof GaveUp) return unreadable(named.file, { why: error.message });
     throw error;
   }
 }
@@ -55,10 +50,10 @@ async function readText(
   const parsed = await parseSql(text);
   if (parsed.kind === "rejected") {
     const { offset, why } = await explainRejection(text, parsed);
-    return unreadable(file, [{ place: placeAt(text, offset), why }]);
+    return unreadable(file, { ...placeAt(text, offset), why });
   }
   const faults = findFaults(text, parsed.statements, rules);
-  if (faults.length > 0) return unreadable(file, faults);
+  if (faults.length > 0) return unreadable(file, ...faults);
   const read = await readStatements(parsed.statements);
   const asked = rules.whyOutside(text);
   const migration: Migration = {
@@ -80,55 +75,39 @@ async function readText(
 
 // Faults
 
-type Fault = { readonly place: ReturnType<typeof placeAt> | null; readonly why: string };
-
 function findFaults(
   text: string,
   statements: readonly ParsedStatement[],
   { allowsEmpty }: Rules,
-): readonly Fault[] {
-  if (statements.length === 0)
-    return allowsEmpty ? [] : [{ place: null, why: "it holds no statement" }];
-  const refused = statements.flatMap(({ offset, ...statement }) => {
-    const why = whyRefused({ offset, ...statement });
-    return why === null ? [] : [{ offset, why }];
+): readonly Flaw[] {
+  if (statements.length === 0) return allowsEmpty ? [] : [{ why: "it holds no statement" }];
+  const refused = statements.flatMap((statement) => {
+    const why = whyRefused(statement);
+    return why === null ? [] : [{ offset: statement.offset, why }];
   });
-  const faults: Fault[] = refused
+  const faults: Flaw[] = refused
     .slice(0, mostFaults)
-    .map(({ offset, why }) => ({ place: placeAt(text, offset), why }));
+    .map(({ offset, why }) => ({ ...placeAt(text, offset), why }));
   if (refused.length > mostFaults)
-    faults.push({ place: null, why: `${refused.length - mostFaults} more statements are refused` });
+    faults.push({ why: `${refused.length - mostFaults} more statements are refused` });
   const down = findDownPart(text, statements);
   if (down === null) return faults;
   const why =
     "from here on it undoes what it did: preflight runs whole files. Move this part into a file of its own, NAME.down.sql";
-  return [...faults, { place: placeAt(text, down), why }];
+  return [...faults, { ...placeAt(text, down), why }];
 }
 
 /** Nobody reads more of one file. */
 const mostFaults = 20;
 
 /** At the first byte that is not what it would be if the text were written again. */
-function notUtf8(bytes: Buffer): Fault {
+function notUtf8(bytes: Buffer): Flaw {
   const again = Buffer.from(bytes.toString("utf8"));
   const at = bytes.findIndex((byte, index) => byte !== again[index]);
   const why = /^(?:\xff\xfe|\xfe\xff)/.test(bytes.toString("latin1", 0, 2))
     ? "it is UTF-16, as Windows writes it: save it as UTF-8"
     : "it is not UTF-8 here";
-  return { place: placeAt(bytes.toString("utf8", 0, at), at), why };
-}
-
-function unreadable(file: string, faults: readonly Fault[]): UnreadableFile {
-  return {
-    kind: "unreadable",
-    faults: faults.map(({ place, why }) => ({
-      kind: "unreadable",
-      file,
-      line: place?.line ?? null,
-      column: place?.column ?? null,
-      why,
-    })),
-  };
+  return { ...placeAt(bytes.toString("utf8", 0, at), at), why };
 }
 
 /**
@@ -154,7 +133,7 @@ function whyRefused({ node, text }: ParsedStatement): string | null {
   if ("VariableSetStmt" in node && changesEncoding(node.VariableSetStmt))
     return "SET client_encoding: preflight sends files as UTF-8. Save the file as UTF-8 and take it out";
   if (!("CopyStmt" in node) || node.CopyStmt.filename !== undefined) return null;
-  return isCopyFromClient(node.CopyStmt)
+  return node.CopyStmt.is_from === true
     ? copyFromClient
     : "COPY ... TO stdout: nobody reads what it sends. Take it out";
 }
@@ -168,10 +147,6 @@ function changesEncoding({ kind, name, args = [] }: VariableSetStmt): boolean {
 
 const copyFromClient =
   "COPY ... FROM stdin: the rows after it are data for psql, not SQL. Write them as INSERT";
-
-function isCopyFromClient({ is_from: isFrom, filename }: CopyStmt): boolean {
-  return isFrom === true && filename === undefined;
-}
 
 /** What the parser stumbled over: often something that only psql knows. `offset`: where to look. */
 async function explainRejection(
@@ -190,9 +165,8 @@ async function findCopy(before: string): Promise<ParsedStatement | null> {
   const script = before.slice(0, before.lastIndexOf(";") + 1);
   const parsed = await parseSql(script);
   const last = parsed.kind === "parsed" ? parsed.statements.at(-1) : undefined;
-  return last !== undefined && "CopyStmt" in last.node && isCopyFromClient(last.node.CopyStmt)
-    ? last
-    : null;
+  const { is_from: isFrom, filename } = inside("CopyStmt", last?.node) ?? {};
+  return last !== undefined && isFrom === true && filename === undefined ? last : null;
 }
 
 function remedyFor(command: string): string {

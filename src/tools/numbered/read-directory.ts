@@ -4,46 +4,40 @@ import { buildGraph } from "../../core/graph.ts";
 import type { HistoryFault } from "../../core/history.ts";
 import type { Migration } from "../../core/migration.ts";
 import { CannotJudge } from "../../core/outcome.ts";
-import type { Revision, Sketch } from "../../core/revision.ts";
+import type { Revision } from "../../core/revision.ts";
 import { describeFault } from "../../core/words.ts";
-import { hashOf, readsEnvironment, saysIfNotExists } from "../file-text.ts";
-import { openFile, readDeletedFiles, type Unreadable } from "../files.ts";
-import type { DeletedRevision, FoundHistory, Tool, Vouched } from "../tool.ts";
-import { byVersion, type FileName, listFiles, type NamedFile } from "./list-files.ts";
+import { readDeletedFiles } from "../deleted-files.ts";
+import { readFacts } from "../file-text.ts";
+import { openFile, type Unreadable } from "../files.ts";
+import type { Candidate, DeletedRevision, FoundHistory, Vouched } from "../tool.ts";
+import { byVersion, listFiles, type NamedFile, type NumberedFiles } from "./list-files.ts";
 import { readMigrationFile } from "./migration-file.ts";
 
-/** A directory of numbered files, and what its tool makes of them. Paths are absolute. */
-export type NumberedFiles = {
-  readonly tool: Tool;
-  readonly directory: string;
-  readonly root: string;
-  /** null: not a migration. */
-  readonly readName: (file: string) => FileName | null;
-  /** See `FoundHistory.digests`. */
-  readonly digestOf: (text: string) => string;
-  /** See `Migration.recorded`. */
-  readonly recordedOf: (text: string) => Promise<readonly string[] | null>;
-  /** A file without a statement is a placeholder, and no fault. */
-  readonly allowsEmpty: boolean;
-  /** Why a file's author wants no transaction; null: nothing of that kind is said. */
-  readonly whyOutside: (text: string) => string | null;
-};
+export function candidateOf(
+  numbered: NumberedFiles,
+  { place, ledgerDirectory }: Pick<Candidate, "place" | "ledgerDirectory">,
+): Candidate {
+  const read = async (vouched: Vouched) => await readDirectory(numbered, vouched);
+  return { tool: numbered.tool, place, ledgerDirectory, read };
+}
 
 /** Where the ledger vouches for every file, none is parsed. */
-export async function readDirectory(
-  numbered: NumberedFiles,
-  vouched: Vouched,
-): Promise<FoundHistory> {
+async function readDirectory(numbered: NumberedFiles, vouched: Vouched): Promise<FoundHistory> {
   const { tool, root, digestOf } = numbered;
   const load = async (ids: readonly string[]): Promise<readonly Migration[]> =>
     await loadMigrations(ids, opened, numbered);
   const { files, warnings } = await listFiles(numbered);
   const opened = files.map((named) => openNamed(named, root));
   const read = isVouchedFor(opened, vouched) ? opened : await parseAll(opened, numbered);
+  // Each file follows the one before it.
+  const revisions = read.map(({ revision }, index) => ({
+    ...revision,
+    parents: before(read, index),
+  }));
   const faults = [...duplicates(files), ...read.flatMap((each) => each.faults)];
   return {
     tool,
-    graph: faults.length > 0 ? { kind: "broken", faults } : buildGraph(tool, chain(read)),
+    graph: faults.length > 0 ? { kind: "broken", faults } : buildGraph(tool, revisions),
     warnings,
     root,
     digests: new Map(opened.map(({ id, bytes }) => [id, digestOf(bytes.toString("utf8"))])),
@@ -59,37 +53,30 @@ export async function readDirectory(
 type Opened = NamedFile & {
   /** None where it cannot be opened. */
   readonly bytes: Buffer;
-  readonly hash: string;
   readonly faults: readonly Unreadable[];
-  /** Where it was parsed. */
-  readonly isEmpty: boolean;
-  readonly isAtomic: boolean;
-  readonly saysIfNotExists: boolean;
-  readonly readsEnvironment: boolean;
-  readonly sketch: Sketch;
+  /** What its statements say is known where it was parsed. */
+  readonly revision: Omit<Revision, "parents">;
 };
 
 function openNamed(named: NamedFile, root: string): Opened {
-  const open = openFile(join(root, named.file), root);
+  const { id, file } = named;
+  const open = openFile(join(root, file), root);
   const [bytes, faults] = "bytes" in open ? [open.bytes, []] : [Buffer.alloc(0), open.faults];
-  const text = bytes.toString("utf8");
+  const facts = readFacts(bytes.toString("utf8"));
+  const unparsed = { isEmpty: false, isAtomic: true, sketch: [] };
   return {
     ...named,
     bytes,
-    hash: hashOf(text),
     faults,
-    isEmpty: false,
-    isAtomic: true,
-    saysIfNotExists: saysIfNotExists(text),
-    readsEnvironment: readsEnvironment(text),
-    sketch: [],
+    revision: { id, dependsOn: [], labels: [], file, ...facts, ...unparsed },
   };
 }
 
 /** What else a file says is of use only where a ledger is not. */
 function isVouchedFor(opened: readonly Opened[], vouched: Vouched): boolean {
   return opened.every(
-    ({ file, hash, faults }) => faults.length === 0 && vouched.get(file)?.hash === hash,
+    ({ file, faults, revision }) =>
+      faults.length === 0 && vouched.get(file)?.hash === revision.hash,
   );
 }
 
@@ -98,17 +85,17 @@ async function parseAll(
   numbered: NumberedFiles,
 ): Promise<readonly Opened[]> {
   const parsed: Opened[] = [];
-  for (const each of opened)
-    parsed.push(each.faults.length > 0 ? each : await parse(each, numbered));
+  for (const each of opened) parsed.push(await parse(each, numbered));
   return parsed;
 }
 
 async function parse(opened: Opened, numbered: NumberedFiles): Promise<Opened> {
+  if (opened.faults.length > 0) return opened;
   const read = await readMigrationFile(opened, opened.bytes, numbered);
   if (read.kind === "unreadable") return { ...opened, faults: read.faults };
   const { statements, outside } = read.migration;
-  const isEmpty = statements.length === 0;
-  return { ...opened, isEmpty, isAtomic: outside === null, sketch: read.sketch };
+  const [isEmpty, isAtomic] = [statements.length === 0, outside === null];
+  return { ...opened, revision: { ...opened.revision, isEmpty, isAtomic, sketch: read.sketch } };
 }
 
 /** `1` and `001` are one number. */
@@ -125,25 +112,6 @@ function duplicates(files: readonly NamedFile[]): readonly HistoryFault[] {
   );
 }
 
-/** Each file follows the one before it. */
-function chain(read: readonly Opened[]): readonly Revision[] {
-  return read.map(
-    ({ id, file, hash, isEmpty, isAtomic, saysIfNotExists, readsEnvironment, sketch }, index) => ({
-      id,
-      parents: before(read, index),
-      dependsOn: [],
-      labels: [],
-      file,
-      hash,
-      isEmpty,
-      isAtomic,
-      saysIfNotExists,
-      readsEnvironment,
-      sketch,
-    }),
-  );
-}
-
 /** Only what the decision rests on is handed out. */
 async function loadMigrations(
   ids: readonly string[],
@@ -153,9 +121,9 @@ async function loadMigrations(
   const { root, recordedOf } = numbered;
   const migrations: Migration[] = [];
   for (const before of ids.flatMap((id) => opened.find((each) => each.id === id) ?? [])) {
-    const { bytes, hash, faults } = openNamed(before, root);
+    const { bytes, faults, revision } = openNamed(before, root);
     if (faults.length > 0) throw unreadable(faults);
-    if (hash !== before.hash)
+    if (revision.hash !== before.revision.hash)
       throw new CannotJudge("broken-history", `${before.file} was changed a moment ago.`, [
         "Start again when nothing writes to the migration files any more.",
       ]);

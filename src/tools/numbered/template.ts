@@ -69,11 +69,5 @@ function oneMore(number: string, step: bigint): string {
 
 /** What plans and failures show of a migration. What is left empty is not shown. */
 function header(name: string): string {
-  return [
-    `-- Purpose: ${name.replaceAll("_", " ")}`,
-    "-- Breaking Changes:",
-    "-- Rollback:",
-    "",
-    "",
-  ].join("\n");
+  return `-- Purpose: ${name.replaceAll("_", " ")}\n-- Breaking Changes:\n-- Rollback:\n\n`;
 }

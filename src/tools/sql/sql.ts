@@ -2,8 +2,8 @@ import { basename, dirname, join, resolve } from "node:path";
 import { byNumber } from "../../core/migration-tool.ts";
 import { hashOf } from "../file-text.ts";
 import { exists } from "../files.ts";
-import { listSql, readFileName } from "../numbered/list-files.ts";
-import { readDirectory } from "../numbered/read-directory.ts";
+import { listSql, type NumberedFiles, readFileName } from "../numbered/list-files.ts";
+import { candidateOf } from "../numbered/read-directory.ts";
 import { nextFiles } from "../numbered/template.ts";
 import type { Candidate, Tool } from "../tool.ts";
 import { versionTable } from "./version-table.ts";
@@ -38,25 +38,17 @@ async function candidateAt(place: string, cwd: string): Promise<Candidate | null
   if (isSupabase || !(await holdsMigrations(directory))) return null;
   // What the current directory is called differs from machine to machine.
   const root = directory === resolve(cwd) ? directory : dirname(directory);
-  return {
+  const numbered: NumberedFiles = {
     tool: sql,
-    place,
-    ledgerDirectory: root,
-    read: async (vouched) =>
-      await readDirectory(
-        {
-          tool: sql,
-          directory,
-          root,
-          readName: readFileName,
-          digestOf: hashOf,
-          recordedOf: async () => null,
-          allowsEmpty: false,
-          whyOutside: () => null,
-        },
-        vouched,
-      ),
+    directory,
+    root,
+    readName: readFileName,
+    digestOf: hashOf,
+    recordedOf: async () => null,
+    allowsEmpty: false,
+    whyOutside: () => null,
   };
+  return candidateOf(numbered, { place, ledgerDirectory: root });
 }
 
 /** Alembic's scripts stand beside its env.py. */

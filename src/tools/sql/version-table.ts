@@ -1,6 +1,6 @@
 import type { VersionTableLayout } from "../../core/migration-tool.ts";
-import { quoteIdentifier, quoteLiteral, quoteQualified } from "../../core/quote.ts";
-import type { TableName } from "../../core/version-table.ts";
+import { quoteLiteral } from "../../core/quote.ts";
+import { makeTable } from "../numbered/make-table.ts";
 
 export const versionTable: VersionTableLayout = {
   usual: { schema: null, name: "preflight_migrations" },
@@ -12,11 +12,10 @@ export const versionTable: VersionTableLayout = {
   isAlsoOurs: null,
   width: null,
   hasNeighbours: true,
-  create: (table) => {
-    const name = quoteQualified(table);
-    return makeTable(
+  create: (table) =>
+    makeTable(
       table,
-      `
+      (name) => `
   IF to_regclass(${quoteLiteral(name)}) IS NULL THEN
     CREATE TABLE ${name} (
       version text PRIMARY KEY,
@@ -28,8 +27,7 @@ export const versionTable: VersionTableLayout = {
     );
     COMMENT ON TABLE ${name} IS 'Preflight: one row for every migration that is applied. Without duration_ms: recorded because the schema proved it, and not run.';
   END IF;`,
-    );
-  },
+    ),
   isCompleted: false,
   values: ({ version, name, checksum }, { runId, durationMs }) => ({
     version: quoteLiteral(version),
@@ -39,19 +37,3 @@ export const versionTable: VersionTableLayout = {
     duration_ms: durationMs === null ? "NULL" : String(Math.round(durationMs)),
   }),
 };
-
-/**
- * Makes the table, and its schema, where they are missing; where they are not, it needs no right and takes no lock.
- * (CREATE SCHEMA IF NOT EXISTS asks for rights on the database even where there is nothing to create.)
- * @param body in PL/pgSQL
- */
-export function makeTable({ schema }: TableName, body: string): string {
-  return `
-DO ${quoteLiteral(`
-BEGIN
-  IF NOT EXISTS (SELECT FROM pg_namespace WHERE nspname = ${quoteLiteral(schema)}) THEN
-    CREATE SCHEMA ${quoteIdentifier(schema)};
-  END IF;
-  ${body}
-END`)}`;
-}

@@ -273,31 +273,7 @@ CREATE PUBLICATION supabase_realtime;
 `;
 
 /** What Supabase and the extensions that it offers make and fill in a project's database. */
-export const platformSchemas = [
-  "_analytics",
-  "_realtime",
-  "_supavisor",
-  "auth",
-  "cron",
-  "dbdev",
-  "etl",
-  "extensions",
-  "graphql",
-  "graphql_public",
-  "net",
-  "pgbouncer",
-  "pgmq",
-  "pgmq_public",
-  "pgsodium",
-  "pgsodium_masks",
-  "pgtle",
-  "realtime",
-  "repack",
-  "storage",
-  "supabase_functions",
-  "supabase_migrations",
-  "tiger",
-  "tiger_data",
-  "topology",
-  "vault",
-];
+export const platformSchemas: readonly string[] =
+  `_analytics _realtime _supavisor auth cron dbdev etl extensions graphql graphql_public net pgbouncer pgmq
+  pgmq_public pgsodium pgsodium_masks pgtle realtime repack storage supabase_functions supabase_migrations tiger
+  tiger_data topology vault`.split(/\s+/);

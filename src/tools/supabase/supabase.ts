@@ -3,8 +3,8 @@ import { basename, dirname, join, resolve } from "node:path";
 import { byText } from "../../core/migration-tool.ts";
 import { CannotJudge } from "../../core/outcome.ts";
 import { isDirectory } from "../files.ts";
-import type { FileName } from "../numbered/list-files.ts";
-import { readDirectory } from "../numbered/read-directory.ts";
+import type { FileName, NumberedFiles } from "../numbered/list-files.ts";
+import { candidateOf } from "../numbered/read-directory.ts";
 import { nextTimed } from "../numbered/template.ts";
 import type { Candidate, Tool } from "../tool.ts";
 import { platformSchemas, supabasePrelude } from "./prelude.sql.ts";
@@ -60,25 +60,17 @@ async function candidateAt(place: string, cwd: string): Promise<Candidate | null
   const names: readonly string[] = await readdir(directory).catch(() => []);
   if (!names.some((name) => readName(name) !== null)) return null;
   const skipped = names.toSorted().slice(0, 1).find(isOldInit);
-  return {
+  const numbered: NumberedFiles = {
     tool: supabase,
-    place,
-    ledgerDirectory: project,
-    read: async (vouched) =>
-      await readDirectory(
-        {
-          tool: supabase,
-          directory,
-          root: dirname(project),
-          readName: (file) => (file === skipped ? null : readName(file)),
-          digestOf,
-          recordedOf: recordedStatements,
-          allowsEmpty: true,
-          whyOutside,
-        },
-        vouched,
-      ),
+    directory,
+    root: dirname(project),
+    readName: (file) => (file === skipped ? null : readName(file)),
+    digestOf,
+    recordedOf: recordedStatements,
+    allowsEmpty: true,
+    whyOutside,
   };
+  return candidateOf(numbered, { place, ledgerDirectory: project });
 }
 
 function sayRepair(status: string, versions: readonly string[]): string {

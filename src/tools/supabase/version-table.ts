@@ -1,6 +1,6 @@
 import type { VersionTableLayout } from "../../core/migration-tool.ts";
-import { quoteLiteral, quoteQualified, quoteTextArray } from "../../core/quote.ts";
-import { makeTable } from "../sql/version-table.ts";
+import { quoteLiteral, quoteTextArray } from "../../core/quote.ts";
+import { makeTable } from "../numbered/make-table.ts";
 
 export const versionTable: VersionTableLayout = {
   usual: { schema: "supabase_migrations", name: "schema_migrations" },
@@ -18,18 +18,16 @@ export const versionTable: VersionTableLayout = {
   width: null,
   hasNeighbours: false,
   // Step by step as Supabase's own tool makes it; tables that it made long ago lack columns.
-  create: (table) => {
-    const name = quoteQualified(table);
-    return makeTable(
+  create: (table) =>
+    makeTable(
       table,
-      `
+      (name) => `
   IF to_regclass(${quoteLiteral(name)}) IS NULL THEN
     CREATE TABLE ${name} (version text NOT NULL PRIMARY KEY);
   END IF;
   ${addColumn(name, "statements", "text[]")}
   ${addColumn(name, "name", "text")}`,
-    );
-  },
+    ),
   isCompleted: true,
   values: ({ version, name, statements }) => ({
     version: quoteLiteral(version),

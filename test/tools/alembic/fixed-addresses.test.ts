@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { fixedAddresses } from "../../../src/tools/alembic/addresses.ts";
 import { alembicCommands } from "../../../src/tools/alembic/commands.ts";
 import { parseIni, readIni } from "../../../src/tools/alembic/configuration.ts";
-import type { AlembicLocation } from "../../../src/tools/alembic/location.ts";
+import type { AlembicLocation } from "../../../src/tools/alembic/locate.ts";
 
 const location: AlembicLocation = {
   place: "alembic.ini",

@@ -4,7 +4,7 @@ import type { Context } from "./context.ts";
 import type { Project } from "./project.ts";
 
 /** What a command has before it reaches for a database. */
-export type ProjectTools = {
+export type ProjectScope = {
   readonly project: Project;
   readonly settings: Settings;
   /** Its signal says that we are told to stop, or have lost the lock. */
@@ -12,10 +12,10 @@ export type ProjectTools = {
 };
 
 /** What a run looks and decides with. */
-export type RunTools = ProjectTools & { readonly database: Database };
+export type RunScope = ProjectScope & { readonly database: Database };
 
 /** What a step of the plan is taken with. */
-export type StepTools = RunTools & {
+export type StepScope = RunScope & {
   /** Those that wait for the lock give their sessions back. Never rejects. */
   readonly askForSlots: () => Promise<void>;
 };
