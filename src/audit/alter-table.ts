@@ -3,7 +3,14 @@ import { commandsOf, inside, type Name, nameOf, quote, show } from "../pgsql/tre
 import { remarkOnConstraint } from "./add-constraint.ts";
 import { remarkOnNewColumn, remarkOnTypeChange } from "./columns.ts";
 import { findTable, isKnownNotNull } from "./learn.ts";
-import { isInUse, isNewColumn, lockedSince, type Remark, type Scene } from "./scene.ts";
+import {
+  isInUse,
+  isNewColumn,
+  lockedSince,
+  type Remark,
+  type Scene,
+  writtenAnew,
+} from "./scene.ts";
 
 /**
  * One action of an `ALTER TABLE` on a table that others use. A lock that is short is nothing to report: the runner waits
@@ -139,7 +146,7 @@ function rewriteTable({ subtype }: AlterTableCmd, table: Name): Remark | null {
     level: "danger",
     rule: "rewrite-table",
     seen: `${show(table)} is altered with ${words}`,
-    why: "the whole table is written anew, and nobody can use it meanwhile",
+    why: writtenAnew,
     remedy:
       "do it when nobody needs the table; or fill a new table in batches and let the two change names",
   };

@@ -11,7 +11,7 @@ import {
 } from "../pgsql/tree.ts";
 import { remarkOnConstraint } from "./add-constraint.ts";
 import { findTable } from "./learn.ts";
-import type { Remark, Scene } from "./scene.ts";
+import { type Remark, type Scene, writtenAnew } from "./scene.ts";
 import { type ColumnType, isSerial, judgeChange, showType, typeOf } from "./types.ts";
 
 /**
@@ -106,7 +106,7 @@ function copied({ rule, by }: Copy, colname: string, table: Name): Remark {
     level: "danger",
     rule,
     seen: `column ${name} is added to ${show(table)} with ${by}`,
-    why: "the whole table is written anew, and nobody can use it meanwhile",
+    why: writtenAnew,
     remedy:
       rule === "stored-column"
         ? `add ${name} as a plain column, let a trigger fill it, and fill the old rows in batches; or compute it in a view`

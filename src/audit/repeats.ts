@@ -23,7 +23,7 @@ export function missingGuard(node: Node, gone: Set<string>): string | null {
   if ("InsertStmt" in node) return missingOfInsert(node.InsertStmt);
   if ("CopyStmt" in node && node.CopyStmt.is_from === true)
     return "a temporary table to copy into, and INSERT … SELECT … ON CONFLICT DO NOTHING";
-  if ("RenameStmt" in node) return "a DO block around it that looks for the old name";
+  if ("RenameStmt" in node) return lookForOldName;
   if ("AlterEnumStmt" in node) return missingOfValue(node.AlterEnumStmt);
   return missingOfCreation(node, gone);
 }
@@ -61,7 +61,7 @@ function missingOfInsert({ onConflictClause, selectStmt: rows }: InsertStmt): st
 }
 
 function missingOfValue({ oldVal, skipIfNewValExists = false }: AlterEnumStmt): string | null {
-  if (oldVal !== undefined) return "a DO block around it that looks for the old name";
+  if (oldVal !== undefined) return lookForOldName;
   return skipIfNewValExists ? null : "IF NOT EXISTS";
 }
 
@@ -87,6 +87,7 @@ type Creation = Partial<
     Record<"into" | "intoClause", IntoClause>
 >;
 
+const lookForOldName = "a DO block around it that looks for the old name";
 const dropFirst = "DROP … IF EXISTS before it";
 
 const guards: Readonly<Record<string, string>> = {

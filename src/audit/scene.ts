@@ -51,3 +51,6 @@ export function relationsInUse(
 export function lockedSince(relation: RangeVar | undefined, { locks }: Scene): number | null {
   return locks.find(({ table }) => isSame(table, nameOf(relation)))?.line ?? null;
 }
+
+/** Why a rewrite is dangerous. */
+export const writtenAnew = "the whole table is written anew, and nobody can use it meanwhile";

@@ -5,6 +5,9 @@ export type Complaint = {
   readonly at: "anywhere" | "frames" | "error";
 };
 
+/** What every traceback of Python's begins with. */
+export const traceback = "Traceback (most recent call last)";
+
 export const noComplaint: Complaint = { line: null, at: "anywhere" };
 
 /**
@@ -12,7 +15,7 @@ export const noComplaint: Complaint = { line: null, at: "anywhere" };
  * errors, with the statement, its parameters and an address of its documentation.
  */
 export function followComplaint(before: Complaint, line: string): Complaint {
-  if (line.startsWith("Traceback (most recent call last)")) return { ...before, at: "frames" };
+  if (line.startsWith(traceback)) return { ...before, at: "frames" };
   const isText = line.trim() !== "";
   switch (before.at) {
     case "anywhere":

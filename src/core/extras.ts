@@ -25,6 +25,8 @@ export type Ours = {
 };
 
 const always = (): boolean => true;
+const mayRaise = "it may raise an error for a row that the application writes";
+const mayRefuse = "it refuses rows that the application may write";
 const harmless = { answer: "start", why: "", isIt: always } as const;
 
 /**
@@ -111,7 +113,7 @@ export const extraKinds: readonly ExtraKind[] = [
     what: "a generated column that is NOT NULL, or whose expression calls anything but the functions below",
     of: ["column"],
     answer: "refuse",
-    why: "it may raise an error for a row that the application writes",
+    why: mayRaise,
     isIt: (fact) =>
       fact.definition.includes(" GENERATED ") &&
       (fact.definition.includes(" NOT NULL") || mayFail(fact)),
@@ -129,14 +131,14 @@ export const extraKinds: readonly ExtraKind[] = [
     what: "a unique index",
     of: ["index"],
     answer: "refuse",
-    why: "it refuses rows that the application may write",
+    why: mayRefuse,
     isIt: ({ definition }) => definition.startsWith("CREATE UNIQUE INDEX "),
   },
   {
     what: "an index with an expression or a condition that calls anything but the functions below",
     of: ["index"],
     answer: "refuse",
-    why: "it may raise an error for a row that the application writes",
+    why: mayRaise,
     isIt: (fact) => hasExpression(fact) && mayFail(fact),
   },
   {
@@ -148,7 +150,7 @@ export const extraKinds: readonly ExtraKind[] = [
     what: "a constraint, also one whose index is INVALID",
     of: ["constraint", "invalid"],
     answer: "refuse",
-    why: "it refuses rows that the application may write",
+    why: mayRefuse,
     isIt: always,
   },
   {

@@ -8,7 +8,14 @@ import { enumerate, nameHeads } from "./words.ts";
 export const bakeWhenBuilt =
   "run `preflight bake` when the image is built and copy preflight.ledger.json into it";
 export const bakeAndCommit = "run `preflight bake` and commit the file";
+export const rightLedger = "name the ledger that was baked from these files: --ledger";
 export const checkAddress = "check the address: is this the application's database?";
+export const pastThePooler = "connect directly, past the pooler: PREFLIGHT_DATABASE_URL";
+export const lookAnew = "run it again: it looks at the database anew";
+export const lookAnewAndFinish = `${lookAnew} and finishes what is left`;
+export const moreTime = "give it more time with --timeout";
+export const reportIt = "report it, with this message";
+export const whenOtherIsDone = "run it again when the other migration or maintenance is done";
 export const compareInFull = "preflight check --verbose shows every difference";
 
 /** A person's word names one revision; several heads are recorded with the tool itself. */

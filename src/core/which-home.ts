@@ -10,6 +10,7 @@ import { pathOfOptions, schemasOfPath } from "./search-path.ts";
 import type { Refusal, Step } from "./step.ts";
 import type { Verdict } from "./verdict.ts";
 import { nameTable } from "./version-table.ts";
+import { pastThePooler } from "./ways-out.ts";
 import { enumerate } from "./words.ts";
 
 /** What leads to the home, besides the search_path that the session has. */
@@ -58,7 +59,7 @@ function droppedOption(options: string | null, { role }: Observation): CannotJud
     "config",
     `the address asks for search_path = ${asked}, and the session's is ${role.searchPath.join(", ") || "empty"}: something on the way, such as a pooler, drops start-up options`,
     [
-      "connect directly, past the pooler: PREFLIGHT_DATABASE_URL",
+      pastThePooler,
       `or set it where no pooler is in between: ALTER ROLE ${role.name} IN DATABASE … SET search_path = ${asked}`,
       "or name the schema: --schema NAME",
     ],

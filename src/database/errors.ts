@@ -1,5 +1,6 @@
 import postgres from "postgres";
 import { CannotJudge } from "../core/outcome.ts";
+import { reportIt } from "../core/ways-out.ts";
 
 /**
  * What a failure means, never read from a message's text.
@@ -76,7 +77,7 @@ const sessionAdvice: Record<FaultKind, string> = {
   permission: "grant the role what it lacks, or connect as the role that owns the schema",
   config: "check that the address names the database that the image belongs to",
   protocol: "check what answers there: a proxy in between may speak a dialect of its own",
-  internal: "report it, with this message",
+  internal: reportIt,
 };
 
 /** What to do about a pooler that is too narrow for the work. */
@@ -85,11 +86,14 @@ export const directUrl =
 
 type Meaning = readonly [kind: FaultKind, says: string];
 
+const connectionLost = ["unavailable", "the connection to the server was lost"] as const;
+const noAddress = ["unavailable", "the host name has no address"] as const;
+
 /** Failures found by this program. */
 const ownCodes = {
   TIMED_OUT: ["unavailable", "no answer in time"],
   CLOSED_EARLY: ["unavailable", "the connection was closed before the server answered"],
-  LOST: ["unavailable", "the connection to the server was lost"],
+  LOST: connectionLost,
   PASSWORD_COMMAND: ["unavailable", "the command for the password failed"],
   POOLER_STATEMENTS: ["config", "the pooler takes transactions apart, and the lock is held by one"],
   STALLED: ["unavailable", "the server stopped answering"],
@@ -131,13 +135,13 @@ const systemCodes: Record<string, Meaning> = {
   EADDRNOTAVAIL: ["unavailable", "address not available"],
   ENOTFOUND: ["unavailable", "the host name does not resolve"],
   EAI_AGAIN: ["unavailable", "the host name cannot be resolved now"],
-  EAI_NODATA: ["unavailable", "the host name has no address"],
-  ENODATA: ["unavailable", "the host name has no address"],
+  EAI_NODATA: noAddress,
+  ENODATA: noAddress,
   ESERVFAIL: ["unavailable", "the name server failed"],
   ENOENT: ["unavailable", "no such socket"],
   EACCES: ["permission", "permission denied on the socket"],
   EPERM: ["permission", "connecting is not permitted"],
-  CONNECTION_CLOSED: ["unavailable", "the connection to the server was lost"],
+  CONNECTION_CLOSED: connectionLost,
   CONNECTION_DESTROYED: ["unavailable", "the connection was closed"],
   CONNECTION_ENDED: ["unavailable", "the connection was closed"],
   SASL_SIGNATURE_MISMATCH: ["protocol", "the server does not know the password's secret"],

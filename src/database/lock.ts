@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { CannotJudge } from "../core/outcome.ts";
+import { lookAnewAndFinish } from "../core/ways-out.ts";
 import type { Database } from "./database.ts";
 import { cannotGoOn, classify, throwCannotGoOn } from "./errors.ts";
 import {
@@ -173,8 +174,7 @@ function holdLock(db: Database, mark: string, { key, sleep, log }: AcquireOption
   const lose = (why: string): void => {
     if (lost.signal.aborted) return;
     log({ level: "warn", event: "lock.lost", msg: `the lock was lost: ${why}` });
-    const next = "run it again: it looks at the database anew and finishes what is left";
-    lost.abort(new CannotJudge("temporary", `the lock was lost: ${why}`, [next]));
+    lost.abort(new CannotJudge("temporary", `the lock was lost: ${why}`, [lookAnewAndFinish]));
     stopped.abort();
   };
   void db.lost.then(() => (stopped.signal.aborted ? null : lose("its connection was closed")));

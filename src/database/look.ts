@@ -13,6 +13,7 @@ import { Busy, CannotJudge } from "../core/outcome.ts";
 import { quoteIdentifier, quoteQualified } from "../core/quote.ts";
 import { schemasOfPath } from "../core/search-path.ts";
 import type { TableName } from "../core/version-table.ts";
+import { whenOtherIsDone } from "../core/ways-out.ts";
 import { readReadOnlyForRole } from "./connect.sql.ts";
 import type { Database, Row } from "./database.ts";
 import { cannotGoOn, codeOf, throwCannotGoOn } from "./errors.ts";
@@ -174,7 +175,7 @@ async function untilSteady<T>(
   }
   throw new Busy(
     "the schema changed while it was read, three times in a row: somebody is altering it",
-    ["run it again when the other migration or maintenance is done"],
+    [whenOtherIsDone],
   );
 }
 
@@ -188,7 +189,7 @@ async function ask(db: Database, message: string): Promise<Answers | null> {
     if (codeOf(error) === "55P03") {
       throw new Busy(
         "another session holds a lock on what has to be read, such as a running migration's",
-        ["run it again when the other migration or maintenance is done"],
+        [whenOtherIsDone],
       );
     }
     throw cannotGoOn(error, "reading the database's state");

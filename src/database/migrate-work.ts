@@ -3,6 +3,7 @@ import type { VersionTableLayout } from "../core/migration-tool.ts";
 import type { Migration, Statement, VersionRow } from "../core/migration.ts";
 import { CannotJudge } from "../core/outcome.ts";
 import type { TableName } from "../core/version-table.ts";
+import { lookAnew } from "../core/ways-out.ts";
 import { readSession } from "./connect.sql.ts";
 import type { Database, Row, Session } from "./database.ts";
 import { cannotGoOn, codeOf } from "./errors.ts";
@@ -230,7 +231,7 @@ async function cannotApply(work: Work, { error, index, at }: Trouble): Promise<C
     return new CannotJudge(
       "temporary",
       `somebody else has recorded version ${id} while ${file} was applied; ${stands}`,
-      ["run it again: it looks at the database anew"],
+      [lookAnew],
     );
   if (!isPassing(error))
     return new CannotJudge(fault.outcome, `${fault.message}; ${stands}`, fault.next);

@@ -214,7 +214,7 @@ function checkFields(body: Buffer): void {
 function checkStrings(body: Buffer, start: number, count: number): void {
   let at = start;
   for (let left = count; left > 0; left -= 1) at = stringEnd(body, at);
-  if (at !== body.length) throw bad("a text that does not end");
+  if (at !== body.length) throw endless();
 }
 
 function checkDescription(body: Buffer): number {
@@ -242,8 +242,12 @@ function checkRow(body: Buffer, columns: number | null): void {
 /** Where the next thing begins. */
 function stringEnd(body: Buffer, start: number): number {
   const end = start < body.length ? body.indexOf(0, start) : -1;
-  if (end === -1) throw bad("a text that does not end");
+  if (end === -1) throw endless();
   return end + 1;
+}
+
+function endless(): ConnectionFault {
+  return bad("a text that does not end");
 }
 
 function bad(what: string): ConnectionFault {

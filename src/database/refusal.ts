@@ -1,4 +1,5 @@
 import { CannotJudge } from "../core/outcome.ts";
+import { moreTime, reportIt } from "../core/ways-out.ts";
 import type { Connection } from "../settings/connection.ts";
 import type { Failed } from "./connect.ts";
 import { directUrl, type Fault, type FaultKind } from "./errors.ts";
@@ -30,7 +31,7 @@ export function notAvailable(
       ...(adviceOn(connection)[fault.code] ?? [
         `check that the server runs, and its host and port in ${connection.source}`,
       ]),
-      "give it more time with --timeout",
+      moreTime,
     ],
   );
 }
@@ -42,7 +43,7 @@ export function noAddress({ says }: Fault, timeout: number): CannotJudge {
     `PostgreSQL could not be asked within ${formatDuration(timeout)}: last: ${says}`,
     [
       "run the command of PREFLIGHT_PASSWORD_COMMAND by hand in this container: it must print the password and exit with 0",
-      "give it more time with --timeout",
+      moreTime,
     ],
   );
 }
@@ -52,7 +53,7 @@ function adviceOnKind({ source }: Connection): Record<FaultKind, readonly string
     permission: [`check user and password in ${source}, and the server's pg_hba.conf`],
     config: [`check the parameters in ${source}`],
     protocol: [`check host, port and TLS settings in ${source}`],
-    internal: ["report it, with this message"],
+    internal: [reportIt],
     // Waited for; the deadline names them.
     temporary: [],
     unavailable: [],

@@ -3,6 +3,7 @@ import type { RowsRun, VersionTableLayout } from "../core/migration-tool.ts";
 import type { VersionRow } from "../core/migration.ts";
 import { CannotJudge } from "../core/outcome.ts";
 import type { TableName } from "../core/version-table.ts";
+import { lookAnew } from "../core/ways-out.ts";
 import type { Database, Row } from "./database.ts";
 import { cannotGoOn, codeOf } from "./errors.ts";
 import {
@@ -99,7 +100,7 @@ function sameRows(left: readonly (string | null)[], right: readonly (string | nu
 }
 
 /** What somebody else did meanwhile. */
-function conflict(what: string, next = "run it again: it looks at the database anew"): CannotJudge {
+function conflict(what: string, next = lookAnew): CannotJudge {
   return new CannotJudge("temporary", `${what}; nothing was written`, [next]);
 }
 

@@ -4,6 +4,7 @@ import { combine, type HomeName, type Knowledge } from "../core/knowledge.ts";
 import { type Ledger, sharesRevision } from "../core/ledger.ts";
 import type { MigrationTool } from "../core/migration-tool.ts";
 import { CannotJudge } from "../core/outcome.ts";
+import { rightLedger } from "../core/ways-out.ts";
 import type { WantedTable } from "../database/look.sql.ts";
 import { otherHistory, readLedger } from "../ledger/file.ts";
 import type { Settings } from "../settings/settings.ts";
@@ -97,10 +98,7 @@ function refuseLedgersTool(ledger: Ledger | null, file: string, { tools }: Conte
   throw new CannotJudge(
     "config",
     `the ledger ${file} is of a migration tool that this version does not know: ${ledger.tool}`,
-    [
-      "name the ledger that was baked from these files: --ledger",
-      "or use the version of preflight that baked it, or a newer one",
-    ],
+    [rightLedger, "or use the version of preflight that baked it, or a newer one"],
   );
 }
 

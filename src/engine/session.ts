@@ -1,6 +1,7 @@
 import type { Server } from "../core/observation.ts";
 import { CannotJudge } from "../core/outcome.ts";
 import { optionsWithPath } from "../core/search-path.ts";
+import { lookAnewAndFinish } from "../core/ways-out.ts";
 import type { Database } from "../database/database.ts";
 import { ConnectionFault } from "../database/errors.ts";
 import { connectAndWait } from "../database/wait.ts";
@@ -179,6 +180,6 @@ export function refuseAnotherServer(
   throw new CannotJudge(
     "temporary",
     `the server that answers now (${place}) started at ${now.startedAt}, the one that gave the lock at ${before.startedAt}: a restart, a failover, or two servers behind one address`,
-    ["run it again: it looks at the database anew and finishes what is left"],
+    [lookAnewAndFinish],
   );
 }

@@ -3,6 +3,7 @@ import type { Observation } from "../core/observation.ts";
 import { CannotJudge } from "../core/outcome.ts";
 import { schemasOfPath } from "../core/search-path.ts";
 import { versionTableOf } from "../core/version-table.ts";
+import { pastThePooler } from "../core/ways-out.ts";
 import type { Database } from "../database/database.ts";
 import { cancelBackends, upgradeName } from "../database/own-sessions.ts";
 import type { Upgrade } from "../tools/tool.ts";
@@ -110,6 +111,6 @@ async function requireHome(session: Database, { home }: Observation): Promise<vo
   throw new CannotJudge(
     "config",
     `the session that applies the files should have ${home.schema} first in its search_path and has ${row?.path ?? "none"}: something on the way, such as a pooler, drops start-up options`,
-    ["connect directly, past the pooler: PREFLIGHT_DATABASE_URL"],
+    [pastThePooler],
   );
 }

@@ -3,6 +3,7 @@ import { readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { decodeLedger, encodeLedger, type LedgerText } from "../core/ledger-text.ts";
 import type { Ledger } from "../core/ledger.ts";
 import { CannotJudge, systemCode } from "../core/outcome.ts";
+import { rightLedger } from "../core/ways-out.ts";
 
 export type LedgerReading =
   | { readonly kind: "ledger"; readonly ledger: Ledger }
@@ -60,10 +61,7 @@ export function otherHistory(path: string): CannotJudge {
   return new CannotJudge(
     "config",
     `the ledger ${path} is of another history: it shares no revision with these migration files`,
-    [
-      "name the ledger that was baked from these files: --ledger",
-      "or, if these files replace (squash) all that it knows: preflight bake",
-    ],
+    [rightLedger, "or, if these files replace (squash) all that it knows: preflight bake"],
   );
 }
 

@@ -1,3 +1,5 @@
+import { traceback } from "../core/complaint.ts";
+
 /** What went wrong between a program and the server, as the program's output tells it. */
 export type DriverError = {
   readonly name: string;
@@ -44,7 +46,7 @@ const passing: ReadonlySet<string> = new Set(
  */
 export function followDriverError(before: DriverError | null, line: string): DriverError | null {
   if (line === isCauseOfNext) return before && { ...before, isCause: true };
-  if (line.startsWith("Traceback (most recent call last)"))
+  if (line.startsWith(traceback))
     return before?.isCause === true ? { name: before.name, kind: before.kind } : null;
   const name = classOfError.exec(line)?.[1] ?? fieldOfError.exec(line)?.[1];
   if (name !== undefined) return { name, kind: passing.has(name) ? "passes" : "stays" };
