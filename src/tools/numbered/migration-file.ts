@@ -10,6 +10,7 @@ import { hashOf } from "../file-text.ts";
 import { type Flaw, unreadable, type UnreadableFile } from "../files.ts";
 import { readHeader } from "./header.ts";
 import type { NamedFile, NumberedFiles } from "./list-files.ts";
+import { withinOwnTransaction } from "./own-transaction.ts";
 
 export type MigrationFile =
   | { readonly kind: "migration"; readonly migration: Migration; readonly sketch: Sketch }
@@ -52,10 +53,18 @@ async function readText(
     const { offset, why } = await explainRejection(text, parsed);
     return unreadable(file, { ...placeAt(text, offset), why });
   }
-  const faults = findFaults(text, parsed.statements, rules);
+  const own = withinOwnTransaction(parsed.statements);
+  const statements = own?.statements ?? parsed.statements;
+  const faults = findFaults(text, statements, rules);
   if (faults.length > 0) return unreadable(file, ...faults);
-  const read = await readStatements(parsed.statements);
+  const read = await readStatements(statements);
   const asked = rules.whyOutside(text);
+  const outside = read.outside ?? (asked === null ? null : { line: 1, why: asked });
+  if (own !== null && outside !== null)
+    return unreadable(file, {
+      ...placeAt(text, own.begin.offset),
+      why: `it begins a transaction, and line ${outside.line} allows none: ${outside.why}. Take BEGIN and COMMIT out`,
+    });
   const migration: Migration = {
     id,
     name,
@@ -63,13 +72,13 @@ async function readText(
     checksum: hashOf(text),
     header: await readHeader(text.slice(0, parsed.statements[0]?.offset)),
     ...read,
-    outside: read.outside ?? (asked === null ? null : { line: 1, why: asked }),
+    outside,
     recorded: null,
   };
   return {
     kind: "migration",
     migration,
-    sketch: parsed.statements.flatMap(({ node }) => sketchStatement(node)),
+    sketch: statements.flatMap(({ node }) => sketchStatement(node)),
   };
 }
 
@@ -129,7 +138,7 @@ const mark =
 /** Why a statement that PostgreSQL's parser takes cannot stand in a migration; null: it can. */
 function whyRefused({ node, text }: ParsedStatement): string | null {
   if ("TransactionStmt" in node)
-    return `${text.replace(/\s+/g, " ").slice(0, 60)}: preflight runs every file in a transaction of its own, together with its version row. Take it out`;
+    return `${text.replace(/\s+/g, " ").slice(0, 60)}: preflight runs every file in a transaction of its own, together with its version row. Take it out (one BEGIN before all and one COMMIT behind all may stay)`;
   if ("VariableSetStmt" in node && changesEncoding(node.VariableSetStmt))
     return "SET client_encoding: preflight sends files as UTF-8. Save the file as UTF-8 and take it out";
   if (!("CopyStmt" in node) || node.CopyStmt.filename !== undefined) return null;

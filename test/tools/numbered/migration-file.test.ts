@@ -58,6 +58,90 @@ describe("file names", () => {
   ])("%s is none", (file) => expect(readFileName(file)).toBeNull());
 });
 
+describe("a transaction of the file's own", () => {
+  const made = ["CREATE TABLE a ()", "INSERT INTO a DEFAULT VALUES"];
+  const work = made.join(";\n");
+
+  test.each([
+    ["as most write it", `BEGIN;\n${work};\nCOMMIT;\n`],
+    ["in another spelling", `start transaction;${work};end work`],
+    [
+      "with what is so anyway",
+      `BEGIN ISOLATION LEVEL READ COMMITTED, READ WRITE; ${work}; COMMIT AND NO CHAIN;`,
+    ],
+    [
+      "behind comments",
+      `-- Purpose: a\n/* BEGIN; */ BEGIN TRANSACTION;\n${work};\n-- done\nCOMMIT; -- so`,
+    ],
+  ])("is what the runner gives it: %s", async (_, source) => {
+    const { statements, outside } = await migrationOf(source);
+    expect(statements.map(({ text }) => text)).toEqual(made);
+    expect(outside).toBeNull();
+  });
+
+  test("begins behind a SET for the session, which stays", async () => {
+    const source = `SET lock_timeout = '5s';\nSET search_path TO app;\nRESET x.y;\nBEGIN;\n${work};\nCOMMIT;`;
+    const { statements } = await migrationOf(source);
+    expect(statements.map(({ text, line }) => [line, text])).toEqual([
+      [1, "SET lock_timeout = '5s'"],
+      [2, "SET search_path TO app"],
+      [3, "RESET x.y"],
+      [5, made[0]],
+      [6, made[1]],
+    ]);
+  });
+
+  test("leaves the sketch and the header", async () => {
+    const source = `-- Purpose: a\nBEGIN;\nCREATE TABLE a (b int);\nCOMMIT;`;
+    expect(await sketchOf(source)).toEqual(await sketchOf("CREATE TABLE a (b int)"));
+    expect((await migrationOf(source)).header).toEqual(
+      (await migrationOf("-- Purpose: a\nSELECT 1")).header,
+    );
+  });
+
+  test.each([
+    ["another level", `BEGIN ISOLATION LEVEL SERIALIZABLE; ${work}; COMMIT`],
+    ["that reads only", `START TRANSACTION READ ONLY; ${work}; COMMIT`],
+    ["that can be deferred", `BEGIN DEFERRABLE; ${work}; COMMIT`],
+    ["that is taken back", `BEGIN; ${work}; ROLLBACK`],
+    ["that is prepared", `BEGIN; ${work}; PREPARE TRANSACTION 'a'`],
+    ["that begins another", `BEGIN; ${work}; COMMIT AND CHAIN`],
+    ["that does not end", `BEGIN; ${work}`],
+    ["that does not begin", `${work}; COMMIT`],
+    ["two of them", `BEGIN; ${work}; COMMIT; BEGIN; ${work}; COMMIT`],
+    ["a part of the file", `BEGIN; ${work}; COMMIT; SELECT 1`],
+    ["behind other work", `SELECT 1; BEGIN; ${work}; COMMIT`],
+    ["behind a SET that does nothing there", `SET LOCAL lock_timeout = 1; BEGIN; ${work}; COMMIT`],
+    [
+      "behind SET TRANSACTION",
+      `SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY; BEGIN; ${work}; COMMIT`,
+    ],
+    ["with a savepoint", `BEGIN; SAVEPOINT s; ${work}; COMMIT`],
+  ])("is a fault: %s", async (_, source) => {
+    const faults = await faultsIn(source);
+    expect(faults.length).toBeGreaterThan(0);
+    for (const fault of faults)
+      expect(fault).toContain("preflight runs every file in a transaction of its own");
+  });
+
+  test.each([
+    [
+      "CREATE INDEX CONCURRENTLY ON a (b)",
+      "CREATE INDEX CONCURRENTLY cannot run inside a transaction",
+    ],
+    ["ALTER TYPE e ADD VALUE 'x'; INSERT INTO a VALUES ('x')", "it uses the value 'x'"],
+  ])("cannot hold %s", async (statement, why) => {
+    const [fault, ...others] = await faultsIn(`BEGIN;\n${statement};\nCOMMIT`);
+    expect(others).toEqual([]);
+    expect(fault).toContain("m/001_a.sql:1:1: it begins a transaction, and line 2 allows none");
+    expect(fault).toContain(why);
+  });
+
+  test("that holds nothing is empty", async () => {
+    expect(await faultsIn("BEGIN; COMMIT;")).toEqual(["m/001_a.sql: it holds no statement"]);
+  });
+});
+
 describe("faults", () => {
   const control = "preflight runs every file in a transaction of its own";
 

@@ -1,3 +1,6 @@
 BEGIN;
 CREATE TABLE t (id int);
 COMMIT;
+BEGIN;
+CREATE TABLE u (id int);
+COMMIT;
