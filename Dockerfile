@@ -38,7 +38,7 @@ RUN target=linux-${TARGETARCH:-amd64} \
  && node /src/scripts/licenses.ts > carrier/preflight.licenses \
  && cp carrier/preflight.licenses job/ \
  && if [ $target = linux-amd64 ]; then mkdir job/lib64 && mv job/lib/ld-linux-x86-64.so.2 job/lib64/; fi \
- && mkdir -p job/etc job/migrations \
+ && mkdir -p job/etc job/project \
  && echo 'nonroot:x:65532:65532:nonroot:/:/sbin/nologin' > job/etc/passwd \
  && echo 'nonroot:x:65532:' > job/etc/group \
  && chmod -R a=rX,u+w carrier/musl/lib job \
@@ -58,7 +58,7 @@ LABEL org.opencontainers.image.title="preflight-job" \
 COPY --from=files /out/job/ /
 COPY --from=files /out/preflight /preflight
 USER 65532:65532
-WORKDIR /migrations
+WORKDIR /project
 ENTRYPOINT ["/preflight"]
 CMD ["run"]
 

@@ -193,9 +193,11 @@ describe("the carrier", () => {
 describe("the image that runs by itself", () => {
   it("applies the files that are mounted, as a Job", async () => {
     const url = await database.create();
-    const mounted = ["--volume", `${contexts.new}:/migrations:ro`];
+    const volumes = ["migrations", "preflight.ledger.json"].map(
+      (name) => `--volume=${contexts.new}/${name}:/project/${name}:ro`,
+    );
     for (const verdict of ["fresh", "current"]) {
-      const ran = await run("preflight-job", url, mounted);
+      const ran = await run("preflight-job", url, volumes);
       expect(lineOf(ran), ran.stderr).toMatchObject({ exit: 0, verdict, recordedAfter: ["006"] });
     }
   });
