@@ -14,6 +14,7 @@ import { verdictLine } from "../src/report/verdict-schema.ts";
 import { addressTable, settingsTable } from "../src/settings/settings-table.ts";
 import { tools } from "../src/tools/registry.ts";
 import { readScenarios } from "../test/support/scenario.ts";
+import { bashCompletion } from "./completion.ts";
 
 const toolName = z.enum(tools.map(({ name }) => name).toSorted());
 const root = path.dirname(import.meta.dirname);
@@ -41,6 +42,11 @@ export function generateDocs(): readonly {
     page("docs/refusals.md", "refusals", refusalsMarkdown()),
     page("docs/observability.md", "metrics", metricsMarkdown()),
     page("docs/how-it-decides.md", "extras", extrasMarkdown()),
+    {
+      file: "completions/preflight.bash",
+      text: read("completions/preflight.bash"),
+      wanted: bashCompletion(commands, settingsTable),
+    },
     schemaFile(
       "docs/verdict.schema.json",
       verdictLine.extend({ tool: toolName.nullable() }).meta(verdictLine.meta() ?? {}),

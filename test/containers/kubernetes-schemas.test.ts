@@ -29,6 +29,17 @@ describe.each(versions)("the manifests for Kubernetes %s", (version) => {
       expect(await validate(version, text)).toMatchObject({ code: 0 });
   });
 
+  it("what Helm makes of its template is valid", async () => {
+    const values = { "Release.Name": "shop", "Values.image.repository": "registry.example/shop" };
+    const more = { "Values.image.tag": "1.4.0", "Values.database.secretName": "shop" };
+    const text = Object.entries({ ...values, ...more }).reduce(
+      (made, [name, value]) => made.replaceAll(`{{ .${name} }}`, value),
+      manifestFile("../helm/preflight.yaml").replace(/^\{\{-.*\n/, ""),
+    );
+    expect(text).not.toContain("{{");
+    expect(await validate(version, text)).toMatchObject({ code: 0 });
+  });
+
   it("a misspelt field is noticed", async () => {
     const text = manifestFile("base/job.yaml").replace("podFailurePolicy:", "podFailurePolicies:");
     const { code, stdout, stderr } = await validate(version, text);

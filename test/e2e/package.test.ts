@@ -1,13 +1,15 @@
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { cpSync, mkdtempSync, readdirSync, readFileSync } from "node:fs";
+import { cpSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { Spec, Validation } from "@cyclonedx/cyclonedx-library";
-import { afterAll, expect, it } from "vitest";
+import { afterAll, describe, expect, it } from "vitest";
+import { parse } from "yaml";
 import { version } from "../../src/version.ts";
 import { startServer } from "../support/postgres.ts";
 import { type Ended, expectLine, type Place, start } from "../support/process.ts";
+import { pythonEnvironment } from "../support/python.ts";
 
 const root = path.join(import.meta.dirname, "../..");
 const read = (file: string): string => readFileSync(path.join(root, file), "utf8");
@@ -142,6 +144,74 @@ it("the version stands in package.json, in the program, in the images' label and
   expect(read("CHANGELOG.md")).toMatch(new RegExp(`^# Changes\n\n## ${manifest.version} \\(`));
   const versions = read("Dockerfile").matchAll(/^ARG VERSION=(.*)$/gm);
   expect([...new Set([...versions].map(([, version]) => version))]).toEqual([manifest.version]);
+});
+
+describe("before a commit and before a merge", () => {
+  const hooks = "examples/pre-commit/.pre-commit-config.yaml";
+  const name = `@preflight-db/preflight@${manifest.version}`;
+
+  it("the hooks of pre-commit find the forgotten bake and the broken file, and pass without them", async () => {
+    const { python } = await pythonEnvironment();
+    const { tarball } = install();
+    const project = projectOf(tarball, hooks, ".pre-commit-config.yaml");
+    const git = (...args: readonly string[]) =>
+      execFileSync("git", ["-c", "user.name=a", "-c", "user.email=a@b", ...args], { cwd: project });
+    git("init", "--quiet");
+    const run = async () => {
+      git("add", "--all");
+      const hook = [python, "-m", "pre_commit", "run", "--all-files"];
+      return await start(hook, placeIn(project, { PRE_COMMIT_HOME: path.join(project, ".home") }))
+        .ended;
+    };
+    writeFileSync(path.join(project, ".gitignore"), ".home\n");
+    const without = await run();
+    expect(without.exit, without.stdout).not.toBe(0);
+    expect(without.stdout).toContain("there is no ledger");
+
+    const baked = await start([path.join(root, "dist/preflight"), "bake"], placeIn(project)).ended;
+    expect(baked.exit, baked.stderr).toBe(0);
+    const passed = await run();
+    expect(passed.exit, passed.stdout).toBe(0);
+    expect(passed.stdout.match(/Passed/g)).toHaveLength(2);
+
+    writeFileSync(path.join(project, "migrations/007_more.sql"), "CREATE TABLE more (id int");
+    const broken = await run();
+    expect(broken.stdout).toContain("migrations/007_more.sql:1");
+  });
+
+  it("the action runs the same, of the version that it is of", async () => {
+    const { python } = await pythonEnvironment();
+    const checker = ["-m", "check_jsonschema", "--builtin-schema", "vendor.github-actions"];
+    const checked = execFileSync(python, [...checker, "action.yml"], { cwd: root });
+    expect(checked.toString()).toContain("ok");
+    const action = parse(read("action.yml")) as {
+      inputs: { package: { default: string } };
+      runs: { steps: { run: string; env: Record<string, string> }[] };
+    };
+    expect(action.inputs.package.default).toBe(name);
+    expect(read(hooks).split(name)).toHaveLength(3);
+    const { tarball } = install();
+    const project = projectOf(tarball, "action.yml", "action.yml");
+    const ends = [];
+    for (const { run, env } of action.runs.steps) {
+      expect(run, "no expression in a shell's line").not.toContain("${{");
+      expect(Object.keys(env)).toEqual(["PREFLIGHT_PACKAGE"]);
+      const words = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", run];
+      const ended = await start(words, placeIn(project, { PREFLIGHT_PACKAGE: tarball })).ended;
+      ends.push(expectLine(ended).outcome);
+    }
+    expect(ends).toEqual(["missing-input", "ready"]);
+  });
+
+  /** The numbered example without a ledger, and a file of ours that takes the package as it was packed. */
+  function projectOf(tarball: string, file: string, target: string): string {
+    const project = mkdtempSync(path.join(tmpdir(), "preflight-before-"));
+    cpSync(path.join(root, "examples/tickets/migrations"), path.join(project, "migrations"), {
+      recursive: true,
+    });
+    writeFileSync(path.join(project, target), read(file).replaceAll(name, tarball));
+    return project;
+  }
 });
 
 /** Packs the last build and installs it into an empty project, without a network. */

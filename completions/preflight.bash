@@ -1,0 +1,30 @@
+# Bash's completion for preflight, made from its own tables: source this file, or put it as "preflight" into
+# /usr/share/bash-completion/completions. For zsh: autoload -U bashcompinit && bashcompinit, then source it.
+_preflight() {
+  local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD - 1]} command= flags= word
+  for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
+    case $word in
+    --) return ;;
+    run | check | bake | audit | new) command=${command:-$word} ;;
+    esac
+  done
+  case $previous in
+    --stamp) COMPREPLY=($(compgen -W "proven never" -- "$current")); return ;;
+    --drift) COMPREPLY=($(compgen -W "fail warn" -- "$current")); return ;;
+    --ahead) COMPREPLY=($(compgen -W "compatible allow refuse" -- "$current")); return ;;
+    --unverified) COMPREPLY=($(compgen -W "start refuse" -- "$current")); return ;;
+    --enforce) COMPREPLY=($(compgen -W "on off" -- "$current")); return ;;
+    # A file, perhaps, which is Bash's own default.
+    --migrations | --tool | --version-table | --schema | --ledger | --assume | --timeout | --lock-timeout | --upgrade-timeout | --ddl-lock-timeout | --upgrade-command | --scratch-url | --scratch-init | --varies | --metrics-file) return ;;
+  esac
+  case ${command:-run} in
+    run) flags="--migrations --tool --verbose --ledger --version-table --schema --stamp --drift --ahead --unverified --assume --allow-out-of-order --resume --enforce --timeout --lock-timeout --upgrade-timeout --ddl-lock-timeout --upgrade-command --metrics-file --check-only" ;;
+    check) flags="--migrations --tool --verbose --ledger --version-table --schema --stamp --drift --ahead --unverified --assume --allow-out-of-order --resume --enforce --timeout --lock-timeout --upgrade-timeout --ddl-lock-timeout --upgrade-command --metrics-file --exit-code" ;;
+    bake) flags="--migrations --tool --verbose --ledger --version-table --upgrade-command --check --scratch-url --scratch-init --scratch-unconfined --varies" ;;
+    audit) flags="--migrations --tool --verbose --ledger --json" ;;
+    new) flags="--migrations --tool --verbose" ;;
+  esac
+  [ -n "$command" ] || flags="run check bake audit new --version $flags"
+  COMPREPLY=($(compgen -W "$flags --help" -- "$current"))
+}
+complete -o default -F _preflight preflight
