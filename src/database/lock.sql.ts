@@ -76,7 +76,8 @@ SELECT EXISTS (SELECT FROM pg_locks l WHERE ${isTheLock(key)}) AS held`;
  */
 export function readHolder(key: bigint): string {
   return `${ownNames}
-SELECT l.pid, a.application_name AS "applicationName", host(a.client_addr) AS "clientAddress", a.state,
+SELECT l.pid, a.application_name AS "applicationName", host(a.client_addr) AS "clientAddress",
+       a.usename AS role, a.state,
        to_char(a.xact_start AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS since,
        to_char(a.backend_start AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS "connectedSince",
        EXISTS (SELECT FROM pg_locks l WHERE ${isTheLock(slotsKey(key))}) AS "wantsSlots"

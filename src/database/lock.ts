@@ -117,6 +117,7 @@ export type Holder = {
   readonly pid: number | null;
   readonly applicationName: string | null;
   readonly clientAddress: string | null;
+  readonly role: string | null;
   readonly state: string | null;
   /** Start of the holder's transaction, ISO 8601; null where it holds the lock outside of one. */
   readonly since: string | null;
@@ -129,6 +130,7 @@ const unknownHolder: Holder = {
   pid: null,
   applicationName: null,
   clientAddress: null,
+  role: null,
   state: null,
   since: null,
   connectedSince: null,

@@ -10,7 +10,7 @@ import { upgradePrefix } from "./own-sessions.ts";
  */
 export const readOthersAtWork = `${ownNames}
 SELECT a.pid, a.application_name AS "applicationName", host(a.client_addr) AS "clientAddress",
-       to_char(coalesce(a.xact_start, a.backend_start) AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS since,
+       a.usename AS role, to_char(coalesce(a.xact_start, a.backend_start) AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS since,
        held.mode, held.relation,
        CASE WHEN u.is_upgrade THEN a.backend_start::text ELSE held.virtualtransaction END AS work
 FROM pg_stat_activity a

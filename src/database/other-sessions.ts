@@ -10,6 +10,7 @@ type Other = {
   readonly pid: number;
   readonly applicationName: string | null;
   readonly clientAddress: string | null;
+  readonly role: string | null;
   /** ISO 8601 */
   readonly since: string | null;
   /** The strongest lock on a table, and that table; null where an upgrade holds none. */
@@ -123,8 +124,7 @@ export function describeBlocked(blocked: Blocked): string {
 function describeHolder(blocked: Blocked): string {
   const { pid, role, applicationName, clientAddress, state, age, query } = blocked;
   const words = firstWords(query);
-  return describeSession({ pid, applicationName, clientAddress }, [
-    role && `role ${role}`,
+  return describeSession({ pid, applicationName, clientAddress, role }, [
     state,
     age === null ? null : `its transaction is ${age}s old`,
     words && `${state === "active" ? "statement" : "last statement"}: ${words}`,
@@ -138,16 +138,18 @@ type Session = {
   readonly pid: number;
   readonly applicationName: string | null;
   readonly clientAddress?: string | null;
+  readonly role?: string | null;
 };
 
 /** `process 42 (application psql, from 10.0.0.7, idle)`; the server keeps to itself what a role may not see. */
 export function describeSession(
-  { pid, applicationName, clientAddress }: Session,
+  { pid, applicationName, clientAddress, role }: Session,
   more: readonly (string | null)[],
 ): string {
   const details = [
     applicationName && `application ${applicationName}`,
     clientAddress && `from ${clientAddress}`,
+    role && `role ${role}`,
     ...more,
   ].filter(Boolean);
   return `process ${pid}${details.length > 0 ? ` (${details.join(", ")})` : ""}`;
