@@ -3,9 +3,9 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { verdictLine, type VerdictLine } from "../../src/report/verdict-schema.ts";
+import { type Place, type } from "../support/terminal.ts";
 import { ensureCompose } from "./compose/ensure-compose.ts";
 import { playSessions } from "./compose/session.ts";
-import { type Place, type } from "./compose/terminal.ts";
 import { basesOf, docker, ensureImages, ensurePreflightImages, root } from "./support/engine.ts";
 
 const document = path.join(root, "docs/compose.md");

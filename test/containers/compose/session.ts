@@ -1,4 +1,4 @@
-import type { Seen } from "./terminal.ts";
+import type { Seen } from "../../support/terminal.ts";
 
 /**
  * Plays a document's sessions, its blocks of `console`, one command after the other.
