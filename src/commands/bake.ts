@@ -5,7 +5,7 @@ import type { Ledger } from "../core/ledger.ts";
 import { CannotJudge } from "../core/outcome.ts";
 import { refuse } from "../core/refusals.ts";
 import { isNamed, varies, varyingPlaces } from "../core/varying.ts";
-import { enumerate, nameFact } from "../core/words.ts";
+import { count, enumerate, nameFact } from "../core/words.ts";
 import { continues, type Replay, writeLedger } from "../core/write-ledger.ts";
 import { factsQuery } from "../database/facts.sql.ts";
 import { type Command, type Context, type Ending, ready } from "../engine/context.ts";
@@ -126,7 +126,7 @@ async function replayAndWrite(scope: ProjectScope): Promise<Ending> {
     context.log({
       level: "info",
       event: "bake.done",
-      msg: `${path.relative(context.cwd, ledgerPath) || ledgerPath}: ${ledger.revisions.size} revisions, ${states} states, ${ledger.facts.length} facts, ${bytes} bytes`,
+      msg: `${path.relative(context.cwd, ledgerPath) || ledgerPath}: ${count(ledger.revisions.size, "revision")}, ${count(states, "state")}, ${count(ledger.facts.length, "fact")}, ${bytes} bytes`,
       bytes,
       revisions: ledger.revisions.size,
       states,

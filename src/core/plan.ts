@@ -1,5 +1,5 @@
 import { assumable } from "./assume.ts";
-import { placesOf } from "./elsewhere.ts";
+import { placesInDoubt } from "./elsewhere.ts";
 import { type Heads, type History, pendingAfter } from "./history.ts";
 import type { MigrationTool } from "./migration-tool.ts";
 import { contradicted, refuse, seriousOf } from "./refusals.ts";
@@ -17,7 +17,7 @@ export function planFor(verdict: Verdict, policy: Policy, basis: PlanBasis): Pla
     case "act":
       return unlessUnverified(refusalOfHome(knowledge, observation, plan.steps) ?? plan);
     case "refuse":
-      return unlessUnverified(withOtherHomes(plan, placesOf(knowledge, observation)));
+      return unlessUnverified(withOtherHomes(plan, placesInDoubt(basis, "taken back")));
   }
 
   function unlessUnverified(planned: Plan): Plan {

@@ -137,6 +137,11 @@ export function enumerate(items: readonly string[], most = 5): string {
   return items.length <= most ? shown : `${shown}; and ${items.length - most} more`;
 }
 
+/** `1 revision`, `2 revisions` */
+export function count(number: number, what: string): string {
+  return `${number} ${what}${number === 1 ? "" : "s"}`;
+}
+
 export function isOrAre({ length }: readonly unknown[]): string {
   return length === 1 ? "is" : "are";
 }

@@ -42,6 +42,7 @@ export function recordDiagnosis(assessment: Assessment, { project, context }: Ru
       msg: `applied, and without a file in this image: ${claim.withoutFile.join(", ")}`,
     });
   warnOfRows(verdict, knowledge, log);
+  warnOfAbsentHome(assessment, log);
   sayAssumption(assessment, context);
   const differences = differencesOf(verdict);
   record.drift = countDrift(differences);
@@ -49,6 +50,21 @@ export function recordDiagnosis(assessment: Assessment, { project, context }: Ru
   sayDifferences(differences, log);
   record.ledger = knowledge.status;
   sayWhatIsUnknown(assessment, project, log);
+}
+
+/** A name that was misspelt would be a new tenant's. */
+function warnOfAbsentHome({ observation, knowledge }: Assessment, log: Log): void {
+  const { home, role, server } = observation;
+  if (home.by !== "setting" || Object.hasOwn(role.schemas, home.schema)) return;
+  const others = Object.keys(role.schemas).filter(
+    (name) => !/^pg_|^information_schema$/.test(name),
+  );
+  const makes = knowledge.history.tool.appliedBy === "preflight" ? "; an upgrade makes it" : "";
+  log({
+    level: "warn",
+    event: "home.absent",
+    msg: `database ${server.database} has no schema ${home.schema}, which --schema names${makes}. Is the name right? There are: ${enumerate(others.toSorted())}`,
+  });
 }
 
 /** A person's word is never taken in silence, nor left lying: it would count the next time that nothing is proven. */
@@ -116,7 +132,11 @@ function sayWhatIsUnknown(
   const isCompared = verdict.kind !== "broken-history" && verdict.verified;
   log(
     isCompared
-      ? { level: "warn", event: "ledger.stale", msg: `${lacks}. What they make cannot be verified` }
+      ? {
+          level: "warn",
+          event: "ledger.stale",
+          msg: `${lacks}. What ${knowledge.lacking.length === 1 ? "it makes" : "they make"} cannot be verified`,
+        }
       : unverified(lacks),
   );
 }

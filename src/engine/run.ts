@@ -37,6 +37,7 @@ export async function check(settings: Settings, context: Context): Promise<Endin
     await sayPlanned(stepsOf(look.first.plan), look);
     if (!settings.exitCode) return ready;
     const reason = "run would stamp or upgrade this database";
+    look.context.log({ level: "info", event: "pending", msg: `${reason} (--exit-code)` });
     return { outcome: "pending", reason, next: ["preflight run"] };
   });
 }

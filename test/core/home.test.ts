@@ -326,6 +326,20 @@ describe("what is absent at home and may be elsewhere", () => {
     });
   });
 
+  test.each([
+    ["nobody chose the home", claimed, true],
+    ["a person named it", { ...claimed, home: { by: "setting" as const } }, false],
+    ["the role's path chose it", { ...claimed, source: "user" }, false],
+    ["a person named it, and nobody claims the other", { ...unclaimed, source: "user" }, true],
+  ])("of a drifted home another is named only where it may be meant: %s", (_, seen, isNamed) => {
+    const healthy = at(["three"], "b", ["three"], seen);
+    const column = healthy.facts.find(({ kind }) => kind === "column");
+    const facts = healthy.facts.filter((fact) => fact !== column);
+    const { verdict, detail } = judge({ ...healthy, facts });
+    expect(verdict).toBe("drifted");
+    expect(JSON.stringify(detail).includes("--schema app")).toBe(isNamed);
+  });
+
   it("lets a person's word through", () => {
     expect(judge(at([], "public", ["three"], unclaimed), "base").plan).toBe("stamp base, upgrade");
   });
