@@ -2,6 +2,7 @@ import { readdir } from "node:fs/promises";
 import { relative } from "node:path";
 import type { MigrationTool } from "../../core/migration-tool.ts";
 import { enumerate } from "../../core/words.ts";
+import { findOthers, isCode, type OtherFile } from "../other-tools.ts";
 import type { Tool } from "../tool.ts";
 
 /** A directory of numbered files, and what its tool makes of them. Paths are absolute. */
@@ -17,37 +18,51 @@ export type NumberedFiles = {
   readonly recordedOf: (text: string) => Promise<readonly string[] | null>;
   /** A file without a statement is a placeholder, and no fault. */
   readonly allowsEmpty: boolean;
+  /** Its own tool passes over whatever else is in the directory. Otherwise what is another tool's, or code, is a fault. */
+  readonly passesOverOthers: boolean;
   /** Why a file's author wants no transaction; null: nothing of that kind is said. */
   readonly whyOutside: (text: string) => string | null;
 };
 
 /** The migrations of a directory, not of those below it: as the tool orders versions, then by name. */
-export async function listFiles({ tool, directory, root, readName }: NumberedFiles): Promise<{
+export async function listFiles(numbered: NumberedFiles): Promise<{
   readonly files: readonly NamedFile[];
+  /** Migrations that only another tool can run, or a program: without them a part of the history would run. */
+  readonly others: readonly OtherFile[];
   readonly warnings: readonly string[];
 }> {
+  const { tool, directory, root, readName } = numbered;
   const place = relative(root, directory).replaceAll("\\", "/");
-  const names = await listSql(directory);
+  const inPlace = (file: string): string => (place === "" ? file : `${place}/${file}`);
+  const names = await listNames(directory);
   const files = names.flatMap((file) => {
     const name = readName(file);
-    return name === null ? [] : [{ ...name, file: place === "" ? file : `${place}/${file}` }];
+    return name === null ? [] : [{ ...name, file: inPlace(file) }];
   });
-  const others = names.filter((file) => readName(file) === null && !isDown(file));
+  const others = numbered.passesOverOthers ? [] : await findOthers(directory);
+  const isOther = new Set(others.map(({ file }) => file));
+  const unknown = names.filter(
+    (file) => readName(file) === null && !isDown(file) && !isOther.has(file),
+  );
   const warnings = [
     ...(files.length === 0 ? [`There are no migration files in ${directory}.`] : []),
-    ...(others.length === 0
+    ...(unknown.length === 0
       ? []
-      : [`Not taken for migrations, because of their names: ${enumerate(others)}.`]),
+      : [`Not taken for migrations, because of their names: ${enumerate(unknown)}.`]),
     ...describeGaps(files),
   ];
-  return { files: files.toSorted(byVersion(tool.order)), warnings };
+  return {
+    files: files.toSorted(byVersion(tool.order)),
+    others: others.map((other) => ({ ...other, file: inPlace(other.file) })),
+    warnings,
+  };
 }
 
-/** [] where there is no such directory. */
-export async function listSql(directory: string): Promise<readonly string[]> {
+/** Of files of SQL or code; [] where there is no such directory. */
+export async function listNames(directory: string): Promise<readonly string[]> {
   const entries = await readdir(directory, { withFileTypes: true }).catch(() => []);
   return entries
-    .filter((entry) => !entry.isDirectory() && /\.sql$/i.test(entry.name))
+    .filter((entry) => !entry.isDirectory() && (/\.sql$/i.test(entry.name) || isCode(entry.name)))
     .map(({ name }) => name)
     .toSorted();
 }

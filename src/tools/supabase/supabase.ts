@@ -68,6 +68,7 @@ async function candidateAt(place: string, cwd: string): Promise<Candidate | null
     digestOf,
     recordedOf: recordedStatements,
     allowsEmpty: true,
+    passesOverOthers: true,
     whyOutside,
   };
   return candidateOf(numbered, { place, ledgerDirectory: project });

@@ -231,9 +231,12 @@ describe("faults", () => {
     ["goose", "-- +goose Up\nCREATE TABLE a ();\n  -- +goose Down\nDROP TABLE a;\n", 3],
     ["sql-migrate", "-- +migrate Up\nCREATE TABLE a ();\n-- +migrate Down\nDROP TABLE a;", 3],
     ["node-pg-migrate", "-- Up Migration\r\nSELECT 1;\r\n-- Down Migration\r\nSELECT 2;", 3],
-  ])("both directions in one file, as of %s", async (_, source, line) => {
+    ["node-pg-migrate", "SELECT 1;\n---- down  migration\nSELECT 2;", 2],
+  ])("both directions in one file, as of %s", async (tool, source, line) => {
     expect(await faultsIn(source)).toEqual([
-      expect.stringMatching(`^m/001_a\\.sql:${line}:\\d: from here on it undoes what it did`),
+      expect.stringMatching(
+        `^m/001_a\\.sql:${line}:\\d: from here on it undoes what it did: it is a file of ${tool},`,
+      ),
     ]);
   });
 
