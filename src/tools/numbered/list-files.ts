@@ -1,6 +1,6 @@
 import { readdir } from "node:fs/promises";
 import { relative } from "node:path";
-import type { MigrationTool } from "../../core/migration-tool.ts";
+import { datePattern, type MigrationTool } from "../../core/migration-tool.ts";
 import { enumerate } from "../../core/words.ts";
 import { findOthers, isCode, type OtherFile } from "../other-tools.ts";
 import type { Tool } from "../tool.ts";
@@ -88,17 +88,22 @@ function describeGaps(files: readonly NamedFile[]): readonly string[] {
 
 /** What the name of a migration file says. */
 export type FileName = {
-  /** The digits, as written. */
+  /** The digits, or the date with its marks, as written. */
   readonly id: string;
   readonly name: string;
 };
 
-/** `001_name.sql`, `20240131120000-name.sql`, `001.sql`, `001_name.up.sql`; null: no migration of numbered files. */
+/** `001_name.sql`, `20240131120000-name.sql`, `2024-01-31_name.sql`, `001.sql`, `001_name.up.sql`; null: no migration of numbered files. */
 export function readFileName(file: string): FileName | null {
   if (isDown(file)) return null;
-  const [, id, name = ""] = /^(\d+)(?:[-_. ](.*?))??(?:\.up)?\.sql$/is.exec(file) ?? [];
+  const { id, name = "" } = fileName.exec(file)?.groups ?? {};
   return id === undefined ? null : { id, name };
 }
+
+const fileName = new RegExp(
+  `^(?<id>${datePattern}|\\d+)(?:[-_. ](?<name>.*?))??(?:\\.up)?\\.sql$`,
+  "is",
+);
 
 /** How to undo a migration: never run. */
 export function isDown(file: string): boolean {

@@ -2,6 +2,7 @@ import { join, posix, relative } from "node:path";
 import { auditSql, parseMigrations } from "../../audit/audit-sql.ts";
 import { buildGraph } from "../../core/graph.ts";
 import type { HistoryFault } from "../../core/history.ts";
+import { numberOf } from "../../core/migration-tool.ts";
 import type { Migration } from "../../core/migration.ts";
 import { CannotJudge } from "../../core/outcome.ts";
 import type { Revision } from "../../core/revision.ts";
@@ -120,11 +121,11 @@ function describeMarks(opened: readonly Opened[]): readonly string[] {
   );
 }
 
-/** `1` and `001` are one number. */
+/** `1` and `001` are one number, and so are `2024-01-31` and `20240131000000`. */
 function duplicates(files: readonly NamedFile[]): readonly HistoryFault[] {
-  const byNumber = new Map<bigint, NamedFile[]>();
+  const byNumber = new Map<bigint | null, NamedFile[]>();
   for (const file of files) {
-    const number = BigInt(file.id);
+    const number = numberOf(file.id);
     byNumber.set(number, [...(byNumber.get(number) ?? []), file]);
   }
   return [...byNumber.values()].flatMap(([first, ...others]): readonly HistoryFault[] =>

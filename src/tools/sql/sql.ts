@@ -14,6 +14,7 @@ export const sql: Tool = {
   appliedBy: "preflight",
   versionTable,
   order: byNumber,
+  illegalInIds: "",
   platform: null,
   words: { stamp: null, renumber: null },
   newFiles: {

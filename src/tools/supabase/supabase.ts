@@ -17,6 +17,7 @@ export const supabase: Tool = {
   appliedBy: "preflight",
   versionTable,
   order: byText,
+  illegalInIds: "",
   platform: {
     schemas: platformSchemas,
     prelude: { name: "for Supabase", sql: supabasePrelude },

@@ -136,6 +136,22 @@ describe("a directory", () => {
     expect(ids).toEqual(["20240131120000000", "0020240131120000001"]);
   });
 
+  test("dates: by time, and once each", async () => {
+    await writeEmpty("migrations/2024-02-01_b.sql", "migrations/2024-01-31-120000_a.up.sql");
+    await writeEmpty("migrations/2024-01-31-120000_a.down.sql", "migrations/2024_01_31_b.sql");
+    const found = await read();
+    expect(revisionsOf(found).map(({ id, parents }) => [id, parents])).toEqual([
+      ["2024_01_31", []],
+      ["2024-01-31-120000", ["2024_01_31"]],
+      ["2024-02-01", ["2024-01-31-120000"]],
+    ]);
+    expect(found.warnings).toEqual([]);
+    await writeEmpty("migrations/2024-02-01_c.sql", "migrations/20240201000000_d.sql");
+    expect(faultsOf(await read())).toEqual([
+      "revision 2024-02-01 is in 3 files: migrations/2024-02-01_b.sql, migrations/2024-02-01_c.sql, migrations/20240201000000_d.sql",
+    ]);
+  });
+
   test("all faults of all files at once", async () => {
     await write({
       "migrations/1_a.sql": "SELECT 1",
