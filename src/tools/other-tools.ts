@@ -186,6 +186,8 @@ export function findMarks(
   text: string,
   direction: "up" | "down",
 ): readonly { readonly tool: string; readonly at: number }[] {
+  // Most files hold none of them.
+  if (!/migrat|goose/i.test(text)) return [];
   return marks[direction].flatMap(([tool, mark]) =>
     [...text.matchAll(mark)].map((match) => ({ tool, at: match.index + (match[1] ?? "").length })),
   );

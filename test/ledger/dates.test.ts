@@ -57,3 +57,21 @@ test("versions that are dates are baked, proven, stamped, applied and read back"
   const fourth = await preflight(["check"], { cwd, env: { DATABASE_URL: url } });
   expect(fourth.line).toMatchObject({ exit: 21, skipped: ["2026-01-31-120000"] });
 });
+
+test("a row with the year alone, as versions were once, is that of the file with its text", async () => {
+  const url = await server.createDatabase();
+  const [first = ""] = Object.values(files);
+  await server.sql(url, first);
+  await preflight(["run", "--assume", "2026-01-31"], { cwd, env: { DATABASE_URL: url } });
+  await server.sql(url, "ALTER TABLE people DROP name, DROP age, DROP mail");
+  await server.sql(url, "DELETE FROM preflight_migrations WHERE version <> '2026-01-31'");
+  await server.sql(url, "UPDATE preflight_migrations SET version = '2026'");
+  const { line } = await preflight(["run"], { cwd, env: { DATABASE_URL: url } });
+  expect(line).toMatchObject({
+    exit: 0,
+    verdict: "missing-file",
+    recorded: ["2026"],
+    proven: ["2026-01-31"],
+    recordedAfter: ["20260301000000"],
+  });
+});
