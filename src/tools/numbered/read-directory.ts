@@ -44,7 +44,7 @@ async function readDirectory(numbered: NumberedFiles, vouched: Vouched): Promise
   return {
     tool,
     graph: faults.length > 0 ? { kind: "broken", faults } : buildGraph(tool, revisions),
-    warnings: [...warnings, ...describeMarks(opened)],
+    warnings: [...warnings, ...(numbered.passesOverOthers ? [] : describeMarks(opened))],
     root,
     digests: new Map(opened.map(({ id, bytes }) => [id, digestOf(bytes.toString("utf8"))])),
     upgrade: { kind: "native", load },
