@@ -196,3 +196,8 @@ export function findMarks(
 export function isLiquibaseSql(text: string): boolean {
   return /^\s*--[ \t]*liquibase formatted sql\b/i.test(text);
 }
+
+/** Where goose begins to put variables of the environment into a file, in UTF-16 units; -1: nowhere. */
+export function findSubstitution(text: string): number {
+  return text.search(/^[ \t]*--[ \t]*\+[ \t]*goose[ \t]+envsub[ \t]+on\b/im);
+}

@@ -8,7 +8,7 @@ import { sketchStatement } from "../../pgsql/sketch.ts";
 import { inside, isSame, mentions, nameIn } from "../../pgsql/tree.ts";
 import { hashOf } from "../file-text.ts";
 import { type Flaw, unreadable, type UnreadableFile } from "../files.ts";
-import { findMarks, isLiquibaseSql } from "../other-tools.ts";
+import { findMarks, findSubstitution, isLiquibaseSql } from "../other-tools.ts";
 import { readHeader } from "./header.ts";
 import type { NamedFile, NumberedFiles } from "./list-files.ts";
 import { withinOwnTransaction } from "./own-transaction.ts";
@@ -104,6 +104,12 @@ function findFaults(
     .map(({ offset, why }) => ({ ...placeAt(text, offset), why }));
   if (refused.length > mostFaults)
     faults.push({ why: `${refused.length - mostFaults} more statements are refused` });
+  const substitution = findSubstitution(text);
+  if (substitution >= 0)
+    faults.push({
+      ...placeAt(text, substitution),
+      why: "from here on goose puts in variables of the environment, and preflight runs the text as it is. Write out the values, and take this line out",
+    });
   const down = findDownPart(text, statements);
   if (down === null) return faults;
   const why = `from here on it undoes what it did: it is a file of ${down.tool}, and preflight runs whole files. Move this part into a file of its own, NAME.down.sql, or leave the files to ${down.tool}, without preflight`;

@@ -257,6 +257,13 @@ describe("faults", () => {
     ]);
   });
 
+  test("values that goose would put in", async () => {
+    const source = "-- +goose Up\n-- +goose ENVSUB ON\nINSERT INTO a VALUES ('${REGION}');";
+    expect(await faultsIn(source)).toEqual([
+      expect.stringMatching(/^m\/001_a\.sql:2:1: from here on goose puts in variables/),
+    ]);
+  });
+
   test.each([
     "-- migrate:up\nSELECT 1;\n-- migrate:down\n",
     "-- +goose Up\nSELECT 1;",
