@@ -5,7 +5,7 @@ import { type Command, type Context, type Ending, ready } from "../engine/contex
 import { historyFlags } from "../settings/command-line.ts";
 import type { Settings } from "../settings/settings.ts";
 import { isDirectory } from "../tools/files.ts";
-import { findHistory } from "../tools/registry.ts";
+import { findHistory, refuseOthers } from "../tools/registry.ts";
 import type { Candidate, NewFile, NewFiles, NoNewFiles, Tool } from "../tools/tool.ts";
 
 export const newMigration: Command = {
@@ -80,7 +80,11 @@ async function choosePlace(name: string, settings: Settings, context: Context): 
     if (each.newFiles.kind !== "files") continue;
     const isNamed = named !== null;
     const directory = await each.newFiles.placeFor({ cwd, path: wanted, isNamed });
-    if (directory !== null) return { tool: each, files: each.newFiles, directory };
+    if (directory === null) continue;
+    // A file of ours among theirs would make a history that neither reads.
+    const refusal = await refuseOthers(directory, path.relative(cwd, directory));
+    if (refusal !== null) throw refusal;
+    return { tool: each, files: each.newFiles, directory };
   }
   throw new CannotJudge("missing-input", `no migration history was found in ${cwd}`, [
     `say where it shall be: preflight new ${name} --migrations migrations`,

@@ -19,7 +19,7 @@ export function buildGraph(tool: MigrationTool, revisions: readonly Revision[]):
   );
   const order = topologicalOrder(needs);
   const faults = [
-    ...illegalIds(ordered),
+    ...illegalIds(tool, ordered),
     ...duplicateIds(byId),
     ...duplicateLabels(byLabel, byId),
     ...missing(ordered, single, resolve),
@@ -110,12 +110,15 @@ function placeOf(id: string, falling: readonly string[]): number {
 
 // Faults
 
-/** Alembic's list (1.20). `base` is a word of its command line. */
-function* illegalIds(revisions: readonly Revision[]): Generator<HistoryFault> {
+/** `base` is a word of our command line too. */
+function* illegalIds(
+  { name, illegalInIds }: MigrationTool,
+  revisions: readonly Revision[],
+): Generator<HistoryFault> {
   for (const { id, file } of revisions) {
-    const characters = [...new Set(id)].filter((character) => "@-+:".includes(character));
+    const characters = [...new Set(id)].filter((character) => illegalInIds.includes(character));
     if (characters.length > 0) {
-      const why = `Alembic does not allow '${characters.join("")}' in an id`;
+      const why = `${name} does not allow '${characters.join("")}' in an id`;
       yield { kind: "illegal-id", id, file, why };
     } else if (id === "base") {
       yield { kind: "illegal-id", id, file, why: "'base' means the state before all revisions" };

@@ -13,6 +13,8 @@ export type MigrationTool = {
   readonly versionTable: VersionTableLayout;
   /** Which of two versions is the older one, as a comparison for sorting. */
   readonly order: (one: string, other: string) => number;
+  /** Characters that no version may have. */
+  readonly illegalInIds: string;
   /** Where its histories live beside what a platform makes and fills; null: in a plain database. */
   readonly platform: Platform | null;
   readonly words: ToolWords;
@@ -79,6 +81,24 @@ export function byText(one: string, other: string): number {
   return one < other ? -1 : one === other ? 0 : 1;
 }
 
-function numberOf(version: string): bigint | null {
-  return /^\d+$/.test(version) ? BigInt(version) : null;
+/**
+ * For comparisons. A date counts as its fourteen digits, from the year to the second: what it does not say is 0. A counter
+ * behind them (Diesel's) comes after the second without one.
+ */
+export function numberOf(version: string): bigint | null {
+  if (/^\d+$/.test(version)) return BigInt(version) * counters;
+  if (!aDate.test(version)) return null;
+  const digits = version.replaceAll(/\D/g, "");
+  const counter = digits.slice(14);
+  return (
+    BigInt(digits.slice(0, 14).padEnd(14, "0")) * counters +
+    (counter === "" ? 0n : BigInt(counter) + 1n)
+  );
 }
+
+const counters = 100_000n;
+
+/** `2024-01-31`, `2024_01_31_120000`, `2024-01-31T12-00-00`, `2024-01-31-120000-0000`, as a part of a pattern. */
+export const datePattern = String.raw`(?:19|20)\d\d(?<mark>[-_.])(?:0[1-9]|1[0-2])\k<mark>(?:0[1-9]|[12]\d|3[01])(?:[-_.T]\d\d(?:[-_.:]?\d\d(?:[-_.:]?\d\d(?:[-_]\d{4})?)?)?Z?)?`;
+
+const aDate = new RegExp(`^${datePattern}$`, "i");

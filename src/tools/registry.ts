@@ -1,7 +1,8 @@
-import { resolve } from "node:path";
+import { join, resolve } from "node:path";
 import { CannotJudge } from "../core/outcome.ts";
 import { alembic } from "./alembic/alembic.ts";
 import { exists } from "./files.ts";
+import { findHistoryOfOthers, nameOther } from "./other-tools.ts";
 import { sql } from "./sql/sql.ts";
 import { supabase } from "./supabase/supabase.ts";
 import type { Candidate, Tool, Where } from "./tool.ts";
@@ -29,22 +30,62 @@ export async function findHistory(
       return (await tool.locate(migrations, where)) ?? [];
     }),
   );
-  return theOnly(candidates.flat(), where);
+  const [first, ...others] = candidates.flat();
+  if (first === undefined) throw (await nothingButOthers(where)) ?? nothing(where);
+  if (others.length > 0) throw several([first, ...others]);
+  return first;
 }
 
 type Wanted = Where & { readonly migrations: string | null; readonly tool: string | null };
 
-function theOnly(candidates: readonly Candidate[], where: Wanted): Candidate {
-  const [first, ...others] = candidates;
-  if (first === undefined) throw nothing(where);
-  if (others.length === 0) return first;
+function several(candidates: readonly Candidate[]): CannotJudge {
   const names = candidates.map(({ tool, place }) => `${place} (${tool.name})`);
-  throw new CannotJudge(
+  return new CannotJudge(
     "config",
     `There are several migration histories: ${names.join(" and ")}.`,
     ["Name the one that this application uses: --migrations PATH, or --tool TOOL."],
   );
 }
+
+/** Where another tool's migrations stand instead of any that is known here; null: there are none. */
+async function nothingButOthers({ cwd, migrations }: Wanted): Promise<CannotJudge | null> {
+  const isOfSqitch = await exists(resolve(cwd, "sqitch.plan"));
+  const usual = isOfSqitch ? [...usualOfOthers, "."] : usualOfOthers;
+  for (const place of migrations === null ? usual : [migrations]) {
+    const refusal = await refuseOthers(resolve(cwd, place), place);
+    if (refusal !== null) return refusal;
+  }
+  return null;
+}
+
+/** null: nothing in that directory is another tool's, as far as can be seen. */
+export async function refuseOthers(directory: string, place: string): Promise<CannotJudge | null> {
+  const found = await findHistoryOfOthers(directory);
+  const first = found.find(({ tool }) => tool !== null) ?? found[0];
+  if (first === undefined) return null;
+  const besides = found.length === 1 ? "" : ` (one of ${found.length} files)`;
+  return new CannotJudge(
+    "missing-input",
+    `${join(place, first.file)} is ${nameOther(first)}${besides}: preflight does not read such histories.`,
+    [
+      "Let the tool that they are made for bring them in, and leave preflight out of this image.",
+      `Or have preflight run them, and no other tool: ${first.way} (docs/sql-files.md). Which of them a database already has, its schema proves.`,
+      "Or name the directory that holds this application's history: --migrations PATH.",
+    ],
+  );
+}
+
+const usualOfOthers = [
+  "migrations",
+  "db/migrations",
+  "sql/migrations",
+  "database/migrations",
+  "db/migrate",
+  "prisma/migrations",
+  "priv/repo/migrations",
+  "src/main/resources/db/migration",
+  "src/main/resources/db/changelog",
+];
 
 function nothing({ cwd, migrations }: Wanted): CannotJudge {
   if (migrations !== null)

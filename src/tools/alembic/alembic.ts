@@ -18,6 +18,8 @@ export const alembic: Tool = {
   appliedBy: "program",
   versionTable,
   order: byText,
+  // Its own list (1.20).
+  illegalInIds: "@-+:",
   platform: null,
   words: {
     stamp: (heads) => `alembic stamp --purge ${heads.join(" ") || "base"}`,

@@ -1,7 +1,7 @@
 import { readdir, realpath, stat } from "node:fs/promises";
 import { basename, delimiter, dirname, isAbsolute, join, relative, resolve } from "node:path";
 import { CannotJudge } from "../../core/outcome.ts";
-import { exists, isDirectory } from "../files.ts";
+import { exists, isDirectory, openFile } from "../files.ts";
 import type { Commands, Where } from "../tool.ts";
 import { alembicCommands, flaskCommands, unknownCommands } from "./commands.ts";
 import { type Configuration, readConfiguration } from "./configuration.ts";
@@ -216,7 +216,8 @@ async function scriptsAt(
 ): Promise<AlembicLocation | null> {
   const names = await readdir(target);
   const versions = names.includes("versions") ? join(target, "versions") : target;
-  if (versions === target && !names.some((name) => name.endsWith(".py"))) return null;
+  if (versions === target && !names.includes("env.py") && !holdsRevisions(target, names))
+    return null;
   const usual = await findAlembic(where);
   const configuredHere = usual.find(
     ({ scriptDirectory, versionDirectories }) =>
@@ -236,4 +237,12 @@ async function scriptsAt(
     commands: unknownCommands(where.cwd, path),
     withIni: null,
   };
+}
+
+/** Other tools' migrations and programs are Python too. */
+function holdsRevisions(directory: string, names: readonly string[]): boolean {
+  return names.some((name) => {
+    const open = name.endsWith(".py") ? openFile(join(directory, name), directory) : null;
+    return open !== null && "bytes" in open && open.bytes.includes("down_revision");
+  });
 }

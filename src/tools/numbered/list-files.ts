@@ -1,7 +1,8 @@
 import { readdir } from "node:fs/promises";
 import { relative } from "node:path";
-import type { MigrationTool } from "../../core/migration-tool.ts";
+import { datePattern, type MigrationTool } from "../../core/migration-tool.ts";
 import { enumerate } from "../../core/words.ts";
+import { findOthers, isCode, type OtherFile } from "../other-tools.ts";
 import type { Tool } from "../tool.ts";
 
 /** A directory of numbered files, and what its tool makes of them. Paths are absolute. */
@@ -17,37 +18,51 @@ export type NumberedFiles = {
   readonly recordedOf: (text: string) => Promise<readonly string[] | null>;
   /** A file without a statement is a placeholder, and no fault. */
   readonly allowsEmpty: boolean;
+  /** Its own tool passes over whatever else is in the directory. Otherwise what is another tool's, or code, is a fault. */
+  readonly passesOverOthers: boolean;
   /** Why a file's author wants no transaction; null: nothing of that kind is said. */
   readonly whyOutside: (text: string) => string | null;
 };
 
 /** The migrations of a directory, not of those below it: as the tool orders versions, then by name. */
-export async function listFiles({ tool, directory, root, readName }: NumberedFiles): Promise<{
+export async function listFiles(numbered: NumberedFiles): Promise<{
   readonly files: readonly NamedFile[];
+  /** Migrations that only another tool can run, or a program: without them a part of the history would run. */
+  readonly others: readonly OtherFile[];
   readonly warnings: readonly string[];
 }> {
+  const { tool, directory, root, readName } = numbered;
   const place = relative(root, directory).replaceAll("\\", "/");
-  const names = await listSql(directory);
+  const inPlace = (file: string): string => (place === "" ? file : `${place}/${file}`);
+  const names = await listNames(directory);
   const files = names.flatMap((file) => {
     const name = readName(file);
-    return name === null ? [] : [{ ...name, file: place === "" ? file : `${place}/${file}` }];
+    return name === null ? [] : [{ ...name, file: inPlace(file) }];
   });
-  const others = names.filter((file) => readName(file) === null && !isDown(file));
+  const others = numbered.passesOverOthers ? [] : await findOthers(directory);
+  const isOther = new Set(others.map(({ file }) => file));
+  const unknown = names.filter(
+    (file) => readName(file) === null && !isDown(file) && !isOther.has(file),
+  );
   const warnings = [
     ...(files.length === 0 ? [`There are no migration files in ${directory}.`] : []),
-    ...(others.length === 0
+    ...(unknown.length === 0
       ? []
-      : [`Not taken for migrations, because of their names: ${enumerate(others)}.`]),
+      : [`Not taken for migrations, because of their names: ${enumerate(unknown)}.`]),
     ...describeGaps(files),
   ];
-  return { files: files.toSorted(byVersion(tool.order)), warnings };
+  return {
+    files: files.toSorted(byVersion(tool.order)),
+    others: others.map((other) => ({ ...other, file: inPlace(other.file) })),
+    warnings,
+  };
 }
 
-/** [] where there is no such directory. */
-export async function listSql(directory: string): Promise<readonly string[]> {
+/** Of files of SQL or code; [] where there is no such directory. */
+export async function listNames(directory: string): Promise<readonly string[]> {
   const entries = await readdir(directory, { withFileTypes: true }).catch(() => []);
   return entries
-    .filter((entry) => !entry.isDirectory() && /\.sql$/i.test(entry.name))
+    .filter((entry) => !entry.isDirectory() && (/\.sql$/i.test(entry.name) || isCode(entry.name)))
     .map(({ name }) => name)
     .toSorted();
 }
@@ -73,17 +88,22 @@ function describeGaps(files: readonly NamedFile[]): readonly string[] {
 
 /** What the name of a migration file says. */
 export type FileName = {
-  /** The digits, as written. */
+  /** The digits, or the date with its marks, as written. */
   readonly id: string;
   readonly name: string;
 };
 
-/** `001_name.sql`, `20240131120000-name.sql`, `001.sql`, `001_name.up.sql`; null: no migration of numbered files. */
+/** `001_name.sql`, `20240131120000-name.sql`, `2024-01-31_name.sql`, `001.sql`, `001_name.up.sql`; null: no migration of numbered files. */
 export function readFileName(file: string): FileName | null {
   if (isDown(file)) return null;
-  const [, id, name = ""] = /^(\d+)(?:[-_. ](.*?))??(?:\.up)?\.sql$/is.exec(file) ?? [];
+  const { id, name = "" } = fileName.exec(file)?.groups ?? {};
   return id === undefined ? null : { id, name };
 }
+
+const fileName = new RegExp(
+  `^(?<id>${datePattern}|\\d+)(?:[-_. ](?<name>.*?))??(?:\\.up)?\\.sql$`,
+  "is",
+);
 
 /** How to undo a migration: never run. */
 export function isDown(file: string): boolean {

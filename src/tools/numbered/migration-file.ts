@@ -8,6 +8,7 @@ import { sketchStatement } from "../../pgsql/sketch.ts";
 import { inside, isSame, mentions, nameIn } from "../../pgsql/tree.ts";
 import { hashOf } from "../file-text.ts";
 import { type Flaw, unreadable, type UnreadableFile } from "../files.ts";
+import { findMarks, findSubstitution, isLiquibaseSql } from "../other-tools.ts";
 import { readHeader } from "./header.ts";
 import type { NamedFile, NumberedFiles } from "./list-files.ts";
 import { withinOwnTransaction } from "./own-transaction.ts";
@@ -48,6 +49,7 @@ async function readText(
   text: string,
   rules: Rules,
 ): Promise<MigrationFile> {
+  if (isLiquibaseSql(text)) return unreadable(file, { ...placeAt(text, 0), why: ofLiquibase });
   const parsed = await parseSql(text);
   if (parsed.kind === "rejected") {
     const { offset, why } = await explainRejection(text, parsed);
@@ -84,6 +86,9 @@ async function readText(
 
 // Faults
 
+const ofLiquibase =
+  "it is a changelog of Liquibase, whose changesets have conditions and an order that preflight does not read. Leave it to Liquibase, without preflight, or take its marks out and make a file of each changeset";
+
 function findFaults(
   text: string,
   statements: readonly ParsedStatement[],
@@ -99,11 +104,16 @@ function findFaults(
     .map(({ offset, why }) => ({ ...placeAt(text, offset), why }));
   if (refused.length > mostFaults)
     faults.push({ why: `${refused.length - mostFaults} more statements are refused` });
+  const substitution = findSubstitution(text);
+  if (substitution >= 0)
+    faults.push({
+      ...placeAt(text, substitution),
+      why: "from here on goose puts in variables of the environment, and preflight runs the text as it is. Write out the values, and take this line out",
+    });
   const down = findDownPart(text, statements);
   if (down === null) return faults;
-  const why =
-    "from here on it undoes what it did: preflight runs whole files. Move this part into a file of its own, NAME.down.sql";
-  return [...faults, { ...placeAt(text, down), why }];
+  const why = `from here on it undoes what it did: it is a file of ${down.tool}, and preflight runs whole files. Move this part into a file of its own, NAME.down.sql, or leave the files to ${down.tool}, without preflight`;
+  return [...faults, { ...placeAt(text, down.at), why }];
 }
 
 /** Nobody reads more of one file. */
@@ -120,20 +130,19 @@ function notUtf8(bytes: Buffer): Flaw {
 }
 
 /**
- * Where a file of another tool starts to undo what it did, in UTF-16 units: run as a whole it would do nothing in the
- * end, or worse. dbmate, goose, sql-migrate and node-pg-migrate mark that part by a comment.
+ * Where a file of another tool starts to undo what it did: run as a whole it would do nothing in the end, or worse.
  */
-function findDownPart(script: string, statements: readonly ParsedStatement[]): number | null {
-  for (const { index } of script.matchAll(mark)) {
-    const before = statements.findLast(({ offset }) => offset < index);
-    const isInside = before !== undefined && index < before.offset + before.text.length;
-    if (!isInside && statements.some(({ offset }) => offset > index)) return index;
+function findDownPart(
+  script: string,
+  statements: readonly ParsedStatement[],
+): { readonly tool: string; readonly at: number } | null {
+  for (const mark of findMarks(script, "down")) {
+    const before = statements.findLast(({ offset }) => offset < mark.at);
+    const isInside = before !== undefined && mark.at < before.offset + before.text.length;
+    if (!isInside && statements.some(({ offset }) => offset > mark.at)) return mark;
   }
   return null;
 }
-
-const mark =
-  /(?<=^[ \t]*)--[ \t]*(?:migrate:down|\+[ \t]*(?:goose|migrate)[ \t]+down|down migration)\b/gim;
 
 /** Why a statement that PostgreSQL's parser takes cannot stand in a migration; null: it can. */
 function whyRefused({ node, text }: ParsedStatement): string | null {

@@ -2,13 +2,15 @@ import { join, posix, relative } from "node:path";
 import { auditSql, parseMigrations } from "../../audit/audit-sql.ts";
 import { buildGraph } from "../../core/graph.ts";
 import type { HistoryFault } from "../../core/history.ts";
+import { numberOf } from "../../core/migration-tool.ts";
 import type { Migration } from "../../core/migration.ts";
 import { CannotJudge } from "../../core/outcome.ts";
 import type { Revision } from "../../core/revision.ts";
-import { describeFault } from "../../core/words.ts";
+import { describeFault, enumerate } from "../../core/words.ts";
 import { readDeletedFiles } from "../deleted-files.ts";
 import { readFacts } from "../file-text.ts";
-import { openFile, type Unreadable } from "../files.ts";
+import { openFile, type Unreadable, unreadable } from "../files.ts";
+import { findMarks, nameOther, type OtherFile } from "../other-tools.ts";
 import type { Candidate, DeletedRevision, FoundHistory, Vouched } from "../tool.ts";
 import { byVersion, listFiles, type NamedFile, type NumberedFiles } from "./list-files.ts";
 import { readMigrationFile } from "./migration-file.ts";
@@ -26,7 +28,7 @@ async function readDirectory(numbered: NumberedFiles, vouched: Vouched): Promise
   const { tool, root, digestOf } = numbered;
   const load = async (ids: readonly string[]): Promise<readonly Migration[]> =>
     await loadMigrations(ids, opened, numbered);
-  const { files, warnings } = await listFiles(numbered);
+  const { files, others, warnings } = await listFiles(numbered);
   const opened = files.map((named) => openNamed(named, root));
   const read = isVouchedFor(opened, vouched) ? opened : await parseAll(opened, numbered);
   // Each file follows the one before it.
@@ -34,11 +36,15 @@ async function readDirectory(numbered: NumberedFiles, vouched: Vouched): Promise
     ...revision,
     parents: before(read, index),
   }));
-  const faults = [...duplicates(files), ...read.flatMap((each) => each.faults)];
+  const faults = [
+    ...others.flatMap((other) => unreadable(other.file, { why: whyRefused(other) }).faults),
+    ...duplicates(files),
+    ...read.flatMap((each) => each.faults),
+  ];
   return {
     tool,
     graph: faults.length > 0 ? { kind: "broken", faults } : buildGraph(tool, revisions),
-    warnings,
+    warnings: [...warnings, ...(numbered.passesOverOthers ? [] : describeMarks(opened))],
     root,
     digests: new Map(opened.map(({ id, bytes }) => [id, digestOf(bytes.toString("utf8"))])),
     upgrade: { kind: "native", load },
@@ -98,11 +104,28 @@ async function parse(opened: Opened, numbered: NumberedFiles): Promise<Opened> {
   return { ...opened, revision: { ...opened.revision, isEmpty, isAtomic, sketch: read.sketch } };
 }
 
-/** `1` and `001` are one number. */
+function whyRefused(other: OtherFile): string {
+  return `it is ${nameOther(other)} among numbered SQL files, which are all that preflight runs here: a part of the history would be left out. To make it one of them, ${other.way}; or take it out of the directory`;
+}
+
+/** What is in one direction alone can run as it is, but not by two tools. */
+function describeMarks(opened: readonly Opened[]): readonly string[] {
+  const byTool = new Map<string, string[]>();
+  for (const { file, bytes } of opened) {
+    const [mark] = findMarks(bytes.toString("utf8"), "up");
+    if (mark !== undefined) byTool.set(mark.tool, [...(byTool.get(mark.tool) ?? []), file]);
+  }
+  return [...byTool].map(
+    ([tool, files]) =>
+      `Marked as files of ${tool}: ${enumerate(files)}. Here they are plain SQL, and preflight keeps version rows of its own: ${tool} must not run them besides. Take the marks out, and this is no longer said.`,
+  );
+}
+
+/** `1` and `001` are one number, and so are `2024-01-31` and `20240131000000`. */
 function duplicates(files: readonly NamedFile[]): readonly HistoryFault[] {
-  const byNumber = new Map<bigint, NamedFile[]>();
+  const byNumber = new Map<bigint | null, NamedFile[]>();
   for (const file of files) {
-    const number = BigInt(file.id);
+    const number = numberOf(file.id);
     byNumber.set(number, [...(byNumber.get(number) ?? []), file]);
   }
   return [...byNumber.values()].flatMap(([first, ...others]): readonly HistoryFault[] =>
@@ -122,19 +145,19 @@ async function loadMigrations(
   const migrations: Migration[] = [];
   for (const before of ids.flatMap((id) => opened.find((each) => each.id === id) ?? [])) {
     const { bytes, faults, revision } = openNamed(before, root);
-    if (faults.length > 0) throw unreadable(faults);
+    if (faults.length > 0) throw cannotRead(faults);
     if (revision.hash !== before.revision.hash)
       throw new CannotJudge("broken-history", `${before.file} was changed a moment ago.`, [
         "Start again when nothing writes to the migration files any more.",
       ]);
     const read = await readMigrationFile(before, bytes, numbered);
-    if (read.kind === "unreadable") throw unreadable(read.faults);
+    if (read.kind === "unreadable") throw cannotRead(read.faults);
     migrations.push({ ...read.migration, recorded: await recordedOf(bytes.toString("utf8")) });
   }
   return migrations;
 }
 
-function unreadable(faults: readonly Unreadable[]): CannotJudge {
+function cannotRead(faults: readonly Unreadable[]): CannotJudge {
   return new CannotJudge("broken-history", `${faults.map(describeFault).join("; ")}.`, [
     "Put the files right, and see that nothing else is wrong: preflight audit.",
   ]);

@@ -1,3 +1,4 @@
+import { byNumber } from "../../core/migration-tool.ts";
 import type { NewFile } from "../tool.ts";
 import { isDown, readFileName } from "./list-files.ts";
 
@@ -9,10 +10,10 @@ import { isDown, readFileName } from "./list-files.ts";
  */
 export function nextFiles(name: string, beside: readonly string[], now: Date): readonly NewFile[] {
   const { file: newest, id } = findNewest(beside);
-  const [, separator = "_"] = /^\d+([-_])/.exec(newest) ?? [];
+  const [separator = "_"] = /^[-_]/.exec(newest.slice(id.length)) ?? [];
   const stem = `${nextId(id, beside, now)}${separator}${name}`;
   const isUp = /\.up\.sql$/i.test(newest);
-  const hasDown = beside.some((other) => isDown(other) && numberOf(other) === id);
+  const hasDown = beside.some((other) => isDown(other) && idOfDown(other) === id);
   const up = { file: `${stem}${isUp ? ".up" : ""}.sql`, text: header(name) };
   const down = {
     file: `${stem}.down.sql`,
@@ -32,26 +33,45 @@ function findNewest(beside: readonly string[]): { readonly file: string; readonl
   const [newest = { file: "", id: "" }] = beside
     .flatMap((file) => ({ file, id: readFileName(file)?.id ?? "" }))
     .filter(({ id }) => id !== "")
-    .toSorted((a, b) => (BigInt(a.id) < BigInt(b.id) ? 1 : -1));
+    .toSorted((a, b) => byNumber(b.id, a.id));
   return newest;
 }
 
-function numberOf(file: string): string {
-  return /^\d+/.exec(file)?.[0] ?? "";
+function idOfDown(file: string): string | undefined {
+  return readFileName(file.replace(/\.down(?=\.sql$)/i, ""))?.id;
 }
 
 /** Above the newest, even where that is of a time to come. */
 function nextTime(newest: string, now: Date): string {
   const time = timeOf(now);
-  return time > newest ? time : oneMore(newest, 1n);
+  const isNumber = /^\d*$/.test(newest);
+  const digits = isNumber ? newest : newest.replaceAll(/\D/g, "").slice(0, 14).padEnd(14, "0");
+  return time > digits ? time : oneMore(digits, 1n);
 }
 
 function nextId(newest: string, beside: readonly string[], now: Date): string {
   if (newest === "") return "001";
+  if (!/^\d+$/.test(newest)) return nextDate(newest, now);
   const time = timeOf(now).slice(0, newest.length);
   if (/^(?:19|20)\d{6,12}$/.test(newest) && time > newest) return time;
-  const numbers = beside.map(numberOf).filter((number) => number !== "");
+  const numbers = beside.flatMap((file) => /^\d+/.exec(file) ?? []);
   return oneMore(newest, numbers.length > 1 && numbers.every(isRound) ? 10n : 1n);
+}
+
+/** In the newest one's spelling; where the day is taken, with a time. */
+function nextDate(newest: string, now: Date): string {
+  const time = timeOf(now);
+  const next = spellLike(newest, time);
+  if (byNumber(next, newest) > 0) return next;
+  const digits = newest.replaceAll(/\D/g, "");
+  if (digits.length > 8) return spellLike(newest, oneMore(digits, 1n));
+  return `${newest}${newest[4]}${time.endsWith("000000") ? "000001" : time.slice(8)}`;
+}
+
+/** `2024-01-31` like `2023_12_01` is `2024_01_31`. */
+function spellLike(date: string, digits: string): string {
+  let at = 0;
+  return date.replaceAll(/\d/g, () => digits[at++] ?? "0");
 }
 
 /** `20240131120000` */

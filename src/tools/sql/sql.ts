@@ -2,7 +2,7 @@ import { basename, dirname, join, resolve } from "node:path";
 import { byNumber } from "../../core/migration-tool.ts";
 import { hashOf } from "../file-text.ts";
 import { exists } from "../files.ts";
-import { listSql, type NumberedFiles, readFileName } from "../numbered/list-files.ts";
+import { listNames, type NumberedFiles, readFileName } from "../numbered/list-files.ts";
 import { candidateOf } from "../numbered/read-directory.ts";
 import { nextFiles } from "../numbered/template.ts";
 import type { Candidate, Tool } from "../tool.ts";
@@ -14,6 +14,7 @@ export const sql: Tool = {
   appliedBy: "preflight",
   versionTable,
   order: byNumber,
+  illegalInIds: "",
   platform: null,
   words: { stamp: null, renumber: null },
   newFiles: {
@@ -46,6 +47,7 @@ async function candidateAt(place: string, cwd: string): Promise<Candidate | null
     digestOf: hashOf,
     recordedOf: async () => null,
     allowsEmpty: false,
+    passesOverOthers: false,
     whyOutside: () => null,
   };
   return candidateOf(numbered, { place, ledgerDirectory: root });
@@ -53,7 +55,7 @@ async function candidateAt(place: string, cwd: string): Promise<Candidate | null
 
 /** Alembic's scripts stand beside its env.py. */
 async function holdsMigrations(directory: string): Promise<boolean> {
-  const names = await listSql(directory);
+  const names = await listNames(directory);
   if (!names.some((name) => readFileName(name) !== null)) return false;
   return !(await exists(join(directory, "env.py")));
 }

@@ -17,6 +17,7 @@ export const supabase: Tool = {
   appliedBy: "preflight",
   versionTable,
   order: byText,
+  illegalInIds: "",
   platform: {
     schemas: platformSchemas,
     prelude: { name: "for Supabase", sql: supabasePrelude },
@@ -68,6 +69,7 @@ async function candidateAt(place: string, cwd: string): Promise<Candidate | null
     digestOf,
     recordedOf: recordedStatements,
     allowsEmpty: true,
+    passesOverOthers: true,
     whyOutside,
   };
   return candidateOf(numbered, { place, ledgerDirectory: project });

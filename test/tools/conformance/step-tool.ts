@@ -49,6 +49,7 @@ export function stepTool(rows: Rows): Tool {
     appliedBy: "program",
     versionTable: layouts[rows],
     order: byText,
+    illegalInIds: "",
     platform: null,
     words: { stamp: null, renumber: null },
     newFiles: {

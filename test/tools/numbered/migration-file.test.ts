@@ -41,12 +41,29 @@ describe("file names", () => {
     ["001.up.sql", "001", ""],
     ["001_up.sql", "001", "up"],
     ["001_größe_✓.sql", "001", "größe_✓"],
+    ["2024-01-31_a.sql", "2024-01-31", "a"],
+    ["2024-01-31.sql", "2024-01-31", ""],
+    ["2024-01-31-120000_a.up.sql", "2024-01-31-120000", "a"],
+    ["2024-01-31-120000-0000_a.sql", "2024-01-31-120000-0000", "a"],
+    ["2024_01_31_120000_a.sql", "2024_01_31_120000", "a"],
+    ["2024_01_31_000001_a.sql", "2024_01_31_000001", "a"],
+    ["2024-01-31T12-00-00_a.sql", "2024-01-31T12-00-00", "a"],
+    ["2024-01-31T120000Z-a.sql", "2024-01-31T120000Z", "a"],
+    ["2024.01.31T12.00.00.a.sql", "2024.01.31T12.00.00", "a"],
+    ["2024-01-31-01-a.sql", "2024-01-31-01", "a"],
+    ["2024-01-31_2fa.sql", "2024-01-31", "2fa"],
+    ["2024-01-31-120000-00001_a.sql", "2024-01-31-120000", "00001_a"],
+    ["2024-01-31-2-b.sql", "2024-01-31", "2-b"],
+    ["2024-01-31a.sql", "2024", "01-31a"],
+    ["2024-13-31_a.sql", "2024", "13-31_a"],
+    ["2024_01_plan.sql", "2024", "01_plan"],
   ])("%s", (file, id, name) => {
     expect(readFileName(file)).toEqual({ id, name });
   });
 
   test.each([
     "001_a.down.sql",
+    "2024-01-31_a.down.sql",
     "001.DOWN.sql",
     "2fa.sql",
     "seed.sql",
@@ -231,9 +248,19 @@ describe("faults", () => {
     ["goose", "-- +goose Up\nCREATE TABLE a ();\n  -- +goose Down\nDROP TABLE a;\n", 3],
     ["sql-migrate", "-- +migrate Up\nCREATE TABLE a ();\n-- +migrate Down\nDROP TABLE a;", 3],
     ["node-pg-migrate", "-- Up Migration\r\nSELECT 1;\r\n-- Down Migration\r\nSELECT 2;", 3],
-  ])("both directions in one file, as of %s", async (_, source, line) => {
+    ["node-pg-migrate", "SELECT 1;\n---- down  migration\nSELECT 2;", 2],
+  ])("both directions in one file, as of %s", async (tool, source, line) => {
     expect(await faultsIn(source)).toEqual([
-      expect.stringMatching(`^m/001_a\\.sql:${line}:\\d: from here on it undoes what it did`),
+      expect.stringMatching(
+        `^m/001_a\\.sql:${line}:\\d: from here on it undoes what it did: it is a file of ${tool},`,
+      ),
+    ]);
+  });
+
+  test("values that goose would put in", async () => {
+    const source = "-- +goose Up\n-- +goose ENVSUB ON\nINSERT INTO a VALUES ('${REGION}');";
+    expect(await faultsIn(source)).toEqual([
+      expect.stringMatching(/^m\/001_a\.sql:2:1: from here on goose puts in variables/),
     ]);
   });
 

@@ -136,13 +136,29 @@ describe("a directory", () => {
     expect(ids).toEqual(["20240131120000000", "0020240131120000001"]);
   });
 
+  test("dates: by time, and once each", async () => {
+    await writeEmpty("migrations/2024-02-01_b.sql", "migrations/2024-01-31-120000_a.up.sql");
+    await writeEmpty("migrations/2024-01-31-120000_a.down.sql", "migrations/2024_01_31_b.sql");
+    const found = await read();
+    expect(revisionsOf(found).map(({ id, parents }) => [id, parents])).toEqual([
+      ["2024_01_31", []],
+      ["2024-01-31-120000", ["2024_01_31"]],
+      ["2024-02-01", ["2024-01-31-120000"]],
+    ]);
+    expect(found.warnings).toEqual([]);
+    await writeEmpty("migrations/2024-02-01_c.sql", "migrations/20240201000000_d.sql");
+    expect(faultsOf(await read())).toEqual([
+      "revision 2024-02-01 is in 3 files: migrations/2024-02-01_b.sql, migrations/2024-02-01_c.sql, migrations/20240201000000_d.sql",
+    ]);
+  });
+
   test("all faults of all files at once", async () => {
     await write({
       "migrations/1_a.sql": "SELECT 1",
       "migrations/001_b.sql": "SELECT",
       "migrations/01_c.sql": "SELEC",
       "migrations/2_d.sql": "",
-      "migrations/3_e.sql": "BEGIN; SELECT 1; END",
+      "migrations/3_e.sql": "BEGIN; SELECT 1; ROLLBACK",
     });
     await symlink("nowhere", join(cwd, "migrations/4_f.sql"));
     const found = await read();
@@ -151,7 +167,7 @@ describe("a directory", () => {
       'migrations/01_c.sql:1:1: syntax error at or near "SELEC"',
       "migrations/2_d.sql: it holds no statement",
       expect.stringContaining("migrations/3_e.sql:1:1: BEGIN"),
-      expect.stringContaining("migrations/3_e.sql:1:18: END"),
+      expect.stringContaining("migrations/3_e.sql:1:18: ROLLBACK"),
       "migrations/4_f.sql: it cannot be opened (ENOENT)",
     ]);
   });
@@ -170,10 +186,72 @@ describe("a directory", () => {
   });
 
   test("files that are no migrations are named", async () => {
-    await writeEmpty("migrations/1_a.sql", "migrations/V2__b.sql", "migrations/seed.SQL");
-    await writeEmpty("migrations/x.down.sql", "migrations/README.md");
-    expect((await read()).warnings).toEqual([
-      "Not taken for migrations, because of their names: V2__b.sql; seed.SQL.",
+    await writeEmpty("migrations/1_a.sql", "migrations/embed.go", "migrations/seed.SQL");
+    await writeEmpty("migrations/x.down.sql", "migrations/README.md", "migrations/old/2_b.sql");
+    await writeEmpty("migrations/02_b_test.go", "migrations/2.down.js", "migrations/notes.json");
+    await writeEmpty("migrations/V1/a.sql", "migrations/3d.ts");
+    const found = await read();
+    expect(found.warnings).toEqual([
+      "Not taken for migrations, because of their names: 02_b_test.go; 2.down.js; 3d.ts; embed.go; seed.SQL.",
+    ]);
+    expect(faultsOf(found)).toEqual([]);
+  });
+
+  test.each([
+    ["002_fill.go", "", "code (.go)"],
+    ["20240101_x.js", "exports.up = (pgm) => {}", "a migration of node-pg-migrate"],
+    ["003-seed.py", "", "code (.py)"],
+    [
+      "1645130759468-A.ts",
+      "import { MigrationInterface } from 'typeorm'",
+      "a migration of TypeORM",
+    ],
+    ["20160619080644_a.rb", "class A < ActiveRecord::Migration[7.0]", "a migration of Rails"],
+    ["20201029B-a.ts", "(knex: Knex) => {}", "a migration of Knex"],
+    ["V2__b.sql", "", "a migration of Flyway or refinery"],
+    ["V1.2__b.sql", "", "a migration of Flyway or refinery"],
+    ["R__views.sql", "", "a migration of Flyway or refinery"],
+    ["V3__b.java", "", "a migration of Flyway or refinery"],
+    ["2024-01-01-000000_a/up.sql", "", "a migration of Diesel or Hasura"],
+    ["20240101000000_a/migration.sql", "", "a migration of Prisma or Drizzle"],
+    ["changes.yaml", "databaseChangeLog:", "a changelog of Liquibase"],
+    ["sqitch.plan", "", "the plan of Sqitch"],
+  ])("a part of a history that is not run is a fault: %s", async (file, text, what) => {
+    await write({ "migrations/1_a.sql": "SELECT 1", [`migrations/${file}`]: text });
+    const found = await read(await vouched());
+    expect(faultsOf(found)).toEqual([
+      expect.stringContaining(`migrations/${file}: it is ${what} among numbered SQL files`),
+    ]);
+    expect(found.warnings).toEqual([]);
+
+    async function vouched(): Promise<Vouched> {
+      const known = { id: "1", parents: [], dependsOn: [], labels: [], isAtomic: true };
+      const first = { ...known, file: "migrations/1_a.sql", hash: hashOf("SELECT 1") };
+      return new Map([[first.file, first]]);
+    }
+  });
+
+  test("what is marked as another tool's, in one direction, is named and runs", async () => {
+    await write({
+      "migrations/1_a.sql": "-- +goose Up\nSELECT 1;\n-- +goose Down\n",
+      "migrations/2_b.sql": "SELECT 1",
+      "migrations/3_c.sql": "-- +goose Up\nSELECT 1;",
+    });
+    const found = await read();
+    expect(faultsOf(found)).toEqual([]);
+    expect(found.warnings).toEqual([
+      expect.stringMatching(
+        /^Marked as files of goose: migrations\/1_a\.sql; migrations\/3_c\.sql\./,
+      ),
+    ]);
+  });
+
+  test("a changelog of Liquibase is no SQL file", async () => {
+    await write({
+      "migrations/1_a.sql": "--liquibase formatted sql\n--changeset a:1 context:test\nSELECT 1;",
+    });
+    expect(faultsOf(await read())).toEqual([
+      expect.stringMatching("^migrations/1_a\\.sql:1:1: it is a changelog of Liquibase"),
     ]);
   });
 });

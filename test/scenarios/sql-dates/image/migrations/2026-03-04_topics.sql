@@ -1,0 +1,1 @@
+CREATE TABLE topics (id bigint PRIMARY KEY);
