@@ -14,6 +14,7 @@ import { type Project, readProject } from "../engine/project.ts";
 import type { ProjectScope } from "../engine/scope.ts";
 import { scratchPreludes, scratchUpgrade } from "../engine/scratch-upgrade.ts";
 import { describeProtection, endProtection, type Protection } from "../ledger/confinement.ts";
+import { refuseMissingExtensions } from "../ledger/extensions.ts";
 import { otherHistory, saveLedger } from "../ledger/file.ts";
 import { bakeSchema } from "../ledger/instrument.sql.ts";
 import { type ReplayedHistory, replayHistory } from "../ledger/replay.ts";
@@ -95,6 +96,7 @@ async function replayAndWrite(scope: ProjectScope): Promise<Ending> {
   const before = varyingPlaces(project.ledger);
   let protection: Protection | null = null;
   try {
+    refuseMissingExtensions(scratch, await found.readExtensions());
     const upgrade = await scratchUpgrade(scratch, scope, log);
     if (upgrade.kind === "command") protection = upgrade.protection;
     const replay = await replayHistory({

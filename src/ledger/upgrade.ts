@@ -5,6 +5,7 @@ import { quoteQualified } from "../core/quote.ts";
 import type { TableName } from "../core/version-table.ts";
 import type { DatabaseAddress } from "./child-environment.ts";
 import { advise } from "./confinement.ts";
+import { withoutCron } from "./extensions.ts";
 import { bakeSchema } from "./instrument.sql.ts";
 import {
   type CommandUpgrade,
@@ -142,6 +143,7 @@ async function place({ sql }: ScratchDatabase, { revisions }: History): Promise<
 function remedies(said: string): readonly string[] {
   if (/extension .* is not available|could not open extension control file/.test(said))
     return ["name a scratch server that has the extension with --scratch-url"];
+  if (said.includes("can only create extension in database")) return [withoutCron];
   const isGivenElsewhere = /\b(role|schema|relation) "[^"]+" does not exist/.test(said);
   return [
     ...(isGivenElsewhere
