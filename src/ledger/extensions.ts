@@ -5,22 +5,26 @@ import type { Scratch } from "./scratch.ts";
 
 /**
  * All at once, before the first replay: who gets one extension after the other learns of the next one each time.
+ * @param without those that are passed over; null: this history's own program creates them, and none can be
  * @throws CannotJudge `missing-input`
  */
 export function refuseMissingExtensions(
   { kind, version, extensions }: Scratch,
   created: readonly CreatedExtension[],
+  without: readonly string[] | null,
 ): void {
   // It makes extensions out of functions, which other statements bring.
   if (extensions.has("pg_tle")) return;
-  const missing = created.filter(({ name }) => !extensions.has(name));
+  const missing = created.filter(
+    ({ name }) => !extensions.has(name) && without?.includes(name) !== true,
+  );
   if (missing.length === 0) return;
   const names = [...new Set(missing.map(({ name }) => name))];
   const major = Math.floor(version / 10_000);
   throw new CannotJudge(
     "missing-input",
     `The scratch server (PostgreSQL ${major}${whose[kind]}) lacks ${names.length === 1 ? "an extension" : `${names.length} extensions`} that the migrations create: ${enumerate(names.map(placed), 20)}. Nothing was replayed.`,
-    waysOut(names, kind, major),
+    waysOut(names, { kind, major, canPassOver: without !== null }),
   );
 
   function placed(name: string): string {
@@ -40,13 +44,17 @@ const whose: Readonly<Record<Scratch["kind"], string>> = {
 
 function waysOut(
   names: readonly string[],
-  kind: Scratch["kind"],
-  major: number,
+  server: { readonly kind: Scratch["kind"]; readonly major: number; readonly canPassOver: boolean },
 ): readonly string[] {
   const others = names.filter((name) => name !== "pg_cron").join(", ");
   return [
-    ...(others === "" ? [] : bring(others, kind, major)),
-    ...(names.includes("pg_cron") ? [withoutCron] : []),
+    ...(others === "" ? [] : bring(others, server.kind, server.major)),
+    ...(names.includes("pg_cron") ? [server.canPassOver ? noCron : withoutCron] : []),
+    ...(server.canPassOver
+      ? [
+          `if no migration needs them for the schema, pass them over: --scratch-without '${names.join("; ")}'; what migrations call of them, such as cron.schedule(), --scratch-init can make`,
+        ]
+      : []),
   ];
 }
 
@@ -60,5 +68,6 @@ function bring(names: string, kind: Scratch["kind"], major: number): readonly st
   ];
 }
 
-export const withoutCron =
-  "pg_cron can be created in one database of a server alone, its cron.database_name, and in none that bake makes: take it out of the migrations, and create it where the database is made";
+const noCron =
+  "pg_cron can be created in one database of a server alone, its cron.database_name, and in none that bake makes: no other server helps";
+export const withoutCron = `${noCron}. Take it out of the migrations, and create it where the database is made`;
