@@ -14,6 +14,7 @@ import { type Project, readProject } from "../engine/project.ts";
 import type { ProjectScope } from "../engine/scope.ts";
 import { scratchPreludes, scratchUpgrade } from "../engine/scratch-upgrade.ts";
 import { describeProtection, endProtection, type Protection } from "../ledger/confinement.ts";
+import { refuseMissingExtensions } from "../ledger/extensions.ts";
 import { otherHistory, saveLedger } from "../ledger/file.ts";
 import { bakeSchema } from "../ledger/instrument.sql.ts";
 import { type ReplayedHistory, replayHistory } from "../ledger/replay.ts";
@@ -34,6 +35,7 @@ export const bake: Command = {
     "check",
     "scratch-url",
     "scratch-init",
+    "scratch-without",
     "scratch-unconfined",
     "varies",
   ],
@@ -91,11 +93,18 @@ async function replayAndWrite(scope: ProjectScope): Promise<Ending> {
     signal: context.signal,
     log,
   });
-  const named = settings.varies ?? [];
+  const varying = settings.varies ?? [];
   const before = varyingPlaces(project.ledger);
   let protection: Protection | null = null;
   try {
-    const upgrade = await scratchUpgrade(scratch, scope, log);
+    const created = await found.readExtensions();
+    const canPassOver = found.upgrade.kind === "native";
+    const named = namedWithout(project, settings);
+    const without = [...new Set(created.map(({ name }) => name))]
+      .filter((name) => named.has(name) && !scratch.extensions.has(name))
+      .sort();
+    refuseMissingExtensions(scratch, created, canPassOver ? without : null);
+    const upgrade = await scratchUpgrade(scratch, scope, { without, log });
     if (upgrade.kind === "command") protection = upgrade.protection;
     const replay = await replayHistory({
       scratch,
@@ -103,7 +112,7 @@ async function replayAndWrite(scope: ProjectScope): Promise<Ending> {
       upgrade,
       versionTable: { schema: versionTable.schema, name: versionTable.name },
       readPath: found.readPath,
-      isVarying: (fact) => isNamed(fact, named) || before.has(placeKey(fact)),
+      isVarying: (fact) => isNamed(fact, varying) || before.has(placeKey(fact)),
       conditionOf,
       factsQuery: factsQuery({
         scope: null,
@@ -115,10 +124,10 @@ async function replayAndWrite(scope: ProjectScope): Promise<Ending> {
       log,
       signal: context.signal,
     });
-    const ledger = writeLedger(history, toReplay(replay), project.ledger, deleted);
+    const ledger = writeLedger(history, { ...toReplay(replay), without }, project.ledger, deleted);
     if (project.ledger !== null && !continues(ledger, project.ledger, history))
       throw otherHistory(ledgerPath);
-    refuseUnfound(named, ledger);
+    refuseUnfound(varying, ledger);
     const { bytes } = await saveLedger(ledgerPath, ledger);
     context.record.ledger = "verified";
     context.record.actedMs = Math.round(context.now() - started);
@@ -133,19 +142,27 @@ async function replayAndWrite(scope: ProjectScope): Promise<Ending> {
       replays: replay.replays,
       home: ledger.home.kind,
     });
-    sayVarying(ledger, context);
-    if (ledger.home.kind === "bound")
-      context.log({
-        level: "warn",
-        event: "bake.bound",
-        msg: "this history works only where public is the first schema of the search_path: of a database that lives in another schema the ledger proves nothing, and an upgrade there is refused",
-      });
+    sayLimits(ledger, context);
     if (protection !== null) log(describeProtection(protection));
     return ready;
   } finally {
     if (protection !== null) await endProtection(protection);
     await scratch.close();
   }
+}
+
+/** What an earlier bake was told need not be told again. */
+function namedWithout(
+  { found, ledger }: Project,
+  { scratchWithout }: Settings,
+): ReadonlySet<string> {
+  if (scratchWithout !== null && found.upgrade.kind === "command")
+    throw new CannotJudge(
+      "config",
+      `--scratch-without leaves statements out of what preflight applies itself; a history of the tool '${found.tool.name}' is applied by a program of its own`,
+      ["leave it out (PREFLIGHT_SCRATCH_WITHOUT, too)"],
+    );
+  return new Set([...(scratchWithout ?? []), ...(ledger?.without ?? [])]);
 }
 
 /** What a replay makes may then be the build machine's own. */
@@ -157,6 +174,23 @@ function sayEnvironment({ knowledge: { history } }: Project, { log }: Context): 
     event: "bake.environment",
     msg: `what these migrations make may differ from one deployment to the next, since they read the environment or settings: ${enumerate(readers.map(({ file }) => file))}. What does differ can be named: --varies`,
   });
+}
+
+/** What the ledger cannot tell. */
+function sayLimits(ledger: Ledger, context: Context): void {
+  sayVarying(ledger, context);
+  if (ledger.without.length > 0)
+    context.log({
+      level: "warn",
+      event: "bake.without",
+      msg: `passed over, since the scratch server lacks them: ${ledger.without.join(", ")}. No migration failed for want of them, and the ledger says nothing of them: that they are in a database is neither asked nor evidence`,
+    });
+  if (ledger.home.kind === "bound")
+    context.log({
+      level: "warn",
+      event: "bake.bound",
+      msg: "this history works only where public is the first schema of the search_path: of a database that lives in another schema the ledger proves nothing, and an upgrade there is refused",
+    });
 }
 
 function sayVarying(ledger: Ledger, { log }: Context): void {
@@ -183,7 +217,12 @@ function refuseUnfound(named: readonly string[], ledger: Ledger): void {
   );
 }
 
-function toReplay({ revisions, givenSchemas, aliases, ...replay }: ReplayedHistory): Replay {
+function toReplay({
+  revisions,
+  givenSchemas,
+  aliases,
+  ...replay
+}: ReplayedHistory): Omit<Replay, "without"> {
   return {
     ...replay,
     given: givenSchemas,

@@ -21,10 +21,11 @@ export type LedgerText =
  */
 export function encodeLedger(ledger: Ledger): string {
   const given = ledger.given.length === 0 ? "" : `"given":${json(ledger.given)},`;
+  const without = ledger.without.length === 0 ? "" : `"without":${json(ledger.without)},`;
   const salt = ledger.salt === "" ? "" : `"salt":${json(ledger.salt)},`;
   const lines = [
     "{",
-    `"preflight":"ledger","v":${formatVersion},"tool":${json(ledger.tool)},"server":${ledger.server},${given}${salt}`,
+    `"preflight":"ledger","v":${formatVersion},"tool":${json(ledger.tool)},"server":${ledger.server},${given}${without}${salt}`,
     `"home":${json(encodeHome(ledger.home))},"versionTable":${json(ledger.versionTable)},`,
     `"kinds":${json(ledger.kinds)},`,
     `"revisions":[`,
@@ -150,6 +151,7 @@ function decode(root: Record<string, unknown>): Ledger {
     versionTable: isFirst ? null : versionTableOf(root["versionTable"]),
     kinds: isFirst ? kindsOfFirstRelease : (strings(root["kinds"], "kinds") as FactKind[]),
     given: strings(root["given"] ?? [], "given"),
+    without: strings(root["without"] ?? [], "without"),
     salt: text(root["salt"] ?? "", "salt"),
     facts: isFirst ? facts.map(escapeFact) : facts,
     states,

@@ -26,6 +26,8 @@ export type Replay = {
   readonly versionTable: VersionTableName;
   /** Schemas that stood in the database before the first migration; sorted. Their own facts are in no snapshot. */
   readonly given: readonly string[];
+  /** Extensions whose creation was passed over; sorted. */
+  readonly without: readonly string[];
   /** One for every head set that was passed. */
   readonly snapshots: readonly Snapshot[];
   /** What each revision did to the rows of user tables. */
@@ -98,6 +100,7 @@ export function writeLedger(
     versionTable: replay.versionTable,
     kinds: factKinds,
     given: replay.given,
+    without: replay.without,
     salt: states.some(({ traces }) => traces.size > 0) ? replay.salt : "",
     facts,
     states,

@@ -1,6 +1,8 @@
 import { readFile } from "node:fs/promises";
 import path from "node:path";
+import type { Migration, Statement } from "../core/migration.ts";
 import { CannotJudge, systemCode } from "../core/outcome.ts";
+import { enumerate } from "../core/words.ts";
 import type { Database } from "../database/database.ts";
 import { connectAndWait } from "../database/wait.ts";
 import { type DatabaseAddress, namedDatabases } from "../ledger/child-environment.ts";
@@ -8,6 +10,7 @@ import { chooseProtection } from "../ledger/confinement.ts";
 import type { CommandUpgrade } from "../ledger/lead-child.ts";
 import type { Log, Prelude, Scratch } from "../ledger/scratch.ts";
 import type { Upgrade } from "../ledger/upgrade.ts";
+import { relationToExtensions } from "../pgsql/extensions.ts";
 import type { Connection } from "../settings/connection.ts";
 import type { Settings } from "../settings/settings.ts";
 import { runChild } from "../tools/child.ts";
@@ -23,11 +26,11 @@ import type { ProjectScope } from "./scope.ts";
 export async function scratchUpgrade(
   scratch: Scratch,
   scope: ProjectScope,
-  log: Log,
+  { without, log }: { readonly without: readonly string[]; readonly log: Log },
 ): Promise<Upgrade> {
   const { project, settings, context } = scope;
   const { upgrade } = project.found;
-  if (upgrade.kind === "native") return scratchRunner(upgrade, scope);
+  if (upgrade.kind === "native") return scratchRunner(upgrade, scope, without);
   const { commands } = upgrade;
   const own = settings.upgradeCommand;
   const { suspects, fixed } = await upgrade.readAddresses();
@@ -105,6 +108,7 @@ export async function scratchPreludes(scope: ProjectScope): Promise<readonly Pre
 function scratchRunner(
   { load }: Extract<ToolsUpgrade, { readonly kind: "native" }>,
   { project, settings, context }: ProjectScope,
+  without: readonly string[],
 ): Upgrade {
   const { history } = project.knowledge;
   return {
@@ -119,7 +123,8 @@ function scratchRunner(
         });
       const session = await openSession();
       try {
-        const failure = await applyFiles(await load([...history.revisions.keys()]), {
+        const migrations = await load([...history.revisions.keys()]);
+        const failure = await applyFiles(await passOver(migrations, without), {
           session,
           layout: project.versionTable.layout,
           table,
@@ -133,12 +138,45 @@ function scratchRunner(
           context: quiet(context),
         });
         if (failure !== null)
-          throw new CannotJudge(failure.outcome, failure.reason ?? "", failure.next);
+          throw new CannotJudge(failure.outcome, failure.reason ?? "", [
+            ...(without.length === 0
+              ? []
+              : [
+                  `if it is for want of what was passed over (${without.join(", ")}): name a server that has it with --scratch-url, or make what is called of it with --scratch-init`,
+                ]),
+            ...failure.next,
+          ]);
       } finally {
         await session.close();
       }
     },
   };
+}
+
+/** @throws CannotJudge `config` where a statement asks what is there, or goes on where something is not: it may make other things then */
+async function passOver(
+  migrations: readonly Migration[],
+  without: readonly string[],
+): Promise<readonly Migration[]> {
+  if (without.length === 0) return migrations;
+  const asking: string[] = [];
+  const kept: Migration[] = [];
+  for (const migration of migrations) {
+    const statements: Statement[] = [];
+    for (const statement of migration.statements) {
+      const about = await relationToExtensions(statement.text);
+      if (about.kind === "asks") asking.push(`${migration.file}:${statement.line}`);
+      if (about.kind === "manages" && about.names.every((name) => without.includes(name))) continue;
+      statements.push(statement);
+    }
+    kept.push({ ...migration, statements });
+  }
+  if (asking.length === 0) return kept;
+  throw new CannotJudge(
+    "config",
+    `${without.join(", ")} cannot be passed over: what these make may depend on whether an extension is there: ${enumerate(asking)}`,
+    ["name a server that has the extensions: --scratch-url"],
+  );
 }
 
 /** Every file is applied twice, and none of them is news. */

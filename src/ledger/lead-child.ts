@@ -146,7 +146,8 @@ export async function runCommand(
   };
 }
 
-const linesKept = 20;
+/** A settings class names each field that it lacks in three lines. */
+const linesKept = 200;
 
 export function describeEnd({ end }: ChildReport): string {
   switch (end.kind) {

@@ -176,7 +176,7 @@ function notDone(
     "verify-failed",
     [
       `${says}, but the version rows are ${say(reached)} instead of ${say(wanted)}:`,
-      ...lastLines,
+      ...lastLines.slice(-20),
     ].join("\n"),
     ["check that the upgrade command and the history belong together"],
   );

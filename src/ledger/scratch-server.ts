@@ -83,6 +83,13 @@ function unreachable(error: unknown, url: Connection | null): Error {
   return new CannotJudge("unavailable", `${place} did not answer: ${message}`, next);
 }
 
+/** pg_cron refuses every database but the one of its setting `cron.database_name`, which none of a bake's is. */
+export async function listExtensions(admin: postgres.Sql): Promise<ReadonlySet<string>> {
+  const rows = await admin<{ name: string }[]>`
+    SELECT name FROM pg_catalog.pg_available_extensions WHERE name <> 'pg_cron'`;
+  return new Set(rows.map(({ name }) => name));
+}
+
 /** The roles of a server, by oid: a migration may rename one. */
 export async function listRoles(admin: postgres.Sql): Promise<readonly number[]> {
   const rows = await admin<{ oid: number }[]>`SELECT oid FROM pg_catalog.pg_roles`;

@@ -8,6 +8,7 @@ import {
   connect,
   dropRoles,
   inspectServer,
+  listExtensions,
   listMigratedRoles,
   listRoles,
   oldestMajor,
@@ -20,6 +21,8 @@ export type Scratch = {
   /** `server_version_num`, such as 150018. */
   readonly version: number;
   readonly server: DatabaseAddress;
+  /** Those that can be created in its databases. */
+  readonly extensions: ReadonlySet<string>;
   /** The Unix socket of a server of our own. */
   readonly socket: string | null;
   readonly createDatabase: () => Promise<ScratchDatabase>;
@@ -76,6 +79,7 @@ export async function openScratch(options: ScratchOptions): Promise<Scratch> {
     return {
       kind,
       version,
+      extensions: await listExtensions(admin),
       server: address,
       socket,
       close,

@@ -5,6 +5,8 @@ import { quoteQualified } from "../core/quote.ts";
 import type { TableName } from "../core/version-table.ts";
 import type { DatabaseAddress } from "./child-environment.ts";
 import { advise } from "./confinement.ts";
+import { explainFailure, sayComplaint } from "./explain-failure.ts";
+import { withoutCron } from "./extensions.ts";
 import { bakeSchema } from "./instrument.sql.ts";
 import {
   type CommandUpgrade,
@@ -71,13 +73,16 @@ async function upgradeByCommand(
   const replay = `The replay of \`upgrade ${target}\``;
   const { succeeded, lastLines, complaint } = end;
   if (succeeded) return { says: `${replay} ended with exit code 0`, lastLines };
-  for (const line of lastLines) context.log(line);
   const lines = lastLines.join("\n");
   const where = await place(database, context.history);
+  const { names, next } = explainFailure(complaint ?? "", lastLines) ?? {
+    names: [],
+    next: remedies(lines),
+  };
   throw new CannotJudge(
     "migration-failed",
-    `${replay} on an empty database ${describeEnd(end)} ${where}: ${complaint ?? "it printed nothing"}`,
-    [...advise(upgrade.protection, lines), ...remedies(lines)],
+    `${replay} on an empty database ${describeEnd(end)} ${where}: ${sayComplaint(complaint, names)}`,
+    [...advise(upgrade.protection, lines), ...next, allThatItPrinted],
   );
 }
 
@@ -139,9 +144,13 @@ async function place({ sql }: ScratchDatabase, { revisions }: History): Promise<
   return `${where}, on PostgreSQL ${major}`;
 }
 
+const allThatItPrinted =
+  "all that it printed, with the traceback of an error: preflight bake --verbose";
+
 function remedies(said: string): readonly string[] {
   if (/extension .* is not available|could not open extension control file/.test(said))
     return ["name a scratch server that has the extension with --scratch-url"];
+  if (said.includes("can only create extension in database")) return [withoutCron];
   const isGivenElsewhere = /\b(role|schema|relation) "[^"]+" does not exist/.test(said);
   return [
     ...(isGivenElsewhere
@@ -187,24 +196,29 @@ async function tryWay(
     : (await timesRead(database, versionTable)) > before;
   if (end.succeeded && heard) return null;
   const command = upgrade.current.join(" ");
-  const lines = end.lastLines.map((line) => `\n${line}`).join("");
   if (!end.succeeded) {
-    const advice = advise(upgrade.protection, lines);
+    const advice = advise(upgrade.protection, end.lastLines.join("\n"));
+    const { names, next } = explainFailure(end.complaint ?? "", end.lastLines) ?? {
+      names: [],
+      next: ["make the command work with DATABASE_URL, POSTGRES_* or PG* from the environment"],
+    };
     const place =
       advice.length === 0
-        ? `\`${command}\` ${describeEnd(end)} on the scratch database:`
-        : `The scratch database ${heard ? "heard" : "never heard"} from \`${command}\`, which ${describeEnd(end)} on its way to another: env.py takes an address from elsewhere. Nothing was replayed.`;
-    return new CannotJudge("config", place + lines, [
+        ? `\`${command}\` ${describeEnd(end)} on the scratch database`
+        : `The scratch database ${heard ? "heard" : "never heard"} from \`${command}\`, which ${describeEnd(end)} on its way to another: env.py takes an address from elsewhere, and nothing was replayed`;
+    return new CannotJudge("config", `${place}: ${sayComplaint(end.complaint, names)}`, [
       ...advice,
-      "make the command work with DATABASE_URL, POSTGRES_* or PG* from the environment",
+      ...next,
+      allThatItPrinted,
     ]);
   }
   return new CannotJudge(
     "config",
-    `The scratch database never heard from \`${command}\`: env.py takes its address from elsewhere, or uses another version table than ${quoteQualified(versionTable)}. Nothing was replayed.${lines}`,
+    `The scratch database never heard from \`${command}\`: env.py takes its address from elsewhere, or uses another version table than ${quoteQualified(versionTable)}. Nothing was replayed.`,
     [
       "let env.py take its address from DATABASE_URL, POSTGRES_* or PG*",
       "name the version table with --version-table if it is another one",
+      allThatItPrinted,
     ],
   );
 }

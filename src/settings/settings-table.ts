@@ -136,6 +136,12 @@ export const settingsTable = withVariables({
     about: "SQL that is run on each scratch database before the first migration",
     schema: anyText,
   },
+  "scratch-without": {
+    placeholder: "EXTENSIONS",
+    about:
+      "extensions that bake passes over where the scratch server lacks them, such as 'pg_net; pg_cron'; sql and supabase only; kept in the ledger, which says nothing of them",
+    schema: objects,
+  },
   "scratch-unconfined": plainFlag(
     "let the replay reach the network: your word that it meets no database of worth there",
   ),

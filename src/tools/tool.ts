@@ -84,10 +84,19 @@ export type FoundHistory = {
   readonly upgrade: Upgrade;
   /** What in its files is dangerous. */
   readonly audit: (history: History) => Promise<readonly Finding[]>;
+  /** Where its files are seen to create an extension on every database; what stands under a condition is left out. */
+  readonly readExtensions: () => Promise<readonly CreatedExtension[]>;
   /** The schema of each place where the files that run the migrations set the search_path; null: it is put in from elsewhere. */
   readonly readPath: () => Promise<readonly (string | null)[]>;
   /** Revisions that version control knows and the image does not; [] where that cannot be known. Sorted by id. */
   readonly readDeleted: () => Promise<readonly DeletedRevision[]>;
+};
+
+export type CreatedExtension = {
+  readonly name: string;
+  /** Relative to the history's root. */
+  readonly file: string;
+  readonly line: number;
 };
 
 /** How pending revisions come into a database: by the image's own program, or by us. */

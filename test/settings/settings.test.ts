@@ -42,6 +42,7 @@ test("no command and no flag: run, with every default", () => {
     scratch: null,
     varies: null,
     scratchInit: null,
+    scratchWithout: null,
     scratchUnconfined: false,
     json: false,
     metricsFile: null,

@@ -8,6 +8,7 @@ import { widthFor } from "../../core/plan.ts";
 import { readDeletedFiles } from "../deleted-files.ts";
 import type { Candidate, DeletedRevision, FoundHistory, Tool } from "../tool.ts";
 import { readAddresses } from "./addresses.ts";
+import { readExtensions } from "./extensions.ts";
 import { type AlembicLocation, findAlembic, locateAlembic } from "./locate.ts";
 import { type AlembicReading, isRevisionName, readAlembic } from "./read.ts";
 import { readRevisionFile } from "./revision-file.ts";
@@ -60,6 +61,7 @@ function found(reading: AlembicReading): FoundHistory {
       readAddresses: async () => await readAddresses(location),
     },
     audit: async (history) => findLongId(history),
+    readExtensions: async () => await readExtensions(location),
     readPath: async () => await readPath(location),
     readDeleted: async () => await readDeleted(reading),
   };

@@ -7,6 +7,7 @@ import type { Migration } from "../../core/migration.ts";
 import { CannotJudge } from "../../core/outcome.ts";
 import type { Revision } from "../../core/revision.ts";
 import { describeFault, enumerate } from "../../core/words.ts";
+import { extensionsCreatedIn } from "../../pgsql/extensions.ts";
 import { readDeletedFiles } from "../deleted-files.ts";
 import { readFacts } from "../file-text.ts";
 import { openFile, type Unreadable, unreadable } from "../files.ts";
@@ -50,6 +51,13 @@ async function readDirectory(numbered: NumberedFiles, vouched: Vouched): Promise
     upgrade: { kind: "native", load },
     audit: async ({ revisions }) =>
       auditSql(await parseMigrations(root, await load([...revisions.keys()]))),
+    readExtensions: async () => {
+      const found = opened.map(async ({ file, bytes }) => {
+        const created = await extensionsCreatedIn(bytes.toString("utf8"));
+        return created.map((each) => ({ ...each, file }));
+      });
+      return (await Promise.all(found)).flat();
+    },
     // Our own runner leaves the path as it is.
     readPath: async () => [],
     readDeleted: async () => await readDeleted(files, numbered),

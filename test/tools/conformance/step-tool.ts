@@ -107,6 +107,7 @@ export function stepTool(rows: Rows): Tool {
       },
       audit: async () => [],
       readPath: async () => [],
+      readExtensions: async () => [],
       readDeleted: async () => [],
     };
   }

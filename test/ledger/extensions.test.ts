@@ -1,0 +1,190 @@
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { execute, writeHistory } from "../support/histories.ts";
+import { preflight, type Said } from "../support/in-process.ts";
+import { startServer, type TestServer } from "../support/postgres.ts";
+
+/** Where extensions can be brought to the server while it runs. */
+const brought = mkdtempSync(path.join(tmpdir(), "preflight-brought-"));
+let server: TestServer;
+beforeAll(async () => {
+  mkdirSync(path.join(brought, "extension"));
+  for (const place of [brought, path.join(brought, "extension")]) chmodSync(place, 0o755);
+  server = await startServer({ settings: [`extension_control_path = '$system:${brought}'`] });
+});
+afterAll(() => server?.stop());
+
+async function bake(cwd: string, ...args: readonly string[]): Promise<Said> {
+  const env = { PATH: process.env["PATH"] ?? "", PREFLIGHT_SCRATCH_URL: server.url };
+  return await preflight(["bake", ...args], { cwd, env });
+}
+
+function sqlFiles(...texts: readonly string[]): string {
+  const cwd = mkdtempSync(path.join(tmpdir(), "preflight-extensions-"));
+  mkdirSync(path.join(cwd, "migrations"));
+  for (const [index, text] of texts.entries())
+    writeFileSync(path.join(cwd, `migrations/00${index + 1}_file.sql`), text);
+  return cwd;
+}
+
+test("all extensions that the server lacks are named at once, before anything is replayed", async () => {
+  const { line, stderr } = await bake(
+    sqlFiles(
+      "CREATE EXTENSION nowhere_to_be_had;\nCREATE EXTENSION pgcrypto;\nCREATE EXTENSION pg_cron;",
+      "CREATE EXTENSION IF NOT EXISTS nowhere_to_be_had;\nCREATE EXTENSION another_one;",
+    ),
+  );
+  expect(line).toMatchObject({ exit: 66, outcome: "missing-input" });
+  expect(line.reason).toContain(
+    "lacks 3 extensions that the migrations create: nowhere_to_be_had (migrations/001_file.sql:1; migrations/002_file.sql:1); pg_cron (migrations/001_file.sql:3); another_one (migrations/002_file.sql:2). Nothing was replayed.",
+  );
+  expect(line.next).toEqual([
+    "install nowhere_to_be_had, another_one on that server, or name another one",
+    expect.stringContaining("its cron.database_name"),
+    expect.stringContaining("--scratch-without 'nowhere_to_be_had; pg_cron; another_one'"),
+  ]);
+  expect(stderr).not.toContain("replaying");
+});
+
+test("Alembic: before its program is even started", async () => {
+  const history = writeHistory([{ id: "one", upgrade: execute("CREATE EXTENSION vectors") }]);
+  const { line } = await bake(history);
+  expect(line).toMatchObject({ exit: 66, outcome: "missing-input" });
+  expect(line.reason).toContain("vectors (alembic/versions/one.py:13)");
+});
+
+test("what the server has is created as ever, and what a block creates if it can be had is no reason", async () => {
+  const cwd = sqlFiles(
+    "CREATE EXTENSION citext;\nCREATE TABLE t (a citext);",
+    "DO $$ BEGIN IF EXISTS (SELECT FROM pg_available_extensions WHERE name = 'nowhere') THEN CREATE EXTENSION nowhere; END IF; END $$;",
+  );
+  expect((await bake(cwd)).line).toMatchObject({ exit: 0 });
+  expect(existsSync(path.join(cwd, "preflight.ledger.json"))).toBe(true);
+});
+
+describe("--scratch-without", () => {
+  const missing = ["--scratch-without", "nowhere_to_be_had; pg_cron; citext"];
+  const files = [
+    `CREATE EXTENSION citext; CREATE TABLE t (a citext);
+     CREATE EXTENSION IF NOT EXISTS nowhere_to_be_had WITH SCHEMA public;
+     COMMENT ON EXTENSION nowhere_to_be_had IS 'of others';`,
+    "CREATE EXTENSION pg_cron;",
+    `CREATE TABLE u (id int);
+     CREATE FUNCTION jobs() RETURNS bigint LANGUAGE plpgsql AS $$ BEGIN
+       RETURN (SELECT count(*) FROM pg_extension JOIN cron.job ON true);
+     END $$;
+     DROP EXTENSION nowhere_to_be_had;`,
+  ];
+
+  test("passes over what the server lacks, and nothing else; the ledger keeps it, and says nothing of it", async () => {
+    const cwd = sqlFiles(...files);
+    const { line, stderr } = await bake(cwd, ...missing);
+    expect(line, stderr).toMatchObject({ exit: 0 });
+    expect(stderr).toContain(
+      "passed over, since the scratch server lacks them: nowhere_to_be_had, pg_cron.",
+    );
+    const ledger = readFileSync(path.join(cwd, "preflight.ledger.json"), "utf8");
+    expect(ledger).toContain('"without":["nowhere_to_be_had","pg_cron"],');
+    expect(ledger.match(/\["extension",".*?"/g)).toEqual(['["extension","citext"']);
+    expect(ledger).toContain('"id":"002","file":"migrations/002_file.sql","parents":["001"],');
+    expect(ledger).toMatch(/"id":"002".*"data":"unknown"/);
+    expect((await bake(cwd)).line).toMatchObject({ exit: 0 });
+    expect(readFileSync(path.join(cwd, "preflight.ledger.json"), "utf8")).toBe(ledger);
+    expect((await bake(cwd, "--check")).line).toMatchObject({ exit: 0 });
+  });
+
+  test("is neither proof nor drift: in a database with such an extension and without it", async () => {
+    const cwd = sqlFiles(
+      "CREATE TABLE t (id int);",
+      "CREATE EXTENSION only_there;",
+      "CREATE TABLE u (id int);",
+    );
+    expect((await bake(cwd, "--scratch-without", "only_there")).line).toMatchObject({ exit: 0 });
+    writeFileSync(path.join(brought, "extension/only_there.control"), "default_version = '1'\n");
+    writeFileSync(
+      path.join(brought, "extension/only_there--1.sql"),
+      "CREATE TABLE its_own (id int); CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1';",
+    );
+    const url = await server.createDatabase();
+    const run = async (...args: readonly string[]): Promise<Said> =>
+      await preflight(args, { cwd, env: { DATABASE_URL: url } });
+    expect((await run("run")).line).toMatchObject({ exit: 0, verdict: "fresh" });
+    expect((await run("check")).line).toMatchObject({ verdict: "current", drift: { extra: 0 } });
+    await server.sql(url, "DROP EXTENSION only_there");
+    expect((await run("check")).line).toMatchObject({ exit: 0, verdict: "current" });
+    await server.sql(url, "DROP TABLE preflight_migrations, u");
+    // Whether 002 ran, nothing tells.
+    const unversioned = { exit: 21, verdict: "unversioned", proven: null };
+    const without = await run("check");
+    expect(without.line).toMatchObject(unversioned);
+    expect(without.stderr).toContain("passed over them: only_there. A stamp does not create them");
+    await server.sql(url, "CREATE EXTENSION only_there");
+    const withIt = await run("check");
+    expect(withIt.line).toMatchObject(unversioned);
+    expect(withIt.stderr).not.toContain("passed over");
+  });
+
+  test.each([
+    ["asks", "SELECT count(*) FROM pg_extension WHERE extname = 'pg_cron'"],
+    [
+      "asks in a block",
+      "DO $$ BEGIN IF EXISTS (SELECT FROM pg_available_extensions) THEN NULL; END IF; END $$",
+    ],
+    [
+      "goes on",
+      "DO $$ BEGIN CREATE INDEX ON t USING vec (a); EXCEPTION WHEN undefined_object THEN NULL; END $$",
+    ],
+    [
+      "goes on",
+      "DO $$ BEGIN PERFORM create_hypertable('t'); EXCEPTION WHEN OTHERS THEN NULL; END $$",
+    ],
+  ])("is refused where a statement %s: %s", async (_, sql) => {
+    const { line } = await bake(sqlFiles("CREATE EXTENSION pg_cron;\n", `\n${sql};`), ...missing);
+    expect(line).toMatchObject({ exit: 78, outcome: "config" });
+    expect(line.reason).toContain(
+      "depend on whether an extension is there: migrations/002_file.sql:2",
+    );
+  });
+
+  test.each([
+    "DO $$ BEGIN CREATE TYPE mood AS ENUM ('ok'); EXCEPTION WHEN duplicate_object THEN NULL; END $$",
+    "DO $$ BEGIN PERFORM cron.unschedule('x'); EXCEPTION WHEN OTHERS THEN NULL; END $$",
+  ])("is not refused for %s", async (sql) => {
+    const { line } = await bake(sqlFiles("CREATE EXTENSION pg_cron;", sql), ...missing);
+    expect(line).toMatchObject({ exit: 0 });
+  });
+
+  test("of what is needed all the same, the failure says so; a stand-in makes it do", async () => {
+    const cwd = sqlFiles(
+      "CREATE EXTENSION pg_cron;",
+      "SELECT cron.schedule('a', '* * * * *', 'SELECT 1');",
+    );
+    const failed = await bake(cwd, ...missing);
+    expect(failed.line).toMatchObject({ exit: 25, outcome: "migration-failed" });
+    expect(failed.line.next.join("\n")).toContain("for want of what was passed over (pg_cron)");
+    writeFileSync(
+      path.join(cwd, "cron.sql"),
+      "CREATE SCHEMA cron; CREATE FUNCTION cron.schedule(text, text, text) RETURNS bigint LANGUAGE sql AS 'SELECT 1::bigint'",
+    );
+    expect((await bake(cwd, ...missing, "--scratch-init", "cron.sql")).line).toMatchObject({
+      exit: 0,
+    });
+  });
+
+  test("is not for what a program of its own applies", async () => {
+    const history = writeHistory([{ id: "one", upgrade: execute("CREATE EXTENSION vectors") }]);
+    expect((await bake(history, "--scratch-without", "vectors")).line).toMatchObject({
+      exit: 78,
+      outcome: "config",
+    });
+  });
+});
