@@ -1,5 +1,6 @@
 import path from "node:path";
 import { placeKey } from "../core/facts.ts";
+import type { History } from "../core/history.ts";
 import { factAtHome } from "../core/home.ts";
 import type { Ledger } from "../core/ledger.ts";
 import { CannotJudge } from "../core/outcome.ts";
@@ -22,6 +23,7 @@ import { openScratch } from "../ledger/scratch.ts";
 import { conditionOf } from "../pgsql/condition.ts";
 import { historyFlags } from "../settings/command-line.ts";
 import type { Settings } from "../settings/settings.ts";
+import type { CreatedExtension } from "../tools/tool.ts";
 
 export const bake: Command = {
   name: "bake",
@@ -100,11 +102,12 @@ async function replayAndWrite(scope: ProjectScope): Promise<Ending> {
     const created = await found.readExtensions();
     const canPassOver = found.upgrade.kind === "native";
     const named = namedWithout(project, settings);
-    const without = [...new Set(created.map(({ name }) => name))]
-      .filter((name) => named.has(name) && !scratch.extensions.has(name))
-      .sort();
-    refuseMissingExtensions(scratch, created, canPassOver ? without : null);
-    const upgrade = await scratchUpgrade(scratch, scope, { without, log });
+    const without = passedOver(created, history, (name) => {
+      return named.has(name) && !scratch.extensions.has(name);
+    });
+    const names = [...without.keys()];
+    refuseMissingExtensions(scratch, created, canPassOver ? names : null);
+    const upgrade = await scratchUpgrade(scratch, scope, { without: names, log });
     if (upgrade.kind === "command") protection = upgrade.protection;
     const replay = await replayHistory({
       scratch,
@@ -162,7 +165,23 @@ function namedWithout(
       `--scratch-without leaves statements out of what preflight applies itself; a history of the tool '${found.tool.name}' is applied by a program of its own`,
       ["leave it out (PREFLIGHT_SCRATCH_WITHOUT, too)"],
     );
-  return new Set([...(scratchWithout ?? []), ...(ledger?.without ?? [])]);
+  return new Set([...(scratchWithout ?? []), ...(ledger?.without.keys() ?? [])]);
+}
+
+/** By extension: the revisions that create it. */
+function passedOver(
+  created: readonly CreatedExtension[],
+  { revisions }: History,
+  isOne: (name: string) => boolean,
+): Ledger["without"] {
+  const names = [...new Set(created.map(({ name }) => name))].filter(isOne).sort();
+  const ids = [...revisions.values()];
+  return new Map(
+    names.map((name) => {
+      const files = new Set(created.flatMap((each) => (each.name === name ? each.file : [])));
+      return [name, ids.flatMap(({ id, file }) => (files.has(file) ? id : []))];
+    }),
+  );
 }
 
 /** What a replay makes may then be the build machine's own. */
@@ -179,11 +198,11 @@ function sayEnvironment({ knowledge: { history } }: Project, { log }: Context): 
 /** What the ledger cannot tell. */
 function sayLimits(ledger: Ledger, context: Context): void {
   sayVarying(ledger, context);
-  if (ledger.without.length > 0)
+  if (ledger.without.size > 0)
     context.log({
       level: "warn",
       event: "bake.without",
-      msg: `passed over, since the scratch server lacks them: ${ledger.without.join(", ")}. No migration failed for want of them, and the ledger says nothing of them: that they are in a database is neither asked nor evidence`,
+      msg: `passed over, since the scratch server lacks them: ${[...ledger.without.keys()].join(", ")}. No migration failed for want of them, and the ledger says nothing of them: that they are in a database is no evidence, and where they are not, nothing that creates them is stamped`,
     });
   if (ledger.home.kind === "bound")
     context.log({

@@ -21,7 +21,8 @@ export type LedgerText =
  */
 export function encodeLedger(ledger: Ledger): string {
   const given = ledger.given.length === 0 ? "" : `"given":${json(ledger.given)},`;
-  const without = ledger.without.length === 0 ? "" : `"without":${json(ledger.without)},`;
+  const without =
+    ledger.without.size === 0 ? "" : `"without":${json(Object.fromEntries(ledger.without))},`;
   const salt = ledger.salt === "" ? "" : `"salt":${json(ledger.salt)},`;
   const lines = [
     "{",
@@ -151,7 +152,7 @@ function decode(root: Record<string, unknown>): Ledger {
     versionTable: isFirst ? null : versionTableOf(root["versionTable"]),
     kinds: isFirst ? kindsOfFirstRelease : (strings(root["kinds"], "kinds") as FactKind[]),
     given: strings(root["given"] ?? [], "given"),
-    without: strings(root["without"] ?? [], "without"),
+    without: decodeWithout(root["without"] ?? {}),
     salt: text(root["salt"] ?? "", "salt"),
     facts: isFirst ? facts.map(escapeFact) : facts,
     states,
@@ -190,6 +191,11 @@ function decode(root: Record<string, unknown>): Ledger {
 const kindsOfFirstRelease: readonly FactKind[] = factKinds.filter(
   (_, at) => at < factKinds.indexOf("operator") || at > factKinds.indexOf("owner"),
 );
+
+function decodeWithout(value: unknown): Ledger["without"] {
+  if (!isObject(value)) throw new Malformed("without is not an object");
+  return new Map(Object.entries(value).map(([name, ids]) => [name, strings(ids, name)]));
+}
 
 /** @param length 3: its place alone; 5: with another spelling of its definition */
 function decodeFact(value: unknown, length: 3 | 4 | 5): Fact {

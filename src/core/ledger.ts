@@ -18,8 +18,8 @@ export type Ledger = {
   readonly kinds: readonly FactKind[];
   /** Schemas that stood in the database before its first migration: a platform's; sorted. */
   readonly given: readonly string[];
-  /** Extensions that the bake passed over: of them it proves nothing; sorted. */
-  readonly without: readonly string[];
+  /** Extensions that the bake passed over, each with the revisions that create it: that it is there proves nothing. Sorted. */
+  readonly without: ReadonlyMap<string, readonly string[]>;
   /** What was put before the values of rows that the states' traces know by their hashes; "": there are none. */
   readonly salt: string;
   /** Every fact that any state has, relative to the home; states refer to them by position. */

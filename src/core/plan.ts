@@ -1,6 +1,6 @@
 import { assumable } from "./assume.ts";
 import { placesInDoubt } from "./elsewhere.ts";
-import { type Heads, type History, pendingAfter } from "./history.ts";
+import { ancestors, type Heads, type History, pendingAfter } from "./history.ts";
 import type { MigrationTool } from "./migration-tool.ts";
 import { contradicted, refuse, seriousOf } from "./refusals.ts";
 import type { Plan, PlanBasis, Policy, Refusal, Step } from "./step.ts";
@@ -189,17 +189,36 @@ function orAsAssumed(refused: Refusal, its: Case): Plan {
   return refused;
 }
 
-function stampAndUpgrade(
-  heads: Heads,
-  because: "proven" | "assumed",
-  { policy, knowledge: { history }, recorded }: Case,
-): Plan {
+function stampAndUpgrade(heads: Heads, because: "proven" | "assumed", its: Case): Plan {
+  const {
+    policy,
+    knowledge: { history },
+    recorded,
+  } = its;
   if (policy.stamp === "never")
     return refuse("stamp-forbidden", recorded, heads, because, history.tool);
+  const unseen = because === "proven" ? unseenExtensions(heads, its) : [];
+  if (unseen.length > 0)
+    return orAsAssumed(refuse("extension-unseen", unseen, heads, history.tool), its);
   const steps: Step[] = [{ kind: "stamp", from: recorded, to: heads, because }];
   const revisions = pendingAfter(history, heads);
   if (revisions.length > 0) steps.push({ kind: "upgrade", revisions });
   return { kind: "act", steps };
+}
+
+/** What the bake passed over, is not here, and would be said to have been created. */
+function unseenExtensions(heads: Heads, its: Case): readonly string[] {
+  const {
+    knowledge: { history, ledger },
+    observation: { facts },
+    recorded,
+  } = its;
+  const before = ancestors(history, recorded);
+  const claimed = [...ancestors(history, heads)].filter((id) => !before.has(id));
+  return [...(ledger?.without ?? [])].flatMap(([name, revisions]) => {
+    const isThere = facts.some(({ kind, object }) => kind === "extension" && object === name);
+    return isThere || !revisions.some((id) => claimed.includes(id)) ? [] : [name];
+  });
 }
 
 function upgrade(

@@ -6,6 +6,7 @@ import type { Knowledge } from "./knowledge.ts";
 import type { MigrationTool } from "./migration-tool.ts";
 import type { Home, Server } from "./observation.ts";
 import type { Outcome } from "./outcome.ts";
+import { quoteIdentifier } from "./quote.ts";
 import type { PlanBasis, Refusal } from "./step.ts";
 import type { Denial, Finding, Leftover, UnseenData, Verdict, VerdictOf } from "./verdict.ts";
 import * as ways from "./ways-out.ts";
@@ -246,6 +247,17 @@ export const refusals = {
         ],
       };
     },
+  ),
+  "extension-unseen": cause(
+    "unproven",
+    "a stamp would cover the creation of an extension that the bake passed over, and that is not here",
+    (names: readonly string[], heads: readonly string[], tool: MigrationTool) => ({
+      reason: `the schema is exactly that of ${nameHeads(heads)}, but the bake passed over ${enumerate(names)}, which this database does not have: whether what creates ${names.length === 1 ? "it" : "them"} ran, nothing shows`,
+      next: [
+        `if it did not run: ${names.map((name) => `CREATE EXTENSION ${quoteIdentifier(name)}`).join("; ")}, then start again`,
+        `if it ran, or this database shall do without: ${ways.sayAtHeads(heads, tool)}`,
+      ],
+    }),
   ),
   "stamp-forbidden": cause(
     "unproven",

@@ -26,8 +26,8 @@ export type Replay = {
   readonly versionTable: VersionTableName;
   /** Schemas that stood in the database before the first migration; sorted. Their own facts are in no snapshot. */
   readonly given: readonly string[];
-  /** Extensions whose creation was passed over; sorted. */
-  readonly without: readonly string[];
+  /** See `Ledger`. */
+  readonly without: Ledger["without"];
   /** One for every head set that was passed. */
   readonly snapshots: readonly Snapshot[];
   /** What each revision did to the rows of user tables. */

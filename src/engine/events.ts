@@ -4,9 +4,8 @@ import type { Difference } from "../core/difference.ts";
 import { isRelation, isReported } from "../core/facts.ts";
 import type { HistoryFault } from "../core/history.ts";
 import type { Knowledge } from "../core/knowledge.ts";
-import { type Ledger, touchesRows } from "../core/ledger.ts";
+import { touchesRows } from "../core/ledger.ts";
 import type { Migration } from "../core/migration.ts";
-import type { Observation } from "../core/observation.ts";
 import { refuse } from "../core/refusals.ts";
 import type { Refusal, Step } from "../core/step.ts";
 import { differencesOf, provenHeads, type Verdict } from "../core/verdict.ts";
@@ -107,17 +106,6 @@ function assumptionUsed({
   };
 }
 
-const mayStamp: ReadonlySet<Verdict["kind"]> = new Set([
-  "unversioned",
-  "mismatched",
-  "missing-file",
-]);
-
-function withoutAndAbsent(ledger: Ledger | null, { facts }: Observation): readonly string[] {
-  const there = new Set(facts.flatMap(({ kind, object }) => (kind === "extension" ? object : [])));
-  return (ledger?.without ?? []).filter((name) => !there.has(name));
-}
-
 function sayWhatIsUnknown(
   { verdict, observation, knowledge }: Assessment,
   { ledger }: Project,
@@ -133,13 +121,6 @@ function sayWhatIsUnknown(
           : `the ledger was baked by the first release, in public, and this database's schema is ${schema}; run \`preflight bake\``,
       ),
     );
-  const absent = mayStamp.has(verdict.kind) ? withoutAndAbsent(ledger, observation) : [];
-  if (absent.length > 0)
-    log({
-      level: "warn",
-      event: "extensions.unasked",
-      msg: `not in this database, and no evidence against any revision, since the bake passed over them: ${enumerate(absent)}. A stamp does not create them`,
-    });
   if (knowledge.unfiled.length > 0)
     log({
       level: "warn",

@@ -134,7 +134,7 @@ export function replayOf(revisions: readonly ModelRevision[]): Replay {
     atomic: new Set(history.revisions.keys()),
     spellings: [],
     given: [],
-    without: [],
+    without: new Map(),
     salt: "0123456789abcdef",
   };
 }

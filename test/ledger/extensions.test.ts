@@ -93,7 +93,7 @@ describe("--scratch-without", () => {
       "passed over, since the scratch server lacks them: nowhere_to_be_had, pg_cron.",
     );
     const ledger = readFileSync(path.join(cwd, "preflight.ledger.json"), "utf8");
-    expect(ledger).toContain('"without":["nowhere_to_be_had","pg_cron"],');
+    expect(ledger).toContain('"without":{"nowhere_to_be_had":["001"],"pg_cron":["002"]},');
     expect(ledger.match(/\["extension",".*?"/g)).toEqual(['["extension","citext"']);
     expect(ledger).toContain('"id":"002","file":"migrations/002_file.sql","parents":["001"],');
     expect(ledger).toMatch(/"id":"002".*"data":"unknown"/);
@@ -126,11 +126,36 @@ describe("--scratch-without", () => {
     const unversioned = { exit: 21, verdict: "unversioned", proven: null };
     const without = await run("check");
     expect(without.line).toMatchObject(unversioned);
-    expect(without.stderr).toContain("passed over them: only_there. A stamp does not create them");
     await server.sql(url, "CREATE EXTENSION only_there");
     const withIt = await run("check");
     expect(withIt.line).toMatchObject(unversioned);
-    expect(withIt.stderr).not.toContain("passed over");
+  });
+
+  test("is never proof: what creates it beside other things is not stamped where it is not there", async () => {
+    const cwd = sqlFiles(
+      "CREATE TABLE t (id int);",
+      "CREATE EXTENSION beside; CREATE TABLE u (id int);",
+    );
+    expect((await bake(cwd, "--scratch-without", "beside")).line).toMatchObject({ exit: 0 });
+    const url = await server.createDatabase();
+    const run = async (...args: readonly string[]): Promise<Said> =>
+      await preflight(args, { cwd, env: { DATABASE_URL: url } });
+    await server.sql(url, "CREATE TABLE t (id int)");
+    const before = await run("check");
+    expect(before.line).toMatchObject({ exit: 0, verdict: "unversioned", proven: ["001"] });
+    await server.sql(url, "CREATE TABLE u (id int)");
+    const refused = await run("run");
+    expect(refused.line).toMatchObject({ exit: 21, verdict: "unversioned", proven: ["002"] });
+    expect(refused.line.reason).toContain("passed over beside, which this database does not have");
+    expect(refused.line.next.join()).toContain('CREATE EXTENSION "beside"');
+    const word = await run("check", "--assume", "002");
+    expect(word.line).toMatchObject({ exit: 0, actions: [{ kind: "stamp" }] });
+    writeFileSync(path.join(brought, "extension/beside.control"), "default_version = '1'\n");
+    writeFileSync(path.join(brought, "extension/beside--1.sql"), "");
+    await server.sql(url, "CREATE EXTENSION beside");
+    expect((await run("run")).line).toMatchObject({ exit: 0, verdict: "unversioned" });
+    await server.sql(url, "DROP EXTENSION beside");
+    expect((await run("run")).line).toMatchObject({ exit: 0, verdict: "current" });
   });
 
   test.each([

@@ -438,7 +438,7 @@ function ledgerOf(files: readonly NumberedFile[], replay: ReplayedHistory): Ledg
     home: replay.home,
     versionTable: replay.versionTable,
     given: replay.givenSchemas,
-    without: [],
+    without: new Map(),
     snapshots: replay.snapshots,
     spellings: replay.aliases,
     salt: replay.salt,
