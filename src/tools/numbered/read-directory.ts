@@ -46,6 +46,7 @@ async function readDirectory(numbered: NumberedFiles, vouched: Vouched): Promise
       auditSql(await parseMigrations(root, await load([...revisions.keys()]))),
     // Our own runner leaves the path as it is.
     readPath: async () => [],
+    readTable: async () => null,
     readDeleted: async () => await readDeleted(files, numbered),
   };
 }

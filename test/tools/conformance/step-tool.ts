@@ -106,6 +106,7 @@ export function stepTool(rows: Rows): Tool {
       },
       audit: async () => [],
       readPath: async () => [],
+      readTable: async () => null,
       readDeleted: async () => [],
     };
   }
@@ -120,6 +121,7 @@ function commandsIn(cwd: string, rows: Rows): Commands {
     locate: () => [...program, "current"],
     locateLike: () => null,
     placeIn: () => null,
+    refuseOther: () => {},
   };
 }
 
