@@ -86,6 +86,15 @@ const setups: Readonly<Record<string, Setup>> = {
     files: { ...project("", { "alembic/versions/a2.py": two }), "alembic.ini": `[one]\n${ini}` },
     alembic: ["-n", "one"],
   },
+  "a command of one's own, where the scripts' directory tells of no section": {
+    always: true,
+    files: {
+      ...project("", { "alembic/versions/a2.py": two }),
+      "alembic.ini": `[one]\n${ini}[two]\n${ini}`,
+    },
+    alembic: ["-n", "one"],
+    preflight: ["--migrations", "alembic", "--upgrade-command", "alembic -n one upgrade heads"],
+  },
   "two ini files in one directory": {
     files: project("", {
       "alembic/versions/a2.py": two,
