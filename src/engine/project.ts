@@ -4,6 +4,7 @@ import { combine, type HomeName, type Knowledge } from "../core/knowledge.ts";
 import { type Ledger, sharesRevision } from "../core/ledger.ts";
 import type { MigrationTool } from "../core/migration-tool.ts";
 import { CannotJudge } from "../core/outcome.ts";
+import type { VersionTableName } from "../core/version-table.ts";
 import { rightLedger } from "../core/ways-out.ts";
 import type { WantedTable } from "../database/look.sql.ts";
 import { otherHistory, readLedger } from "../ledger/file.ts";
@@ -49,6 +50,8 @@ export async function readProject(
 
   refuseCommand(settings.upgradeCommand, candidate.tool);
   const found = await candidate.read(vouchedBy(isRewritten ? null : ledger));
+  if (found.upgrade.kind === "command" && settings.upgradeCommand !== null)
+    found.upgrade.commands.refuseOther(settings.upgradeCommand);
   for (const warning of found.warnings)
     context.log({ level: "warn", event: "history.warning", msg: warning });
   if (found.graph.kind === "broken") return { kind: "broken", faults: found.graph.faults };
@@ -69,9 +72,24 @@ export async function readProject(
   // What a bake was told needs not be told again.
   const baked = isRewritten ? null : (ledger?.versionTable ?? null);
   const layout = found.tool.versionTable;
-  const versionTable = { layout, ...(settings.versionTable ?? baked ?? layout.usual) };
+  const told = settings.versionTable ?? baked ?? (await programsTable(found, context));
+  const versionTable = { layout, ...(told ?? layout.usual) };
   const project = { found, ledger, knowledge, knowledgeAt, ledgerPath, versionTable };
   return { kind: "project", project };
+}
+
+async function programsTable(
+  { readTable, tool }: FoundHistory,
+  { log }: Context,
+): Promise<VersionTableName | null> {
+  const read = await readTable();
+  if (read?.kind === "unread")
+    log({
+      level: "warn",
+      event: "history.version-table",
+      msg: `${read.where} names the version table by ${read.says}, which only a run can tell: where that is not ${tool.versionTable.usual.name} in the first schema of the search_path, say so: --version-table SCHEMA.NAME`,
+    });
+  return read?.kind === "named" ? read.table : null;
 }
 
 /** Every look of a run finds the same home, as a rule: a ledger is opened for it once. */

@@ -65,7 +65,7 @@ function argvOf(
   own: Settings["upgradeCommand"],
 ): Pick<CommandUpgrade, "current" | "command"> {
   return {
-    current: commands.current(),
+    current: (own === null ? null : commands.locateLike(own)) ?? commands.current(),
     // The target of a person's own command is its word `heads`; without one it always goes to the heads.
     command: (target) =>
       own === null

@@ -19,7 +19,7 @@ export async function findHistory(
   known: readonly Tool[] = tools,
 ): Promise<Candidate> {
   const { migrations, tool: name, cwd } = where;
-  if (migrations !== null && !(await exists(resolve(cwd, migrations))))
+  if (migrations !== null && !(await isThere(migrations, cwd)))
     throw new CannotJudge("missing-input", `${migrations} does not exist (seen from ${cwd}).`, [
       "Copy the migrations into the image, and name their place as it is there: --migrations PATH.",
     ]);
@@ -36,6 +36,12 @@ export async function findHistory(
   return first;
 }
 
+/** A tool may know parts of a file: `FILE#PART`. */
+async function isThere(named: string, cwd: string): Promise<boolean> {
+  const file = named.replace(/#[^#]+$/, "");
+  return (await exists(resolve(cwd, named))) || (file !== "" && (await exists(resolve(cwd, file))));
+}
+
 type Wanted = Where & { readonly migrations: string | null; readonly tool: string | null };
 
 function several(candidates: readonly Candidate[]): CannotJudge {
@@ -43,7 +49,9 @@ function several(candidates: readonly Candidate[]): CannotJudge {
   return new CannotJudge(
     "config",
     `There are several migration histories: ${names.join(" and ")}.`,
-    ["Name the one that this application uses: --migrations PATH, or --tool TOOL."],
+    [
+      `Name the one that this application uses: ${candidates.map(({ place }) => `--migrations ${place}`).join(" or ")}`,
+    ],
   );
 }
 

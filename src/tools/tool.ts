@@ -3,6 +3,7 @@ import type { Graph, History } from "../core/history.ts";
 import type { MigrationTool } from "../core/migration-tool.ts";
 import type { Migration } from "../core/migration.ts";
 import type { Revision } from "../core/revision.ts";
+import type { VersionTableName } from "../core/version-table.ts";
 import type { Place } from "../settings/program-address.ts";
 
 /**
@@ -12,7 +13,7 @@ import type { Place } from "../settings/program-address.ts";
 export type Tool = MigrationTool & {
   /** The histories that stand where the tool's users keep them, below `where.cwd`. */
   readonly find: (where: Where) => Promise<readonly Candidate[]>;
-  /** The history at a path that a person named, and that exists; null where there is none of this tool. */
+  /** The history at a path that a person named, and that exists, `#` and a part of the file aside; null where there is none of this tool. */
   readonly locate: (path: string, where: Where) => Promise<Candidate | null>;
   readonly newFiles: NewFiles | NoNewFiles;
 };
@@ -88,6 +89,8 @@ export type FoundHistory = {
   readonly readExtensions: () => Promise<readonly CreatedExtension[]>;
   /** The schema of each place where the files that run the migrations set the search_path; null: it is put in from elsewhere. */
   readonly readPath: () => Promise<readonly (string | null)[]>;
+  /** The version table, where what runs the migrations names another one than the tool's usual; null: it names none. */
+  readonly readTable: () => Promise<NamedTable | null>;
   /** Revisions that version control knows and the image does not; [] where that cannot be known. Sorted by id. */
   readonly readDeleted: () => Promise<readonly DeletedRevision[]>;
 };
@@ -98,6 +101,11 @@ export type CreatedExtension = {
   readonly file: string;
   readonly line: number;
 };
+
+export type NamedTable =
+  | { readonly kind: "named"; readonly table: VersionTableName }
+  /** It names one by what only a run can tell: where that stands, and what stands there. */
+  | { readonly kind: "unread"; readonly where: string; readonly says: string };
 
 /** How pending revisions come into a database: by the image's own program, or by us. */
 export type Upgrade =
@@ -127,6 +135,8 @@ export type Commands = {
   readonly locateLike: (upgrade: readonly string[]) => readonly string[] | null;
   /** Where it arrives, from one line of its output; null: the line is about something else. */
   readonly placeIn: (line: string) => Place | null;
+  /** Throws `CannotJudge("config")` where a person's own upgrade command is, by its words, another history's. */
+  readonly refuseOther: (upgrade: readonly string[]) => void;
 };
 
 export type Addresses = {

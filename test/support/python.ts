@@ -1,6 +1,6 @@
 import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
-import { mkdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
@@ -43,6 +43,24 @@ export async function pythonEnvironment(): Promise<PythonEnvironment> {
 export async function librariesEnvironment(): Promise<PythonEnvironment> {
   const made = await withLock(async () => await virtualEnvironment(libraries));
   if ("why" in made) throw new Error(`${libraries.requirements} cannot be installed: ${made.why}`);
+  return made;
+}
+
+const versions = join(project, "test/tools/alembic/versions");
+
+/** Combinations of Alembic and SQLAlchemy, the oldest first; without PREFLIGHT_ALEMBIC_VERSIONS=all the oldest and the newest. */
+export async function alembicVersions(): Promise<readonly string[]> {
+  const names = (await readdir(versions)).map((file) => file.replace(/\.txt$/, "")).toSorted();
+  const isWhole = process.env["PREFLIGHT_ALEMBIC_VERSIONS"] === "all";
+  return isWhole ? names : names.filter((_, at) => at === 0 || at === names.length - 1);
+}
+
+/** The same for one of these; throws where PyPI is out of reach. */
+export async function versionEnvironment(name: string): Promise<PythonEnvironment> {
+  const directory = join(project, `.venv-${name}`);
+  const requirements = join(versions, `${name}.txt`);
+  const made = await withLock(async () => await virtualEnvironment({ directory, requirements }));
+  if ("why" in made) throw new Error(`${requirements} cannot be installed: ${made.why}`);
   return made;
 }
 

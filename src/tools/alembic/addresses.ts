@@ -42,12 +42,12 @@ async function suspectsIn(
  * of the file with others. `[DEFAULT] here` keeps what `%(here)s` means, wherever the copy is.
  */
 export function fixedAddresses(
-  { withIni, configFile }: AlembicLocation,
+  { withIni, configFile, section }: AlembicLocation,
   text: string,
 ): FixedAddresses | null {
   if (withIni === null || configFile === null) return null;
   const lines = text.split(/\r\n?|\n/);
-  const values = addressLines(lines);
+  const values = addressLines(lines, section);
   if (values.length === 0) return null;
   const here = configFile.slice(0, configFile.lastIndexOf("/"));
   return {
@@ -70,15 +70,15 @@ type AddressLine = FixedValue & {
   readonly head: string;
 };
 
-/** Of several sections with addresses, `[alembic]` or the first of the multidb template's `databases` is the history's own. */
-function addressLines(lines: readonly string[]): readonly AddressLine[] {
+/** Of several sections with addresses, the configuration's own or the first of the multidb template's `databases` is the history's own. */
+function addressLines(lines: readonly string[], own: string): readonly AddressLine[] {
   const found: (Omit<AddressLine, "isFirst"> & { readonly section: string })[] = [];
   let section = "";
-  let first = ["DEFAULT", "alembic"];
+  let first = ["DEFAULT", own];
   for (const [at, line] of lines.entries()) {
     section = /^\[(.+)\]/.exec(line.trim())?.[1] ?? section;
     const databases = /^\s*databases\s*[=:]\s*([^,\s]+)/.exec(line)?.[1];
-    if (databases !== undefined && section === "alembic") first = [...first, databases];
+    if (databases !== undefined && section === own) first = [...first, databases];
     const [, head, value] = /^([^\s#;[=:][^=:]*[=:]\s*)(\w[\w+]*:\/\/\S.*)$/.exec(line) ?? [];
     if (head !== undefined && value !== undefined)
       found.push({ at, head, section, text: value.trim().replaceAll("%%", "%") });

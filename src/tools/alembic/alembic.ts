@@ -8,39 +8,48 @@ import { widthFor } from "../../core/plan.ts";
 import { readDeletedFiles } from "../deleted-files.ts";
 import type { Candidate, DeletedRevision, FoundHistory, Tool } from "../tool.ts";
 import { readAddresses } from "./addresses.ts";
+import { nameOption } from "./commands.ts";
+import { usualSection } from "./configuration.ts";
 import { readExtensions } from "./extensions.ts";
 import { type AlembicLocation, findAlembic, locateAlembic } from "./locate.ts";
+import { readNamedTable } from "./named-table.ts";
 import { type AlembicReading, isRevisionName, readAlembic } from "./read.ts";
 import { readRevisionFile } from "./revision-file.ts";
 import { versionTable } from "./version-table.ts";
 
-export const alembic: Tool = {
-  name: "alembic",
-  appliedBy: "program",
-  versionTable,
-  order: byText,
-  // Its own list (1.20).
-  illegalInIds: "@-+:",
-  platform: null,
-  words: {
-    stamp: (heads) => `alembic stamp --purge ${heads.join(" ") || "base"}`,
-    renumber: null,
-  },
-  newFiles: {
-    kind: "tool",
-    why: "Alembic writes the files of its histories itself",
-    command: (name) => `alembic revision -m "${name.replaceAll("_", " ")}"`,
-  },
-  find: async (where) => (await findAlembic(where)).map(candidate),
-  locate: async (path, where) => {
-    const location = await locateAlembic(path, where);
-    return location === null ? null : candidate(location);
-  },
-};
+export const alembic: Tool = toolFor(usualSection);
+
+/** What a person is told to type works on the section that was read. */
+function toolFor(section: string): Tool {
+  const program = ["alembic", ...nameOption(section)].join(" ");
+  return {
+    name: "alembic",
+    appliedBy: "program",
+    versionTable,
+    order: byText,
+    // Its own list (1.20).
+    illegalInIds: "@-+:",
+    platform: null,
+    words: {
+      stamp: (heads) => `${program} stamp --purge ${heads.join(" ") || "base"}`,
+      renumber: null,
+    },
+    newFiles: {
+      kind: "tool",
+      why: "Alembic writes the files of its histories itself",
+      command: (name) => `${program} revision -m "${name.replaceAll("_", " ")}"`,
+    },
+    find: async (where) => (await findAlembic(where)).map(candidate),
+    locate: async (path, where) => {
+      const location = await locateAlembic(path, where);
+      return location === null ? null : candidate(location);
+    },
+  };
+}
 
 function candidate(location: AlembicLocation): Candidate {
   return {
-    tool: alembic,
+    tool: toolFor(location.section),
     place: location.place,
     ledgerDirectory: location.ledgerDirectory,
     read: async (vouched) => found(await readAlembic(location, vouched)),
@@ -50,7 +59,7 @@ function candidate(location: AlembicLocation): Candidate {
 function found(reading: AlembicReading): FoundHistory {
   const { location } = reading;
   return {
-    tool: alembic,
+    tool: toolFor(location.section),
     graph: graphOf(reading),
     warnings: reading.warnings,
     root: location.root,
@@ -63,6 +72,7 @@ function found(reading: AlembicReading): FoundHistory {
     audit: async (history) => findLongId(history),
     readExtensions: async () => await readExtensions(location),
     readPath: async () => await readPath(location),
+    readTable: async () => await readNamedTable(location),
     readDeleted: async () => await readDeleted(reading),
   };
 }

@@ -2,10 +2,50 @@ import { basename } from "node:path";
 import { CannotJudge } from "../../core/outcome.ts";
 import type { Place } from "../../settings/program-address.ts";
 import type { Commands } from "../tool.ts";
+import { usualSection } from "./configuration.ts";
 
 /** `alembic`, started in `cwd`; `configs`: what `-c` names, empty where Alembic finds its configuration by itself. */
-export function alembicCommands(cwd: string, configs: readonly string[]): Commands {
-  return commandsOf(cwd, ["alembic", ...configs.flatMap((config) => ["-c", config])], []);
+export function alembicCommands(
+  cwd: string,
+  configs: readonly string[],
+  section: string = usualSection,
+): Commands {
+  const options = configs.flatMap((config) => ["-c", config]);
+  const program = ["alembic", ...options, ...nameOption(section)];
+  return {
+    ...commandsOf(cwd, program, []),
+    refuseOther: (upgrade) => refuseOtherSection(upgrade, section),
+  };
+}
+
+export function nameOption(section: string): readonly string[] {
+  return section === usualSection ? [] : ["-n", section];
+}
+
+/** What a person's own command says of the section must be what was read: another one is another history. */
+function refuseOtherSection(upgrade: readonly string[], section: string): void {
+  const at = upgrade.findIndex((word) => basename(word) === "alembic");
+  const end = upgrade.indexOf("upgrade");
+  if (at < 0 || end < at) return;
+  const named = sectionNamed(upgrade.slice(at + 1, end)) ?? usualSection;
+  if (named === section) return;
+  throw new CannotJudge(
+    "config",
+    `--upgrade-command runs section [${named}] of Alembic's configuration, and [${section}] is what is judged`,
+    [
+      `name the section that counts as Alembic does: alembic -n ${section} upgrade heads`,
+      `or have that one judged: --migrations FILE#${named}`,
+    ],
+  );
+}
+
+function sectionNamed(options: readonly string[]): string | null {
+  for (const [index, word] of options.entries()) {
+    if (word === "-n" || word === "--name") return options[index + 1] ?? null;
+    const [, name] = /^(?:--name=|-n)(.+)$/.exec(word) ?? [];
+    if (name !== undefined) return name;
+  }
+  return null;
 }
 
 /** Flask-Migrate sets `script_location` in code, so only `flask db` knows it. `directory`: null for its default. */
@@ -21,6 +61,7 @@ function commandsOf(cwd: string, program: readonly string[], options: readonly s
     locate: () => [...program, "current", "--verbose", ...options],
     locateLike,
     placeIn,
+    refuseOther: () => {},
   };
 }
 
@@ -31,12 +72,20 @@ export function unknownCommands(cwd: string, directory: string): Commands {
       "config",
       `No Alembic configuration is known that leads to ${directory}.`,
       [
-        "Name the configuration file instead: --migrations alembic.ini.",
-        "Or say how this image upgrades: --upgrade-command.",
+        "Name the configuration file instead: --migrations alembic.ini, or alembic.ini#NAME for alembic -n NAME.",
+        'Or say how this image upgrades, in Alembic\'s own words: --upgrade-command "alembic -c FILE upgrade heads".',
       ],
     );
   };
-  return { cwd, upgrade: refuse, current: refuse, locate: refuse, locateLike, placeIn };
+  return {
+    cwd,
+    upgrade: refuse,
+    current: refuse,
+    locate: refuse,
+    locateLike,
+    placeIn,
+    refuseOther: () => {},
+  };
 }
 
 /**

@@ -7,6 +7,8 @@ export type Configuration = {
   /** Absolute paths of the files that exist; at least one of them does. */
   readonly iniFile: string | null;
   readonly tomlFile: string | null;
+  /** Of the ini file: what `-n` names; of `pyproject.toml` there is only one. */
+  readonly section: string;
   /** null: not set; programs that start Alembic themselves, such as Flask-Migrate, set it in code. */
   readonly scriptLocation: string | null;
   readonly versionLocations: readonly string[] | null;
@@ -15,6 +17,9 @@ export type Configuration = {
   readonly sourceless: boolean;
 };
 
+/** What Alembic reads without `-n`. */
+export const usualSection = "alembic";
+
 /**
  * Reads `alembic.ini` and `[tool.alembic]` of `pyproject.toml` as Alembic 1.20 does: the ini file wins where both have a key.
  * null: neither says anything about Alembic. Throws `CannotJudge("config")` where Alembic would stop.
@@ -22,21 +27,22 @@ export type Configuration = {
 export async function readConfiguration(
   iniPath: string,
   tomlPath: string,
+  section: string = usualSection,
 ): Promise<Configuration | null> {
-  const ini = await readIniFile(iniPath);
+  const ini = await readIniFile(iniPath, section);
   const toml = await readTomlFile(tomlPath);
   if (ini === null && toml === null) return null;
-  const read = (key: string): unknown =>
-    iniValue(ini, iniPath, key) ?? tomlValue(toml, tomlPath, key);
+  const read = (key: string): unknown => iniValue(ini, key) ?? tomlValue(toml, tomlPath, key);
   const list = (
     key: string,
     spellings: readonly string[],
     split: RegExp,
   ): readonly string[] | null =>
-    iniList(ini, iniPath, key, spellings, split) ?? tomlList(toml, tomlPath, key);
+    iniList(ini, key, spellings, split) ?? tomlList(toml, tomlPath, key);
   return {
     iniFile: ini === null ? null : iniPath,
     tomlFile: toml === null ? null : tomlPath,
+    section,
     scriptLocation: text(read("script_location"), "script_location", tomlPath),
     versionLocations: list(
       "version_locations",
@@ -51,36 +57,71 @@ export async function readConfiguration(
 
 // alembic.ini
 
-async function readIniFile(path: string): Promise<Ini | null> {
+/** The sections of an ini file that lead to a history, as `-n` names them, and the usual one; [] where there is no such file. */
+export async function sectionsOf(path: string): Promise<readonly string[]> {
+  const ini = (await parseIniFile(path)) ?? new Map();
+  const isShared = ini.get(defaults)?.has("script_location") === true;
+  return [...ini].flatMap(([name, keys]) => {
+    if (name === usualSection) return [name];
+    const isOther = name === defaults || (isShared && othersSections.test(name));
+    return !isOther && (isShared || keys.has("script_location")) ? [name] : [];
+  });
+}
+
+/** Python's logging, and what runs after a new file is written. */
+const othersSections =
+  /^(?:loggers|handlers|formatters|(?:logger|handler|formatter)_.*|post_write_hooks)$/;
+
+/** What `config.get_main_option()` gives to env.py; null: the ini file does not have it, or there is none. */
+export async function readOption(
+  path: string,
+  section: string,
+  key: string,
+): Promise<string | null> {
+  const isIni = !path.endsWith(".toml");
+  return isIni ? iniValue(await readIniFile(path, section), key.toLowerCase()) : null;
+}
+
+type Section = { readonly ini: Ini; readonly name: string; readonly path: string };
+
+async function readIniFile(path: string, name: string): Promise<Section | null> {
+  const ini = await parseIniFile(path);
+  return ini?.has(name) === true ? { ini, name, path } : null;
+}
+
+async function parseIniFile(path: string): Promise<Ini | null> {
   const text = await readText(path);
   if (text === null) return null;
   const file = parseIni(text);
   if (file.kind === "fault") throw faulty(`${path}:${String(file.fault.line)}`, file.fault.why);
-  return file.ini.has("alembic") ? file.ini : null;
+  return file.ini;
 }
 
-function iniValue(ini: Ini | null, path: string, key: string): string | null {
-  if (ini === null) return null;
-  const read = readIni(ini, "alembic", key, { here: slashes(dirname(path)) });
+function iniValue(section: Section | null, key: string): string | null {
+  if (section === null) return null;
+  const { ini, name, path } = section;
+  const read = readIni(ini, name, key, { here: slashes(dirname(path)) });
   if (read.kind === "fault") throw faulty(path, `'${key}': ${read.why}`);
   return read.kind === "value" ? read.value : null;
 }
 
 /** `spellings`: keys that may name the separator, first one wins; without any, Alembic splits by `otherwise`. */
 function iniList(
-  ini: Ini | null,
-  path: string,
+  section: Section | null,
   key: string,
   spellings: readonly string[],
   otherwise: RegExp,
 ): readonly string[] | null {
-  const value = iniValue(ini, path, key);
-  if (value === null || value === "") return null;
-  const spelling = spellings.find((name) => iniValue(ini, path, name) !== null);
+  const value = iniValue(section, key);
+  if (section === null || value === null || value === "") return null;
+  const spelling = spellings.find((name) => iniValue(section, name) !== null);
   if (spelling === undefined) return value.split(otherwise);
-  const separator = separators.get(iniValue(ini, path, spelling) ?? "");
+  const separator = separators.get(iniValue(section, spelling) ?? "");
   if (separator === undefined)
-    throw faulty(path, `'${spelling}' must be one of: ${[...separators.keys()].join(", ")}`);
+    throw faulty(
+      section.path,
+      `'${spelling}' must be one of: ${[...separators.keys()].join(", ")}`,
+    );
   return value
     .split(separator)
     .filter((part) => part !== "")

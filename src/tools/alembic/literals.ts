@@ -6,7 +6,8 @@ export type Literal =
   | { readonly kind: "text"; readonly text: string }
   /** A tuple, list or set. `ordered`: it can be unpacked. */
   | { readonly kind: "items"; readonly items: readonly Literal[]; readonly ordered: boolean }
-  | { readonly kind: "computed"; readonly source: string };
+  /** `name`: it is what that name stands for. */
+  | { readonly kind: "computed"; readonly source: string; readonly name?: string };
 
 /** Reads exactly the forms that hold a revision's attributes in real files; everything else is `computed`. */
 export function readLiteral(expression: Node): Literal {
@@ -31,6 +32,8 @@ export function readLiteral(expression: Node): Literal {
         ? computed
         : { kind: "items", items, ordered };
     }
+    case "VariableName":
+      return { ...computed, name: expression.text };
     default:
       return computed;
   }

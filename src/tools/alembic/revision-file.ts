@@ -136,9 +136,21 @@ type Attribute = Binding | undefined;
  */
 function readAttributes(script: Node): Partial<Record<AttributeName, Binding>> {
   const found: Partial<Record<AttributeName, Binding>> = {};
-  for (const binding of moduleBindings(script))
-    for (const name of namesMeant(binding.name)) found[name] = binding;
+  const values = new Map<string, Literal>();
+  for (const binding of moduleBindings(script)) {
+    const value = follow(binding.value, values);
+    for (const name of namesMeant(binding.name)) found[name] = { ...binding, value };
+    if (binding.name === "*") values.clear();
+    else values.set(binding.name.normalize("NFKC"), value);
+  }
   return found;
+}
+
+/** A constant of the file itself stands for what was put there before. */
+function follow(value: Literal, values: ReadonlyMap<string, Literal>): Literal {
+  const name = value.kind === "computed" ? value.name?.normalize("NFKC") : undefined;
+  const known = name === undefined ? undefined : values.get(name);
+  return known === undefined || known.kind === "computed" ? value : known;
 }
 
 /** Python folds identifiers by NFKC; `*` stands for code that can bind any name, such as `exec`. */

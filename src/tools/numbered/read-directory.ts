@@ -60,6 +60,7 @@ async function readDirectory(numbered: NumberedFiles, vouched: Vouched): Promise
     },
     // Our own runner leaves the path as it is.
     readPath: async () => [],
+    readTable: async () => null,
     readDeleted: async () => await readDeleted(files, numbered),
   };
 }

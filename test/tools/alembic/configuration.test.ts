@@ -188,6 +188,152 @@ describe("version_locations", () => {
   });
 });
 
+describe("sections, as by -n", () => {
+  const sections =
+    "[one]\nscript_location = %(here)s/a\n[two]\nscript_location = %(here)s/b\n[loggers]\nkeys = root\n";
+  const histories = {
+    "alembic.ini": sections,
+    "a/env.py": "",
+    "a/versions/1.py": one,
+    "b/env.py": "",
+    "b/versions/2.py": one.replace('"one"', '"other"'),
+  };
+
+  test("a named one is read and run, and has a ledger of its own", async () => {
+    await write(histories);
+    const found = await find({ migrations: "alembic.ini#two" });
+    expect(await ids({ migrations: "alembic.ini#two" })).toEqual(["other"]);
+    expect(found.commands.upgrade("heads")).toEqual(["alembic", "-n", "two", "upgrade", "heads"]);
+    expect(found.ledgerDirectory).toBe(join(cwd, "b"));
+    expect(found.place).toBe("alembic.ini#two");
+    expect(found.tool.words.stamp?.(["other"])).toBe("alembic -n two stamp --purge other");
+    expect(await ids({ migrations: ".#one" })).toEqual(["one"]);
+  });
+
+  test("the directory of its scripts leads to it", async () => {
+    await write(histories);
+    const { commands } = await find({ migrations: "b" });
+    expect(commands.current()).toEqual(["alembic", "-n", "two", "current"]);
+  });
+
+  test.each([{}, { migrations: "alembic.ini" }, { migrations: "." }])(
+    "of several none is chosen: %j",
+    async (asked) => {
+      await write(histories);
+      const error: unknown = await find(asked).catch((thrown: unknown) => thrown);
+      expect(error).toMatchObject({
+        outcome: "config",
+        message:
+          "alembic.ini has no section [alembic], and several that lead to a history: one, two.",
+        next: [
+          "Name the one that this application uses: --migrations alembic.ini#one or --migrations alembic.ini#two",
+          expect.any(String),
+        ],
+      });
+    },
+  );
+
+  test("the only one is taken, and Alembic's usual one before all others", async () => {
+    await write({ ...histories, "alembic.ini": "[one]\nscript_location = a\n" });
+    expect((await find()).commands.current()).toEqual(["alembic", "-n", "one", "current"]);
+    await write({ "alembic.ini": `${sections}[alembic]\nscript_location = b\n` });
+    expect(await ids()).toEqual(["other"]);
+    expect((await find()).commands.current()).toEqual(["alembic", "current"]);
+  });
+
+  test("what all share stands in [DEFAULT]", async () => {
+    const shared =
+      "[DEFAULT]\nscript_location = a\n[t1]\nx = 1\n[t2]\nx = 2\n[logger_root]\nlevel = INFO\n";
+    await write({ ...histories, "alembic.ini": shared });
+    expect(await refusal()).toEqual(["config", expect.stringMatching(/history: t1, t2\.$/)]);
+    expect(await ids({ migrations: "alembic.ini#t2" })).toEqual(["one"]);
+  });
+
+  test.each(["alembic.ini#three", "pyproject.toml#one", "gone.ini#one"])(
+    "%s is refused",
+    async (migrations) => {
+      await write({ ...histories, "pyproject.toml": "[tool.alembic]\n" });
+      expect(await refusal({ migrations })).toEqual([expect.any(String), expect.any(String)]);
+    },
+  );
+
+  test("an upgrade command that names another one is another history's", async () => {
+    await write(histories);
+    const { commands } = await find({ migrations: "alembic.ini#two" });
+    const refused = [
+      "alembic -n one upgrade heads",
+      "python -m alembic upgrade heads",
+      "alembic --name=one upgrade heads",
+    ];
+    for (const words of refused)
+      expect(() => commands.refuseOther(words.split(" "))).toThrow("[two]");
+    const fine = [
+      "alembic -n two upgrade heads",
+      "poetry run alembic -c x --name two upgrade heads",
+      "make migrate",
+    ];
+    for (const words of fine) commands.refuseOther(words.split(" "));
+  });
+});
+
+describe("the version table that env.py names", () => {
+  const table = async (env: string, more = "") => {
+    await write({ "alembic.ini": `${ini}${more}`, ...scripts, "scripts/env.py": env });
+    return await (await find()).readTable();
+  };
+  const configure = (options: string) => `context.configure(connection=c, ${options})\n`;
+
+  test.each([
+    ["version_table='v'", "", { schema: null, name: "v" }],
+    [
+      "version_table_schema='app', version_table=None",
+      "",
+      { schema: "app", name: "alembic_version" },
+    ],
+    [
+      "version_table_schema=config.get_main_option('Schema')",
+      "schema = app\n",
+      { schema: "app", name: "alembic_version" },
+    ],
+    ["version_table=config.get_main_option('t', 'v')", "", { schema: null, name: "v" }],
+  ] as const)("%s", async (options, more, named) => {
+    expect(await table(configure(options), more)).toEqual({ kind: "named", table: named });
+  });
+
+  test.each([
+    "",
+    "version_table='alembic_version'",
+    "version_table_schema=config.get_main_option('x')",
+  ])("the usual one: %j", async (options) => {
+    expect(await table(configure(options), "version_table = nobody\n")).toBeNull();
+  });
+
+  test("a constant of the file, bound once", async () => {
+    const use = configure("version_table=TABLE");
+    const named = { kind: "named", table: { schema: null, name: "v" } };
+    expect(await table(`TABLE = "v"\n${use}`)).toEqual(named);
+    const unread = {
+      kind: "unread",
+      where: expect.stringMatching(/^scripts\/env\.py:\d$/),
+      says: "TABLE",
+    };
+    for (const before of [
+      'TABLE = "v"\nTABLE = "w"\n',
+      "from x import TABLE\n",
+      'TABLE = "v"\ndef f(TABLE, x): pass\n',
+    ])
+      expect(await table(`${before}${use}`)).toEqual(unread);
+  });
+
+  test("the call that has a connection counts, and two of them must agree", async () => {
+    const offline = "context.configure(url=u)\n";
+    expect(await table(`${offline}${configure("version_table='v'")}`)).toMatchObject({
+      kind: "named",
+    });
+    expect(await table(configure("version_table='v'") + configure("version_table='w'"))).toBeNull();
+  });
+});
+
 describe("pyproject.toml", () => {
   test("lists, booleans and %(here)s", async () => {
     await write({

@@ -34,6 +34,11 @@ describe("forms of real files", () => {
       'revision, down_revision = "0027", "0026"\nbranch_labels = depends_on = None\n',
       ["0026"],
     ],
+    [
+      "a constant of the file, as it stands there",
+      'OLD = "a"\nPARENT = OLD\nOLD = "z"\nrevision = "m"\ndown_revision = PARENT\nPARENT = None\n',
+      ["a"],
+    ],
     ["unicode prefix", "revision = u'a'\ndown_revision = u'b'\n", ["b"]],
     [
       "an annotated merge",
@@ -210,6 +215,21 @@ test("a sum of two thousand strings", async () => {
 describe("nothing is guessed", () => {
   test.each([
     ['revision = "a"\ndown_revision = PARENT\n', 2, "down_revision is computed: PARENT"],
+    [
+      'revision = "a"\nfrom x import PARENT\ndown_revision = PARENT\n',
+      3,
+      "down_revision is computed: PARENT",
+    ],
+    [
+      'PARENT = "b"\nfor PARENT in x: pass\nrevision = "a"\ndown_revision = PARENT\n',
+      4,
+      "down_revision is computed: PARENT",
+    ],
+    [
+      'PARENT = "bc"\nrevision = "a"\ndown_revision, x = PARENT\n',
+      3,
+      "down_revision is computed: PARENT",
+    ],
     ['revision = "a" + "b"\ndown_revision = None\n', 1, 'revision is computed: "a" + "b"'],
     [
       'revision = "a"\nif x:\n    down_revision = None\n',

@@ -7,6 +7,7 @@ import type { AlembicLocation } from "../../../src/tools/alembic/locate.ts";
 const location: AlembicLocation = {
   place: "alembic.ini",
   configFile: "/app/50%/alembic.ini",
+  section: "alembic",
   scriptDirectory: "/app/alembic",
   versionDirectories: [],
   recursive: false,

@@ -108,6 +108,7 @@ export function stepTool(rows: Rows): Tool {
       audit: async () => [],
       readPath: async () => [],
       readExtensions: async () => [],
+      readTable: async () => null,
       readDeleted: async () => [],
     };
   }
@@ -122,6 +123,7 @@ function commandsIn(cwd: string, rows: Rows): Commands {
     locate: () => [...program, "current"],
     locateLike: () => null,
     placeIn: () => null,
+    refuseOther: () => {},
   };
 }
 
