@@ -48,11 +48,11 @@ export function recordProven(proven: readonly string[], tool: MigrationTool): st
 /** Never first to do what would take rows along. */
 export function fromNearest(
   finding: Extract<Finding, { readonly kind: "nearest" }>,
-  tool: MigrationTool,
+  history: History,
   assumable: readonly string[],
 ): readonly string[] {
-  const bring = `bring the schema to what ${nameHeads(finding.heads)} makes`;
-  const words = inEffect(finding, tool, assumable);
+  const bring = `bring the schema to what ${nameHeads(finding.heads, history)} makes`;
+  const words = inEffect(finding, history.tool, assumable);
   const [word, ...others] = words;
   const takesRows = finding.differences.some(
     ({ kind, fact }) => kind !== "missing" && holdsRows(fact),

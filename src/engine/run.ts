@@ -3,8 +3,10 @@ import type { Knowledge } from "../core/knowledge.ts";
 import { CannotJudge } from "../core/outcome.ts";
 import { lackOfActing } from "../core/privileges.ts";
 import { refuse } from "../core/refusals.ts";
+import { statusOf } from "../core/status.ts";
 import type { Plan, Step } from "../core/step.ts";
 import { isReadOnlyForRole } from "../database/look.ts";
+import { statusTable } from "../report/status-table.ts";
 import type { Settings } from "../settings/settings.ts";
 import { assessFirst, type Assessment, assessWhenFree } from "./assess.ts";
 import { type Context, type Ending, ready } from "./context.ts";
@@ -33,7 +35,20 @@ export async function run(settings: Settings, context: Context): Promise<Ending>
 
 /** The same look and plan. It has no way to write: it takes no lock, starts no child, stamps nothing. */
 export async function check(settings: Settings, context: Context): Promise<Ending> {
-  return await decide(settings, context, lookOnly, async (look) => {
+  return await checkAfter(lookOnly, settings, context);
+}
+
+/** `check`, which has shown where every revision stands. */
+export async function showStatus(settings: Settings, context: Context): Promise<Ending> {
+  return await checkAfter(lookAndShow, settings, context);
+}
+
+async function checkAfter(
+  lookFirst: typeof lookOnly,
+  settings: Settings,
+  context: Context,
+): Promise<Ending> {
+  return await decide(settings, context, lookFirst, async (look) => {
     await sayPlanned(stepsOf(look.first.plan), look);
     if (!settings.exitCode) return ready;
     const reason = "run would stamp or upgrade this database";
@@ -79,6 +94,14 @@ async function decide(
 async function lookOnly(scope: ProjectScope): Promise<FirstLook> {
   const database = await openSession(scope.settings, scope.context);
   return await lookOver({ ...scope, database });
+}
+
+async function lookAndShow(scope: ProjectScope): Promise<FirstLook> {
+  const look = await lookOnly(scope);
+  const { verdict, plan } = look.first;
+  const lines = statusTable(statusOf(verdict, plan, look.first), scope.settings.verbose);
+  for (const line of lines) scope.context.print(line);
+  return look;
 }
 
 /** A standby can be looked at. What is to be done there is asked anew of a server that can be written to. */
@@ -150,7 +173,7 @@ async function executePlan(first: Assessment, underLock: UnderLock): Promise<End
     if (hasUpgraded && goesBack(assessment.knowledge, plan.steps))
       return endRefused(refuse("upgraded-elsewhere", assessment), context);
     if (round > mostRounds || JSON.stringify(plan.steps) === JSON.stringify(last))
-      return stillToDo(plan.steps, context);
+      return stillToDo(plan.steps, assessment, context);
     const failure = await takeSteps(plan.steps, assessment, underLock);
     if (failure !== null) return concludeFailure(failure, await lookAgain(), context);
     last = plan.steps;

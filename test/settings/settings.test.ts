@@ -212,7 +212,7 @@ describe("usage faults", () => {
     [["--help=run"], ["--help takes no value"]],
     [["--tool", "sql", "--tool", "sql"], ["--tool is given twice"]],
     [["--check"], ["preflight run does not take --check; it belongs to bake"]],
-    [["--exit-code"], ["preflight run does not take --exit-code; it belongs to check"]],
+    [["--exit-code"], ["preflight run does not take --exit-code; it belongs to check, status"]],
     [
       ["audit", "--timeout", "1s"],
       [expect.stringMatching(/^preflight audit does not take --timeout/)],
@@ -311,7 +311,7 @@ describe("wrong values are told by the name of the flag or variable, all at once
       faults: [expect.stringMatching(/^PREFLIGHT_METRICS_FILE must name a file/)],
     });
     expect(read(["bake", "--metrics-file=/m/shop.prom"])).toMatchObject({
-      faults: ["preflight bake does not take --metrics-file; it belongs to run, check"],
+      faults: ["preflight bake does not take --metrics-file; it belongs to run, check, status"],
     });
   });
 

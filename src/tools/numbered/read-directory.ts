@@ -9,6 +9,7 @@ import { describeFault } from "../../core/words.ts";
 import { readDeletedFiles } from "../deleted-files.ts";
 import { readFacts } from "../file-text.ts";
 import { openFile, type Unreadable } from "../files.ts";
+import { titleOfName } from "../title.ts";
 import type { Candidate, DeletedRevision, FoundHistory, Vouched } from "../tool.ts";
 import { byVersion, listFiles, type NamedFile, type NumberedFiles } from "./list-files.ts";
 import { readMigrationFile } from "./migration-file.ts";
@@ -59,7 +60,7 @@ type Opened = NamedFile & {
 };
 
 function openNamed(named: NamedFile, root: string): Opened {
-  const { id, file } = named;
+  const { id, name, file } = named;
   const open = openFile(join(root, file), root);
   const [bytes, faults] = "bytes" in open ? [open.bytes, []] : [Buffer.alloc(0), open.faults];
   const facts = readFacts(bytes.toString("utf8"));
@@ -68,7 +69,15 @@ function openNamed(named: NamedFile, root: string): Opened {
     ...named,
     bytes,
     faults,
-    revision: { id, dependsOn: [], labels: [], file, ...facts, ...unparsed },
+    revision: {
+      id,
+      dependsOn: [],
+      labels: [],
+      title: titleOfName(name),
+      file,
+      ...facts,
+      ...unparsed,
+    },
   };
 }
 

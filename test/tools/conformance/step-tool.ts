@@ -84,6 +84,7 @@ export function stepTool(rows: Rows): Tool {
         parents: revisions.slice(-1).map(({ id }) => id),
         dependsOn: [],
         labels: [],
+        title: "",
         file: `steps/${name}`,
         hash: hashOf(text),
         isEmpty: false,
