@@ -1,6 +1,7 @@
 import type { Assumption } from "./assume.ts";
 import type { Difference } from "./difference.ts";
 import { holdsRows } from "./facts.ts";
+import { gather } from "./gather.ts";
 import type { History, HistoryFault } from "./history.ts";
 import type { Knowledge } from "./knowledge.ts";
 import type { Home, Server } from "./observation.ts";
@@ -41,7 +42,7 @@ export const refusals = {
         reason: `the version rows say ${nameHeads(heads, history)}, but the schema is not what that revision makes: ${list(serious, history)}`,
         next: [
           "put the schema back to what the revision makes, then start again",
-          "or start in spite of it: --drift warn; a new migration can then mend the schema for good",
+          ...ways.inSpiteOf(serious, "--drift warn"),
           ...ways.allowForEnvironment(serious, history),
           ways.compareInFull,
         ],
@@ -55,7 +56,7 @@ export const refusals = {
       reason: `on your word (--assume) the database is at ${nameHeads(heads, history)}, but the schema is not what that revision makes: ${list(serious, history)}`,
       next: [
         "put the schema to what the revision makes, then start again",
-        "or start in spite of it: --drift warn besides; a new migration can then mend the schema for good",
+        ...ways.inSpiteOf(serious, "--drift warn besides"),
         ways.compareInFull,
       ],
     }),
@@ -520,7 +521,7 @@ export function seriousOf(differences: readonly Difference[]): readonly Differen
 }
 
 function list(differences: readonly Difference[], history: History): string {
-  return enumerate(differences.map((each) => describeDifference(each, history)));
+  return enumerate(gather(differences).map((each) => describeDifference(each, history)));
 }
 
 function disagrees(why: string): string {

@@ -1,6 +1,6 @@
-import type { Difference } from "./difference.ts";
 import type { Place } from "./elsewhere.ts";
 import type { Fact } from "./facts.ts";
+import type { Gathered } from "./gather.ts";
 import type { History, HistoryFault } from "./history.ts";
 import type { Lack } from "./row-evidence.ts";
 import type { Change, UnseenData } from "./verdict.ts";
@@ -69,10 +69,11 @@ const textSearch = {
   tstemplate: "template",
 } as const;
 
-export function describeDifference(difference: Difference, history: History): string {
+export function describeDifference({ difference, parts }: Gathered, history: History): string {
   if (difference.kind === "edited")
     return `${difference.file} was edited after it was applied${difference.tolerable ? "; the schema is what it makes now" : ", and nothing proves that what it does now was done"}`;
-  const name = nameFact(difference.fact);
+  const columns = parts.filter(({ fact }) => fact.kind === "column").length;
+  const name = `${nameFact(difference.fact)}${columns === 0 ? "" : `, with ${columns} column${columns === 1 ? "" : "s"},`}`;
   switch (difference.kind) {
     case "missing":
       return `${name} is missing${difference.revision === null ? "" : `: revision ${nameRevision(difference.revision, history)} adds it`}`;

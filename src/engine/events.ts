@@ -1,7 +1,8 @@
 import type { Assumption } from "../core/assume.ts";
 import { claimOf, recordsEveryRevision } from "../core/claim.ts";
 import type { Difference } from "../core/difference.ts";
-import { isRelation, isReported } from "../core/facts.ts";
+import { isReported } from "../core/facts.ts";
+import { gather, type Gathered } from "../core/gather.ts";
 import type { History, HistoryFault } from "../core/history.ts";
 import type { Knowledge } from "../core/knowledge.ts";
 import { touchesRows } from "../core/ledger.ts";
@@ -296,7 +297,7 @@ function summarise(verdict: Verdict, history: History): string {
     case "ahead":
       return `ahead: the database is at ${verdict.unknownRows.join(", ")}, which this image does not have`;
     case "drifted":
-      return `drifted: the database is recorded at ${nameHeads(verdict.heads, history)}, and its schema differs in ${count(verdict.differences.length, "thing")}`;
+      return `drifted: the database is recorded at ${nameHeads(verdict.heads, history)}, and its schema differs in ${count(gather(verdict.differences).length, "thing")}`;
     case "partial":
       return "partial: a migration stopped half-way";
     case "unknown":
@@ -326,28 +327,16 @@ const mostTolerated = 20;
 
 /** What is not tolerable stands in the refusal, too. */
 function sayDifferences(differences: readonly Difference[], history: History, log: Log): void {
-  const others = new Set(
-    differences.flatMap((each) =>
-      each.kind === "extra" && isRelation(each.fact) ? [each.fact.object] : [],
-    ),
-  );
-  const isPartOfOthers = (each: Difference): boolean =>
-    each.kind === "extra" && !isRelation(each.fact) && others.has(each.fact.object);
   let tolerated = 0;
   let unsaid = 0;
-  for (const difference of differences) {
+  for (const { difference, parts } of gather(differences)) {
     let level = levelOf(difference);
-    if (level === "info" && (isPartOfOthers(difference) || ++tolerated > mostTolerated)) {
+    if (level === "info" && ++tolerated > mostTolerated) {
       unsaid += 1;
       level = "debug";
     }
-    const { tolerable } = difference;
-    log({
-      level,
-      event: "drift",
-      msg: describeDifference(difference, history),
-      tolerated: tolerable,
-    });
+    sayDifference({ difference, parts }, level);
+    for (const part of parts) sayDifference({ difference: part, parts: [] }, "debug");
   }
   if (unsaid > 0)
     log({
@@ -355,6 +344,11 @@ function sayDifferences(differences: readonly Difference[], history: History, lo
       event: "drift.more",
       msg: `${unsaid} more differences are tolerated: \`preflight check --verbose\` shows every one`,
     });
+
+  function sayDifference(gathered: Gathered, level: LogEvent["level"]): void {
+    const msg = describeDifference(gathered, history);
+    log({ level, event: "drift", msg, tolerated: gathered.difference.tolerable });
+  }
 }
 
 function levelOf(difference: Difference): "warn" | "info" | "debug" {

@@ -16,6 +16,7 @@ import { conclude, concludeFailure, noteRows, stillToDo } from "./result.ts";
 import type { ProjectScope, RunScope } from "./scope.ts";
 import { openSession, refuseAnotherServer } from "./session.ts";
 import { takeSteps } from "./steps.ts";
+import { requireUpgradeProgram } from "./upgrade.ts";
 import { type FirstLook, type UnderLock, withLock } from "./with-lock.ts";
 
 /*
@@ -49,7 +50,7 @@ async function checkAfter(
   context: Context,
 ): Promise<Ending> {
   return await decide(settings, context, lookFirst, async (look) => {
-    await sayPlanned(stepsOf(look.first.plan), look);
+    await sayWhatRunWouldDo(look);
     if (!settings.exitCode) return ready;
     const reason = "run would stamp or upgrade this database";
     return { outcome: "pending", reason, next: ["preflight run"] };
@@ -60,9 +61,15 @@ async function checkAfter(
 export async function rehearse(settings: Settings, context: Context): Promise<Ending> {
   return await decide(settings, context, lookOnly, async (look) => {
     refuseWithoutRights(look);
-    await sayPlanned(stepsOf(look.first.plan), look);
+    await sayWhatRunWouldDo(look);
     return ready;
   });
+}
+
+async function sayWhatRunWouldDo(look: FirstLook): Promise<void> {
+  const steps = stepsOf(look.first.plan);
+  await sayPlanned(steps, look);
+  requireUpgradeProgram(steps, look);
 }
 
 /** @param act what comes of a plan that has steps */
