@@ -76,13 +76,13 @@ async function execute(
   io: Process,
   started: number,
 ): Promise<Result> {
-  let redactAll = makeRedactor(settings.secrets);
+  let redactAll = makeRedactor(settings.secrets, settings.secretNames);
   const redact = (text: string): string => redactAll(text);
   let learned: readonly string[] = [];
   const learnSecret = (secret: string): void => {
     if (secret.trim() === "" || [...settings.secrets, ...learned].includes(secret)) return;
     learned = [...learned, secret].slice(-mostLearned);
-    redactAll = makeRedactor([...settings.secrets, ...learned]);
+    redactAll = makeRedactor([...settings.secrets, ...learned], settings.secretNames);
   };
   const record = emptyRecord(io.runId);
   const log = openLogOf(io, redact, settings.verbose);

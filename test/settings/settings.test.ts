@@ -49,6 +49,7 @@ test("no command and no flag: run, with every default", () => {
     exec: [],
     warnings: [],
     secrets: [],
+    secretNames: [],
   });
 });
 
@@ -550,6 +551,24 @@ describe("secrets: every password in reach, whichever address counts", () => {
 
   test("an address without a password is none", () => {
     expect(settingsOf([], { DATABASE_URL, OTHER: "http://x:80/a" }).secrets).toEqual([]);
+  });
+});
+
+describe("a password that is a name in the same address, and a plain word", () => {
+  test.each<[Record<string, string>, readonly string[]]>([
+    [{ DATABASE_URL: "postgres://shop:shop@db/prod" }, ["shop"]],
+    [{ DATABASE_URL: "postgresql+asyncpg://u:my_shop2@db/my_shop2" }, ["my_shop2"]],
+    [{ DATABASE_URL: "postgres://u:shop@db/prod?application_name=shop" }, ["shop"]],
+    [{ POSTGRES_HOST: "db", POSTGRES_USER: "app", POSTGRES_PASSWORD: "app" }, ["app"]],
+    [{ DATABASE_URL, REPLICA_URL: "postgres://shop:shop@db/prod?a=b" }, ["shop"]],
+    [{ DATABASE_URL: "postgres://shop:Sh0p@db/shop" }, []],
+    [{ DATABASE_URL: "postgres://shop:prod@db/test", OTHER: "postgres://prod:x@h/d" }, []],
+    [{ DATABASE_URL: "postgres://x7Kq9:x7Kq9@db/prod" }, []],
+    [{ DATABASE_URL: "postgres://abcdefghijklmnopq:abcdefghijklmnopq@db/prod" }, []],
+  ])("%j: %j", (env, names) => {
+    const { secretNames, secrets } = settingsOf([], env);
+    expect(secretNames).toEqual(names);
+    expect(secrets).toEqual(expect.arrayContaining([...names]));
   });
 });
 
