@@ -25,6 +25,7 @@ export type NumberedFiles = {
 export async function listFiles({ tool, directory, root, readName }: NumberedFiles): Promise<{
   readonly files: readonly NamedFile[];
   readonly warnings: readonly string[];
+  readonly remarks: readonly string[];
 }> {
   const place = relative(root, directory).replaceAll("\\", "/");
   const names = await listSql(directory);
@@ -38,9 +39,9 @@ export async function listFiles({ tool, directory, root, readName }: NumberedFil
     ...(others.length === 0
       ? []
       : [`Not taken for migrations, because of their names: ${enumerate(others)}.`]),
-    ...describeGaps(files),
   ];
-  return { files: files.toSorted(byVersion(tool.order)), warnings };
+  const remarks = describeGaps(files);
+  return { files: files.toSorted(byVersion(tool.order)), warnings, remarks };
 }
 
 /** [] where there is no such directory. */

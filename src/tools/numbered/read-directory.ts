@@ -27,7 +27,7 @@ async function readDirectory(numbered: NumberedFiles, vouched: Vouched): Promise
   const { tool, root, digestOf } = numbered;
   const load = async (ids: readonly string[]): Promise<readonly Migration[]> =>
     await loadMigrations(ids, opened, numbered);
-  const { files, warnings } = await listFiles(numbered);
+  const { files, warnings, remarks } = await listFiles(numbered);
   const opened = files.map((named) => openNamed(named, root));
   const read = isVouchedFor(opened, vouched) ? opened : await parseAll(opened, numbered);
   // Each file follows the one before it.
@@ -40,6 +40,7 @@ async function readDirectory(numbered: NumberedFiles, vouched: Vouched): Promise
     tool,
     graph: faults.length > 0 ? { kind: "broken", faults } : buildGraph(tool, revisions),
     warnings,
+    remarks,
     root,
     digests: new Map(opened.map(({ id, bytes }) => [id, digestOf(bytes.toString("utf8"))])),
     upgrade: { kind: "native", load },

@@ -98,6 +98,7 @@ export function stepTool(rows: Rows): Tool {
       tool,
       graph: buildGraph(tool, revisions),
       warnings: [],
+      remarks: [],
       root: directory,
       digests: new Map(),
       upgrade: {
