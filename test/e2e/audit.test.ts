@@ -56,7 +56,7 @@ it("faults are findings too, and only they end it with 24", async () => {
   const cwd = write({
     ...files,
     "migrations/003_typo.sql": "SELECT 1;\n  CREATE TABEL t ();\n",
-    "migrations/004_begin.sql": "BEGIN;\nCREATE TABLE t ();\nCOMMIT;\n",
+    "migrations/004_begin.sql": "BEGIN;\nCREATE TABLE t ();\nCOMMIT;\nSELECT 1;\n",
     "migrations/004_again.sql": "SELECT 1;\n",
     "migrations/005_empty.sql": "-- nothing yet\n",
   });

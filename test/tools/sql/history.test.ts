@@ -143,7 +143,7 @@ describe("a directory", () => {
       "migrations/001_b.sql": "SELECT",
       "migrations/01_c.sql": "SELEC",
       "migrations/2_d.sql": "",
-      "migrations/3_e.sql": "BEGIN; SELECT 1; END",
+      "migrations/3_e.sql": "BEGIN; SELECT 1; END; SELECT 2",
     });
     await symlink("nowhere", join(cwd, "migrations/4_f.sql"));
     const found = await read();
