@@ -5,7 +5,7 @@ _preflight() {
   for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
     case $word in
     --) return ;;
-    run | check | bake | audit | new) command=${command:-$word} ;;
+    run | check | status | bake | audit | new) command=${command:-$word} ;;
     esac
   done
   case $previous in
@@ -20,11 +20,12 @@ _preflight() {
   case ${command:-run} in
     run) flags="--migrations --tool --verbose --ledger --version-table --schema --stamp --drift --ahead --unverified --assume --allow-out-of-order --resume --enforce --timeout --lock-timeout --upgrade-timeout --ddl-lock-timeout --upgrade-command --metrics-file --check-only" ;;
     check) flags="--migrations --tool --verbose --ledger --version-table --schema --stamp --drift --ahead --unverified --assume --allow-out-of-order --resume --enforce --timeout --lock-timeout --upgrade-timeout --ddl-lock-timeout --upgrade-command --metrics-file --exit-code" ;;
+    status) flags="--migrations --tool --verbose --ledger --version-table --schema --stamp --drift --ahead --unverified --assume --allow-out-of-order --resume --enforce --timeout --lock-timeout --upgrade-timeout --ddl-lock-timeout --upgrade-command --metrics-file --exit-code" ;;
     bake) flags="--migrations --tool --verbose --ledger --version-table --upgrade-command --check --scratch-url --scratch-init --scratch-without --scratch-unconfined --varies" ;;
     audit) flags="--migrations --tool --verbose --ledger --json" ;;
     new) flags="--migrations --tool --verbose" ;;
   esac
-  [ -n "$command" ] || flags="run check bake audit new --version $flags"
+  [ -n "$command" ] || flags="run check status bake audit new --version $flags"
   COMPREPLY=($(compgen -W "$flags --help" -- "$current"))
 }
 complete -o default -F _preflight preflight

@@ -4,6 +4,7 @@ import { bake } from "./commands/bake.ts";
 import { check } from "./commands/check.ts";
 import { newMigration } from "./commands/new.ts";
 import { run } from "./commands/run.ts";
+import { status } from "./commands/status.ts";
 import { CannotJudge, outcomes } from "./core/outcome.ts";
 import type { Command, Context, Ending } from "./engine/context.ts";
 import { sayRefusal } from "./engine/events.ts";
@@ -37,7 +38,7 @@ export type Result =
   | { readonly kind: "exec"; readonly command: readonly string[] };
 
 /** THE list of commands; the first one is meant where none is named. */
-export const commands: readonly Command[] = [run, check, bake, audit, newMigration];
+export const commands: readonly Command[] = [run, check, status, bake, audit, newMigration];
 
 /** argv + env → settings → command → verdict line → exit code. */
 export async function cli(io: Process, known: readonly Command[] = commands): Promise<Result> {
@@ -75,21 +76,23 @@ async function execute(
   io: Process,
   started: number,
 ): Promise<Result> {
-  let redactAll = makeRedactor(settings.secrets);
+  let redactAll = makeRedactor(settings.secrets, settings.secretNames);
   const redact = (text: string): string => redactAll(text);
   let learned: readonly string[] = [];
   const learnSecret = (secret: string): void => {
     if (secret.trim() === "" || [...settings.secrets, ...learned].includes(secret)) return;
     learned = [...learned, secret].slice(-mostLearned);
-    redactAll = makeRedactor([...settings.secrets, ...learned]);
+    redactAll = makeRedactor([...settings.secrets, ...learned], settings.secretNames);
   };
   const record = emptyRecord(io.runId);
   const log = openLogOf(io, redact, settings.verbose);
   for (const warning of settings.warnings)
     log({ level: "warn", event: "settings.warning", msg: warning });
 
-  const print = (document: object): void =>
-    io.stdout(`${JSON.stringify(redactDeep(redact, document))}\n`);
+  const print = (document: object | string): void => {
+    const shown = redactDeep(redact, document);
+    io.stdout(`${typeof shown === "string" ? shown : JSON.stringify(shown)}\n`);
+  };
   const context: Context = { ...io, log, print, record, learnSecret };
   const ending = await ended(command.start(settings, context), context);
 

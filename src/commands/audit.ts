@@ -6,9 +6,10 @@ import {
   findingsOfFaults,
 } from "../core/audit.ts";
 import type { History } from "../core/history.ts";
+import { nameHeads } from "../core/words.ts";
 import { type Command, type Context, type Ending, ready } from "../engine/context.ts";
 import { refuseHistory } from "../engine/events.ts";
-import { readProject } from "../engine/project.ts";
+import { type ProjectReading, readProject, sayRemarks } from "../engine/project.ts";
 import { makeAuditReport } from "../report/audit-report.ts";
 import type { LogEvent } from "../report/log.ts";
 import { historyFlags } from "../settings/command-line.ts";
@@ -33,18 +34,27 @@ async function examine(settings: Settings, context: Context): Promise<Ending> {
     ? findingsOfFaults(reading.faults)
     : await reading.project.found.audit(reading.project.knowledge.history);
   for (const finding of findings) context.log(sayFinding(finding));
-  if (!isBroken) context.log(saySum(reading.project.knowledge.history, findings));
-  if (settings.json)
-    context.print(makeAuditReport(findings, isBroken ? [] : reading.project.found.warnings));
+  if (!isBroken) {
+    sayRemarks(reading.project, context);
+    context.log(saySum(reading.project.knowledge.history, findings, settings));
+  }
+  if (settings.json) context.print(makeAuditReport(findings, warningsOf(reading)));
   return isBroken ? refuseHistory(reading.faults, context) : ready;
 }
 
-const severity = { fault: "error", danger: "warn", warning: "warn", note: "info" } as const;
+function warningsOf(reading: ProjectReading): readonly string[] {
+  if (reading.kind === "broken") return [];
+  const { warnings, remarks } = reading.project.found;
+  return [...warnings, ...remarks];
+}
+
+const severity = { fault: "error", danger: "warn", warning: "warn", note: "debug" } as const;
 
 function sayFinding(finding: Finding): LogEvent {
   const { level, rule, file, line, remedy } = finding;
   return {
-    level: severity[level],
+    // A note about a file is for whoever asks; one about all of them is what the audit has to say.
+    level: level === "note" && file === null ? "info" : severity[level],
     event: "audit.finding",
     msg: describeFinding(finding),
     finding: level,
@@ -55,10 +65,16 @@ function sayFinding(finding: Finding): LogEvent {
   };
 }
 
-function saySum({ revisions, bases, heads }: History, findings: readonly Finding[]): LogEvent {
+function saySum(
+  history: History,
+  findings: readonly Finding[],
+  { verbose }: Pick<Settings, "verbose">,
+): LogEvent {
+  const { revisions, bases, heads } = history;
+  const isShort = !verbose && findings.some(({ level, file }) => level === "note" && file !== null);
   return {
     level: "info",
     event: "audit.done",
-    msg: `${revisions.size} revisions from ${bases.join(", ")} to ${heads.join(", ")}: ${describeCounts(countLevels(findings))}`,
+    msg: `${revisions.size} revisions from ${nameHeads(bases, history)} to ${nameHeads(heads, history)}: ${describeCounts(countLevels(findings))}${isShort ? " (--verbose shows the notes)" : ""}`,
   };
 }

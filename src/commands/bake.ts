@@ -11,7 +11,7 @@ import { continues, type Replay, writeLedger } from "../core/write-ledger.ts";
 import { factsQuery } from "../database/facts.sql.ts";
 import { type Command, type Context, type Ending, ready } from "../engine/context.ts";
 import { endRefused, refuseHistory } from "../engine/events.ts";
-import { type Project, readProject } from "../engine/project.ts";
+import { type Project, readProject, sayRemarks } from "../engine/project.ts";
 import type { ProjectScope } from "../engine/scope.ts";
 import { scratchPreludes, scratchUpgrade } from "../engine/scratch-upgrade.ts";
 import { describeProtection, endProtection, type Protection } from "../ledger/confinement.ts";
@@ -52,6 +52,7 @@ export const bake: Command = {
 async function replayOrCompare(settings: Settings, context: Context): Promise<Ending> {
   const reading = await readProject(settings, context, { isRewritten: !settings.bakeCheck });
   if (reading.kind === "broken") return refuseHistory(reading.faults, context);
+  sayRemarks(reading.project, context);
   return settings.bakeCheck
     ? compare(reading.project, context)
     : await replayAndWrite({ project: reading.project, settings, context });

@@ -1,7 +1,6 @@
 import { assumable } from "./assume.ts";
 import { placesInDoubt } from "./elsewhere.ts";
 import { ancestors, type Heads, type History, pendingAfter } from "./history.ts";
-import type { MigrationTool } from "./migration-tool.ts";
 import { contradicted, refuse, seriousOf } from "./refusals.ts";
 import type { Plan, PlanBasis, Policy, Refusal, Step } from "./step.ts";
 import type { Finding, Leftover, Verdict, VerdictOf } from "./verdict.ts";
@@ -46,7 +45,6 @@ type Case = PlanBasis & { readonly policy: Policy; readonly recorded: readonly s
 function planOnEvidence(verdict: Verdict, policy: Policy, basis: PlanBasis): Plan {
   const { knowledge, observation } = basis;
   const { history } = knowledge;
-  const { tool } = history;
   const recorded = verdict.kind === "broken-history" ? [] : verdict.recorded;
   const its: Case = { ...basis, policy, recorded };
   switch (verdict.kind) {
@@ -61,7 +59,7 @@ function planOnEvidence(verdict: Verdict, policy: Policy, basis: PlanBasis): Pla
     case "unversioned": {
       const { identified, denied, unseen } = verdict;
       if (identified.kind === "proven" && denied !== null)
-        return orAsAssumed(refuse("data-denied", denied, identified.heads, tool), its);
+        return orAsAssumed(refuse("data-denied", denied, identified.heads, history), its);
       if (identified.kind === "proven" && unseen.length > 0)
         return orAsAssumed(refuse("data-unseen", unseen, identified.heads, basis), its);
       return planForFinding(identified, its);
@@ -69,9 +67,9 @@ function planOnEvidence(verdict: Verdict, policy: Policy, basis: PlanBasis): Pla
     case "missing-file":
     case "mismatched":
       if (verdict.identified.kind === "proven" && verdict.elsewhere.length > 0)
-        return orAsAssumed(refuse("elsewhere", verdict, observation.home.schema, tool), its);
+        return orAsAssumed(refuse("elsewhere", verdict, observation.home.schema, history), its);
       return verdict.dataMigrations.length > 0
-        ? orAsAssumed(refuse("data-between", verdict, tool), its)
+        ? orAsAssumed(refuse("data-between", verdict, history), its)
         : planForFinding(verdict.identified, its);
     case "ahead":
       return planForAhead(verdict, its);
@@ -100,7 +98,7 @@ function planForFinding(finding: Finding, its: Case): Plan {
   if (finding.kind === "proven") return stampAndUpgrade(finding.heads, "proven", its);
   const nearest = finding.kind === "nearest" ? finding.heads : [];
   const words = assumable(knowledge, observation, nearest);
-  const plan = orAsAssumed(refuseUnproven(finding, knowledge.history.tool, words), its);
+  const plan = orAsAssumed(refuseUnproven(finding, knowledge.history, words), its);
   return plan.kind === "act" && finding.kind === "nearest"
     ? (orAsDrift(finding, its) ?? plan)
     : plan;
@@ -108,16 +106,16 @@ function planForFinding(finding: Finding, its: Case): Plan {
 
 function refuseUnproven(
   finding: Exclude<Finding, { readonly kind: "proven" }>,
-  tool: MigrationTool,
+  history: History,
   assumable: readonly string[],
 ): Refusal {
   switch (finding.kind) {
     case "ambiguous":
-      return refuse("ambiguous", finding, tool);
+      return refuse("ambiguous", finding, history);
     case "retired":
       return refuse("retired", finding, assumable);
     case "nearest":
-      return refuse("nearest", finding, tool, assumable);
+      return refuse("nearest", finding, history, assumable);
     case "sketched":
       return refuse("nothing-to-compare", finding, assumable);
   }
@@ -126,35 +124,35 @@ function refuseUnproven(
 /** A person says that it shall go on, and nothing of it is in doubt that we can see. What follows, the next look decides. */
 function planForPartial(left: Leftover, its: Case): Plan {
   const { policy, knowledge } = its;
-  if (!policy.resume || !canResume(left)) return refusePartial(left, knowledge.history.tool);
+  if (!policy.resume || !canResume(left)) return refusePartial(left, knowledge.history);
   return upgrade(left.kind === "begun" ? left.pending : [left.progress.version], its);
 }
 
-function refusePartial(left: Leftover, tool: MigrationTool): Refusal {
+function refusePartial(left: Leftover, history: History): Refusal {
   switch (left.kind) {
     case "invalid-index":
       return refuse("invalid-index", left);
     case "interrupted":
       return refuse("interrupted", left);
     case "begun":
-      return refuse("begun", left, tool);
+      return refuse("begun", left, history);
     case "dirty":
       return refuse("dirty", left);
     case "half-done":
-      return refuse("half-done", left, tool);
+      return refuse("half-done", left, history);
   }
 }
 
 function refuseDrift(drifted: VerdictOf<"drifted">, history: History): Refusal {
   const serious = seriousOf(drifted.differences);
   return serious.every(({ kind }) => kind === "edited")
-    ? refuse("file-edited", serious)
+    ? refuse("file-edited", serious, history)
     : refuse("schema-differs", drifted, history);
 }
 
 function upgradeInOrder(claimed: VerdictOf<"behind" | "drifted">, its: Case): Plan {
   return claimed.skipped.length > 0 && !its.policy.allowOutOfOrder
-    ? refuse("out-of-order", claimed)
+    ? refuse("out-of-order", claimed, its.knowledge.history)
     : upgrade(claimed.pending, its);
 }
 
@@ -162,22 +160,22 @@ function planForAhead(ahead: VerdictOf<"ahead">, { policy, knowledge }: Case): P
   const isCompatible = ahead.lacking.length === 0 && ahead.notRun.length === 0;
   if (policy.ahead === "allow" || (policy.ahead === "compatible" && isCompatible))
     return { kind: "start" };
-  const { tool } = knowledge.history;
-  if (ahead.lacking.length > 0) return refuse("newer-and-lacking", ahead, tool);
+  const { history } = knowledge;
+  if (ahead.lacking.length > 0) return refuse("newer-and-lacking", ahead, history);
   return ahead.notRun.length > 0
-    ? refuse("newer-and-not-run", ahead, tool)
-    : refuse("newer-forbidden", ahead, tool);
+    ? refuse("newer-and-not-run", ahead, history)
+    : refuse("newer-forbidden", ahead, history);
 }
 
 /** The word says what version rows would say. They would not excuse what differs either. */
 function orAsDrift(
   { heads, differences }: Extract<Finding, { readonly kind: "nearest" }>,
-  { assumption, policy }: Case,
+  { assumption, policy, knowledge }: Case,
 ): Refusal | null {
   const isNearest = assumption?.kind === "holds" && assumption.heads.join() === heads.join();
   const serious = seriousOf(differences);
   return isNearest && serious.length > 0 && policy.drift === "fail"
-    ? refuse("word-differs", heads, serious)
+    ? refuse("word-differs", heads, serious, knowledge.history)
     : null;
 }
 
@@ -195,11 +193,10 @@ function stampAndUpgrade(heads: Heads, because: "proven" | "assumed", its: Case)
     knowledge: { history },
     recorded,
   } = its;
-  if (policy.stamp === "never")
-    return refuse("stamp-forbidden", recorded, heads, because, history.tool);
+  if (policy.stamp === "never") return refuse("stamp-forbidden", recorded, heads, because, history);
   const unseen = because === "proven" ? unseenExtensions(heads, its) : [];
   if (unseen.length > 0)
-    return orAsAssumed(refuse("extension-unseen", unseen, heads, history.tool), its);
+    return orAsAssumed(refuse("extension-unseen", unseen, heads, history), its);
   const steps: Step[] = [{ kind: "stamp", from: recorded, to: heads, because }];
   const revisions = pendingAfter(history, heads);
   if (revisions.length > 0) steps.push({ kind: "upgrade", revisions });

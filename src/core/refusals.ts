@@ -1,9 +1,9 @@
 import type { Assumption } from "./assume.ts";
 import type { Difference } from "./difference.ts";
 import { holdsRows } from "./facts.ts";
+import { gather } from "./gather.ts";
 import type { History, HistoryFault } from "./history.ts";
 import type { Knowledge } from "./knowledge.ts";
-import type { MigrationTool } from "./migration-tool.ts";
 import type { Home, Server } from "./observation.ts";
 import type { Outcome } from "./outcome.ts";
 import { quoteIdentifier } from "./quote.ts";
@@ -20,6 +20,7 @@ import {
   nameFact,
   nameHeads,
   namePlaces,
+  nameRevision,
 } from "./words.ts";
 
 type Found<Kind extends Finding["kind"]> = Extract<Finding, { readonly kind: Kind }>;
@@ -39,10 +40,10 @@ export const refusals = {
     ({ heads, differences }: VerdictOf<"drifted">, history: History) => {
       const serious = seriousOf(differences);
       return {
-        reason: `the version rows say ${nameHeads(heads)}, but the schema is not what that revision makes: ${list(serious)}`,
+        reason: `the version rows say ${nameHeads(heads, history)}, but the schema is not what that revision makes: ${list(serious, history)}`,
         next: [
           "put the schema back to what the revision makes, then start again",
-          "or start in spite of it: --drift warn; a new migration can then mend the schema for good",
+          ...ways.inSpiteOf(serious, "--drift warn"),
           ...ways.allowForEnvironment(serious, history),
           ways.compareInFull,
         ],
@@ -52,11 +53,11 @@ export const refusals = {
   "word-differs": cause(
     "drift",
     "`--assume` names a revision, and the schema is not what it makes",
-    (heads: readonly string[], serious: readonly Difference[]) => ({
-      reason: `on your word (--assume) the database is at ${nameHeads(heads)}, but the schema is not what that revision makes: ${list(serious)}`,
+    (heads: readonly string[], serious: readonly Difference[], history: History) => ({
+      reason: `on your word (--assume) the database is at ${nameHeads(heads, history)}, but the schema is not what that revision makes: ${list(serious, history)}`,
       next: [
         "put the schema to what the revision makes, then start again",
-        "or start in spite of it: --drift warn besides; a new migration can then mend the schema for good",
+        ...ways.inSpiteOf(serious, "--drift warn besides"),
         ways.compareInFull,
       ],
     }),
@@ -64,8 +65,8 @@ export const refusals = {
   "file-edited": cause(
     "drift",
     "a migration file is not what was applied, and nothing proves that what it does now was done",
-    (edited: readonly Difference[]) => ({
-      reason: list(edited),
+    (edited: readonly Difference[], history: History) => ({
+      reason: list(edited, history),
       next: [
         "put the file back to what was applied, and write what shall change into a new migration",
         "if only its comments changed: run `preflight bake`, which shows it for files that do nothing to rows",
@@ -76,8 +77,8 @@ export const refusals = {
   "out-of-order": cause(
     "unproven",
     "a file with a number below the newest applied one has not been applied",
-    ({ skipped, heads }: VerdictOf<"behind" | "drifted">) => ({
-      reason: `${enumerate(skipped)} ${isOrAre(skipped)} numbered below ${nameHeads(heads)}, which is applied, and ${isOrAre(skipped)} not: nobody has tried the files in this order`,
+    ({ skipped, heads }: VerdictOf<"behind" | "drifted">, history: History) => ({
+      reason: `${enumerate(skipped.map((id) => nameRevision(id, history)))} ${isOrAre(skipped)} numbered below ${nameHeads(heads, history)}, which is applied, and ${isOrAre(skipped)} not: nobody has tried the files in this order`,
       next: [
         "give the file a number above the newest one and build the image again",
         "or, if it does not depend on the order: preflight run --allow-out-of-order",
@@ -133,11 +134,12 @@ export const refusals = {
   ambiguous: cause(
     "unproven",
     "the schema is what several states make: they differ by data, or by what is not compared",
-    (finding: Found<"ambiguous">, tool: MigrationTool) => ({
-      reason: `the schema is exactly what ${finding.candidates.map(nameHeads).join(" and ")} make${sayIndexes(finding)}; ${sayWhatIsBetween(finding)}`,
+    (finding: Found<"ambiguous">, history: History) => ({
+      reason: `the schema is exactly what ${finding.candidates.map((heads) => nameHeads(heads, history)).join(" and ")} make${sayIndexes(finding)}; ${sayWhatIsBetween(finding, history)}`,
       next: [
         ...finding.candidates.map(
-          (heads) => `if the database is at ${nameHeads(heads)}: ${ways.sayAtHeads(heads, tool)}`,
+          (heads) =>
+            `if the database is at ${nameHeads(heads, history)}: ${ways.sayAtHeads(heads, history.tool)}`,
         ),
         ...(finding.notCompared.some(({ kind }) => kind === "viewdef")
           ? ["or bake on a PostgreSQL of this server's major version, and it will be compared"]
@@ -163,9 +165,9 @@ export const refusals = {
   nearest: cause(
     "unproven",
     "no revision makes exactly this schema",
-    (finding: Found<"nearest">, tool: MigrationTool, assumable: readonly string[]) => ({
-      reason: `no revision makes exactly this schema. The nearest is ${nameHeads(finding.heads)}: ${list(finding.differences)}`,
-      next: ways.fromNearest(finding, tool, assumable),
+    (finding: Found<"nearest">, history: History, assumable: readonly string[]) => ({
+      reason: `no revision makes exactly this schema. The nearest is ${nameHeads(finding.heads, history)}: ${list(finding.differences, history)}`,
+      next: ways.fromNearest(finding, history, assumable),
     }),
   ),
   "nothing-to-compare": cause(
@@ -191,11 +193,11 @@ export const refusals = {
   "data-between": cause(
     "unproven",
     "the schema proves another revision than the rows say, and data migrations lie between",
-    (verdict: VerdictOf<"mismatched" | "missing-file">, tool: MigrationTool) => {
+    (verdict: VerdictOf<"mismatched" | "missing-file">, history: History) => {
       const { claimed, proven } = bothStatesOf(verdict);
-      const way = ways.recordProven(proven, tool);
+      const way = ways.recordProven(proven, history.tool);
       return {
-        reason: `the version rows say ${nameHeads(claimed)}, the schema is exactly that of ${nameHeads(proven)}; between them lie data migrations and the like, of which the schema cannot say whether they ran: ${enumerate(verdict.dataMigrations)}`,
+        reason: `the version rows say ${nameHeads(claimed, history)}, the schema is exactly that of ${nameHeads(proven, history)}; between them lie data migrations and the like, of which the schema cannot say whether they ran: ${enumerate(verdict.dataMigrations.map((id) => nameRevision(id, history)))}`,
         next:
           verdict.direction === "forwards"
             ? [
@@ -204,7 +206,7 @@ export const refusals = {
               ]
             : [
                 `if they did not run: ${way}: the upgrade runs them`,
-                `if they did run: bring the schema to what ${nameHeads(claimed)} makes, then start again`,
+                `if they did run: bring the schema to what ${nameHeads(claimed, history)} makes, then start again`,
               ],
       };
     },
@@ -212,11 +214,11 @@ export const refusals = {
   "data-denied": cause(
     "unproven",
     "a stamp would cover a data migration that another tool's rows say did not run",
-    ({ table, dataMigrations }: Denial, proven: readonly string[], tool: MigrationTool) => ({
-      reason: `the schema is exactly that of ${nameHeads(proven)}, but ${table} has no row for ${enumerate(dataMigrations)}, of which the schema cannot say whether it ran`,
+    ({ table, dataMigrations }: Denial, proven: readonly string[], history: History) => ({
+      reason: `the schema is exactly that of ${nameHeads(proven, history)}, but ${table} has no row for ${enumerate(dataMigrations.map((id) => nameRevision(id, history)))}, of which the schema cannot say whether it ran`,
       next: [
-        `if it did run: ${ways.sayAtHeads(proven, tool)}`,
-        `if it did not run: carry it out by hand first, then ${ways.sayAtHeads(proven, tool)}`,
+        `if it did run: ${ways.sayAtHeads(proven, history.tool)}`,
+        `if it did not run: carry it out by hand first, then ${ways.sayAtHeads(proven, history.tool)}`,
       ],
     }),
   ),
@@ -228,14 +230,15 @@ export const refusals = {
       proven: readonly string[],
       { knowledge, observation }: Pick<PlanBasis, "knowledge" | "observation">,
     ) => {
-      const assumed = ways.sayAtHeads(proven, knowledge.history.tool);
+      const { history } = knowledge;
+      const assumed = ways.sayAtHeads(proven, history.tool);
       const files = [...new Set(unseen.map(({ file }) => file))];
       const unreadable = unseen
         .flatMap(({ lacks }) => lacks)
         .flatMap((lack) => (lack.kind === "unreadable" ? lack.table : []));
       const canShow = unseen.every(({ lacks }) => lacks.some(({ kind }) => kind === "absent"));
       return {
-        reason: `the schema is exactly that of ${nameHeads(proven)}, but there are no version rows, and nothing shows that these data migrations ran: ${enumerate(unseen.map(describeUnseen))}`,
+        reason: `the schema is exactly that of ${nameHeads(proven, history)}, but there are no version rows, and nothing shows that these data migrations ran: ${enumerate(unseen.map(describeUnseen))}`,
         next: [
           ...(unreadable.length === 0
             ? []
@@ -251,11 +254,11 @@ export const refusals = {
   "extension-unseen": cause(
     "unproven",
     "a stamp would cover the creation of an extension that the bake passed over, and that is not here",
-    (names: readonly string[], heads: readonly string[], tool: MigrationTool) => ({
-      reason: `the schema is exactly that of ${nameHeads(heads)}, but the bake passed over ${enumerate(names)}, which this database does not have: whether what creates ${names.length === 1 ? "it" : "them"} ran, nothing shows`,
+    (names: readonly string[], heads: readonly string[], history: History) => ({
+      reason: `the schema is exactly that of ${nameHeads(heads, history)}, but the bake passed over ${enumerate(names)}, which this database does not have: whether what creates ${names.length === 1 ? "it" : "them"} ran, nothing shows`,
       next: [
         `if it did not run: ${names.map((name) => `CREATE EXTENSION ${quoteIdentifier(name)}`).join("; ")}, then start again`,
-        `if it ran, or this database shall do without: ${ways.sayAtHeads(heads, tool)}`,
+        `if it ran, or this database shall do without: ${ways.sayAtHeads(heads, history.tool)}`,
       ],
     }),
   ),
@@ -266,16 +269,16 @@ export const refusals = {
       from: readonly string[],
       to: readonly string[],
       because: "proven" | "assumed",
-      tool: MigrationTool,
+      history: History,
     ) => {
       const isProven = because === "proven";
       const at = isProven
-        ? `the schema is proven to be at ${nameHeads(to)}`
-        : `the database is at ${nameHeads(to)} on your word (--assume)`;
+        ? `the schema is proven to be at ${nameHeads(to, history)}`
+        : `the database is at ${nameHeads(to, history)} on your word (--assume)`;
       return {
-        reason: `${at}, the version rows say ${nameHeads(from)}, and --stamp never forbids to correct them`,
+        reason: `${at}, the version rows say ${nameHeads(from, history)}, and --stamp never forbids to correct them`,
         next: [
-          ...(tool.words.stamp === null ? [] : [ways.sayStamp(to, tool)]),
+          ...(history.tool.words.stamp === null ? [] : [ways.sayStamp(to, history.tool)]),
           `run without --stamp never: it then records ${isProven ? "what the schema proves" : "your word"}`,
         ],
       };
@@ -284,29 +287,29 @@ export const refusals = {
   "newer-and-lacking": cause(
     "ahead-incompatible",
     "a newer image has migrated the database, and it lacks what this image needs",
-    (verdict: VerdictOf<"ahead">, tool: MigrationTool) => ({
-      reason: `${isOlder(verdict)}, and the schema lacks what it needs: ${list(verdict.lacking)}`,
-      next: ways.fromNewer(verdict, tool),
+    (verdict: VerdictOf<"ahead">, history: History) => ({
+      reason: `${isOlder(verdict)}, and the schema lacks what it needs: ${list(verdict.lacking, history)}`,
+      next: ways.fromNewer(verdict, history.tool),
     }),
   ),
   "newer-and-not-run": cause(
     "ahead-incompatible",
     "a newer image has migrated the database, and files of this one that change rows did not run",
-    (verdict: VerdictOf<"ahead">, tool: MigrationTool) => {
+    (verdict: VerdictOf<"ahead">, history: History) => {
       const { notRun } = verdict;
       const [have, they] = notRun.length === 1 ? ["has", "it"] : ["have", "they"];
       return {
         reason: `the database is at ${verdict.unknownRows.join(", ")}, which this image does not have, and ${enumerate(notRun)} of this image ${have} no row: ${they} did not run here`,
-        next: ways.fromNewer(verdict, tool),
+        next: ways.fromNewer(verdict, history.tool),
       };
     },
   ),
   "newer-forbidden": cause(
     "ahead-incompatible",
     "a newer image has migrated the database, and `--ahead refuse`",
-    (verdict: VerdictOf<"ahead">, tool: MigrationTool) => ({
+    (verdict: VerdictOf<"ahead">, history: History) => ({
       reason: `${isOlder(verdict)}, and --ahead refuse forbids to start`,
-      next: ways.fromNewer(verdict, tool),
+      next: ways.fromNewer(verdict, history.tool),
     }),
   ),
   "invalid-index": cause(
@@ -350,12 +353,12 @@ export const refusals = {
   begun: cause(
     "partial",
     "an earlier run may have begun a revision that commits in parts, and no row says that it ended",
-    ({ revision, file, heads }: Left<"begun">, tool: MigrationTool) => ({
-      reason: `revision ${revision} does not commit all at once, and an earlier run may have begun it: no version row says that it ended, and what it did to rows no schema shows`,
+    ({ revision, file, heads }: Left<"begun">, history: History) => ({
+      reason: `revision ${nameRevision(revision, history)} does not commit all at once, and an earlier run may have begun it: no version row says that it ended, and what it did to rows no schema shows`,
       next: [
         `look at the data for what ${file} does`,
         "if none of it is there, or it may run twice: preflight run --resume (it runs from its beginning)",
-        `or complete it by hand and record it: ${ways.sayStamp(heads, tool)}, then start again`,
+        `or complete it by hand and record it: ${ways.sayStamp(heads, history.tool)}, then start again`,
       ],
     }),
   ),
@@ -373,13 +376,13 @@ export const refusals = {
   "half-done": cause(
     "partial",
     "some of what a revision makes is there, and some is not",
-    (left: Left<"half-done">, tool: MigrationTool) => {
+    (left: Left<"half-done">, history: History) => {
       const [done, undone] = [left.done.map(describeChange), left.undone.map(describeChange)];
       const undo = `undo by hand what is done of ${left.revision}, then start again: the upgrade runs it whole`;
-      const complete = `do by hand all that is not done, its data included, and record it: ${ways.sayStamp([left.revision], tool)}`;
+      const complete = `do by hand all that is not done, its data included, and record it: ${ways.sayStamp([left.revision], history.tool)}`;
       const mayHoldRows = left.done.some(({ kind, fact }) => kind === "adds" && holdsRows(fact));
       return {
-        reason: `revision ${left.revision} stopped half-way. Done: ${enumerate(done)}. Not done: ${enumerate(undone)}`,
+        reason: `revision ${nameRevision(left.revision, history)} stopped half-way. Done: ${enumerate(done)}. Not done: ${enumerate(undone)}`,
         next: mayHoldRows
           ? [complete, `or, if nobody needs what its tables and columns hold by now: ${undo}`]
           : [undo, `or ${complete}`],
@@ -397,11 +400,11 @@ export const refusals = {
   elsewhere: cause(
     "unproven",
     "what the version rows promise is not where it should be, and may be in another schema",
-    (verdict: VerdictOf<"mismatched" | "missing-file">, schema: string, tool: MigrationTool) => {
+    (verdict: VerdictOf<"mismatched" | "missing-file">, schema: string, history: History) => {
       const { claimed, proven } = bothStatesOf(verdict);
       return {
-        reason: `the version rows say ${nameHeads(claimed)}, schema ${schema} holds exactly what ${nameHeads(proven)} makes, but ${namePlaces(verdict.elsewhere)}: what is missing here may be there`,
-        next: [`if schema ${schema} is right: ${ways.sayAtHeads(proven, tool)}`],
+        reason: `the version rows say ${nameHeads(claimed, history)}, schema ${schema} holds exactly what ${nameHeads(proven, history)} makes, but ${namePlaces(verdict.elsewhere)}: what is missing here may be there`,
+        next: [`if schema ${schema} is right: ${ways.sayAtHeads(proven, history.tool)}`],
       };
     },
   ),
@@ -460,10 +463,11 @@ export const refusals = {
     "after the upgrade the rows say more than the schema that was looked at",
     ({
       verdict,
+      knowledge: { history },
       observation: { home },
-    }: Pick<PlanBasis, "observation"> & { verdict: Verdict }) => ({
+    }: Pick<PlanBasis, "knowledge" | "observation"> & { verdict: Verdict }) => ({
       reason: disagrees(
-        `after the upgrade the rows say ${verdict.kind === "broken-history" ? "nothing" : nameHeads(verdict.recorded)}, and the schema that was looked at (${home.schema}) is an earlier one; the rows stay as they are`,
+        `after the upgrade the rows say ${verdict.kind === "broken-history" ? "nothing" : nameHeads(verdict.recorded, history)}, and the schema that was looked at (${home.schema}) is an earlier one; the rows stay as they are`,
       ),
       next: [
         "does the upgrade work in another schema or another database? See its search_path and address, and what the migrations' own files set",
@@ -528,8 +532,8 @@ export function seriousOf(differences: readonly Difference[]): readonly Differen
   return differences.filter(({ tolerable }) => !tolerable);
 }
 
-function list(differences: readonly Difference[]): string {
-  return enumerate(differences.map(describeDifference));
+function list(differences: readonly Difference[], history: History): string {
+  return enumerate(gather(differences).map((each) => describeDifference(each, history)));
 }
 
 function disagrees(why: string): string {
@@ -556,8 +560,11 @@ function sayIndexes({ indexes }: Found<"ambiguous">): string {
   return `, but for indexes, which come and go by hand and tell nothing (${enumerate(indexes.map(nameFact))})`;
 }
 
-function sayWhatIsBetween({ dataMigrations, notCompared }: Found<"ambiguous">): string {
+function sayWhatIsBetween(
+  { dataMigrations, notCompared }: Found<"ambiguous">,
+  history: History,
+): string {
   return dataMigrations.length > 0
-    ? `between them lies what leaves no trace in it, such as data: ${enumerate(dataMigrations)}`
+    ? `between them lies what leaves no trace in it, such as data: ${enumerate(dataMigrations.map((id) => nameRevision(id, history)))}`
     : `what tells them apart is not compared here: ${enumerate([...new Set(notCompared.map(nameFact))])}`;
 }

@@ -6,6 +6,8 @@ export type Revision = {
   /** `depends_on`, as written (ids or branch labels): applied first without being a parent. */
   readonly dependsOn: readonly string[];
   readonly labels: readonly string[];
+  /** What its author calls it, in one short line; empty where neither the file nor its name tells. */
+  readonly title: string;
   /** Path relative to the history's root, with forward slashes. */
   readonly file: string;
   /** First 16 hex digits of the sha256 of the file's text with `\n` line ends. */

@@ -48,11 +48,11 @@ export function recordProven(proven: readonly string[], tool: MigrationTool): st
 /** Never first to do what would take rows along. */
 export function fromNearest(
   finding: Extract<Finding, { readonly kind: "nearest" }>,
-  tool: MigrationTool,
+  history: History,
   assumable: readonly string[],
 ): readonly string[] {
-  const bring = `bring the schema to what ${nameHeads(finding.heads)} makes`;
-  const words = inEffect(finding, tool, assumable);
+  const bring = `bring the schema to what ${nameHeads(finding.heads, history)} makes`;
+  const words = inEffect(finding, history.tool, assumable);
   const [word, ...others] = words;
   const takesRows = finding.differences.some(
     ({ kind, fact }) => kind !== "missing" && holdsRows(fact),
@@ -81,6 +81,7 @@ function inEffect(
     ];
   const isAssumable = nearest !== undefined && assumable.includes(nearest);
   if (heads.length !== 1 || isAssumable) {
+    if (differences.some(wouldFail)) return [];
     const drift = differences.every(({ tolerable }) => tolerable) ? "" : " --drift warn";
     return [`or, if that is what it is in effect: ${sayAtHeads(heads, tool)}${drift}`];
   }
@@ -144,6 +145,17 @@ export function fromInterrupted({
         : [];
   const first = [...drops, ...before];
   return [...first, `${first.length > 0 ? "then " : ""}go on from there: preflight run --resume`];
+}
+
+/** No way out where a pending revision would only fail on what is there. */
+export function inSpiteOf(differences: readonly Difference[], how: string): readonly string[] {
+  return differences.some(wouldFail)
+    ? []
+    : [`or start in spite of it: ${how}; a new migration can then mend the schema for good`];
+}
+
+function wouldFail(difference: Difference): boolean {
+  return difference.kind === "in-the-way" && difference.fails;
 }
 
 /** What a migration makes that reads the environment may be right here, and other than where it was baked. */

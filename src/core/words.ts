@@ -1,7 +1,7 @@
-import type { Difference } from "./difference.ts";
 import type { Place } from "./elsewhere.ts";
 import type { Fact } from "./facts.ts";
-import type { HistoryFault } from "./history.ts";
+import type { Gathered } from "./gather.ts";
+import type { History, HistoryFault } from "./history.ts";
 import type { Lack } from "./row-evidence.ts";
 import type { Change, UnseenData } from "./verdict.ts";
 
@@ -69,19 +69,20 @@ const textSearch = {
   tstemplate: "template",
 } as const;
 
-export function describeDifference(difference: Difference): string {
+export function describeDifference({ difference, parts }: Gathered, history: History): string {
   if (difference.kind === "edited")
     return `${difference.file} was edited after it was applied${difference.tolerable ? "; the schema is what it makes now" : ", and nothing proves that what it does now was done"}`;
-  const name = nameFact(difference.fact);
+  const columns = parts.filter(({ fact }) => fact.kind === "column").length;
+  const name = `${nameFact(difference.fact)}${columns === 0 ? "" : `, with ${columns} column${columns === 1 ? "" : "s"},`}`;
   switch (difference.kind) {
     case "missing":
-      return `${name} is missing${difference.revision === null ? "" : `: revision ${difference.revision} adds it`}`;
+      return `${name} is missing${difference.revision === null ? "" : `: revision ${nameRevision(difference.revision, history)} adds it`}`;
     case "changed":
-      return `${name} is not as revision ${difference.revision ?? "?"} makes it: expected ${quote(difference.fact)}, found ${quote(difference.actual)}`;
+      return `${name} is not as revision ${difference.revision === null ? "?" : nameRevision(difference.revision, history)} makes it: expected ${quote(difference.fact)}, found ${quote(difference.actual)}`;
     case "extra":
       return `${name} is there, and no applied revision makes it${difference.why === "" ? "" : `: ${difference.why}`}`;
     case "in-the-way":
-      return `${name} is there already: revision ${difference.revision}, which is pending, makes one of that name${difference.fails ? " and would fail" : ", and whether the rows that are written up to there already are, nobody knows"}`;
+      return `${name} is there already: revision ${nameRevision(difference.revision, history)}, which is pending, makes one of that name${difference.fails ? " and would fail" : ", and whether the rows that are written up to there already are, nobody knows"}`;
   }
 }
 
@@ -147,8 +148,34 @@ export function isOrAre({ length }: readonly unknown[]): string {
 }
 
 /** Version rows or heads, in a sentence. */
-export function nameHeads(heads: readonly string[]): string {
-  return heads.length === 0 ? "base (nothing applied)" : heads.join(", ");
+export function nameHeads(heads: readonly string[], history: History): string {
+  if (heads.length === 0) return "base (nothing applied)";
+  return heads.map((id) => nameRevision(id, history)).join(", ");
+}
+
+/** `a1b2c3 (Add orders)`: a hash tells a person nothing. */
+export function nameRevision(id: string, { revisions }: History): string {
+  const title = revisions.get(id)?.title ?? "";
+  return title === "" || plainly(title) === plainly(id) ? id : `${id} (${title})`;
+}
+
+function plainly(name: string): string {
+  return name
+    .toLowerCase()
+    .replaceAll(/[^\p{L}\p{N}]+/gu, " ")
+    .trim();
+}
+
+/** Nobody reads more of them in one line. */
+const mostNamed = 5;
+
+/** `2 revisions: a1b2c3 (Add orders), d4e5f6 (Add status)`; of many the first and the last. */
+export function nameRevisions(ids: readonly string[], history: History): string {
+  const named = (id: string | undefined): string => nameRevision(id ?? "", history);
+  if (ids.length === 1) return `revision ${named(ids[0])}`;
+  return ids.length <= mostNamed
+    ? `${ids.length} revisions: ${ids.map(named).join(", ")}`
+    : `${ids.length} revisions, ${named(ids[0])} to ${named(ids.at(-1))}`;
 }
 
 /** `schema app has 3 of its tables (customers, orders, payments)` */

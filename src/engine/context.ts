@@ -27,8 +27,8 @@ export type Context = Sources & {
   readonly log: Log;
   /** From now on this is printed nowhere. */
   readonly learnSecret: (secret: string) => void;
-  /** One line of JSON on stdout, before the verdict line. */
-  readonly print: (document: object) => void;
+  /** One line on stdout before the verdict line: JSON, or a text as it is. */
+  readonly print: (document: object | string) => void;
   /** What the run knows so far; the verdict line is made of it, however the run ends. */
   readonly record: RunRecord;
 };

@@ -1,8 +1,9 @@
 import type { Assumption } from "../core/assume.ts";
 import { claimOf, recordsEveryRevision } from "../core/claim.ts";
 import type { Difference } from "../core/difference.ts";
-import { isRelation, isReported } from "../core/facts.ts";
-import type { HistoryFault } from "../core/history.ts";
+import { isReported } from "../core/facts.ts";
+import { gather, type Gathered } from "../core/gather.ts";
+import type { History, HistoryFault } from "../core/history.ts";
 import type { Knowledge } from "../core/knowledge.ts";
 import { touchesRows } from "../core/ledger.ts";
 import type { Migration } from "../core/migration.ts";
@@ -10,7 +11,13 @@ import { refuse } from "../core/refusals.ts";
 import type { Refusal, Step } from "../core/step.ts";
 import { differencesOf, provenHeads, type Verdict } from "../core/verdict.ts";
 import { underOtherVersions } from "../core/ways-out.ts";
-import { describeDifference, enumerate, nameHeads } from "../core/words.ts";
+import {
+  describeDifference,
+  enumerate,
+  nameHeads,
+  nameRevision,
+  nameRevisions,
+} from "../core/words.ts";
 import type { Log, LogEvent } from "../report/log.ts";
 import type { VerdictLine } from "../report/verdict-schema.ts";
 import { describePlace } from "../settings/program-address.ts";
@@ -46,8 +53,13 @@ export function recordDiagnosis(assessment: Assessment, { project, context }: Ru
   sayAssumption(assessment, context);
   const differences = differencesOf(verdict);
   record.drift = countDrift(differences);
-  log({ level: "info", event: "verdict", msg: summarise(verdict), verdict: verdict.kind });
-  sayDifferences(differences, log);
+  log({
+    level: "info",
+    event: "verdict",
+    msg: summarise(verdict, knowledge.history),
+    verdict: verdict.kind,
+  });
+  sayDifferences(differences, knowledge.history, log);
   record.ledger = knowledge.status;
   sayWhatIsUnknown(assessment, project, log);
 }
@@ -75,10 +87,13 @@ function sayAssumption(assessment: Assessment, { log }: Context): void {
   else if (plan.kind === "act" && assumption.kind === "holds") log(assumptionUsed(assumption));
 }
 
-function assumptionPassedOver({ revision }: Assumption, { verdict }: Assessment): LogEvent {
+function assumptionPassedOver(
+  { revision }: Assumption,
+  { verdict, knowledge }: Assessment,
+): LogEvent {
   const recorded = verdict.kind === "broken-history" ? [] : verdict.recorded;
   const proven = provenHeads(verdict);
-  const at = nameHeads(proven ?? recorded);
+  const at = nameHeads(proven ?? recorded, knowledge.history);
   const isProven = "identified" in verdict && proven !== null;
   const how = isProven
     ? `the schema proves that this database is at ${at}`
@@ -128,7 +143,7 @@ function sayWhatIsUnknown(
       msg: `applied, and without a file in this image, although the ledger calls them live: ${enumerate(knowledge.unfiled)}; copy them into the image, or run \`preflight bake\` if they were deleted on purpose`,
     });
   if (knowledge.status !== "stale") return;
-  const lacks = `the ledger lacks ${enumerate(knowledge.lacking)}; run \`preflight bake\``;
+  const lacks = `the ledger lacks ${enumerate(knowledge.lacking.map((id) => nameRevision(id, knowledge.history)))}; run \`preflight bake\``;
   const isCompared = verdict.kind !== "broken-history" && verdict.verified;
   log(
     isCompared
@@ -199,7 +214,12 @@ export async function sayPlanned(
   { project, settings, context }: RunScope,
 ): Promise<void> {
   context.record.actions = planActions(steps);
-  for (const step of steps) context.log({ level: "info", event: "plan", msg: describeStep(step) });
+  for (const step of steps)
+    context.log({
+      level: "info",
+      event: "plan",
+      msg: describeStep(step, project.knowledge.history),
+    });
   const { upgrade } = project.found;
   if (upgrade.kind === "command") return sayOtherAddress(steps, settings, context);
   for (const step of steps)
@@ -237,14 +257,14 @@ export function sayHeaders(migrations: readonly Migration[], { log }: Context): 
   }
 }
 
-export function describeStep(step: Step): string {
+export function describeStep(step: Step, history: History): string {
   switch (step.kind) {
     case "stamp":
-      return `stamp ${nameHeads(step.to)}${step.because === "assumed" ? " on your word (--assume)" : ""} (${step.from.length === 0 ? "there are no rows" : `the rows say ${step.from.join(", ")}`})`;
+      return `stamp ${nameHeads(step.to, history)}${step.because === "assumed" ? " on your word (--assume)" : ""} ${step.from.length === 0 ? "where there are no rows" : `in place of ${nameHeads(step.from, history)}`}`;
     case "widen":
       return `widen the version column to ${step.to} characters`;
     case "upgrade":
-      return `upgrade: ${step.revisions.length === 1 ? "revision" : `${step.revisions.length} revisions:`} ${step.revisions.join(", ")}`;
+      return `upgrade: ${nameRevisions(step.revisions, history)}`;
   }
 }
 
@@ -278,26 +298,26 @@ export function planActions(steps: readonly Step[]): VerdictLine["actions"] {
   });
 }
 
-function summarise(verdict: Verdict): string {
+function summarise(verdict: Verdict, history: History): string {
   switch (verdict.kind) {
     case "current":
-      return `current: the database is at ${nameHeads(verdict.heads)}`;
+      return `current: the database is at ${nameHeads(verdict.heads, history)}`;
     case "fresh":
       return `fresh: the database is empty, ${count(verdict.pending.length, "revision")} to run`;
     case "behind":
-      return `behind: the database is at ${nameHeads(verdict.heads)}, ${count(verdict.pending.length, "revision")} to run`;
+      return `behind: the database is at ${nameHeads(verdict.heads, history)}, ${count(verdict.pending.length, "revision")} to run`;
     case "unversioned":
-      return `unversioned: there are tables and no version rows${identified(verdict)}`;
+      return `unversioned: there are tables and no version rows${identified(verdict, history)}`;
     case "mismatched":
-      return `mismatched: the version rows say ${nameHeads(verdict.claimed)}${verdict.skipped.length === 0 ? "" : ` without ${verdict.skipped.join(", ")}`}${identified(verdict)}`;
+      return `mismatched: the version rows say ${nameHeads(verdict.claimed, history)}${verdict.skipped.length === 0 ? "" : ` without ${verdict.skipped.join(", ")}`}${identified(verdict, history)}`;
     case "missing-file":
-      return `missing-file: no file has the recorded ${verdict.gone.join(", ")}${identified(verdict)}`;
+      return `missing-file: no file has the recorded ${verdict.gone.join(", ")}${identified(verdict, history)}`;
     case "overlapping":
-      return `overlapping: ${verdict.redundant.join(", ")} is recorded beside ${nameHeads(verdict.heads)}, which includes it`;
+      return `overlapping: ${verdict.redundant.join(", ")} is recorded beside ${nameHeads(verdict.heads, history)}, which includes it`;
     case "ahead":
       return `ahead: the database is at ${verdict.unknownRows.join(", ")}, which this image does not have`;
     case "drifted":
-      return `drifted: the database is recorded at ${nameHeads(verdict.heads)}, and its schema differs in ${count(verdict.differences.length, "thing")}`;
+      return `drifted: the database is recorded at ${nameHeads(verdict.heads, history)}, and its schema differs in ${count(gather(verdict.differences).length, "thing")}`;
     case "partial":
       return "partial: a migration stopped half-way";
     case "unknown":
@@ -307,7 +327,10 @@ function summarise(verdict: Verdict): string {
   }
 }
 
-function identified({ identified: finding }: Extract<Verdict, { identified: unknown }>): string {
+function identified(
+  { identified: finding }: Extract<Verdict, { identified: unknown }>,
+  history: History,
+): string {
   if (finding.kind !== "proven") return "";
   const how = {
     facts: "",
@@ -316,31 +339,24 @@ function identified({ identified: finding }: Extract<Verdict, { identified: unkn
     "no-ops": "",
     rows: " (and another tool's rows say the same)",
   };
-  return `; the schema is exactly that of ${nameHeads(finding.heads)}${how[finding.by]}`;
+  return `; the schema is exactly that of ${nameHeads(finding.heads, history)}${how[finding.by]}`;
 }
 
 /** Of a busy neighbour's tables, such as partitions by the hour, not every one at every start. */
 const mostTolerated = 20;
 
 /** What is not tolerable stands in the refusal, too. */
-function sayDifferences(differences: readonly Difference[], log: Log): void {
-  const others = new Set(
-    differences.flatMap((each) =>
-      each.kind === "extra" && isRelation(each.fact) ? [each.fact.object] : [],
-    ),
-  );
-  const isPartOfOthers = (each: Difference): boolean =>
-    each.kind === "extra" && !isRelation(each.fact) && others.has(each.fact.object);
+function sayDifferences(differences: readonly Difference[], history: History, log: Log): void {
   let tolerated = 0;
   let unsaid = 0;
-  for (const difference of differences) {
+  for (const { difference, parts } of gather(differences)) {
     let level = levelOf(difference);
-    if (level === "info" && (isPartOfOthers(difference) || ++tolerated > mostTolerated)) {
+    if (level === "info" && ++tolerated > mostTolerated) {
       unsaid += 1;
       level = "debug";
     }
-    const { tolerable } = difference;
-    log({ level, event: "drift", msg: describeDifference(difference), tolerated: tolerable });
+    sayDifference({ difference, parts }, level);
+    for (const part of parts) sayDifference({ difference: part, parts: [] }, "debug");
   }
   if (unsaid > 0)
     log({
@@ -348,6 +364,11 @@ function sayDifferences(differences: readonly Difference[], log: Log): void {
       event: "drift.more",
       msg: `${unsaid} more differences are tolerated: \`preflight check --verbose\` shows every one`,
     });
+
+  function sayDifference(gathered: Gathered, level: LogEvent["level"]): void {
+    const msg = describeDifference(gathered, history);
+    log({ level, event: "drift", msg, tolerated: gathered.difference.tolerable });
+  }
 }
 
 function levelOf(difference: Difference): "warn" | "info" | "debug" {

@@ -92,6 +92,11 @@ async function programsTable(
   return read?.kind === "named" ? read.table : null;
 }
 
+/** Said where the files are worked on, not at each start. */
+export function sayRemarks({ found }: Project, { log }: Context): void {
+  for (const msg of found.remarks) log({ level: "warn", event: "history.warning", msg });
+}
+
 /** Every look of a run finds the same home, as a rule: a ledger is opened for it once. */
 function lastOf(make: (home: HomeName) => Knowledge): (home: HomeName) => Knowledge {
   let last: { readonly spelled: string; readonly knowledge: Knowledge } | null = null;

@@ -76,8 +76,13 @@ function withWhatIsLeft(failure: Ending, { plan, verdict }: Assessment): Ending 
 }
 
 /** What one round was to do is what the next one would do again. */
-export function stillToDo(steps: readonly Step[], context: Context): Ending {
-  return endRefused(refuse("still-to-do", steps.map(describeStep)), context);
+export function stillToDo(
+  steps: readonly Step[],
+  { knowledge }: Assessment,
+  context: Context,
+): Ending {
+  const undone = steps.map((step) => describeStep(step, knowledge.history));
+  return endRefused(refuse("still-to-do", undone), context);
 }
 
 export function noteRows({ verdict }: Assessment, { record }: Context): void {

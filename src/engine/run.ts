@@ -3,8 +3,10 @@ import type { Knowledge } from "../core/knowledge.ts";
 import { CannotJudge } from "../core/outcome.ts";
 import { lackOfActing } from "../core/privileges.ts";
 import { refuse } from "../core/refusals.ts";
+import { statusOf } from "../core/status.ts";
 import type { Plan, Step } from "../core/step.ts";
 import { isReadOnlyForRole } from "../database/look.ts";
+import { statusTable } from "../report/status-table.ts";
 import type { Settings } from "../settings/settings.ts";
 import { assessFirst, type Assessment, assessWhenFree } from "./assess.ts";
 import { type Context, type Ending, ready } from "./context.ts";
@@ -14,6 +16,7 @@ import { conclude, concludeFailure, noteRows, stillToDo } from "./result.ts";
 import type { ProjectScope, RunScope } from "./scope.ts";
 import { openSession, refuseAnotherServer } from "./session.ts";
 import { takeSteps } from "./steps.ts";
+import { requireUpgradeProgram } from "./upgrade.ts";
 import { type FirstLook, type UnderLock, withLock } from "./with-lock.ts";
 
 /*
@@ -33,8 +36,21 @@ export async function run(settings: Settings, context: Context): Promise<Ending>
 
 /** The same look and plan. It has no way to write: it takes no lock, starts no child, stamps nothing. */
 export async function check(settings: Settings, context: Context): Promise<Ending> {
-  return await decide(settings, context, lookOnly, async (look) => {
-    await sayPlanned(stepsOf(look.first.plan), look);
+  return await checkAfter(lookOnly, settings, context);
+}
+
+/** `check`, which has shown where every revision stands. */
+export async function showStatus(settings: Settings, context: Context): Promise<Ending> {
+  return await checkAfter(lookAndShow, settings, context);
+}
+
+async function checkAfter(
+  lookFirst: typeof lookOnly,
+  settings: Settings,
+  context: Context,
+): Promise<Ending> {
+  return await decide(settings, context, lookFirst, async (look) => {
+    await sayWhatRunWouldDo(look);
     if (!settings.exitCode) return ready;
     const reason = "run would stamp or upgrade this database";
     look.context.log({ level: "info", event: "pending", msg: `${reason} (--exit-code)` });
@@ -46,9 +62,15 @@ export async function check(settings: Settings, context: Context): Promise<Endin
 export async function rehearse(settings: Settings, context: Context): Promise<Ending> {
   return await decide(settings, context, lookOnly, async (look) => {
     refuseWithoutRights(look);
-    await sayPlanned(stepsOf(look.first.plan), look);
+    await sayWhatRunWouldDo(look);
     return ready;
   });
+}
+
+async function sayWhatRunWouldDo(look: FirstLook): Promise<void> {
+  const steps = stepsOf(look.first.plan);
+  await sayPlanned(steps, look);
+  requireUpgradeProgram(steps, look);
 }
 
 /** @param act what comes of a plan that has steps */
@@ -80,6 +102,14 @@ async function decide(
 async function lookOnly(scope: ProjectScope): Promise<FirstLook> {
   const database = await openSession(scope.settings, scope.context);
   return await lookOver({ ...scope, database });
+}
+
+async function lookAndShow(scope: ProjectScope): Promise<FirstLook> {
+  const look = await lookOnly(scope);
+  const { verdict, plan } = look.first;
+  const lines = statusTable(statusOf(verdict, plan, look.first), scope.settings.verbose);
+  for (const line of lines) scope.context.print(line);
+  return look;
 }
 
 /** A standby can be looked at. What is to be done there is asked anew of a server that can be written to. */
@@ -151,7 +181,7 @@ async function executePlan(first: Assessment, underLock: UnderLock): Promise<End
     if (hasUpgraded && goesBack(assessment.knowledge, plan.steps))
       return endRefused(refuse("upgraded-elsewhere", assessment), context);
     if (round > mostRounds || JSON.stringify(plan.steps) === JSON.stringify(last))
-      return stillToDo(plan.steps, context);
+      return stillToDo(plan.steps, assessment, context);
     const failure = await takeSteps(plan.steps, assessment, underLock);
     if (failure !== null) return concludeFailure(failure, await lookAgain(), context);
     last = plan.steps;

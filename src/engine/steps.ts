@@ -33,7 +33,11 @@ export async function takeSteps(
     }
     for (const step of steps) {
       signal.throwIfAborted();
-      log({ level: "info", event: `${step.kind}.start`, msg: describeStep(step) });
+      log({
+        level: "info",
+        event: `${step.kind}.start`,
+        msg: describeStep(step, knowledge.history),
+      });
       const failure = await takeStep(step, observation, scope);
       signal.throwIfAborted();
       if (failure !== null) return failure;
@@ -74,7 +78,11 @@ async function takeStep(
     runId: context.runId,
     width: widthFor(history),
   });
-  context.log({ level: "info", event: `${step.kind}.done`, msg: `${describeStep(step)}: done` });
+  context.log({
+    level: "info",
+    event: `${step.kind}.done`,
+    msg: `${describeStep(step, history)}: done`,
+  });
   return null;
 
   async function versionRows(ids: readonly string[]): Promise<ReadonlyMap<string, VersionRow>> {

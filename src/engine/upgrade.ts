@@ -2,15 +2,17 @@ import { recordedOf } from "../core/claim.ts";
 import type { Observation } from "../core/observation.ts";
 import { CannotJudge } from "../core/outcome.ts";
 import { schemasOfPath } from "../core/search-path.ts";
+import type { Step } from "../core/step.ts";
 import { versionTableOf } from "../core/version-table.ts";
 import { pastThePooler } from "../core/ways-out.ts";
 import type { Database } from "../database/database.ts";
 import { cancelBackends, upgradeName } from "../database/own-sessions.ts";
+import { requireProgram } from "../tools/child.ts";
 import type { Upgrade } from "../tools/tool.ts";
 import { applyFiles } from "./apply-files.ts";
 import { notingBegun, upgradeByProgram } from "./apply-program.ts";
 import type { Ending } from "./context.ts";
-import type { StepScope } from "./scope.ts";
+import type { ProjectScope, StepScope } from "./scope.ts";
 import { openSession } from "./session.ts";
 import { proveUpgradeAddress } from "./upgrade-address.ts";
 import { whileWatching } from "./watch-locks.ts";
@@ -23,7 +25,7 @@ export async function upgrade(
 ): Promise<Ending | null> {
   const { upgrade: how } = scope.project.found;
   if (how.kind === "native") return await upgradeNatively(how, revisions, observation, scope);
-  const argv = scope.settings.upgradeCommand ?? how.commands.upgrade("heads");
+  const argv = upgradeCommand(how, scope);
   const { cwd } = how.commands;
   const table = versionTableOf(observation, scope.project.versionTable);
   const proof = await proveUpgradeAddress(how.commands, table, scope);
@@ -31,6 +33,23 @@ export async function upgrade(
   return await notingBegun(revisions, observation, scope, () =>
     upgradeByProgram(argv, cwd, proof.variables, scope),
   );
+}
+
+type ByProgram = Extract<Upgrade, { readonly kind: "command" }>;
+
+function upgradeCommand(
+  { commands }: ByProgram,
+  { settings }: Pick<StepScope, "settings">,
+): readonly string[] {
+  return settings.upgradeCommand ?? commands.upgrade("heads");
+}
+
+/** Where a program is to upgrade, `run` needs it. Starts nothing. Throws CannotJudge `missing-input`. */
+export function requireUpgradeProgram(steps: readonly Step[], scope: ProjectScope): void {
+  const { upgrade: how } = scope.project.found;
+  if (how.kind === "native" || steps.every(({ kind }) => kind !== "upgrade")) return;
+  const { env } = scope.context;
+  requireProgram(upgradeCommand(how, scope), { cwd: how.commands.cwd, env });
 }
 
 /** Rows are replaced in the very table alone that the upgrade's program reads. @returns why not; null: it does */

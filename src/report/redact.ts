@@ -6,10 +6,15 @@ import { eitherAlphabet, inBase64, inHex, spellings } from "./spellings.ts";
  * SQLAlchemy, twice), with `%` doubled for ConfigParser, escaped as in JSON, Python's `repr`, a DSN, a shell or HTML, in
  * hexadecimal digits and as base64 at any offset; and so is the password of any `scheme://user:password@`, known or not.
  * Overlaps go as one. Of a very long text only the beginning is shown.
+ * @param names those of the secrets that are names as well, and plain words: they are hidden where a password can stand
  */
-export function makeRedactor(secrets: readonly string[]): (text: string) => string {
-  const parts = [...new Set(secrets.flatMap(partsOf))];
-  const searches = parts.flatMap(searchesFor);
+export function makeRedactor(
+  secrets: readonly string[],
+  names: readonly string[] = [],
+): (text: string) => string {
+  const others = secrets.filter((secret) => !names.includes(secret));
+  const parts = [...new Set(others.flatMap(partsOf))];
+  const searches = [...parts.flatMap(searchesFor), ...names.flatMap(searchesForName)];
   return (text) => {
     const spans = [
       ...searches.flatMap((search) => search(text)),
@@ -66,10 +71,31 @@ function searchesFor(part: string): readonly Search[] {
     return [
       searchFor(part, () => spellings(part).map((source) => `${wordStart}${source}${wordEnd}`)),
     ];
+  return [searchFor(part, () => spellings(part)), ...encodedSearchesFor(part)];
+}
+
+function encodedSearchesFor(part: string): readonly Search[] {
   return [
-    searchFor(part, () => spellings(part)),
     searchFor("", () => [inHex(part)]),
     ...inBase64(part).map((digits) => searchFor(digits, () => [eitherAlphabet(digits)])),
+  ];
+}
+
+/** A plain word is spelled in one way. Whoever encodes it does so because it is a secret. */
+function searchesForName(name: string): readonly Search[] {
+  const places = [
+    // Of an address without its scheme, or of one that was encoded.
+    String.raw`(?::|%3A|%253A|&#58;|\\u003a)(${name})(?=@|%40|%2540|&#64;|\\u0040|\.{3}|…)`,
+    // `PGPASSWORD=shop`, `password: 'shop'`, `--password shop`.
+    String.raw`(?:pass(?:word|wd|phrase)?|pwd)[\w.-]{0,40}["'\\]{0,3}\s{0,3}[:=\s]\s{0,3}["'\\]{0,3}(${name})(?![\w-])`,
+    String.raw`(?:secret|token|key|credentials?)[\w.-]{0,40}["'\\]{0,3}\s{0,3}[:=]\s{0,3}["'\\]{0,3}(${name})(?![\w-])`,
+    // A line of libpq's password file.
+    String.raw`^[^\s:]{1,300}:(?:\d{1,5}|\*):[^\s:]{1,300}:[^\s:]{1,300}:(${name})$`,
+  ];
+  const patterns = places.map((place) => new RegExp(place, "dgim"));
+  return [
+    (text) => (text.includes(name) ? findGroups(patterns, text) : []),
+    ...(name.length < shortest ? [] : encodedSearchesFor(name)),
   ];
 }
 
@@ -164,7 +190,12 @@ function mergeSpans(spans: readonly Span[]): readonly Span[] {
 
 /** Passwords that nobody told us of, known by where they stand. */
 function findPasswords(text: string): readonly Span[] {
-  return places.flatMap((place) => [...text.matchAll(place)].map(({ indices }) => indices![1]!));
+  return findGroups(places, text);
+}
+
+/** @param patterns each with a group for what is to be hidden, and the flags `d` and `g` */
+function findGroups(patterns: readonly RegExp[], text: string): readonly Span[] {
+  return patterns.flatMap((each) => [...text.matchAll(each)].map(({ indices }) => indices![1]!));
 }
 
 /** Each looks forward only: what looks back over a run of signs from each of them takes the square of its length. */

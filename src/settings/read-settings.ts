@@ -3,7 +3,7 @@ import type { CommandLine } from "./command-line.ts";
 import { readDatabase, readScratch } from "./connection-source.ts";
 import { passwordCommandVariable, readPasswordCommand } from "./passwords.ts";
 import { readProgramAddress, readProgramConnection, warnOfAddress } from "./program-address.ts";
-import { collectSecrets } from "./secrets.ts";
+import { collectSecrets, namesAmongSecrets } from "./secrets.ts";
 import {
   type Flag,
   type SettingRow,
@@ -67,6 +67,7 @@ export function readSettings(
   const programAddress = database && readProgramAddress(database, sources);
   const programConnection = database && readProgramConnection(database, sources);
   const addressWarning = database && warnOfAddress(database, programAddress);
+  const connections = [database, programConnection, scratch];
   return {
     kind: "settings",
     settings: {
@@ -86,7 +87,8 @@ export function readSettings(
         ...describeUnknownVariables(env),
         ...(addressWarning === null ? [] : [addressWarning]),
       ],
-      secrets: collectSecrets(sources, [database, programConnection, scratch], scratchFlag),
+      secrets: collectSecrets(sources, connections, scratchFlag),
+      secretNames: namesAmongSecrets(sources, connections),
     },
   };
 }

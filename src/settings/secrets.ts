@@ -34,6 +34,32 @@ function secretsOf({ hosts, tls }: Connection): readonly string[] {
   );
 }
 
+/**
+ * Passwords that are a plain word, and the user's, the database's or the application's name in the same address: `shop:shop@db/shop`.
+ * To blot out every `shop` would make a log unreadable, and tell the password.
+ */
+export function namesAmongSecrets(
+  { env }: Pick<Sources, "env">,
+  connections: readonly (Connection | null)[],
+): readonly string[] {
+  const chosen = connections.flatMap((connection) => {
+    if (connection === null) return [];
+    const { hosts, user, database, applicationName } = connection;
+    const names = [user, database, applicationName];
+    return hosts.flatMap(({ password }) => (names.includes(password) ? (password ?? []) : []));
+  });
+  const others = Object.values(env).flatMap((value = "") => {
+    const [, user = "", password = "", database = ""] = plainUrl.exec(value) ?? [];
+    return [user, database].includes(password) ? password : [];
+  });
+  return [...new Set([...chosen, ...others])].filter((name) => plainWord.test(name));
+}
+
+const plainUrl = /^[\w+]+:\/\/([^:@/?#]*):([^:@/?#]+)@[^@/?#]*(?:\/([^@/?#]*))?(?:\?[^@]*)?$/;
+
+/** Nobody makes up one by chance. */
+const plainWord = /^(?=.{1,16}$)[a-z]+(?:[_-][a-z]+)*\d{0,2}$/i;
+
 const urlVariables = ["PREFLIGHT_DATABASE_URL", "DATABASE_URL", "PREFLIGHT_SCRATCH_URL"] as const;
 const passwordVariables = ["POSTGRES_PASSWORD", "PGPASSWORD"] as const;
 

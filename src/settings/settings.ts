@@ -48,4 +48,6 @@ export type Settings = Omit<Values, keyof Policy | "check" | "checkOnly" | "scra
   readonly warnings: readonly string[];
   /** Values that must never be printed: every password and secret URL in reach, chosen or not. */
   readonly secrets: readonly string[];
+  /** Those of them that are a name in the same address, too: it stands in every message. */
+  readonly secretNames: readonly string[];
 };

@@ -1,5 +1,13 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { closeSync, openSync, readSync, statSync } from "node:fs";
+import {
+  accessSync,
+  closeSync,
+  constants,
+  existsSync,
+  openSync,
+  readSync,
+  statSync,
+} from "node:fs";
 import { delimiter, resolve } from "node:path";
 import type { Readable } from "node:stream";
 import { CannotJudge } from "../core/outcome.ts";
@@ -177,30 +185,64 @@ function cannotStart(
  * Whether a program that ended at once with a fault never ran: one of another architecture is given to the shell by
  * Node, as C libraries do with whatever the kernel refuses.
  */
-function isForeign(program: string, { cwd, env }: Start): boolean {
+function isForeign(program: string, start: Start): boolean {
+  const [file = ""] = filesOf(program, start);
+  const [theirs, ours] = [machineOf(file), machineOf("/proc/self/exe")];
+  return theirs !== null && ours !== null && theirs !== ours;
+}
+
+/** The files that a program's name may mean, the first one first. */
+function filesOf(program: string, { cwd, env }: Start): readonly string[] {
   const candidates = program.includes("/")
     ? [resolve(cwd, program)]
     : (env["PATH"] ?? "").split(delimiter).map((directory) => resolve(cwd, directory, program));
-  const file = candidates.find((each) => statSync(each, { throwIfNoEntry: false })?.isFile());
-  const [theirs, ours] = [machineOf(file ?? ""), machineOf("/proc/self/exe")];
-  return theirs !== null && ours !== null && theirs !== ours;
+  return candidates.filter((each) => statSync(each, { throwIfNoEntry: false })?.isFile());
+}
+
+/**
+ * Without starting it: that `runChild` will find the program. Where no PATH says where to look, nobody knows.
+ * @throws CannotJudge as `runChild`
+ */
+export function requireProgram(argv: readonly string[], start: Start): void {
+  const [program = ""] = argv;
+  if (start.env["PATH"] === undefined && !program.includes("/")) return;
+  const files = filesOf(program, start);
+  const file = files.find(isExecutable);
+  if (file === undefined)
+    throw cannotStart({ code: files.length === 0 ? "ENOENT" : "EACCES" }, program, start);
+  const [, interpreter = "/"] = /^#!\s*(\/\S*)/.exec(beginningOf(file)) ?? [];
+  if (!existsSync(interpreter)) throw cannotStart({ code: "ENOENT" }, program, start);
+}
+
+function isExecutable(file: string): boolean {
+  try {
+    accessSync(file, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** Word size, byte order and kind of processor, as an ELF file begins; null: no machine code. */
 function machineOf(file: string): string | null {
-  const head = Buffer.alloc(20);
+  const head = Buffer.from(beginningOf(file), "latin1");
+  if (head.toString("latin1", 0, 4) !== "\x7fELF") return null;
+  return head.toString("hex", 4, 6) + head.toString("hex", 18, 20);
+}
+
+/** Its first bytes, each as a character; "" where it cannot be read. */
+function beginningOf(file: string): string {
+  const head = Buffer.alloc(256);
   try {
     const descriptor = openSync(file, "r");
     try {
-      readSync(descriptor, head);
+      return head.toString("latin1", 0, readSync(descriptor, head));
     } finally {
       closeSync(descriptor);
     }
   } catch {
-    return null;
+    return "";
   }
-  if (head.toString("latin1", 0, 4) !== "\x7fELF") return null;
-  return head.toString("hex", 4, 6) + head.toString("hex", 18, 20);
 }
 
 /**

@@ -78,6 +78,8 @@ export type FoundHistory = {
   readonly tool: Tool;
   readonly graph: Graph;
   readonly warnings: readonly string[];
+  /** For whoever works on the files; no start needs to hear it. */
+  readonly remarks: readonly string[];
   /** Directory that the files of revisions are relative to. */
   readonly root: string;
   /** By id: what the version table keeps of each file's text; empty where it keeps nothing. */

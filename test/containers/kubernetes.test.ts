@@ -190,7 +190,9 @@ describe("the Deployment", () => {
     expect(await pod.logs("shop")).toBe("");
     const line = pod.message("preflight");
     expect(line).toMatchObject({ verdict: "drifted", outcome: "drift", exit: 20, actions: [] });
-    expect(line.reason).toContain("column messages.body is missing: revision 002 adds it");
+    expect(line.reason).toContain(
+      "column messages.body is missing: revision 002 (create tickets) adds it",
+    );
     expect(line.next).not.toEqual([]);
     expect(pod.rawMessage("preflight")).not.toContain(passwordOf("owner"));
   });

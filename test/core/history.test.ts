@@ -16,6 +16,7 @@ function revision(
     parents,
     dependsOn: [],
     labels: [],
+    title: "",
     file,
     hash: "",
     isEmpty: true,

@@ -83,6 +83,7 @@ function fileOf({
     parents: needs,
     dependsOn: [],
     labels: [],
+    title: "",
     file: `versions/${id}.py`,
     hash: `hash of ${id}`,
     isEmpty: true,

@@ -17,11 +17,11 @@ const files = {
 
 describe.each(everyProgram)("%s: audit of SQL files", (program) => {
   it("tells each finding with its place and a remedy, and ends with 0", async () => {
-    const ended = await runProgram(program, ["audit"], { cwd: write(files), env });
+    const ended = await runProgram(program, ["audit", "--verbose"], { cwd: write(files), env });
     expect(expectLine(ended)).toMatchObject({ outcome: "ready", verdict: null, tool: "sql" });
     const place = { file: "migrations/002_email.sql", event: "audit.finding" };
     expect(eventsOf(ended, "audit.finding")).toEqual([
-      expect.objectContaining({ level: "info", rule: "not-repeatable" }),
+      expect.objectContaining({ level: "debug", rule: "not-repeatable" }),
       expect.objectContaining({
         ...place,
         level: "warn",
@@ -29,15 +29,17 @@ describe.each(everyProgram)("%s: audit of SQL files", (program) => {
         rule: "create-index",
         remedy: "in a file of its own: CREATE INDEX CONCURRENTLY by_email ON customers (email)",
       }),
-      expect.objectContaining({ ...place, level: "info", line: 2, rule: "not-repeatable" }),
+      expect.objectContaining({ ...place, level: "debug", line: 2, rule: "not-repeatable" }),
       expect.objectContaining({ ...place, level: "warn", line: 3, rule: "rename-column" }),
     ]);
-    expect(logOf(ended)).toContain("2 revisions from 001 to 002: 1 danger, 1 warning, 2 notes");
+    expect(logOf(ended)).toContain(
+      "2 revisions from 001 (customers) to 002 (email): 1 danger, 1 warning, 2 notes",
+    );
   });
 
   it("--json puts the same on stdout, before the verdict line", async () => {
     const cwd = write({ ...files, "migrations/004_gap.sql": "SELECT 1;\n" });
-    const ended = await runProgram(program, ["audit", "--json"], { cwd, env });
+    const ended = await runProgram(program, ["audit", "--json", "--verbose"], { cwd, env });
     const [report, line, ...others] = ended.stdout.trimEnd().split("\n");
     expect(others).toEqual([]);
     expect(verdictLine.parse(JSON.parse(line ?? "")).outcome).toBe("ready");
@@ -105,6 +107,7 @@ it("of an Alembic history it says what Alembic would stumble over", async () => 
   expect(ended.exit).toBe(0);
   expect(auditReport.parse(JSON.parse(report)).findings).toEqual([
     expect.objectContaining({ rule: "long-id", file: expect.stringContaining(long) as unknown }),
+    expect.objectContaining({ rule: "operations-unread", level: "note", file: null }),
   ]);
 });
 

@@ -142,11 +142,29 @@ describe("a command that does not do it", () => {
         actions: [],
       });
       expect(line.reason).toContain("alembic");
+      const checked = expectLine(await runProgram(program, ["check", "--exit-code"], place));
+      expect(checked, "check knows it without a start").toMatchObject({
+        exit: 66,
+        outcome: "missing-input",
+        verdict: "behind",
+        reason: line.reason,
+        next: line.next,
+        actions: [{ kind: "upgrade" }],
+      });
     }
     const plain = ["run", "--upgrade-command", "./alembic.ini"];
-    expect(expectLine(await runProgram("binary", plain, at(image, url)))).toMatchObject({
-      exit: 66,
-    });
+    const ran = expectLine(await runProgram("binary", plain, at(image, url)));
+    expect(ran).toMatchObject({ exit: 66 });
+    const [, ...flags] = plain;
+    const checked = expectLine(await runProgram("binary", ["check", ...flags], at(image, url)));
+    expect(checked).toMatchObject({ exit: 66, reason: ran.reason });
+    const copied = path.join(bin, "alembic");
+    writeFileSync(copied, "#!/nowhere/bin/python\n", { mode: 0o755 });
+    for (const command of ["run", "check"]) {
+      const line = expectLine(await runProgram("binary", [command], at(image, url, { PATH: bin })));
+      expect(line).toMatchObject({ exit: 66 });
+      expect(line.next.join()).toContain("a virtual environment that was copied");
+    }
     expect(await dump(shop.server, url)).toBe(before);
     await expectNoTrace(url);
   });

@@ -197,12 +197,12 @@ describe.each(forms)("%s run --enforce off", (program) => {
   });
 });
 
-it("needs no program to upgrade with: nothing is run", async () => {
+it("starts without a program to upgrade with, and says that it would have been missing", async () => {
   const url = await makeDatabase(shop, { at: "create_orders" });
   const { env } = at(url);
   const place = { cwd: image, env: { ...env, PATH: "/usr/bin:/bin" } };
   const line = expectStarted(await runProgram("binary", [...off, ...application], place));
-  expect(line).toMatchObject({ verdict: "behind", wouldExit: 0 });
+  expect(line).toMatchObject({ verdict: "behind", wouldExit: 66 });
 });
 
 it("a bug of our own does not keep the application from starting", async () => {

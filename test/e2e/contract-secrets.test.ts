@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createRole, withUrl } from "../support/databases.ts";
-import { chainOf, writeHistory } from "../support/histories.ts";
+import { chainOf, execute, writeHistory } from "../support/histories.ts";
 import { startServer } from "../support/postgres.ts";
 import { expectLine, logOf, type Place, type Program, runProgram } from "../support/process.ts";
 import { pythonEnvironment } from "../support/python.ts";
@@ -145,6 +145,28 @@ describe.each(forms)("%s: no secret is printed", (program) => {
       expect(second).toMatchObject({ verdict: "current", outcome: "ready", ledger: "absent" });
     },
   );
+});
+
+it("a password that is a name leaves every message readable", async () => {
+  const word = "inventory";
+  const role = `CREATE ROLE ${word} LOGIN PASSWORD '${word}'`;
+  for (const statement of [role, `CREATE DATABASE ${word} OWNER ${word}`])
+    await shop.server.sql(shop.server.url, statement);
+  const url = new URL(withUrl(shop.server.url, { user: word, password: word }));
+  url.pathname = word;
+  const table = execute(`CREATE TABLE ${word} (id int)`);
+  const cwd = writeHistory([{ id: word, upgrade: `print(os.environ["DATABASE_URL"])\n${table}` }]);
+  const more = { PGPASSWORD: word };
+  const ended = await runProgram("module", ["run"], at(cwd, url.href, more));
+  expect(expectLine(ended).exit, ended.stderr).toBe(0);
+  const shown = ended.stdout + ended.stderr;
+  expect(shown).toContain(`upgrade: revision ${word}`);
+  expect(shown).toContain("***");
+  expect(shown).not.toContain(`:${word}@`);
+  const missing = new URL(url);
+  missing.pathname = `${word}_2`;
+  const lost = await runProgram("module", ["check"], at(cwd, missing.href, more));
+  expect(expectLine(lost).reason).toContain(`database "${word}_2" does not exist`);
 });
 
 describe.each(forms)("%s: a secret in the image itself", (program) => {

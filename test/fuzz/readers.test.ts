@@ -199,6 +199,7 @@ describe("a ledger", () => {
       alembic,
       [...decoded.ledger.revisions.values()].map((revision) => ({
         ...revision,
+        title: "",
         isEmpty: false,
         saysIfNotExists: false,
         readsEnvironment: false,

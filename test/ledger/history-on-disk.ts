@@ -65,6 +65,7 @@ function historyOf(migrations: readonly Migration[]): History {
           parents,
           dependsOn,
           labels: [],
+          title: "",
           file: `${id}.py`,
           hash: "",
           isEmpty: false,

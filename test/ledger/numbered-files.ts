@@ -70,6 +70,7 @@ export function historyOf(files: readonly NumberedFile[], tool: MigrationTool = 
           parents: parentsOf(index),
           dependsOn: [],
           labels: [],
+          title: "",
           file: `${id}.sql`,
           hash: `hash of ${id}`,
           isEmpty: false,

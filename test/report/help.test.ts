@@ -18,7 +18,7 @@ describe.each([null, ...names])("help of %s", (command) => {
       expect(new RegExp(`^  --${flag}( |$)`, "m").test(text)).toBe(accepted);
       if (accepted) expect(text).toContain(`[${row.variable}]`);
     }
-    const waits = command === null || command === "run" || command === "check";
+    const waits = command === null || ["run", "check", "status"].includes(command);
     expect(text.includes("(default 60s)")).toBe(waits);
   });
 

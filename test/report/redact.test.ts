@@ -217,6 +217,59 @@ describe("a secret that is a short word", () => {
   });
 });
 
+describe("a password that is the user's or the database's name, too", () => {
+  const hide = makeRedactor(["shop", "postgres://shop:shop@db/shop", "s3cr3t"], ["shop"]);
+
+  test.each([
+    'database "shop" does not exist',
+    "table shop.orders, column shop.shop_id, user shop, host shop",
+    "connecting as shop@shop:5432/shop",
+    'password authentication failed for user "shop"',
+    "Key (name)=(shop) already exists",
+    "running shop db upgrade; the password shopping list",
+  ])("stays where it is a name: %s", (text) => {
+    expect(hide(text)).toBe(text);
+  });
+
+  test.each([
+    ["<postgres://shop:shop@db/shop>", "<***>"],
+    ["postgresql+asyncpg://shop:shop@db/shop", "postgresql+asyncpg://shop:***@db/shop"],
+    ["shop:shop@db/shop", "shop:***@db/shop"],
+    ["postgres%3A%2F%2Fshop%3Ashop%40h%2Fshop", "postgres%3A%2F%2Fshop%3A***%40h%2Fshop"],
+    ["user=shop password=shop dbname=shop", "user=shop password=*** dbname=shop"],
+    ["PGUSER=shop PGPASSWORD=shop", "PGUSER=shop PGPASSWORD=***"],
+    ["POSTGRES_PASSWORD: 'shop'", "POSTGRES_PASSWORD: '***'"],
+    [String.raw`{\"db_password\": \"shop\"}`, String.raw`{\"db_password\": \"***\"}`],
+    ["APP_SECRET=shop, API_KEY: shop", "APP_SECRET=***, API_KEY: ***"],
+    ["psql --password shop -U shop", "psql --password *** -U shop"],
+    ["CREATE ROLE shop PASSWORD 'shop'", "CREATE ROLE shop PASSWORD '***'"],
+    ["db:5432:shop:shop:shop", "db:5432:shop:shop:***"],
+    ["redis://shop:sho… and s3cr3t", "redis://shop:***… and ***"],
+    [Buffer.from("shop").toString("hex"), "***"],
+  ])("goes where a password stands: %s", (text, expected) => {
+    expect(hide(text)).toBe(expected);
+  });
+
+  test("nor where it is a part of another secret", () => {
+    expect(makeRedactor(["shop", "one line\nshop"], ["shop"])("shop")).toBe("***");
+  });
+
+  test("no other secret is shown because of it", () => {
+    const secrets = fc.array(
+      fc.string({ unit: "grapheme", minLength: 4 }).filter((text) => !/[*%]/.test(text)),
+      { minLength: 1, maxLength: 3 },
+    );
+    fc.assert(
+      fc.property(secrets, fc.constantFrom("shop", ":shop@", "\nshop\n"), (others, between) => {
+        const all = ["shop", ...others, `${others[0]}\nshop`];
+        const text = others.join(between);
+        const shown = makeRedactor(all, ["shop"])(text);
+        for (const one of others) if (one !== "shop") expect(shown).not.toContain(one);
+      }),
+    );
+  }, 60_000);
+});
+
 test("no secret survives a child's output, however it is spelled and wherever its writes are cut", async () => {
   const spelled: readonly ((text: string) => string)[] = [
     (text) => text,

@@ -104,7 +104,8 @@ describe.each(objects)("$name", ({ alterations, says }) => {
 /** What was made of something, out of the lines about it. */
 function answerIn(lines: readonly string[]): Answer {
   if (lines.some((text) => text.includes('"tolerated":false'))) return "drift";
-  const isLacking = /is (missing: revision 001 adds it|not as revision 001 makes it)/;
+  const isLacking =
+    /is (missing: revision 001 \(all\) adds it|not as revision 001 \(all\) makes it)/;
   return lines.some((text) => isLacking.test(text)) ? "said" : "nothing";
 }
 

@@ -50,6 +50,7 @@ test("no command and no flag: run, with every default", () => {
     exec: [],
     warnings: [],
     secrets: [],
+    secretNames: [],
   });
 });
 
@@ -213,7 +214,7 @@ describe("usage faults", () => {
     [["--help=run"], ["--help takes no value"]],
     [["--tool", "sql", "--tool", "sql"], ["--tool is given twice"]],
     [["--check"], ["preflight run does not take --check; it belongs to bake"]],
-    [["--exit-code"], ["preflight run does not take --exit-code; it belongs to check"]],
+    [["--exit-code"], ["preflight run does not take --exit-code; it belongs to check, status"]],
     [
       ["audit", "--timeout", "1s"],
       [expect.stringMatching(/^preflight audit does not take --timeout/)],
@@ -312,7 +313,7 @@ describe("wrong values are told by the name of the flag or variable, all at once
       faults: [expect.stringMatching(/^PREFLIGHT_METRICS_FILE must name a file/)],
     });
     expect(read(["bake", "--metrics-file=/m/shop.prom"])).toMatchObject({
-      faults: ["preflight bake does not take --metrics-file; it belongs to run, check"],
+      faults: ["preflight bake does not take --metrics-file; it belongs to run, check, status"],
     });
   });
 
@@ -551,6 +552,24 @@ describe("secrets: every password in reach, whichever address counts", () => {
 
   test("an address without a password is none", () => {
     expect(settingsOf([], { DATABASE_URL, OTHER: "http://x:80/a" }).secrets).toEqual([]);
+  });
+});
+
+describe("a password that is a name in the same address, and a plain word", () => {
+  test.each<[Record<string, string>, readonly string[]]>([
+    [{ DATABASE_URL: "postgres://shop:shop@db/prod" }, ["shop"]],
+    [{ DATABASE_URL: "postgresql+asyncpg://u:my_shop2@db/my_shop2" }, ["my_shop2"]],
+    [{ DATABASE_URL: "postgres://u:shop@db/prod?application_name=shop" }, ["shop"]],
+    [{ POSTGRES_HOST: "db", POSTGRES_USER: "app", POSTGRES_PASSWORD: "app" }, ["app"]],
+    [{ DATABASE_URL, REPLICA_URL: "postgres://shop:shop@db/prod?a=b" }, ["shop"]],
+    [{ DATABASE_URL: "postgres://shop:Sh0p@db/shop" }, []],
+    [{ DATABASE_URL: "postgres://shop:prod@db/test", OTHER: "postgres://prod:x@h/d" }, []],
+    [{ DATABASE_URL: "postgres://x7Kq9:x7Kq9@db/prod" }, []],
+    [{ DATABASE_URL: "postgres://abcdefghijklmnopq:abcdefghijklmnopq@db/prod" }, []],
+  ])("%j: %j", (env, names) => {
+    const { secretNames, secrets } = settingsOf([], env);
+    expect(secretNames).toEqual(names);
+    expect(secrets).toEqual(expect.arrayContaining([...names]));
   });
 });
 

@@ -16,6 +16,8 @@ import {
   transactionCounter,
 } from "./shop.ts";
 
+type Command = "check" | "status" | "run";
+
 /** A server for the scenarios, and the ledgers of all examples, baked by the program that is to play them. */
 export async function startExamples(form: Form): Promise<Shop> {
   // A server of our own: the transaction counter is compared, so nobody else may write.
@@ -40,7 +42,7 @@ export async function playScenario(
 ): Promise<void> {
   const url = await makeDatabase(shop, scenario);
   const image = makeImage(shop, scenario);
-  const run = async (command: "check" | "run"): Promise<Ran> =>
+  const run = async (command: Command): Promise<Ran> =>
     await preflight(form, [command, ...(scenario.flags ?? [])], {
       cwd: image,
       env: environment(shop, url),
@@ -54,16 +56,24 @@ async function playWhole(
   { server }: Shop,
   scenario: Scenario,
   url: string,
-  run: (command: "check" | "run") => Promise<Ran>,
+  run: (command: Command) => Promise<Ran>,
 ): Promise<void> {
   const before = await dump(server, url);
   const counter = await transactionCounter(server, url);
 
   const checked = await run("check");
-  expect(await dump(server, url), "check must not write").toBe(before);
-  expect(await transactionCounter(server, url), "check must not take a transaction id").toBe(
-    counter,
-  );
+  const shown = await run("status");
+  expect(await dump(server, url), "check and status must not write").toBe(before);
+  expect(await transactionCounter(server, url), "nor take a transaction id").toBe(counter);
+
+  const { exit, outcome, verdict, actions, reason } = checked.line;
+  expect(shown.line, "status ends as check does").toMatchObject({
+    exit,
+    outcome,
+    verdict,
+    actions,
+    reason,
+  });
 
   const ran = await run("run");
   expectScenario(scenario, ran);

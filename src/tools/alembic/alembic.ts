@@ -62,6 +62,7 @@ function found(reading: AlembicReading): FoundHistory {
     tool: toolFor(location.section),
     graph: graphOf(reading),
     warnings: reading.warnings,
+    remarks: [],
     root: location.root,
     digests: new Map(),
     upgrade: {
@@ -69,7 +70,7 @@ function found(reading: AlembicReading): FoundHistory {
       commands: location.commands,
       readAddresses: async () => await readAddresses(location),
     },
-    audit: async (history) => findLongId(history),
+    audit: async (history) => [...findLongId(history), ...sayUnread(history)],
     readExtensions: async () => await readExtensions(location),
     readPath: async () => await readPath(location),
     readTable: async () => await readNamedTable(location),
@@ -109,6 +110,24 @@ function findLongId(history: History): readonly Finding[] {
       seen: `a revision id has ${width} characters`,
       why: "Alembic makes its column 32 wide, and preflight widens it before an upgrade",
       remedy: "a shorter id, where no database has recorded this one yet",
+    },
+  ];
+}
+
+/** Silence would say that all is well. */
+function sayUnread({ revisions }: History): readonly Finding[] {
+  const { size } = revisions;
+  if (size === 0) return [];
+  return [
+    {
+      level: "note",
+      rule: "operations-unread",
+      file: null,
+      line: null,
+      seen: `what ${size === 1 ? "the one revision does is" : `the ${size} revisions do is`} not looked at`,
+      why: "it is Python: whether a table or a column is dropped, rows are lost or a table is locked for long, this audit does not know",
+      remedy:
+        "read the revisions before they are released; what each was seen to make and to drop, a bake writes into preflight.ledger.json",
     },
   ];
 }

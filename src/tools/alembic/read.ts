@@ -9,6 +9,7 @@ import { type OpenFile, openFile, realPath, type Unreadable, exists } from "../f
 import type { Vouched } from "../tool.ts";
 import type { AlembicLocation } from "./locate.ts";
 import { readRevisionFile, type RevisionFile } from "./revision-file.ts";
+import { titleOf } from "./title.ts";
 import { keepsRevisionsWhole } from "./transaction.ts";
 
 export type AlembicReading = {
@@ -50,11 +51,14 @@ function allVouchedFor(
   for (const each of files) {
     if (!("bytes" in each)) return null;
     const vouchedFor = vouched.get(each.file);
-    const facts = readFacts(each.bytes.toString("utf8"));
+    const text = each.bytes.toString("utf8");
+    const facts = readFacts(text);
     if (vouchedFor?.hash !== facts.hash) return null;
     const { id, parents, dependsOn, labels, file, isAtomic } = vouchedFor;
     const stated = { id, parents, dependsOn, labels, file, isAtomic };
-    known.push({ kind: "revision", revision: { ...stated, ...facts, isEmpty: false, sketch: [] } });
+    const title = titleOf(file, id, text);
+    const revision = { ...stated, title, ...facts, isEmpty: false, sketch: [] };
+    known.push({ kind: "revision", revision });
   }
   return known;
 }

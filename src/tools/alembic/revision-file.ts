@@ -8,6 +8,7 @@ import { readSketch } from "./sketch.ts";
 import { decodeSource } from "./source.ts";
 import type { Node } from "./syntax-node.ts";
 import { parsePython } from "./syntax-tree.ts";
+import { titleOf } from "./title.ts";
 import { keepsTransaction } from "./transaction.ts";
 
 export type RevisionFile =
@@ -52,6 +53,7 @@ async function fromScript(file: string, script: Node, text: string): Promise<Rev
       // Alembic takes an empty name for none here, and only here.
       dependsOn: unique(dependsOn.value).filter((name) => name !== ""),
       labels: labels.value,
+      title: titleOf(file, id.value, text),
       file,
       ...readFacts(text),
       isEmpty: isEmptyUpgrade(script),

@@ -30,6 +30,7 @@ export async function listFiles(numbered: NumberedFiles): Promise<{
   /** Migrations that only another tool can run, or a program: without them a part of the history would run. */
   readonly others: readonly OtherFile[];
   readonly warnings: readonly string[];
+  readonly remarks: readonly string[];
 }> {
   const { tool, directory, root, readName } = numbered;
   const place = relative(root, directory).replaceAll("\\", "/");
@@ -49,12 +50,12 @@ export async function listFiles(numbered: NumberedFiles): Promise<{
     ...(unknown.length === 0
       ? []
       : [`Not taken for migrations, because of their names: ${enumerate(unknown)}.`]),
-    ...describeGaps(files),
   ];
   return {
     files: files.toSorted(byVersion(tool.order)),
     others: others.map((other) => ({ ...other, file: inPlace(other.file) })),
     warnings,
+    remarks: describeGaps(files),
   };
 }
 

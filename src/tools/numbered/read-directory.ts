@@ -12,6 +12,7 @@ import { readDeletedFiles } from "../deleted-files.ts";
 import { readFacts } from "../file-text.ts";
 import { openFile, type Unreadable, unreadable } from "../files.ts";
 import { findMarks, nameOther, type OtherFile } from "../other-tools.ts";
+import { titleOfName } from "../title.ts";
 import type { Candidate, DeletedRevision, FoundHistory, Vouched } from "../tool.ts";
 import { byVersion, listFiles, type NamedFile, type NumberedFiles } from "./list-files.ts";
 import { readMigrationFile } from "./migration-file.ts";
@@ -29,7 +30,7 @@ async function readDirectory(numbered: NumberedFiles, vouched: Vouched): Promise
   const { tool, root, digestOf } = numbered;
   const load = async (ids: readonly string[]): Promise<readonly Migration[]> =>
     await loadMigrations(ids, opened, numbered);
-  const { files, others, warnings } = await listFiles(numbered);
+  const { files, others, warnings, remarks } = await listFiles(numbered);
   const opened = files.map((named) => openNamed(named, root));
   const read = isVouchedFor(opened, vouched) ? opened : await parseAll(opened, numbered);
   // Each file follows the one before it.
@@ -46,6 +47,7 @@ async function readDirectory(numbered: NumberedFiles, vouched: Vouched): Promise
     tool,
     graph: faults.length > 0 ? { kind: "broken", faults } : buildGraph(tool, revisions),
     warnings: [...warnings, ...(numbered.passesOverOthers ? [] : describeMarks(opened))],
+    remarks,
     root,
     digests: new Map(opened.map(({ id, bytes }) => [id, digestOf(bytes.toString("utf8"))])),
     upgrade: { kind: "native", load },
@@ -74,7 +76,7 @@ type Opened = NamedFile & {
 };
 
 function openNamed(named: NamedFile, root: string): Opened {
-  const { id, file } = named;
+  const { id, name, file } = named;
   const open = openFile(join(root, file), root);
   const [bytes, faults] = "bytes" in open ? [open.bytes, []] : [Buffer.alloc(0), open.faults];
   const facts = readFacts(bytes.toString("utf8"));
@@ -83,7 +85,15 @@ function openNamed(named: NamedFile, root: string): Opened {
     ...named,
     bytes,
     faults,
-    revision: { id, dependsOn: [], labels: [], file, ...facts, ...unparsed },
+    revision: {
+      id,
+      dependsOn: [],
+      labels: [],
+      title: titleOfName(name),
+      file,
+      ...facts,
+      ...unparsed,
+    },
   };
 }
 

@@ -85,6 +85,7 @@ export function stepTool(rows: Rows): Tool {
         parents: revisions.slice(-1).map(({ id }) => id),
         dependsOn: [],
         labels: [],
+        title: "",
         file: `steps/${name}`,
         hash: hashOf(text),
         isEmpty: false,
@@ -98,6 +99,7 @@ export function stepTool(rows: Rows): Tool {
       tool,
       graph: buildGraph(tool, revisions),
       warnings: [],
+      remarks: [],
       root: directory,
       digests: new Map(),
       upgrade: {
