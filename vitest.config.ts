@@ -13,6 +13,9 @@ const demandingFaults = [
   "test/faults/{begun,bytes,lock,upgrade-locks}.test.ts",
 ];
 
+/** Dozens of bakes, which the fast tests leave to those of the built program. */
+const longBakes = ["test/ledger/{explain-failure,extensions,dates}.test.ts"];
+
 export default defineConfig({
   test: {
     globalSetup: "test/support/temporary-files.ts",
@@ -30,7 +33,10 @@ export default defineConfig({
       {
         test: {
           name: "tools",
-          include: ["test/{tools,pgsql,audit}/**/*.test.ts", "test/settings/address-oracle.test.ts"],
+          include: [
+            "test/{tools,pgsql,audit}/**/*.test.ts",
+            "test/settings/address-oracle.test.ts",
+          ],
           ...waiting,
           ...slow,
         },
@@ -43,7 +49,15 @@ export default defineConfig({
           ...slow,
         },
       },
-      { test: { name: "ledger", include: ["test/ledger/**/*.test.ts"], ...waiting, ...slow } },
+      {
+        test: {
+          name: "ledger",
+          include: ["test/ledger/**/*.test.ts"],
+          exclude: longBakes,
+          ...waiting,
+          ...slow,
+        },
+      },
       {
         test: {
           name: "scenarios",
@@ -52,7 +66,14 @@ export default defineConfig({
           ...slow,
         },
       },
-      { test: { name: "e2e", include: ["test/e2e/**/*.test.ts"], ...waiting, ...slow } },
+      {
+        test: {
+          name: "e2e",
+          include: ["test/e2e/**/*.test.ts", ...longBakes],
+          ...waiting,
+          ...slow,
+        },
+      },
       {
         test: {
           name: "faults",
