@@ -14,7 +14,10 @@ const demandingFaults = [
 ];
 
 /** Dozens of bakes, which the fast tests leave to those of the built program. */
-const longBakes = ["test/ledger/{explain-failure,extensions,dates}.test.ts"];
+const longBakes = [
+  "test/ledger/{extensions,dates}.test.ts",
+  "test/tools/alembic/explain-failure.test.ts",
+];
 
 export default defineConfig({
   test: {
@@ -37,6 +40,7 @@ export default defineConfig({
             "test/{tools,pgsql,audit}/**/*.test.ts",
             "test/settings/address-oracle.test.ts",
           ],
+          exclude: longBakes,
           ...waiting,
           ...slow,
         },

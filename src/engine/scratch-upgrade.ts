@@ -38,6 +38,7 @@ export async function scratchUpgrade(
     kind: "command",
     cwd: commands.cwd,
     ...argvOf(commands, own),
+    explain: commands.explain,
     runChild: async (argv, options) =>
       await runChild(argv, { ...options, signalGroup: context.signalGroup }),
     environment: { ...(await dotenvAddresses(commands.cwd)), ...context.env },

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { followComplaint, noComplaint } from "../core/complaint.ts";
 import type { ChildEnd, ChildOptions } from "../tools/child.ts";
-import type { FixedAddresses } from "../tools/tool.ts";
+import type { Commands, FixedAddresses } from "../tools/tool.ts";
 import {
   childEnvironment,
   type DatabaseAddress,
@@ -31,6 +31,7 @@ export type CommandUpgrade = {
   /** Reads the version table and nothing else, as `alembic current` does. */
   readonly current: readonly string[];
   readonly command: (target: string) => readonly string[];
+  readonly explain: Commands["explain"];
   /** Runs a program by argv, without a shell: the one of src/tools/child.ts, given by whoever composes the two. */
   readonly runChild: (
     argv: readonly string[],

@@ -3,9 +3,9 @@ import type { History } from "../core/history.ts";
 import { CannotJudge } from "../core/outcome.ts";
 import { quoteQualified } from "../core/quote.ts";
 import type { TableName } from "../core/version-table.ts";
+import { enumerate } from "../core/words.ts";
 import type { DatabaseAddress } from "./child-environment.ts";
 import { advise } from "./confinement.ts";
-import { explainFailure, sayComplaint } from "./explain-failure.ts";
 import { withoutCron } from "./extensions.ts";
 import { bakeSchema } from "./instrument.sql.ts";
 import {
@@ -75,7 +75,7 @@ async function upgradeByCommand(
   if (succeeded) return { says: `${replay} ended with exit code 0`, lastLines };
   const lines = lastLines.join("\n");
   const where = await place(database, context.history);
-  const { names, next } = explainFailure(complaint ?? "", lastLines) ?? {
+  const { names, next } = upgrade.explain(complaint ?? "", lastLines) ?? {
     names: [],
     next: remedies(lines),
   };
@@ -84,6 +84,12 @@ async function upgradeByCommand(
     `${replay} on an empty database ${describeEnd(end)} ${where}: ${sayComplaint(complaint, names)}`,
     [...advise(upgrade.protection, lines), ...next, allThatItPrinted],
   );
+}
+
+/** With the names that a message of several lines brings. */
+function sayComplaint(complaint: string | null, names: readonly string[]): string {
+  const more = names.filter((name) => complaint?.includes(name) !== true);
+  return `${complaint ?? "it printed nothing"}${more.length === 0 ? "" : `: ${enumerate(more, 20)}`}`;
 }
 
 async function upgradeNatively(
@@ -198,7 +204,7 @@ async function tryWay(
   const command = upgrade.current.join(" ");
   if (!end.succeeded) {
     const advice = advise(upgrade.protection, end.lastLines.join("\n"));
-    const { names, next } = explainFailure(end.complaint ?? "", end.lastLines) ?? {
+    const { names, next } = upgrade.explain(end.complaint ?? "", end.lastLines) ?? {
       names: [],
       next: ["make the command work with DATABASE_URL, POSTGRES_* or PG* from the environment"],
     };

@@ -139,7 +139,16 @@ export type Commands = {
   readonly placeIn: (line: string) => Place | null;
   /** Throws `CannotJudge("config")` where a person's own upgrade command is, by its words, another history's. */
   readonly refuseOther: (upgrade: readonly string[]) => void;
+  /**
+   * Why the program could not do its work, where that is no fault of a migration; null: nobody knows.
+   * @param complaint the error, as `followComplaint` finds it
+   * @param lines what was printed last
+   */
+  readonly explain: (complaint: string, lines: readonly string[]) => Explanation | null;
 };
+
+/** What is named in a failure besides its last words, and what a person can do about it. */
+export type Explanation = { readonly names: readonly string[]; readonly next: readonly string[] };
 
 export type Addresses = {
   /** Each with its place: what makes a second engine, or takes an address from a file; and files that cannot be read. */

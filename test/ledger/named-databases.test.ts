@@ -119,6 +119,7 @@ describe("the ways in which a child is led", () => {
       cwd: "/",
       current: [],
       command: () => [],
+      explain: () => null,
       runChild: async () => ({ kind: "exited", code: 0 }),
       environment: {},
       fixed: null,

@@ -496,6 +496,7 @@ function planOf(
       cwd: directory,
       current: [alembic, "current"],
       command,
+      explain: () => null,
       runChild: async (argv, options) => await runChild(argv, { ...options, signalGroup }),
       environment: {
         ...process.env,

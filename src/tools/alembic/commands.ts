@@ -3,6 +3,7 @@ import { CannotJudge } from "../../core/outcome.ts";
 import type { Place } from "../../settings/program-address.ts";
 import type { Commands } from "../tool.ts";
 import { usualSection } from "./configuration.ts";
+import { explainFailure } from "./explain-failure.ts";
 
 /** `alembic`, started in `cwd`; `configs`: what `-c` names, empty where Alembic finds its configuration by itself. */
 export function alembicCommands(
@@ -62,6 +63,7 @@ function commandsOf(cwd: string, program: readonly string[], options: readonly s
     locateLike,
     placeIn,
     refuseOther: () => {},
+    explain: explainFailure,
   };
 }
 
@@ -85,6 +87,7 @@ export function unknownCommands(cwd: string, directory: string): Commands {
     locateLike,
     placeIn,
     refuseOther: () => {},
+    explain: explainFailure,
   };
 }
 

@@ -126,6 +126,7 @@ function commandsIn(cwd: string, rows: Rows): Commands {
     locateLike: () => null,
     placeIn: () => null,
     refuseOther: () => {},
+    explain: () => null,
   };
 }
 

@@ -2,11 +2,11 @@ import { mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { explainFailure, sayComplaint } from "../../src/ledger/explain-failure.ts";
-import { chainOf, writeHistory } from "../support/histories.ts";
-import { preflight, type Said } from "../support/in-process.ts";
-import { startServer, type TestServer } from "../support/postgres.ts";
-import { pythonEnvironment } from "../support/python.ts";
+import { explainFailure } from "../../../src/tools/alembic/explain-failure.ts";
+import { chainOf, writeHistory } from "../../support/histories.ts";
+import { preflight, type Said } from "../../support/in-process.ts";
+import { startServer, type TestServer } from "../../support/postgres.ts";
+import { pythonEnvironment } from "../../support/python.ts";
 
 const modules = mkdtempSync(path.join(tmpdir(), "preflight-modules-"));
 writeFileSync(path.join(modules, "settings_of_the_shop.py"), "");
@@ -45,7 +45,6 @@ test.each([
   const explained = explainFailure(complaint, [...before, complaint]);
   expect(explained?.names).toEqual(["DB_HOST"]);
   expect(explained?.next[0]).toContain("not set here: DB_HOST.");
-  expect(sayComplaint(complaint, ["DB_HOST"])).toMatch(/DB_HOST/);
 });
 
 test("of a settings class every field that is absent, and no value of one that is wrong", () => {
@@ -59,7 +58,7 @@ test("of a settings class every field that is absent, and no value of one that i
     "  Input should be a valid integer [type=int_parsing, input_value='secret', input_type=str]",
   ];
   const { names } = explainFailure(complaint, lines)!;
-  expect(sayComplaint(complaint, names)).toBe(`${complaint}: DB_HOST`);
+  expect(names).toEqual(["DB_HOST"]);
 });
 
 test.each([

@@ -1,13 +1,9 @@
-import { enumerate } from "../core/words.ts";
-
-/** What a program's failure says besides its last words, and what a person can do about it; null: its cause is not known. */
-type Explanation = { readonly names: readonly string[]; readonly next: readonly string[] };
+import { enumerate } from "../../core/words.ts";
+import type { Explanation } from "../tool.ts";
 
 /**
  * Why a program of the project's own could not do its work, where that is no fault of a migration: by the errors of Python, of SQLAlchemy
  * (2.0 and 2.1) and of those that read settings.
- * @param complaint the error, as `followComplaint` finds it
- * @param lines what was printed last
  */
 export function explainFailure(complaint: string, lines: readonly string[]): Explanation | null {
   if (/\bMissingGreenlet\b/.test(complaint))
@@ -53,12 +49,6 @@ export function explainFailure(complaint: string, lines: readonly string[]): Exp
       "env.py logs in with a user or a password of its own: let them come from variables, as its host does",
     );
   return null;
-}
-
-/** With the names that a message of several lines brings. */
-export function sayComplaint(complaint: string | null, names: readonly string[]): string {
-  const more = names.filter((name) => complaint?.includes(name) !== true);
-  return `${complaint ?? "it printed nothing"}${more.length === 0 ? "" : `: ${enumerate(more, 20)}`}`;
 }
 
 function because(...next: readonly string[]): Explanation {
