@@ -243,7 +243,11 @@ function outsiders({ tool, revisions }: ProofHistory): readonly number[] {
 /** Names of those that these revisions make and do not drop, with the schema that is written before them in DROP. */
 export function plainIndexes(revisions: readonly ProofRevision[]): readonly string[] {
   const text = revisions.flatMap(({ statements }) => statements).join("\n");
-  return [...text.matchAll(/CREATE INDEX (?:CONCURRENTLY |IF NOT EXISTS )*(\S+) ON (\S+)/g)]
+  const made = [
+    ...text.matchAll(/CREATE INDEX (?:CONCURRENTLY |IF NOT EXISTS )*(\S+) ON (\S+) \((\w+)\)/g),
+  ];
+  return made
+    .filter(([, , , column]) => !new RegExp(`DROP COLUMN ${column}\\b`).test(text))
     .map(([, name, table = ""]) =>
       table.includes(".") ? `${table.split(".")[0]}.${name}` : String(name),
     )
