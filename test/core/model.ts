@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import { claimOf, rowsFor } from "../../src/core/claim.ts";
+import { claimOf, recordsEveryRevision, rowsFor } from "../../src/core/claim.ts";
 import { type Fact, factKey, isSoft, placeKey } from "../../src/core/facts.ts";
 import { ancestors, type History, maximal } from "../../src/core/history.ts";
 import { type Knowledge, combine } from "../../src/core/knowledge.ts";
@@ -54,10 +54,13 @@ export function revision(
 }
 
 /** `revisions` in an order in which needs come first. */
-export function historyOf(revisions: readonly ModelRevision[]): History {
+export function historyOf(
+  revisions: readonly ModelRevision[],
+  tool: MigrationTool = alembic,
+): History {
   const parents = new Set(revisions.flatMap(({ needs }) => needs));
   return {
-    tool: alembic,
+    tool,
     revisions: new Map(revisions.map((each) => [each.id, fileOf(each)])),
     heads: revisions
       .map(({ id }) => id)
@@ -164,8 +167,11 @@ export function answersOf(
   }));
 }
 
-export function knowledgeOf(revisions: readonly ModelRevision[]): Knowledge {
-  const history = historyOf(revisions);
+export function knowledgeOf(
+  revisions: readonly ModelRevision[],
+  tool: MigrationTool = alembic,
+): Knowledge {
+  const history = historyOf(revisions, tool);
   return combine(history, writeLedger(history, replayOf(revisions), null, []));
 }
 
@@ -241,7 +247,7 @@ export function carryOut(
   steps: readonly Step[],
   tool: MigrationTool = alembic,
 ): ModelDatabase | null {
-  const history = { ...historyOf(revisions), tool };
+  const history = historyOf(revisions, tool);
   let { rows } = database;
   const facts = new Map(database.facts);
   const ran = new Map(database.ran);
@@ -261,7 +267,9 @@ export function carryOut(
       if (each.data !== "none") ran.set(each.id, (ran.get(each.id) ?? 0) + 1);
       applied.add(each.id);
     }
-    rows = tool === alembic ? maximal(history, applied) : [...new Set([...rows, ...applied])];
+    rows = recordsEveryRevision(tool)
+      ? [...new Set([...rows, ...applied])]
+      : maximal(history, applied);
   }
   return { rows, facts, ran };
 }
