@@ -7,7 +7,7 @@ import type { LedgerRevision } from "../../src/core/ledger.ts";
 import type { MigrationTool } from "../../src/core/migration-tool.ts";
 import type { Observation, RowAnswer } from "../../src/core/observation.ts";
 import type { Revision } from "../../src/core/revision.ts";
-import type { Step } from "../../src/core/step.ts";
+import type { Policy, Step } from "../../src/core/step.ts";
 import type { Traces } from "../../src/core/traces.ts";
 import { type Replay, writeLedger } from "../../src/core/write-ledger.ts";
 import { alembic } from "../../src/tools/alembic/alembic.ts";
@@ -31,6 +31,17 @@ export type ModelDatabase = {
   readonly facts: ReadonlyMap<string, Fact>;
   /** How often each revision that touches rows has run. */
   readonly ran: ReadonlyMap<string, number>;
+};
+
+/** The settings' defaults. */
+export const policy: Policy = {
+  stamp: "proven",
+  drift: "fail",
+  ahead: "compatible",
+  unverified: "start",
+  assume: null,
+  allowOutOfOrder: false,
+  resume: false,
 };
 
 export function fact(kind: Fact["kind"], object: string, name = "", definition = ""): Fact {

@@ -7,7 +7,6 @@ import { ancestors, maximal } from "../../src/core/history.ts";
 import { combine } from "../../src/core/knowledge.ts";
 import type { MigrationTool } from "../../src/core/migration-tool.ts";
 import { planFor } from "../../src/core/plan.ts";
-import type { Policy } from "../../src/core/step.ts";
 import { alembic } from "../../src/tools/alembic/alembic.ts";
 import {
   answersOf,
@@ -20,17 +19,9 @@ import {
   type ModelDatabase,
   type ModelRevision,
   observe,
+  policy,
 } from "./model.ts";
 
-const policy: Policy = {
-  stamp: "proven",
-  drift: "fail",
-  ahead: "compatible",
-  unverified: "start",
-  assume: null,
-  allowOutOfOrder: false,
-  resume: false,
-};
 /** Branches and merges, and a row for each revision. */
 const branched: MigrationTool = {
   ...alembic,
