@@ -1,4 +1,5 @@
 import { defineConfig } from "vitest/config";
+import { LongestFirst } from "./test/support/longest-first.ts";
 
 const slow = { testTimeout: 120_000, hookTimeout: 180_000 };
 
@@ -22,6 +23,7 @@ const longBakes = [
 export default defineConfig({
   test: {
     globalSetup: "test/support/temporary-files.ts",
+    sequence: { sequencer: LongestFirst },
     reporters: ["default", "./test/support/slowest-files.ts"],
     projects: [
       {
@@ -111,6 +113,8 @@ export default defineConfig({
           name: "fuzz",
           include: ["test/fuzz/**/*.test.ts"],
           ...demanding,
+          // Of the children that test/fuzz/growth.test.ts starts, which is still at it when the other files are done.
+          maxConcurrency: 2,
           testTimeout: 3_600_000,
         },
       },

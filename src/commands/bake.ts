@@ -208,7 +208,7 @@ function sayLimits(ledger: Ledger, context: Context): void {
   if (ledger.home.kind === "bound")
     context.log({
       level: "warn",
-      event: "bake.bound",
+      event: "bake.public-only",
       msg: "this history works only where public is the first schema of the search_path: of a database that lives in another schema the ledger proves nothing, and an upgrade there is refused",
     });
 }

@@ -4,10 +4,10 @@ import type { MigrationTool } from "./migration-tool.ts";
 
 /** What version rows say was applied, in the history's terms. */
 export type Claim = {
-  /** Alembic: the recorded revisions without those that others include. Otherwise the newest applied file. */
+  /** The recorded revisions without those that others include. */
   readonly heads: Heads;
   readonly applied: ReadonlySet<string>;
-  /** Older than the newest applied one and not applied. Always empty where rows are heads. */
+  /** What the heads stand on and no row says was applied. Always empty where rows are heads. */
   readonly skipped: readonly string[];
   /** Rows that no file has, and that are not older than what is applied. */
   readonly unknownRows: readonly string[];
@@ -21,24 +21,29 @@ export function recordsEveryRevision({ versionTable }: MigrationTool): boolean {
 
 export function claimOf(history: History, rows: readonly string[]): Claim {
   const known = rows.filter((row) => history.revisions.has(row));
-  const unknown = rows.filter((row) => !history.revisions.has(row));
-  if (!recordsEveryRevision(history.tool)) {
-    const heads = maximal(history, known);
-    const applied = ancestors(history, heads);
-    return { heads, applied, skipped: [], unknownRows: unknown, withoutFile: [] };
-  }
-  const applied = new Set(known);
-  const newest = [...history.revisions.keys()].findLast((id) => applied.has(id));
-  const heads = newest === undefined ? [] : [newest];
-  const compare = history.tool.order;
-  const isOlder = (row: string): boolean => newest !== undefined && compare(row, newest) < 0;
+  const unknown = rows
+    .filter((row) => !history.revisions.has(row))
+    .sort(history.tool.order ?? undefined);
+  const heads = maximal(history, known);
+  const below = inOrder(history, heads);
+  const applied = new Set(recordsEveryRevision(history.tool) ? known : below);
   return {
     heads,
     applied,
-    skipped: [...ancestors(history, heads)].filter((id) => !applied.has(id)).sort(compare),
-    unknownRows: unknown.filter((row) => !isOlder(row)).sort(compare),
-    withoutFile: unknown.filter(isOlder).sort(compare),
+    skipped: below.filter((id) => !applied.has(id)),
+    unknownRows: unknown.filter((row) => !isOlder(history, row, heads)),
+    withoutFile: unknown.filter((row) => isOlder(history, row, heads)),
   };
+}
+
+/** By its version alone: a row that no file has has no place in the graph. */
+function isOlder({ tool: { order } }: History, row: string, heads: Heads): boolean {
+  return order !== null && heads.length > 0 && heads.every((head) => order(row, head) < 0);
+}
+
+function inOrder(history: History, heads: Heads): readonly string[] {
+  const below = ancestors(history, heads);
+  return [...history.revisions.keys()].filter((id) => below.has(id));
 }
 
 /** The facts that rows stand for. Null: some revision is not in the ledger. */
@@ -52,11 +57,13 @@ export function factsOfClaim(
     : factsAfter(ledger, history, new Set(), applied);
 }
 
-/** The rows as the verdict line shows them: heads, or the newest applied version. */
+/** The rows as the verdict line shows them: of a row for each revision the last ones. */
 export function recordedOf(history: History, rows: readonly string[]): readonly string[] {
   if (!recordsEveryRevision(history.tool)) return rows;
-  const newest = rows.toSorted(history.tool.order).at(-1);
-  return newest === undefined ? [] : [newest];
+  const { heads, unknownRows } = claimOf(history, rows);
+  const { order } = history.tool;
+  const last = [...heads, ...unknownRows];
+  return order === null ? last.sort() : last.sort(order).slice(-1);
 }
 
 /** Whether these rows claim that every revision of the history is applied. */
@@ -75,9 +82,6 @@ export function rowsFor(
   rows: readonly string[],
 ): readonly string[] {
   if (!recordsEveryRevision(history.tool)) return heads;
-  const [newest] = heads;
-  if (newest === undefined) return [];
-  const compare = history.tool.order;
-  const past = rows.filter((row) => !history.revisions.has(row) && compare(row, newest) < 0);
-  return [...past, ...ancestors(history, heads)].sort(compare);
+  const past = rows.filter((row) => !history.revisions.has(row) && isOlder(history, row, heads));
+  return [...past, ...inOrder(history, heads)];
 }

@@ -11,8 +11,8 @@ export type MigrationTool = {
   /** Who brings pending revisions in: the image's own program, or Preflight, which reads the files. */
   readonly appliedBy: "program" | "preflight";
   readonly versionTable: VersionTableLayout;
-  /** Which of two versions is the older one, as a comparison for sorting. */
-  readonly order: (one: string, other: string) => number;
+  /** Which of two versions is the older one, as a comparison for sorting; null: only what a revision stands on tells. */
+  readonly order: ((one: string, other: string) => number) | null;
   /** Characters that no version may have. */
   readonly illegalInIds: string;
   /** Where its histories live beside what a platform makes and fills; null: in a plain database. */

@@ -38,7 +38,7 @@ export function missingFiles(
 
 /** What rows stand on, by what the ledger remembers of revisions without a file as well. */
 export function appliedByLedger(
-  { history, ledger }: Knowledge,
+  knowledge: Knowledge,
   rows: readonly string[],
 ): ReadonlySet<string> {
   const applied = new Set<string>();
@@ -46,8 +46,12 @@ export function appliedByLedger(
   for (let id = open.pop(); id !== undefined; id = open.pop()) {
     if (applied.has(id)) continue;
     applied.add(id);
-    const { parents = [], dependsOn = [] } = ledger?.revisions.get(id) ?? {};
-    open.push(...(history.needs.get(id) ?? [...parents, ...dependsOn]));
+    open.push(...needsOf(knowledge, id));
   }
   return applied;
+}
+
+export function needsOf({ history, ledger }: Knowledge, id: string): readonly string[] {
+  const { parents = [], dependsOn = [] } = ledger?.revisions.get(id) ?? {};
+  return history.needs.get(id) ?? [...parents, ...dependsOn];
 }

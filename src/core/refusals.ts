@@ -76,11 +76,11 @@ export const refusals = {
   ),
   "out-of-order": cause(
     "unproven",
-    "a file with a number below the newest applied one has not been applied",
+    "a file that comes before one that is applied has not been applied",
     ({ skipped, heads }: VerdictOf<"behind" | "drifted">, history: History) => ({
-      reason: `${enumerate(skipped.map((id) => nameRevision(id, history)))} ${isOrAre(skipped)} numbered below ${nameHeads(heads, history)}, which is applied, and ${isOrAre(skipped)} not: nobody has tried the files in this order`,
+      reason: `${enumerate(skipped.map((id) => nameRevision(id, history)))} ${skipped.length === 1 ? "comes" : "come"} before ${nameHeads(heads, history)}, which is applied, and ${isOrAre(skipped)} not: nobody has tried the files in this order`,
       next: [
-        "give the file a number above the newest one and build the image again",
+        "let the file come after the newest one (with a number above it) and build the image again",
         "or, if it does not depend on the order: preflight run --allow-out-of-order",
       ],
     }),

@@ -43,7 +43,7 @@ export type Policy = {
   readonly unverified: "start" | "refuse";
   /** A person's word for an unproven database: a revision id. */
   readonly assume: string | null;
-  /** Run a file that is numbered below the newest applied one. */
+  /** Run a file although one that comes after it is applied. */
   readonly allowOutOfOrder: boolean;
   /** Go on where a migration stopped half-way outside of a transaction. */
   readonly resume: boolean;

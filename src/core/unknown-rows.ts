@@ -5,7 +5,7 @@ import { placesInDoubt } from "./elsewhere.ts";
 import { type Heads, pendingAfter } from "./history.ts";
 import type { Knowledge } from "./knowledge.ts";
 import { changeOf, factsOfHeads, factsOfState, headsKey, touchesRows } from "./ledger.ts";
-import { appliedByLedger } from "./missing-files.ts";
+import { appliedByLedger, needsOf } from "./missing-files.ts";
 import type { VersionTable } from "./observation.ts";
 import { equals, includesTheClaim, passedOver, type Situation, unknown } from "./situation.ts";
 import { type Finding, statesOf, type Verdict } from "./verdict.ts";
@@ -61,10 +61,19 @@ function isAtHeadWithoutFiles(situation: Situation): boolean {
   const { knowledge, history, rows, claim, ledger, live, seen } = situation;
   if (ledger === null || live === null) return false;
   if (!claim.unknownRows.every((id) => knowledge.unfiled.includes(id))) return false;
-  const state = ledger.stateByHeads.get(headsKey([...seen.recorded].sort()));
+  const state = ledger.stateByHeads.get(headsKey(lastOf(knowledge, seen.recorded)));
   if (state === undefined || !equals(ledger, factsOfState(ledger, state), live)) return false;
   const applied = appliedByLedger(knowledge, rows);
   return [...knowledge.unfiled, ...history.revisions.keys()].every((id) => applied.has(id));
+}
+
+/** Those of these revisions on which no other of them stands, sorted. */
+function lastOf(knowledge: Knowledge, ids: readonly string[]): Heads {
+  const below = appliedByLedger(
+    knowledge,
+    ids.flatMap((id) => needsOf(knowledge, id)),
+  );
+  return ids.filter((id) => !below.has(id)).sort();
 }
 
 /** Where every file has a row, one that has none did not run: unless all that it does is done, and shows. */

@@ -96,7 +96,7 @@ type Seen = {
 type AsClaimed = Seen & {
   readonly heads: Heads;
   readonly pending: readonly string[];
-  /** Of `pending`: numbered below the newest applied one. */
+  /** Of `pending`: what is applied stands on them. */
   readonly skipped: readonly string[];
   readonly differences: readonly Difference[];
 };

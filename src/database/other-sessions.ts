@@ -40,7 +40,7 @@ export async function waitForOthersAtWork(
     if (isNews("others at work"))
       log({
         level: "info",
-        event: "fence.waiting",
+        event: "database.busy",
         msg: `waiting: this database is being changed by ${others.map(describe).join(" and ")}`,
         waitedMs: Math.round(now - started),
       });

@@ -190,7 +190,7 @@ function sayNewerServer({ server }: Observation, log: Context["log"]): void {
   if (major <= newestTested) return;
   log({
     level: "debug",
-    event: "server.newer",
+    event: "server.untested",
     msg: `the server is PostgreSQL ${major}; this version was tested with ${newestTested} and older ones`,
   });
 }

@@ -1,5 +1,5 @@
 import type { Assumption } from "../core/assume.ts";
-import { claimOf, recordsEveryRevision } from "../core/claim.ts";
+import { claimOf } from "../core/claim.ts";
 import type { Difference } from "../core/difference.ts";
 import { isReported } from "../core/facts.ts";
 import { gather, type Gathered } from "../core/gather.ts";
@@ -159,9 +159,8 @@ function sayWhatIsUnknown(
 /** By hand, statements commit one by one: of a file that also changes rows the schema shows a part. */
 function warnOfRows(verdict: Verdict, { history, ledger }: Knowledge, log: Log): void {
   if (verdict.kind !== "unversioned" || verdict.identified.kind !== "proven") return;
-  const [newest] = verdict.identified.heads;
-  if (!recordsEveryRevision(history.tool) || newest === undefined || ledger === null) return;
-  if (touchesRows(ledger, newest))
+  if (history.tool.appliedBy === "program" || ledger === null) return;
+  for (const newest of verdict.identified.heads.filter((id) => touchesRows(ledger, id)))
     log({
       level: "warn",
       event: "unversioned.rows",

@@ -194,7 +194,7 @@ export async function askProgramsPath(
     context.signal.throwIfAborted();
     context.log({
       level: "debug",
-      event: "home.unasked",
+      event: "home.unknown",
       msg: `where ${address.source} leads could not be asked: ${error instanceof Error ? error.message : String(error)}`,
     });
     return null;

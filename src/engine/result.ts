@@ -46,7 +46,7 @@ export function concludeFailure(failure: Ending, assessment: Assessment, context
   noteRows(assessment, context);
   if (assessment.plan.kind === "start") {
     const msg = `${failure.reason}; yet the database is at head`;
-    context.log({ level: "warn", event: "upgrade.odd", msg });
+    context.log({ level: "warn", event: "upgrade.failed-at-head", msg });
     return ready;
   }
   const ending = withWhatIsLeft(failure, assessment);

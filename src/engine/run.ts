@@ -122,7 +122,7 @@ async function lookToAct(scope: ProjectScope): Promise<FirstLook> {
   await anyone.database.close();
   context.log({
     level: "info",
-    event: "primary.wanted",
+    event: "server.read-only",
     msg: `the database is ${anyone.first.verdict.kind}, and this server is ${inRecovery ? "a standby" : "read-only"}: one that can be written to is wanted`,
   });
   const database = await openSession(settings, context, { toWrite: true });

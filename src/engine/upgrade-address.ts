@@ -40,7 +40,7 @@ export async function proveUpgradeAddress(
   const spelled = argv.join(" ");
   context.log({
     level: "info",
-    event: "address.look",
+    event: "address.asked",
     msg: `before the upgrade: does ${spelled} arrive here?`,
   });
 
@@ -137,7 +137,7 @@ async function waitToAskAgain(
   { context, askForSlots }: StepScope,
 ): Promise<void> {
   const msg = `${spelled} failed, and is asked again: ${why}`;
-  context.log({ level: "warn", event: "address.waiting", msg });
+  context.log({ level: "warn", event: "address.retry", msg });
   // Enough sessions may have been free when the work began.
   await askForSlots();
   await context.sleep(betweenQuestions, context.signal);

@@ -158,7 +158,7 @@ async function waitForSlots({ database, context, askForSlots }: StepScope): Prom
   if (!(await isShortOfSessions(database))) return;
   log({
     level: "info",
-    event: "room.wanted",
+    event: "sessions.short",
     msg: "the server has hardly a session left: those that wait for the lock give theirs back",
   });
   await askForSlots();

@@ -1,5 +1,7 @@
+import type { History } from "../core/history.ts";
 import type { MigrationTool } from "../core/migration-tool.ts";
 import { progressTable } from "../core/migration.ts";
+import { widthFor } from "../core/plan.ts";
 import { quoteIdentifier, quoteLiteral, quoteQualified } from "../core/quote.ts";
 import type { TableName } from "../core/version-table.ts";
 import { aliasesSql, pinnedSettings } from "./aliases.sql.ts";
@@ -14,15 +16,14 @@ export const bakeSchema = "__preflight_bake";
  * Nothing of it may change what a migration does: no sequence is advanced (`lastval()`), nothing is
  * written before a command that must be first in its transaction, no lock is waited for.
  * @param options.factsQuery a `WITH … facts(k, o, n, d) AS (…)` head
- * @param options.revisions ids in the history's order, for the progress
  */
 export function instrumentSql(options: {
   readonly versionTable: TableName;
-  readonly tool: MigrationTool;
   readonly factsQuery: string;
-  readonly revisions: readonly string[];
+  readonly history: History;
 }): string {
-  const { versionTable, tool, factsQuery, revisions } = options;
+  const { versionTable, factsQuery, history } = options;
+  const { tool } = history;
   const isPrograms = tool.appliedBy === "program";
   return [
     "BEGIN",
@@ -30,7 +31,7 @@ export function instrumentSql(options: {
     // Event triggers that were there before have no business with this.
     "SET LOCAL session_replication_role = replica",
     ...(isPrograms ? [] : [makeVersionTable(options)]),
-    tablesSql(revisions),
+    tablesSql(history),
     ownTablesSql(versionTable),
     snapshotsSql(factsQuery),
     ...(isPrograms ? [makeVersionTable(options)] : []),
@@ -48,18 +49,21 @@ export function instrumentSql(options: {
   ].join(";\n");
 }
 
-function tablesSql(revisions: readonly string[]): string {
-  const rows = revisions.map((id, index) => `(${quoteLiteral(id)}, ${index + 1})`);
+function tablesSql({ revisions, needs }: History): string {
+  const rows = [...revisions.keys()].map((id, index) => {
+    const needed = (needs.get(id) ?? []).map(quoteLiteral);
+    return `(${quoteLiteral(id)}, ${index + 1}, ARRAY[${needed.join(", ")}]::text[])`;
+  });
   return `
 CREATE SCHEMA __preflight_bake;
-CREATE TABLE __preflight_bake.revision (id text, position bigint);
+CREATE TABLE __preflight_bake.revision (id text, position bigint, needs text[]);
 ${rows.length === 0 ? "" : `INSERT INTO __preflight_bake.revision VALUES ${rows.join(", ")};`}
 CREATE TABLE __preflight_bake.known (heads text[]);      -- states whose facts nobody needs again
 CREATE TABLE __preflight_bake.fact (                     -- every fact ever seen
   id int, hash bytea PRIMARY KEY, k text, o text, n text, d text,
   second text);                                          -- how it is spelled after dump and restore; null: not found out
 CREATE TABLE __preflight_bake.movement (                 -- one row per revision applied
-  ordinal bigint, revision text, heads text[],           -- version rows afterwards
+  ordinal bigint, revision text, heads text[],           -- of the version rows afterwards those on which no other stands
   facts int[],                                           -- null: a known state
   writes text[], reads text[],
   step bigint, xid xid8,                                 -- as in done
@@ -94,13 +98,11 @@ INSERT INTO __preflight_bake.own_table VALUES ${rows.join(", ")}`;
 
 function makeVersionTable({
   versionTable,
-  tool,
-  revisions,
-}: Pick<Parameters<typeof instrumentSql>[0], "versionTable" | "tool" | "revisions">): string {
-  const lengths = revisions.map((id) => Array.from(id).length);
-  const width = Math.max(tool.versionTable.width ?? 0, ...lengths);
+  history,
+}: Pick<Parameters<typeof instrumentSql>[0], "versionTable" | "history">): string {
+  const { create } = history.tool.versionTable;
   return `CREATE SCHEMA IF NOT EXISTS ${quoteIdentifier(versionTable.schema)};
-${tool.versionTable.create(versionTable, width)}`;
+${create(versionTable, widthFor(history))}`;
 }
 
 /** The facts at a moment, and those that were there before the first migration: a platform's. */
@@ -159,18 +161,17 @@ END $$`;
  * Rows that vanish are half-steps of a merge, not states.
  */
 function movementsSql(versionTable: TableName, tool: MigrationTool): string {
-  const { rows, version, dirty } = tool.versionTable;
+  const { version, dirty } = tool.versionTable;
   const table = quoteQualified(versionTable);
-  const events = rows === "heads" ? "INSERT OR UPDATE" : "INSERT";
-  const heads =
-    rows === "heads"
-      ? `(SELECT array_agg(${version}::text ORDER BY ${version}::text COLLATE "C") FROM ${table})`
-      : `ARRAY[NEW.${version}::text]`;
   return `
 CREATE FUNCTION __preflight_bake.note_movement() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
   SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-  v_heads text[] := ${heads};
+  v_heads text[] := (
+    WITH present AS (SELECT ${version}::text AS id FROM ${table})
+    SELECT array_agg(head.id ORDER BY head.id COLLATE "C")
+    FROM (SELECT id FROM present
+          EXCEPT SELECT unnest(r.needs) FROM __preflight_bake.revision r JOIN present USING (id)) AS head);
   v_facts int[];
 BEGIN
   PERFORM __preflight_bake.note_reads();
@@ -193,9 +194,9 @@ BEGIN
   UPDATE __preflight_bake.last_scans SET counts = __preflight_bake.scan_state()->'counts';
   RETURN NULL;
 END $$;
-CREATE TRIGGER __preflight_bake AFTER ${events} ON ${table}
+CREATE TRIGGER __preflight_bake AFTER INSERT OR UPDATE ON ${table}
   FOR EACH ROW ${dirty === null ? "" : `WHEN (NOT NEW.${dirty})`} EXECUTE FUNCTION __preflight_bake.note_movement();
-CREATE TRIGGER __preflight_bake_roles AFTER ${events} ON ${table}
+CREATE TRIGGER __preflight_bake_roles AFTER INSERT OR UPDATE ON ${table}
   FOR EACH STATEMENT EXECUTE FUNCTION __preflight_bake.note_roles();
 ${tool.appliedBy === "program" ? noteHome(table) : ""}
 ALTER TABLE ${table} ENABLE ALWAYS TRIGGER __preflight_bake;

@@ -31,7 +31,7 @@ export type ReplayPlan = UpgradeContext & {
 /** One revision applied, as the server saw it. */
 type Movement = {
   readonly revision: string;
-  /** Version rows afterwards that are heads, sorted. */
+  /** Of the version rows afterwards those on which no other stands, sorted. */
   readonly heads: readonly string[];
   /** Without those that were there before the first migration; null: a state that was known before the replay. */
   readonly facts: readonly Fact[] | null;
@@ -88,9 +88,8 @@ async function prepare(
   { history, home, versionTable, factsQuery }: ReplayPlan,
   known: Iterable<readonly string[]>,
 ): Promise<void> {
-  const revisions = [...history.revisions.keys()];
   if (home !== null) await sql.unsafe(putHomeFirst(home));
-  await sql.unsafe(instrumentSql({ versionTable, tool: history.tool, factsQuery, revisions }));
+  await sql.unsafe(instrumentSql({ versionTable, factsQuery, history }));
   const heads = JSON.stringify([...known]);
   await sql`
     INSERT INTO __preflight_bake.known

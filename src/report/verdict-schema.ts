@@ -44,7 +44,7 @@ export const verdictLine = z
       "sql and supabase: applied versions, older than the newest, that have no file",
     ),
     skipped: names.describe(
-      "sql and supabase: files numbered below the newest applied one, and not applied",
+      "where each file has a row: files that come before an applied one, and are not applied",
     ),
     ledger: z.enum(["verified", "absent", "stale"]).nullable(),
     drift: z.object({ missing: z.int(), changed: z.int(), extra: z.int() }),

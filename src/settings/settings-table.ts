@@ -81,9 +81,9 @@ export const settingsTable = withVariables({
     about: "your word for the revision of an unproven database; still checked against its tables",
     schema: revisionId,
   },
-  "allow-out-of-order": plainFlag("run a file numbered below the newest applied one"),
+  "allow-out-of-order": plainFlag("run a file although one that comes after it is applied"),
   resume: plainFlag(
-    "go on with a migration that stopped half-way outside of a transaction: a SQL file at the statement where it stopped, a revision of Alembic's from its beginning",
+    "go on with a migration that stopped half-way outside of a transaction: at the statement where it stopped, where Preflight applies the files; where a program does, the migration from its beginning",
   ),
   enforce: {
     placeholder: "on|off",
@@ -107,19 +107,21 @@ export const settingsTable = withVariables({
   "upgrade-timeout": {
     placeholder: "DURATION",
     default: "none",
-    about: "how long the upgrade may run before it is stopped; of sql and supabase, each file",
+    about:
+      "how long the upgrade may run before it is stopped; where Preflight applies the files, each of them",
     schema: limit,
   },
   "ddl-lock-timeout": {
     placeholder: "DURATION",
     default: "5s",
     about:
-      "how long the upgrade may wait for a lock; sql and supabase: a statement that changes the schema, which is then tried again; Alembic: any statement, where the driver reads PGOPTIONS",
+      "how long the upgrade may wait for a lock; where Preflight applies the files: a statement that changes the schema, which is then tried again; where a program does: any statement, if its driver reads PGOPTIONS",
     schema: limit,
   },
   "upgrade-command": {
     placeholder: "COMMAND",
-    about: "replaces Alembic's own upgrade command; split into words, and no shell runs it",
+    about:
+      "replaces the migration tool's own upgrade command; split into words, and no shell runs it",
     schema: words,
   },
   "check-only": plainFlag("the same as preflight check"),
@@ -139,7 +141,7 @@ export const settingsTable = withVariables({
   "scratch-without": {
     placeholder: "EXTENSIONS",
     about:
-      "extensions that bake passes over where the scratch server lacks them, such as 'pg_net; pg_cron'; sql and supabase only; kept in the ledger, which says nothing of them",
+      "extensions that bake passes over where the scratch server lacks them, such as 'pg_net; pg_cron'; only where Preflight applies the files; kept in the ledger, which says nothing of them",
     schema: objects,
   },
   "scratch-unconfined": plainFlag(

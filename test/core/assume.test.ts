@@ -20,20 +20,11 @@ import {
   knowledgeOf,
   type ModelRevision,
   observe,
+  policy,
   replayOf,
   revision,
   table,
 } from "./model.ts";
-
-const policy: Policy = {
-  stamp: "proven",
-  drift: "fail",
-  ahead: "compatible",
-  unverified: "start",
-  assume: null,
-  allowOutOfOrder: false,
-  resume: false,
-};
 
 /** customers → orders → (data) → status. */
 const shop = [

@@ -15,20 +15,11 @@ import {
   knowledgeOf,
   type ModelRevision,
   observe,
+  policy as defaults,
   replayOf,
   revision,
   table,
 } from "./model.ts";
-
-const defaults: Policy = {
-  stamp: "proven",
-  drift: "fail",
-  ahead: "compatible",
-  unverified: "start",
-  assume: null,
-  allowOutOfOrder: false,
-  resume: false,
-};
 
 /** customers → orders → (data) → status, with an index of orders on the way. */
 const shop = [

@@ -15,7 +15,7 @@ import type { Plan, Policy } from "../../src/core/step.ts";
 import { faultOfHome, type HomeRequest } from "../../src/core/which-home.ts";
 import { faultOfVersionTable } from "../../src/core/which-version-table.ts";
 import { writeLedger } from "../../src/core/write-ledger.ts";
-import { databaseAt, fact, historyOf, observe, replayOf, revision } from "./model.ts";
+import { databaseAt, fact, historyOf, observe, policy, replayOf, revision } from "./model.ts";
 
 /** A table that moves with the home. */
 function table(name: string, ...columns: readonly string[]): readonly Fact[] {
@@ -32,16 +32,6 @@ const chain = [
 ];
 const history = historyOf(chain);
 const ledger: Ledger = writeLedger(history, replayOf(chain), null, []);
-
-const policy: Policy = {
-  stamp: "proven",
-  drift: "fail",
-  ahead: "compatible",
-  assume: null,
-  unverified: "start",
-  allowOutOfOrder: false,
-  resume: false,
-};
 
 describe("a fact relative to the home", () => {
   const names = fc.constantFrom("public", "app", '"My App"', "preflight_bake_home", "<home>", "x");

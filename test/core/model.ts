@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import { claimOf, rowsFor } from "../../src/core/claim.ts";
+import { claimOf, recordsEveryRevision, rowsFor } from "../../src/core/claim.ts";
 import { type Fact, factKey, isSoft, placeKey } from "../../src/core/facts.ts";
 import { ancestors, type History, maximal } from "../../src/core/history.ts";
 import { type Knowledge, combine } from "../../src/core/knowledge.ts";
@@ -7,7 +7,7 @@ import type { LedgerRevision } from "../../src/core/ledger.ts";
 import type { MigrationTool } from "../../src/core/migration-tool.ts";
 import type { Observation, RowAnswer } from "../../src/core/observation.ts";
 import type { Revision } from "../../src/core/revision.ts";
-import type { Step } from "../../src/core/step.ts";
+import type { Policy, Step } from "../../src/core/step.ts";
 import type { Traces } from "../../src/core/traces.ts";
 import { type Replay, writeLedger } from "../../src/core/write-ledger.ts";
 import { alembic } from "../../src/tools/alembic/alembic.ts";
@@ -33,6 +33,17 @@ export type ModelDatabase = {
   readonly ran: ReadonlyMap<string, number>;
 };
 
+/** The settings' defaults. */
+export const policy: Policy = {
+  stamp: "proven",
+  drift: "fail",
+  ahead: "compatible",
+  unverified: "start",
+  assume: null,
+  allowOutOfOrder: false,
+  resume: false,
+};
+
 export function fact(kind: Fact["kind"], object: string, name = "", definition = ""): Fact {
   return { kind, object, name, definition };
 }
@@ -54,10 +65,13 @@ export function revision(
 }
 
 /** `revisions` in an order in which needs come first. */
-export function historyOf(revisions: readonly ModelRevision[]): History {
+export function historyOf(
+  revisions: readonly ModelRevision[],
+  tool: MigrationTool = alembic,
+): History {
   const parents = new Set(revisions.flatMap(({ needs }) => needs));
   return {
-    tool: alembic,
+    tool,
     revisions: new Map(revisions.map((each) => [each.id, fileOf(each)])),
     heads: revisions
       .map(({ id }) => id)
@@ -164,8 +178,11 @@ export function answersOf(
   }));
 }
 
-export function knowledgeOf(revisions: readonly ModelRevision[]): Knowledge {
-  const history = historyOf(revisions);
+export function knowledgeOf(
+  revisions: readonly ModelRevision[],
+  tool: MigrationTool = alembic,
+): Knowledge {
+  const history = historyOf(revisions, tool);
   return combine(history, writeLedger(history, replayOf(revisions), null, []));
 }
 
@@ -241,7 +258,7 @@ export function carryOut(
   steps: readonly Step[],
   tool: MigrationTool = alembic,
 ): ModelDatabase | null {
-  const history = { ...historyOf(revisions), tool };
+  const history = historyOf(revisions, tool);
   let { rows } = database;
   const facts = new Map(database.facts);
   const ran = new Map(database.ran);
@@ -261,7 +278,9 @@ export function carryOut(
       if (each.data !== "none") ran.set(each.id, (ran.get(each.id) ?? 0) + 1);
       applied.add(each.id);
     }
-    rows = tool === alembic ? maximal(history, applied) : [...new Set([...rows, ...applied])];
+    rows = recordsEveryRevision(tool)
+      ? [...new Set([...rows, ...applied])]
+      : maximal(history, applied);
   }
   return { rows, facts, ran };
 }

@@ -22,20 +22,11 @@ import {
   type ModelDatabase,
   type ModelRevision,
   observe,
+  policy,
   replayOf,
   revision,
   table,
 } from "./model.ts";
-
-const policy: Policy = {
-  stamp: "proven",
-  drift: "fail",
-  ahead: "compatible",
-  unverified: "start",
-  assume: null,
-  allowOutOfOrder: false,
-  resume: false,
-};
 
 const index = fact("index", "public.orders", "at", "CREATE INDEX at ON orders USING btree (id)");
 const files: readonly ModelRevision[] = [

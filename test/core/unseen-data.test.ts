@@ -6,20 +6,9 @@ import { decodeLedger, encodeLedger } from "../../src/core/ledger-text.ts";
 import { openLedger } from "../../src/core/ledger.ts";
 import type { RowAnswer } from "../../src/core/observation.ts";
 import { planFor } from "../../src/core/plan.ts";
-import type { Policy } from "../../src/core/step.ts";
 import type { Trace } from "../../src/core/traces.ts";
 import { writeLedger } from "../../src/core/write-ledger.ts";
-import { databaseAt, historyOf, observe, replayOf, revision, table } from "./model.ts";
-
-const policy: Policy = {
-  stamp: "proven",
-  drift: "fail",
-  ahead: "compatible",
-  assume: null,
-  unverified: "start",
-  allowOutOfOrder: false,
-  resume: false,
-};
+import { databaseAt, historyOf, observe, policy, replayOf, revision, table } from "./model.ts";
 
 /** roles → (rows of roles and rights) → users → (changes users) → notes → (deletes the roles) */
 const revisions = [

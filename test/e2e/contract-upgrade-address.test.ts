@@ -233,7 +233,7 @@ describe("others at the same table", () => {
       cwd: history,
       env: environment(shop, url),
     });
-    await started.says("address.look");
+    await started.says("address.asked");
     const reader = postgres(url, { max: 1, connection: { lock_timeout: 9500 } });
     for (let times = 0; times < 3; times += 1)
       expect(await reader`SELECT version_num FROM alembic_version`).toEqual([

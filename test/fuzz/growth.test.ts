@@ -7,7 +7,7 @@ const program = path.join(import.meta.dirname, "hostile.ts");
 /** Hundreds of times what one takes where nothing grows with the square of the size. */
 const limit = 120_000;
 
-describe("no input takes more than its size is worth, and none overflows the stack", () => {
+describe.concurrent("no input takes more than its size is worth, and none overflows the stack", () => {
   test.each(Object.keys(shapes))("%s", async (shape) => {
     const ended = await run([program, shape]);
     expect(ended.signal, "it ends by itself").toBe(null);

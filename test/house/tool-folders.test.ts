@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { expect, it } from "vitest";
+import { settingsTable } from "../../src/settings/settings-table.ts";
 import { tools } from "../../src/tools/registry.ts";
 
 const src = path.join(import.meta.dirname, "../../src");
@@ -21,4 +22,13 @@ it("no file outside of a tool's folder has its name", () => {
       ),
   );
   expect(found).toEqual([]);
+});
+
+it("no flag is explained by a tool's name but the one that chooses among them", () => {
+  const word = new RegExp(`\\b(?:${names.join("|")})\\b`, "i");
+  const named = Object.entries(settingsTable)
+    // The language of the files is called what the tool is.
+    .filter(([, { about }]) => word.test(about.replaceAll("SQL", "")))
+    .map(([flag]) => flag);
+  expect(named).toEqual(["tool"]);
 });

@@ -3,7 +3,6 @@ import { join } from "node:path";
 import type { Finding } from "../../core/audit.ts";
 import { buildGraph } from "../../core/graph.ts";
 import type { History } from "../../core/history.ts";
-import { byText } from "../../core/migration-tool.ts";
 import { widthFor } from "../../core/plan.ts";
 import { readDeletedFiles } from "../deleted-files.ts";
 import type { Candidate, DeletedRevision, FoundHistory, Tool } from "../tool.ts";
@@ -26,7 +25,7 @@ function toolFor(section: string): Tool {
     name: "alembic",
     appliedBy: "program",
     versionTable,
-    order: byText,
+    order: null,
     // Its own list (1.20).
     illegalInIds: "@-+:",
     platform: null,

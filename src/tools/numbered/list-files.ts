@@ -1,13 +1,16 @@
 import { readdir } from "node:fs/promises";
 import { relative } from "node:path";
-import { datePattern, type MigrationTool } from "../../core/migration-tool.ts";
+import { datePattern } from "../../core/migration-tool.ts";
 import { enumerate } from "../../core/words.ts";
 import { findOthers, isCode, type OtherFile } from "../other-tools.ts";
 import type { Tool } from "../tool.ts";
 
+/** Whose versions are numbers, or times, and so follow one another. */
+export type NumberedTool = Tool & { readonly order: NonNullable<Tool["order"]> };
+
 /** A directory of numbered files, and what its tool makes of them. Paths are absolute. */
 export type NumberedFiles = {
-  readonly tool: Tool;
+  readonly tool: NumberedTool;
   readonly directory: string;
   readonly root: string;
   /** null: not a migration. */
@@ -68,7 +71,7 @@ export async function listNames(directory: string): Promise<readonly string[]> {
     .toSorted();
 }
 
-export function byVersion(order: MigrationTool["order"]): (a: NamedFile, b: NamedFile) => number {
+export function byVersion(order: NumberedTool["order"]): (a: NamedFile, b: NamedFile) => number {
   return (a, b) => order(a.id, b.id) || (a.file < b.file ? -1 : 1);
 }
 

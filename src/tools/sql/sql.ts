@@ -2,14 +2,19 @@ import { basename, dirname, join, resolve } from "node:path";
 import { byNumber } from "../../core/migration-tool.ts";
 import { hashOf } from "../file-text.ts";
 import { exists } from "../files.ts";
-import { listNames, type NumberedFiles, readFileName } from "../numbered/list-files.ts";
+import {
+  listNames,
+  type NumberedFiles,
+  type NumberedTool,
+  readFileName,
+} from "../numbered/list-files.ts";
 import { candidateOf } from "../numbered/read-directory.ts";
 import { nextFiles } from "../numbered/template.ts";
-import type { Candidate, Tool } from "../tool.ts";
+import type { Candidate } from "../tool.ts";
 import { versionTable } from "./version-table.ts";
 
 /** Numbered files of SQL and no tool at all: applied by us. */
-export const sql: Tool = {
+export const sql: NumberedTool = {
   name: "sql",
   appliedBy: "preflight",
   versionTable,

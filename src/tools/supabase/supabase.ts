@@ -3,16 +3,16 @@ import { basename, dirname, join, resolve } from "node:path";
 import { byText } from "../../core/migration-tool.ts";
 import { CannotJudge } from "../../core/outcome.ts";
 import { isDirectory } from "../files.ts";
-import type { FileName, NumberedFiles } from "../numbered/list-files.ts";
+import type { FileName, NumberedFiles, NumberedTool } from "../numbered/list-files.ts";
 import { candidateOf } from "../numbered/read-directory.ts";
 import { nextTimed } from "../numbered/template.ts";
-import type { Candidate, Tool } from "../tool.ts";
+import type { Candidate } from "../tool.ts";
 import { platformSchemas, supabasePrelude } from "./prelude.sql.ts";
 import { digestOf, recordedStatements } from "./statements.ts";
 import { versionTable } from "./version-table.ts";
 
 /** `supabase/migrations`, as Supabase's own tool reads and records it (3.1): docs/supabase.md. */
-export const supabase: Tool = {
+export const supabase: NumberedTool = {
   name: "supabase",
   appliedBy: "preflight",
   versionTable,

@@ -55,7 +55,7 @@ export function makeGatekeeper(
       case "locked": {
         await sql.unsafe(changing);
         const run = start();
-        await run.says("fence.waiting");
+        await run.says("database.busy");
         return run;
       }
       case "relooking":
@@ -101,7 +101,7 @@ export function makeGatekeeper(
     try {
       await decoy.unsafe(changing);
       const run = start();
-      await run.says("fence.waiting");
+      await run.says("database.busy");
       await lockTable(name, mode);
       await decoy.end({ timeout: 0 });
       return await behind(

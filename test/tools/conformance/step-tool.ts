@@ -7,8 +7,10 @@ import { quoteLiteral, quoteQualified } from "../../../src/core/quote.ts";
 import type { Revision } from "../../../src/core/revision.ts";
 import { hashOf } from "../../../src/tools/file-text.ts";
 import type { Candidate, Commands, FoundHistory, Tool } from "../../../src/tools/tool.ts";
+import { parentsIn } from "./parents.ts";
 
-type Rows = "each" | "newest";
+/** `branches`: a row for each, too, and a file says in its first line what it stands on: `-- after 2a 2b`. */
+export type Kind = "each" | "newest" | "branches";
 
 const common = {
   version: "step",
@@ -19,17 +21,20 @@ const common = {
   isCompleted: false,
 } as const;
 
-const layouts: Readonly<Record<Rows, VersionTableLayout>> = {
-  each: {
-    ...common,
-    usual: { schema: null, name: "step_log" },
-    rows: "each",
-    columns: ["step", "logged_at"],
-    dirty: null,
-    create: (table) =>
-      `CREATE TABLE ${quoteQualified(table)} (step text PRIMARY KEY, logged_at timestamptz NOT NULL DEFAULT now())`,
-    values: ({ version }) => ({ step: quoteLiteral(version) }),
-  },
+const log: VersionTableLayout = {
+  ...common,
+  usual: { schema: null, name: "step_log" },
+  rows: "each",
+  columns: ["step", "logged_at"],
+  dirty: null,
+  create: (table) =>
+    `CREATE TABLE ${quoteQualified(table)} (step text PRIMARY KEY, logged_at timestamptz NOT NULL DEFAULT now())`,
+  values: ({ version }) => ({ step: quoteLiteral(version) }),
+};
+
+const layouts: Readonly<Record<Kind, VersionTableLayout>> = {
+  each: log,
+  branches: log,
   newest: {
     ...common,
     usual: { schema: null, name: "step_version" },
@@ -42,13 +47,13 @@ const layouts: Readonly<Record<Rows, VersionTableLayout>> = {
   },
 };
 
-/** A tool that no file of `src/` knows: steps in `steps/*.sql`, one after the other, run by a program of its own. */
-export function stepTool(rows: Rows): Tool {
+/** A tool that no file of `src/` knows: steps in `steps/*.sql`, run by a program of its own. */
+export function stepTool(kind: Kind): Tool {
   const tool: Tool = {
-    name: `steps-${rows}`,
+    name: `steps-${kind}`,
     appliedBy: "program",
-    versionTable: layouts[rows],
-    order: byText,
+    versionTable: layouts[kind],
+    order: kind === "branches" ? null : byText,
     illegalInIds: "",
     platform: null,
     words: { stamp: null, renumber: null },
@@ -82,14 +87,14 @@ export function stepTool(rows: Rows): Tool {
       revisions.push({
         // Two files may have one number: `2.sql` and `2-again.sql`.
         id: name.replace(/(?:-.*)?\.sql$/, ""),
-        parents: revisions.slice(-1).map(({ id }) => id),
+        parents: kind === "branches" ? parentsIn(text) : revisions.slice(-1).map(({ id }) => id),
         dependsOn: [],
         labels: [],
         title: "",
         file: `steps/${name}`,
         hash: hashOf(text),
         isEmpty: false,
-        isAtomic: rows === "each",
+        isAtomic: kind !== "newest",
         saysIfNotExists: false,
         readsEnvironment: false,
         sketch: [],
@@ -104,7 +109,7 @@ export function stepTool(rows: Rows): Tool {
       digests: new Map(),
       upgrade: {
         kind: "command",
-        commands: commandsIn(directory, rows),
+        commands: commandsIn(directory, kind),
         readAddresses: async () => ({ suspects: [], fixed: null }),
       },
       audit: async () => [],
@@ -116,8 +121,8 @@ export function stepTool(rows: Rows): Tool {
   }
 }
 
-function commandsIn(cwd: string, rows: Rows): Commands {
-  const program = [process.execPath, path.join(import.meta.dirname, "program.ts"), rows];
+function commandsIn(cwd: string, kind: Kind): Commands {
+  const program = [process.execPath, path.join(import.meta.dirname, "program.ts"), kind];
   return {
     cwd,
     upgrade: (target) => [...program, "up", target],
