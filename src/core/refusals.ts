@@ -3,6 +3,7 @@ import type { Difference } from "./difference.ts";
 import { holdsRows } from "./facts.ts";
 import { gather } from "./gather.ts";
 import type { History, HistoryFault } from "./history.ts";
+import type { JournalEntry } from "./journal.ts";
 import type { Knowledge } from "./knowledge.ts";
 import type { Home, Server } from "./observation.ts";
 import type { Outcome } from "./outcome.ts";
@@ -479,6 +480,44 @@ export const refusals = {
     "after what was done the second look refuses",
     (why: string, next: readonly string[]) => ({ reason: disagrees(why), next }),
   ),
+  "stamp-contradicted": cause(
+    "unproven",
+    "`preflight stamp` names a revision, and something speaks against it",
+    (to: readonly string[], whys: readonly string[], history: History) => ({
+      reason: `nothing was written: against ${nameHeads(to, history)} speaks that ${whys.join("; and that ")}`,
+      next: [
+        `to record it in spite of that: preflight stamp ${to.join(" ") || "base"} --force`,
+        "or let the evidence decide: preflight run",
+      ],
+    }),
+  ),
+  "undo-contradicted": cause(
+    "unproven",
+    "`preflight undo` would put rows back that the schema contradicts",
+    (entry: JournalEntry, whys: readonly string[], history: History) => ({
+      reason: `nothing was written: against ${rowsOf(entry.rowsBefore, history)}, as it was before entry ${entry.entry}, speaks that ${whys.join("; and that ")}`,
+      next: [`to put the rows back in spite of that: preflight undo ${entry.entry} --force`],
+    }),
+  ),
+  "undo-past-upgrade": cause(
+    "unproven",
+    "`preflight undo` meets an upgrade: only a stamp can be taken back",
+    (entry: JournalEntry, upgrade: JournalEntry, history: History) => ({
+      reason: `${entry === upgrade ? `entry ${upgrade.entry} is` : `after entry ${entry.entry} came entry ${upgrade.entry},`} an upgrade (${upgrade.beganAt}, ${enumerate(upgrade.evidence.what)}): what it did to tables and rows stands, and only a stamp can be taken back`,
+      next: ways.fromUpgrade(upgrade, history),
+    }),
+  ),
+  "undo-moved": cause(
+    "unproven",
+    "`preflight undo` finds other version rows than the stamp left",
+    (entry: JournalEntry, now: readonly (string | null)[], history: History) => ({
+      reason: `entry ${entry.entry} left ${rowsOf(entry.rowsAfter ?? [], history)}, and the version rows are ${rowsOf(now, history)} now: something else has written them`,
+      next: [
+        "preflight history shows what Preflight has written",
+        "to write other rows: preflight stamp REVISION",
+      ],
+    }),
+  ),
   "no-ledger": cause("missing-input", "`bake --check` found no ledger", (path: string) => ({
     reason: `there is no ledger ${path}`,
     next: [ways.bakeAndCommit],
@@ -534,6 +573,15 @@ export function seriousOf(differences: readonly Difference[]): readonly Differen
 
 function list(differences: readonly Difference[], history: History): string {
   return enumerate(gather(differences).map((each) => describeDifference(each, history)));
+}
+
+function rowsOf(rows: readonly (string | null)[], history: History): string {
+  return rows.length === 0
+    ? "no rows"
+    : nameHeads(
+        rows.map((row) => row ?? "NULL"),
+        history,
+      );
 }
 
 function disagrees(why: string): string {

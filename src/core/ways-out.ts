@@ -1,6 +1,7 @@
 import type { Difference } from "./difference.ts";
 import { type Fact, holdsRows } from "./facts.ts";
 import type { History } from "./history.ts";
+import type { JournalEntry } from "./journal.ts";
 import type { MigrationTool } from "./migration-tool.ts";
 import type { Finding, Leftover, VerdictOf } from "./verdict.ts";
 import { enumerate, nameHeads } from "./words.ts";
@@ -145,6 +146,21 @@ export function fromInterrupted({
         : [];
   const first = [...drops, ...before];
   return [...first, `${first.length > 0 ? "then " : ""}go on from there: preflight run --resume`];
+}
+
+/** The rows alone would say that it never ran. */
+export function fromUpgrade(
+  { beganAt, rowsBefore }: JournalEntry,
+  { tool }: History,
+): readonly string[] {
+  const heads = rowsBefore.flatMap((row) => row ?? []);
+  const downgrade = tool.words.downgrade?.(heads) ?? null;
+  return [
+    `restore a backup from before ${beganAt}`,
+    ...(downgrade === null
+      ? ["or write a new migration that undoes it"]
+      : [`or go back by the migrations' own downgrade, if they have one: ${downgrade}`]),
+  ];
 }
 
 /** No way out where a pending revision would only fail on what is there. */

@@ -15,8 +15,9 @@ const count: Command = {
   about: "say how many revisions there are",
   flags: [...historyFlags, "json"],
   connects: null,
+  prints: "verdict",
   starts: false,
-  readWord: null,
+  words: null,
   becomes: null,
   start: async (settings, context) => {
     const reading = await readProject(settings, context);

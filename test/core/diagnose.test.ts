@@ -121,6 +121,8 @@ function summarise(plan: Plan): string {
           switch (step.kind) {
             case "stamp":
               return `stamp ${step.to.join("+") || "base"}`;
+            case "undo":
+              return `undo ${step.entry}`;
             case "widen":
               return `widen ${step.to}`;
             case "upgrade":

@@ -32,6 +32,7 @@ function toolFor(section: string): Tool {
     platform: null,
     words: {
       stamp: (heads) => `${program} stamp --purge ${heads.join(" ") || "base"}`,
+      downgrade: (heads) => `${program} downgrade ${heads.join(" ") || "base"}`,
       renumber: null,
     },
     newFiles: {
