@@ -8,7 +8,7 @@ import { CannotJudge } from "./outcome.ts";
 import { planFor } from "./plan.ts";
 import { refuse, seriousOf } from "./refusals.ts";
 import type { Plan, PlanBasis, Policy, Step } from "./step.ts";
-import type { Verdict } from "./verdict.ts";
+import { provenHeads, type Verdict } from "./verdict.ts";
 import { type VersionTableName, versionTableOf } from "./version-table.ts";
 import { bakeWhenBuilt } from "./ways-out.ts";
 import { describeStep, enumerate, nameHeads, nameRevision } from "./words.ts";
@@ -131,23 +131,26 @@ function contradictions(
   const { verdict, plan } = outlook(rows, basis);
   const fromNewer =
     present.kind === "ahead"
-      ? [`the rows say ${present.unknownRows.join(", ")}: a newer image has migrated this database`]
+      ? [`a newer image has brought this database to ${present.unknownRows.join(", ")}`]
       : [];
-  return [...fromNewer, ...against()];
-
-  function against(): readonly string[] {
-    switch (verdict.kind) {
-      case "current":
-      case "behind":
-      case "overlapping":
-      case "fresh":
-        return [];
-      case "unversioned":
-        return [`the schema is not empty: ${sayPlan(plan, history)}`];
-      case "drifted":
-        return seriousOf(verdict.differences).length === 0 ? [] : [sayPlan(plan, history)];
-      default:
-        return [sayPlan(plan, history)];
+  switch (verdict.kind) {
+    case "current":
+    case "behind":
+    case "overlapping":
+    case "fresh":
+      return fromNewer;
+    case "drifted":
+      return seriousOf(verdict.differences).length === 0
+        ? fromNewer
+        : [...fromNewer, sayPlan(plan, history)];
+    default: {
+      const proven = provenHeads(verdict);
+      return [
+        ...fromNewer,
+        proven === null
+          ? sayPlan(plan, history)
+          : `the schema is exactly that of ${nameHeads(proven, history)}`,
+      ];
     }
   }
 }

@@ -22,6 +22,7 @@ import {
   nameHeads,
   namePlaces,
   nameRevision,
+  sayBroughtBy,
 } from "./words.ts";
 
 type Found<Kind extends Finding["kind"]> = Extract<Finding, { readonly kind: Kind }>;
@@ -592,8 +593,8 @@ function cannotPlace(why: string): string {
   return `this is not a database that this image can place: ${why}`;
 }
 
-function isOlder({ unknownRows }: VerdictOf<"ahead">): string {
-  return `the database is at ${unknownRows.join(", ")}, which this image does not have: the image is older than the database`;
+function isOlder({ unknownRows, broughtBy }: VerdictOf<"ahead">): string {
+  return `the database is at ${unknownRows.join(", ")}, which this image does not have${sayBroughtBy(broughtBy)}: the image is older than the database`;
 }
 
 function bothStatesOf(verdict: VerdictOf<"mismatched" | "missing-file">) {

@@ -3,6 +3,7 @@ import { nothingPassedOver } from "./data-migrations.ts";
 import { differences } from "./difference.ts";
 import { placesInDoubt } from "./elsewhere.ts";
 import { type Heads, pendingAfter } from "./history.ts";
+import { broughtBy, isOf, type JournalEntry, keyOf } from "./journal.ts";
 import type { Knowledge } from "./knowledge.ts";
 import { changeOf, factsOfHeads, factsOfState, headsKey, touchesRows } from "./ledger.ts";
 import { appliedByLedger } from "./missing-files.ts";
@@ -42,13 +43,26 @@ export function withUnknownRows(situation: Situation): Verdict | null {
   if (isEarlierState && lacking.length === 0)
     return missingFile(situation, unknownRows, identified);
   const hardNeeded = [...needed].filter((fact) => !ledger.soft[fact] && !live.ignored.has(fact));
-  if (hardNeeded.length === 0 || lacking.length * 2 > hardNeeded.length) {
+  const brought = broughtHere(situation);
+  const isHere = lacking.length * 2 <= hardNeeded.length || brought !== null;
+  if (hardNeeded.length === 0 || !isHere) {
     const why = `no file and no ledger entry of this image has ${unknownRows.join(", ")}, and less than half of what it needs is here${sayOtherTools(situation)}`;
     return unknown(situation, unknownRows, why);
   }
   const unrecorded = recordsEveryRevision(history.tool) ? pending : [];
   const notRun = notSeenToRun(situation, unrecorded, needed);
-  return { ...seen, kind: "ahead", unknownRows, lacking, unrecorded, notRun };
+  return { ...seen, kind: "ahead", unknownRows, lacking, unrecorded, notRun, broughtBy: brought };
+}
+
+/** The entry of the journal that says that it was this history that went on. That something is missing, it does not excuse. */
+function broughtHere({ knowledge, observation, history, claim }: Situation): JournalEntry | null {
+  const { journal, home, versionTable } = observation;
+  if (journal === null || versionTable === null) return null;
+  const key = keyOf(history.tool.name, versionTable, home.schema);
+  const isKnown = (row: string): boolean =>
+    history.revisions.has(row) || knowledge.ledger?.revisions.has(row) === true;
+  const own = journal.filter((entry) => isOf(entry, key));
+  return broughtBy(claim.unknownRows, own, isKnown);
 }
 
 function isEarlier(situation: Situation, heads: Heads): boolean {

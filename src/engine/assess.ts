@@ -99,10 +99,10 @@ export async function assess(scope: RunScope): Promise<Assessment> {
   const knowledge = project.knowledgeAt(seen.home);
   const asked = await diagnoseWithQuestions(database, knowledge, seen, context.signal);
   const { verdict } = asked;
-  const observation =
-    scope.request.kind === "undo"
-      ? await withJournal(database, asked.observation, context.signal)
-      : asked.observation;
+  const isUndo = scope.request.kind === "undo";
+  const observation = isUndo
+    ? await withJournal(database, asked.observation, context.signal)
+    : asked.observation;
   throwIf(faultOfProgramsPath(knowledge, observation, verdict));
   throwIf(faultOfTwoHomes(observation, verdict, settings.database?.source ?? "our own address"));
   if (observation.elsewhere !== null) {
@@ -135,6 +135,11 @@ function planAsAsked(
     case "undo":
       return planUndo(request, verdict, { ...situation, policy, versionTable });
   }
+}
+
+/** What this image does not know, the journal may tell. */
+function hasUnknownRows(verdict: Verdict): boolean {
+  return verdict.kind === "ahead" || (verdict.kind === "unknown" && verdict.unknownRows.length > 0);
 }
 
 async function withJournal(
@@ -188,6 +193,10 @@ async function diagnoseWithQuestions(
   const everywhere = { ...closer, elsewhere: await unlessAborted(asking, signal) };
   const second = diagnose(knowledge, everywhere);
   const { history, ledger } = knowledge;
+  if (hasUnknownRows(second)) {
+    const observation = await withJournal(database, everywhere, signal);
+    return { observation, verdict: diagnose(knowledge, observation) };
+  }
   const traces = tracesToAsk(ledger, history, second);
   if (ledger === null || traces.length === 0) return { observation: everywhere, verdict: second };
   const rows = await unlessAborted(lookForRows(database, traces, ledger.salt), signal);

@@ -17,6 +17,7 @@ import {
   enumerate,
   nameHeads,
   nameRevision,
+  sayBroughtBy,
 } from "../core/words.ts";
 import type { Log, LogEvent } from "../report/log.ts";
 import type { VerdictLine } from "../report/verdict-schema.ts";
@@ -181,7 +182,7 @@ export function sayStart({ verdict, knowledge, observation }: Assessment, { log 
     log({
       level: "warn",
       event: "ahead",
-      msg: `THIS IMAGE IS OLDER THAN THE DATABASE: it is at ${verdict.unknownRows.join(", ")}, which this image does not have. ${
+      msg: `THIS IMAGE IS OLDER THAN THE DATABASE: it is at ${verdict.unknownRows.join(", ")}, which this image does not have${sayBroughtBy(verdict.broughtBy)}. ${
         verdict.lacking.length === 0
           ? `Everything that this image needs is still there, so it may start. Nothing was written.${underOtherVersions(
               verdict,

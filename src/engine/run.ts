@@ -105,7 +105,8 @@ async function decide(
   try {
     switch (first.plan.kind) {
       case "start":
-        sayStart(first, context);
+        if (request.kind === "start") sayStart(first, context);
+        else sayNothingToWrite(context);
         return ready;
       case "refuse":
         return endRefused(first.plan, context);
@@ -225,7 +226,11 @@ async function writeAsAsked(_first: Assessment, underLock: UnderLock): Promise<E
   const { context, deadline } = underLock;
   const assessment = await assessWhenFree(underLock, deadline);
   const { plan, knowledge } = assessment;
-  if (plan.kind !== "act") return conclude(assessment, "nothing", context);
+  if (plan.kind === "refuse") return endRefused(plan, context);
+  if (plan.kind === "start") {
+    sayNothingToWrite(context);
+    return ready;
+  }
   for (const why of plan.inSpiteOf ?? [])
     context.log({ level: "warn", event: "forced", msg: `IN SPITE OF THIS (--force): ${why}` });
   const failure = await takeSteps(plan.steps, assessment, underLock);
@@ -235,6 +240,10 @@ async function writeAsAsked(_first: Assessment, underLock: UnderLock): Promise<E
   const msg = sayPlan(after.plan, knowledge.history);
   context.log({ level: "info", event: "next.run", msg });
   return ready;
+}
+
+function sayNothingToWrite({ log }: Context): void {
+  log({ level: "info", event: "rows.same", msg: "nothing was written: the rows say so already" });
 }
 
 /** Whether a stamp would take back what the rows say. */
