@@ -1,5 +1,7 @@
 import { claimOf, recordedOf, rowsFor } from "./claim.ts";
 import { diagnose } from "./diagnose.ts";
+import { differences } from "./difference.ts";
+import { gather } from "./gather.ts";
 import { ancestors, type History, maximal } from "./history.ts";
 import { isOf, type JournalEntry, type JournalKey, keyOf, sameRows, standing } from "./journal.ts";
 import { factsOfHeads, touchesRows } from "./ledger.ts";
@@ -7,11 +9,12 @@ import type { Observation } from "./observation.ts";
 import { CannotJudge } from "./outcome.ts";
 import { planFor } from "./plan.ts";
 import { refuse, seriousOf } from "./refusals.ts";
+import { situate } from "./situation.ts";
 import type { Plan, PlanBasis, Policy, Step } from "./step.ts";
 import { provenHeads, type Verdict } from "./verdict.ts";
 import { type VersionTableName, versionTableOf } from "./version-table.ts";
 import { bakeWhenBuilt } from "./ways-out.ts";
-import { describeStep, enumerate, nameHeads, nameRevision } from "./words.ts";
+import { describeDifference, describeStep, enumerate, nameHeads, nameRevision } from "./words.ts";
 
 /** What a person wants of the database. */
 export type Request =
@@ -133,26 +136,38 @@ function contradictions(
     present.kind === "ahead"
       ? [`a newer image has brought this database to ${present.unknownRows.join(", ")}`]
       : [];
+  if (plan.kind === "start") return fromNewer;
   switch (verdict.kind) {
-    case "current":
     case "behind":
     case "overlapping":
     case "fresh":
       return fromNewer;
-    case "drifted":
-      return seriousOf(verdict.differences).length === 0
-        ? fromNewer
-        : [...fromNewer, sayPlan(plan, history)];
     default: {
       const proven = provenHeads(verdict);
+      const differing = differencesFrom(rows, basis);
+      if (verdict.kind === "drifted" && differing.length === 0) return fromNewer;
       return [
         ...fromNewer,
-        proven === null
-          ? sayPlan(plan, history)
-          : `the schema is exactly that of ${nameHeads(proven, history)}`,
+        ...(proven === null ? [] : [`the schema is exactly that of ${nameHeads(proven, history)}`]),
+        ...(proven === null && differing.length === 0 ? [sayPlan(plan, history)] : []),
+        ...(differing.length === 0 ? [] : [enumerate(differing)]),
       ];
     }
   }
+}
+
+/** What would not be let pass if these were the rows, in words. */
+function differencesFrom(
+  rows: readonly (string | null)[],
+  { knowledge, observation }: Basis,
+): readonly string[] {
+  const { history, claim, ledger, live, expected } = situate(
+    knowledge,
+    withRows(observation, rows),
+  );
+  if (ledger === null || live === null || expected === null) return [];
+  const all = differences(ledger, history, claim.applied, expected, live);
+  return gather(seriousOf(all)).map((each) => describeDifference(each, history));
 }
 
 /** Data migrations that ran, by the rows, and would be pending. */

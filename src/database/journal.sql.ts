@@ -30,11 +30,12 @@ const schemaComment = "Preflight: what its runs wrote, and the way back (preflig
 
 /**
  * What there is of a journal, and what the role may do with it. Row security on it would hide entries or refuse them.
- * A schema of that name that has no comment of ours is somebody else's.
+ * A schema of that name without a comment of ours is somebody else's, unless nothing is in it: an administrator has made it for us.
  */
 export const readJournalPlace = `
 SELECT n.oid IS NOT NULL AS "hasSchema",
-       coalesce(obj_description(n.oid, 'pg_namespace') LIKE 'Preflight:%', false) AS "isOurs",
+       coalesce(obj_description(n.oid, 'pg_namespace') LIKE 'Preflight:%', false)
+         OR NOT EXISTS (SELECT FROM pg_class o WHERE o.relnamespace = n.oid) AS "isOurs",
        has_database_privilege(current_database()::text, 'CREATE') AS "mayCreateSchema",
        coalesce(has_schema_privilege(n.oid, 'CREATE, USAGE'), false) AS "mayCreate",
        c.oid IS NOT NULL AS "hasTable",

@@ -1,4 +1,4 @@
-import { type JournalEntry, journalTable } from "../core/journal.ts";
+import { type Evidence, type JournalEntry, journalTable } from "../core/journal.ts";
 import { nameTable } from "../core/version-table.ts";
 import type { Database, Row } from "./database.ts";
 import { cannotGoOn, throwCannotGoOn } from "./errors.ts";
@@ -44,7 +44,8 @@ export async function readJournal(db: Database): Promise<readonly JournalEntry[]
   const place = await readPlace(db);
   if (place["isOurs"] !== true || place["isWhole"] !== true || place["mayRead"] !== true)
     return null;
-  return (await ask(db, readEntries(mostEntries))).map(readEntry);
+  const rows = await ask(db, readEntries(mostEntries));
+  return (rows as unknown as readonly EntryRow[]).map(readEntry);
 }
 
 /** Of more, the oldest ones are left out. */
@@ -86,14 +87,23 @@ export async function closeEntry(
   await runOwn(db, endEntry(entry, state, rowsAfter)).catch(throwCannotGoOn("writing the journal"));
 }
 
-function readEntry(row: Row): JournalEntry {
+/** Arrays and JSON come as text, and so do numbers that may be large. */
+type EntryRow = Omit<JournalEntry, "entry" | "rowsBefore" | "rowsAfter" | "evidence" | "undoes"> & {
+  readonly entry: string;
+  readonly rowsBefore: string;
+  readonly rowsAfter: string | null;
+  readonly evidence: string;
+  readonly undoes: string | null;
+};
+
+function readEntry(row: EntryRow): JournalEntry {
   const { entry, rowsBefore, rowsAfter, evidence, undoes } = row;
   return {
     ...row,
     entry: Number(entry),
-    rowsBefore: JSON.parse(String(rowsBefore)),
-    rowsAfter: rowsAfter === null ? null : JSON.parse(String(rowsAfter)),
-    evidence: JSON.parse(String(evidence)),
+    rowsBefore: JSON.parse(rowsBefore) as JournalEntry["rowsBefore"],
+    rowsAfter: rowsAfter === null ? null : (JSON.parse(rowsAfter) as JournalEntry["rowsAfter"]),
+    evidence: JSON.parse(evidence) as Evidence,
     undoes: undoes === null ? null : Number(undoes),
-  } as JournalEntry;
+  };
 }

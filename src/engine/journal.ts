@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
-import { type JournalKey, keyOf } from "../core/journal.ts";
+import { gather } from "../core/gather.ts";
+import { type JournalKey, journalTable, keyOf } from "../core/journal.ts";
 import { CannotJudge } from "../core/outcome.ts";
 import type { Step } from "../core/step.ts";
 import { differencesOf, provenHeads } from "../core/verdict.ts";
@@ -65,7 +66,7 @@ export async function openJournal(
 
 function required(fault: string): CannotJudge {
   return new CannotJudge("permission", `--journal require: ${fault}; nothing was written`, [
-    "let a role that may make schema preflight run once: GRANT CREATE ON DATABASE … TO …",
+    `as a superuser or the database's owner: CREATE SCHEMA ${journalTable.schema} AUTHORIZATION ROLE`,
     "or do without: --journal on (PREFLIGHT_JOURNAL)",
   ]);
 }
@@ -91,9 +92,7 @@ export function entryOf(
       what: whatOf(step),
       because: step.kind === "stamp" ? step.because : null,
       proven: proven && [...proven],
-      tolerated: tolerated.map((difference) =>
-        describeDifference({ difference, parts: [] }, knowledge.history),
-      ),
+      tolerated: gather(tolerated).map((each) => describeDifference(each, knowledge.history)),
     },
   };
 }

@@ -164,7 +164,7 @@ export const settingsTable = withVariables({
       "what differs from one deployment to the next, such as 'public.totals; orders.region': it must be there, and is not compared; kept in the ledger",
     schema: objects,
   },
-  json: plainFlag("the findings as one line of JSON on stdout, before the verdict line"),
+  json: plainFlag("what is found, as one line of JSON on stdout"),
   "metrics-file": {
     placeholder: "FILE",
     about: "how the run ended, as OpenMetrics, for Prometheus to collect",
