@@ -1,7 +1,5 @@
-import { type TableName, nameTable } from "./version-table.ts";
-
 /** Where the journal is: in a schema of its own, which no tool takes for the application's. */
-export const journalTable: TableName = { schema: "preflight", name: "journal" };
+export const journalTable = { schema: "preflight", name: "journal" } as const;
 
 /** The history that an entry is about: several can live in one database. */
 export type JournalKey = {
@@ -53,10 +51,6 @@ export type Evidence = {
 
 export function isOf({ tool, versionTable, home }: JournalKey, key: JournalKey): boolean {
   return tool === key.tool && versionTable === key.versionTable && home === key.home;
-}
-
-export function keyOf(tool: string, table: TableName, home: string): JournalKey {
-  return { tool, versionTable: nameTable(table), home };
 }
 
 /** As multisets: what somebody else has written meanwhile shows. */

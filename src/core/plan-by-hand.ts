@@ -3,7 +3,7 @@ import { diagnose } from "./diagnose.ts";
 import { differences } from "./difference.ts";
 import { gather } from "./gather.ts";
 import { ancestors, type History, maximal } from "./history.ts";
-import { isOf, type JournalEntry, type JournalKey, keyOf, sameRows, standing } from "./journal.ts";
+import { isOf, type JournalEntry, type JournalKey, sameRows, standing } from "./journal.ts";
 import { factsOfHeads, touchesRows } from "./ledger.ts";
 import type { Observation } from "./observation.ts";
 import { CannotJudge } from "./outcome.ts";
@@ -12,8 +12,8 @@ import { refuse, seriousOf } from "./refusals.ts";
 import { situate } from "./situation.ts";
 import type { Plan, PlanBasis, Policy, Step } from "./step.ts";
 import { provenHeads, type Verdict } from "./verdict.ts";
-import { type VersionTableName, versionTableOf } from "./version-table.ts";
-import { bakeWhenBuilt } from "./ways-out.ts";
+import { nameTable, type VersionTableName, versionTableOf } from "./version-table.ts";
+import { bakeWhenBuilt, writeOtherRows } from "./ways-out.ts";
 import { describeDifference, describeStep, enumerate, nameHeads, nameRevision } from "./words.ts";
 
 /** What a person wants of the database. */
@@ -213,7 +213,11 @@ export function planUndo(
   const { history } = knowledge;
   if (verdict.kind === "broken-history") return refuse("broken-history", verdict.faults);
   const table = versionTableOf(observation, versionTable);
-  const key = keyOf(history.tool.name, table, observation.home.schema);
+  const key = {
+    tool: history.tool.name,
+    versionTable: nameTable(table),
+    home: observation.home.schema,
+  };
   const own = (observation.journal ?? []).filter((entry) => isOf(entry, key));
   const entry = chosenEntry(asked, own, key);
   const after = own.filter(({ entry: number }) => number >= entry.entry);
@@ -255,7 +259,7 @@ function chosenEntry(
       undone === undefined
         ? `entry ${chosen.entry} took a stamp back itself`
         : `entry ${chosen.entry} was taken back already, by entry ${undone.entry}`,
-      ["to write other rows: preflight stamp REVISION"],
+      [writeOtherRows],
     );
   return chosen;
 }

@@ -513,10 +513,7 @@ export const refusals = {
     "`preflight undo` finds other version rows than the stamp left",
     (entry: JournalEntry, now: readonly (string | null)[], history: History) => ({
       reason: `entry ${entry.entry} left ${rowsOf(entry.rowsAfter ?? [], history)}, and the version rows are ${rowsOf(now, history)} now: something else has written them`,
-      next: [
-        "preflight history shows what Preflight has written",
-        "to write other rows: preflight stamp REVISION",
-      ],
+      next: ["preflight history shows what Preflight has written", ways.writeOtherRows],
     }),
   ),
   "no-ledger": cause("missing-input", "`bake --check` found no ledger", (path: string) => ({

@@ -17,6 +17,7 @@ export const lookAnewAndFinish = `${lookAnew} and finishes what is left`;
 export const moreTime = "give it more time with --timeout";
 export const reportIt = "report it, with this message";
 export const whenOtherIsDone = "run it again when the other migration or maintenance is done";
+export const writeOtherRows = "to write other rows: preflight stamp REVISION";
 export const compareInFull = "preflight check --verbose shows every difference";
 
 /** A person's word names one revision; several heads are recorded with the tool itself. */

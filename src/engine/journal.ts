@@ -1,11 +1,11 @@
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { gather } from "../core/gather.ts";
-import { type JournalKey, journalTable, keyOf } from "../core/journal.ts";
+import { type JournalKey, journalTable } from "../core/journal.ts";
 import { CannotJudge } from "../core/outcome.ts";
 import type { Step } from "../core/step.ts";
 import { differencesOf, provenHeads } from "../core/verdict.ts";
-import { versionTableOf } from "../core/version-table.ts";
+import { nameTable, versionTableOf } from "../core/version-table.ts";
 import { describeDifference } from "../core/words.ts";
 import type { Database } from "../database/database.ts";
 import type { NewEntry } from "../database/journal.sql.ts";
@@ -45,7 +45,9 @@ export async function openJournal(
   const table = versionTableOf(observation, project.versionTable);
   const bytes = project.ledger === null ? null : await readFile(project.ledgerPath);
   return {
-    ...keyOf(project.found.tool.name, table, observation.home.schema),
+    tool: project.found.tool.name,
+    versionTable: nameTable(table),
+    home: observation.home.schema,
     ledger: bytes && createHash("sha256").update(bytes).digest("hex"),
     runId: context.runId,
     image: settings.imageVersion,
