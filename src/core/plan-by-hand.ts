@@ -84,7 +84,12 @@ export function planStamp(
   const past = present.filter((row) => row !== null);
   const rows = rowsFor(history, to, past);
   if (observation.versionTable !== null && sameRows(present, rows)) return { kind: "start" };
-  const whys = [...contradictions(rows, verdict, basis), ...repeated(rows, basis)];
+  // Where the schema shows that they did not run, it is the rows that are wrong.
+  const isProven = provenHeads(verdict)?.join() === to.join();
+  const whys = [
+    ...contradictions(rows, verdict, basis),
+    ...(isProven && verdict.kind !== "current" ? [] : repeated(rows, basis)),
+  ];
   if (whys.length > 0 && !force) return refuse("stamp-contradicted", to, whys, history);
   return {
     kind: "act",

@@ -141,7 +141,7 @@ export const refusals = {
       next: [
         ...finding.candidates.map(
           (heads) =>
-            `if the database is at ${nameHeads(heads, history)}: ${ways.sayAtHeads(heads, history.tool)}`,
+            `if the database is at ${nameHeads(heads, history)}: ${ways.sayAtHeads(heads)}`,
         ),
         ...(finding.notCompared.some(({ kind }) => kind === "viewdef")
           ? ["or bake on a PostgreSQL of this server's major version, and it will be compared"]
@@ -197,7 +197,7 @@ export const refusals = {
     "the schema proves another revision than the rows say, and data migrations lie between",
     (verdict: VerdictOf<"mismatched" | "missing-file">, history: History) => {
       const { claimed, proven } = bothStatesOf(verdict);
-      const way = ways.recordProven(proven, history.tool);
+      const way = ways.recordProven(proven);
       return {
         reason: `the version rows say ${nameHeads(claimed, history)}, the schema is exactly that of ${nameHeads(proven, history)}; between them lie data migrations and the like, of which the schema cannot say whether they ran: ${enumerate(verdict.dataMigrations.map((id) => nameRevision(id, history)))}`,
         next:
@@ -219,8 +219,8 @@ export const refusals = {
     ({ table, dataMigrations }: Denial, proven: readonly string[], history: History) => ({
       reason: `the schema is exactly that of ${nameHeads(proven, history)}, but ${table} has no row for ${enumerate(dataMigrations.map((id) => nameRevision(id, history)))}, of which the schema cannot say whether it ran`,
       next: [
-        `if it did run: ${ways.sayAtHeads(proven, history.tool)}`,
-        `if it did not run: carry it out by hand first, then ${ways.sayAtHeads(proven, history.tool)}`,
+        `if it did run: ${ways.sayAtHeads(proven)}`,
+        `if it did not run: carry it out by hand first, then ${ways.sayAtHeads(proven)}`,
       ],
     }),
   ),
@@ -233,7 +233,7 @@ export const refusals = {
       { knowledge, observation }: Pick<PlanBasis, "knowledge" | "observation">,
     ) => {
       const { history } = knowledge;
-      const assumed = ways.sayAtHeads(proven, history.tool);
+      const assumed = ways.sayAtHeads(proven);
       const files = [...new Set(unseen.map(({ file }) => file))];
       const unreadable = unseen
         .flatMap(({ lacks }) => lacks)
@@ -260,7 +260,7 @@ export const refusals = {
       reason: `the schema is exactly that of ${nameHeads(heads, history)}, but the bake passed over ${enumerate(names)}, which this database does not have: whether what creates ${names.length === 1 ? "it" : "them"} ran, nothing shows`,
       next: [
         `if it did not run: ${names.map((name) => `CREATE EXTENSION ${quoteIdentifier(name)}`).join("; ")}, then start again`,
-        `if it ran, or this database shall do without: ${ways.sayAtHeads(heads, history.tool)}`,
+        `if it ran, or this database shall do without: ${ways.sayAtHeads(heads)}`,
       ],
     }),
   ),
@@ -280,7 +280,7 @@ export const refusals = {
       return {
         reason: `${at}, the version rows say ${nameHeads(from, history)}, and --stamp never forbids to correct them`,
         next: [
-          ...(history.tool.words.stamp === null ? [] : [ways.sayStamp(to, history.tool)]),
+          ways.sayStamp(to),
           `run without --stamp never: it then records ${isProven ? "what the schema proves" : "your word"}`,
         ],
       };
@@ -360,7 +360,7 @@ export const refusals = {
       next: [
         `look at the data for what ${file} does`,
         "if none of it is there, or it may run twice: preflight run --resume (it runs from its beginning)",
-        `or complete it by hand and record it: ${ways.sayStamp(heads, history.tool)}, then start again`,
+        `or complete it by hand and record it: ${ways.sayStamp(heads)}, then start again`,
       ],
     }),
   ),
@@ -381,7 +381,7 @@ export const refusals = {
     (left: Left<"half-done">, history: History) => {
       const [done, undone] = [left.done.map(describeChange), left.undone.map(describeChange)];
       const undo = `undo by hand what is done of ${left.revision}, then start again: the upgrade runs it whole`;
-      const complete = `do by hand all that is not done, its data included, and record it: ${ways.sayStamp([left.revision], history.tool)}`;
+      const complete = `do by hand all that is not done, its data included, and record it: ${ways.sayStamp([left.revision])}`;
       const mayHoldRows = left.done.some(({ kind, fact }) => kind === "adds" && holdsRows(fact));
       return {
         reason: `revision ${nameRevision(left.revision, history)} stopped half-way. Done: ${enumerate(done)}. Not done: ${enumerate(undone)}`,
@@ -406,7 +406,7 @@ export const refusals = {
       const { claimed, proven } = bothStatesOf(verdict);
       return {
         reason: `the version rows say ${nameHeads(claimed, history)}, schema ${schema} holds exactly what ${nameHeads(proven, history)} makes, but ${namePlaces(verdict.elsewhere)}: what is missing here may be there`,
-        next: [`if schema ${schema} is right: ${ways.sayAtHeads(proven, history.tool)}`],
+        next: [`if schema ${schema} is right: ${ways.sayAtHeads(proven)}`],
       };
     },
   ),

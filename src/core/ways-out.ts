@@ -20,16 +20,16 @@ export const whenOtherIsDone = "run it again when the other migration or mainten
 export const writeOtherRows = "to write other rows: preflight stamp REVISION";
 export const compareInFull = "preflight check --verbose shows every difference";
 
-/** A person's word names one revision; several heads are recorded with the tool itself. */
-export function sayAtHeads(heads: readonly string[], tool: MigrationTool): string {
+/** A person's word names one revision; several heads are recorded by hand. */
+export function sayAtHeads(heads: readonly string[]): string {
   return heads.length > 1
-    ? `${sayStamp(heads, tool)}, then start again`
+    ? `${sayStamp(heads)}, then start again`
     : `--assume ${heads[0] ?? "base"}`;
 }
 
 /** How a person records a version by hand. */
-export function sayStamp(heads: readonly string[], tool: MigrationTool): string {
-  return tool.words.stamp?.(heads) ?? `preflight run --assume ${heads.join(" ") || "base"}`;
+export function sayStamp(heads: readonly string[]): string {
+  return `preflight stamp ${heads.join(" ") || "base"}`;
 }
 
 /** What to type; between several only the person can choose. */
@@ -40,11 +40,9 @@ export function sayAssume(ids: readonly string[]): string {
 }
 
 /** Where the rows say another state than the one that is proven. */
-export function recordProven(proven: readonly string[], tool: MigrationTool): string {
-  const stamp = `${sayStamp(proven, tool)}, then start again`;
-  return tool.words.stamp !== null && proven.length < 2
-    ? `${sayAtHeads(proven, tool)}, or ${stamp}`
-    : stamp;
+export function recordProven(proven: readonly string[]): string {
+  const stamp = `${sayStamp(proven)}, then start again`;
+  return proven.length > 1 ? stamp : `${sayAtHeads(proven)}, or ${stamp}`;
 }
 
 /** Never first to do what would take rows along. */
@@ -85,7 +83,7 @@ function inEffect(
   if (heads.length !== 1 || isAssumable) {
     if (differences.some(wouldFail)) return [];
     const drift = differences.every(({ tolerable }) => tolerable) ? "" : " --drift warn";
-    return [`or, if that is what it is in effect: ${sayAtHeads(heads, tool)}${drift}`];
+    return [`or, if that is what it is in effect: ${sayAtHeads(heads)}${drift}`];
   }
   return assumable.length === 0
     ? []

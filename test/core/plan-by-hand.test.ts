@@ -4,7 +4,7 @@ import type { JournalEntry } from "../../src/core/journal.ts";
 import { planStamp, planUndo } from "../../src/core/plan-by-hand.ts";
 import type { Plan, Policy } from "../../src/core/step.ts";
 import { alembic } from "../../src/tools/alembic/alembic.ts";
-import { databaseAt, knowledgeOf, observe, revision, table } from "./model.ts";
+import { databaseAt, fact, knowledgeOf, observe, revision, table } from "./model.ts";
 
 /** base → (rows) → after, and a branch from base. */
 const revisions = [
@@ -129,6 +129,21 @@ describe("preflight stamp", () => {
     const forced = stampAt(given, to, true);
     expect(forced).toMatchObject({ kind: "act" });
     expect(JSON.stringify(forced)).toContain(says);
+  });
+
+  it("takes back a data migration of which the schema shows that it did not run", () => {
+    const filled = revision("filled", ["base1"], [fact("column", "public.orders", "x", "text")], {
+      data: "writes",
+    });
+    const two = [revisions[0]!, filled];
+    const known = knowledgeOf(two);
+    const observation = observe(databaseAt(two, ["base1"], ["filled"]));
+    const basis = { knowledge: known, observation, assumption: null, policy, versionTable };
+    const request = { kind: "stamp", revisions: ["base1"], force: false } as const;
+    expect(planStamp(request, diagnose(known, observation), basis)).toMatchObject({
+      kind: "act",
+      steps: [{ kind: "stamp", from: ["filled"], to: ["base1"] }],
+    });
   });
 
   it("knows only whole ids of files that are here", () => {

@@ -16,7 +16,7 @@ export const sql: Tool = {
   order: byNumber,
   illegalInIds: "",
   platform: null,
-  words: { stamp: null, downgrade: null, renumber: null },
+  words: { downgrade: null, renumber: null },
   newFiles: {
     kind: "files",
     placeFor: async ({ path }) => path,

@@ -51,7 +51,7 @@ export function stepTool(rows: Rows): Tool {
     order: byText,
     illegalInIds: "",
     platform: null,
-    words: { stamp: null, downgrade: null, renumber: null },
+    words: { downgrade: null, renumber: null },
     newFiles: {
       kind: "tool",
       why: "the steps are written by hand",
