@@ -184,6 +184,8 @@ function describeDone({ outcome, actions }: VerdictLine): string {
     switch (action.kind) {
       case "stamp":
         return "stamped";
+      case "undo":
+        return "taken back";
       case "widen":
         return "widened";
       case "upgrade":

@@ -2,9 +2,12 @@ import os from "node:os";
 import { audit } from "./commands/audit.ts";
 import { bake } from "./commands/bake.ts";
 import { check } from "./commands/check.ts";
+import { history } from "./commands/history.ts";
 import { newMigration } from "./commands/new.ts";
 import { run } from "./commands/run.ts";
+import { stamp } from "./commands/stamp.ts";
 import { status } from "./commands/status.ts";
+import { undo } from "./commands/undo.ts";
 import { CannotJudge, outcomes } from "./core/outcome.ts";
 import type { Command, Context, Ending } from "./engine/context.ts";
 import { sayRefusal } from "./engine/events.ts";
@@ -38,7 +41,17 @@ export type Result =
   | { readonly kind: "exec"; readonly command: readonly string[] };
 
 /** THE list of commands; the first one is meant where none is named. */
-export const commands: readonly Command[] = [run, check, status, bake, audit, newMigration];
+export const commands: readonly Command[] = [
+  run,
+  check,
+  status,
+  bake,
+  audit,
+  newMigration,
+  history,
+  stamp,
+  undo,
+];
 
 /** argv + env → settings → command → verdict line → exit code. */
 export async function cli(io: Process, known: readonly Command[] = commands): Promise<Result> {
@@ -55,7 +68,7 @@ export async function cli(io: Process, known: readonly Command[] = commands): Pr
       io.stdout(`preflight ${version}\n`);
       return { kind: "exit", code: 0 };
     case "faults":
-      return endWithFaults(read, io, started);
+      return endWithFaults(read, known, io, started);
     case "settings":
       return execute(theOne(known, read.settings.command), read.settings, io, started);
   }
@@ -97,7 +110,7 @@ async function execute(
   const ending = await ended(command.start(settings, context), context);
 
   const line = completeLine(redactRecord(record, redact), redactEnding(ending), exitOf(ending, io));
-  return finish(line, settings, io, started, log);
+  return finish(line, { ...settings, prints: command.prints }, io, started, log);
 
   function redactEnding({ outcome, reason, next }: Ending): Ending {
     return { outcome, reason: reason && redact(reason), next: next.map(redact) };
@@ -106,6 +119,7 @@ async function execute(
 
 function endWithFaults(
   { outcome, faults, command, ...rest }: Extract<SettingsResult, { kind: "faults" }>,
+  known: readonly Command[],
   io: Process,
   started: number,
 ): Result {
@@ -114,13 +128,15 @@ function endWithFaults(
   const next = outcome === "usage" ? ["preflight --help"] : [];
   const ending = { outcome, reason: faults.join("; "), next };
   const line = completeLine(emptyRecord(io.runId), ending, outcomes[outcome].exit);
-  return finish(line, { command: command ?? "", ...rest }, io, started, log);
+  const prints = known.find(({ name }) => name === command)?.prints ?? "verdict";
+  return finish(line, { command: command ?? "", prints, ...rest }, io, started, log);
 }
 
 /** The last words, and what is left to do. Of what argv means there must be no doubt: a usage fault is always one. */
 function finish(
   judged: VerdictLine,
-  settings: Pick<Settings, "command" | "enforce" | "exec" | "metricsFile">,
+  settings: Pick<Settings, "command" | "enforce" | "exec" | "metricsFile"> &
+    Pick<Command, "prints">,
   io: Process,
   started: number,
   log: Log,
@@ -130,8 +146,9 @@ function finish(
   publish(line, settings, io, started, log);
   // With a command to start, stdout is the command's. Of a wrong argv nobody knows: a flag may have taken -- for its value.
   const isCommands = settings.exec.length > 0 || (isUsage && io.argv.includes("--"));
+  const isTaken = isCommands || settings.prints === "document";
   const text = formatVerdictLine(line);
-  (isCommands ? io.stderr : io.stdout)(`${text}\n`);
+  (isTaken ? io.stderr : io.stdout)(`${text}\n`);
   io.terminationLog(text);
   return line.outcome === "ready" && settings.exec.length > 0
     ? { kind: "exec", command: settings.exec }

@@ -21,8 +21,9 @@ export const audit: Command = {
   about: "no database: say what is wrong with the migrations, and what is dangerous in them",
   flags: [...historyFlags, "ledger", "json"],
   connects: null,
+  prints: "verdict",
   starts: false,
-  readWord: null,
+  words: null,
   becomes: null,
   start: examine,
 };

@@ -42,8 +42,9 @@ export const bake: Command = {
     "varies",
   ],
   connects: "scratch",
+  prints: "verdict",
   starts: false,
-  readWord: null,
+  words: null,
   becomes: null,
   start: replayOrCompare,
 };

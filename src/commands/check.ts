@@ -8,8 +8,9 @@ export const check: Command = {
   about: "the same look and plan, and no write",
   flags: [...judgingFlags, "exit-code"],
   connects: "database",
+  prints: "verdict",
   starts: false,
-  readWord: null,
+  words: null,
   becomes: null,
   start: runCheck,
 };

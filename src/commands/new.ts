@@ -14,8 +14,9 @@ export const newMigration: Command = {
   about: "no database: write the next file of a sql or supabase history, with its header",
   flags: historyFlags,
   connects: null,
+  prints: "verdict",
   starts: false,
-  readWord: readName,
+  words: { most: 1, read: ([word], faults) => readName(word ?? null, faults) },
   becomes: null,
   start: writeNext,
 };
@@ -24,10 +25,10 @@ export const newMigration: Command = {
 const longestName = 100;
 
 /** `Add customer e-mail` → `add_customer_e_mail`. */
-function readName(word: string | null, usage: string[]): string | null {
+function readName(word: string | null, usage: string[]): readonly string[] {
   if (word === null) {
     usage.push("preflight new needs a name: preflight new add_customer_email");
-    return null;
+    return [];
   }
   const name = word
     .normalize("NFKD")
@@ -42,12 +43,12 @@ function readName(word: string | null, usage: string[]): string | null {
       "the name of a migration must be a few words, and no path: preflight new add_customer_email",
     );
   }
-  return name;
+  return [name];
 }
 
 /** Writes the next file of a history. Of the others only the names count: a broken history can go on. */
 async function writeNext(settings: Settings, context: Context): Promise<Ending> {
-  const name = settings.name ?? "";
+  const [name = ""] = settings.words;
   const { tool, files, directory } = await choosePlace(name, settings, context);
   context.record.tool = tool.name;
   const beside = await listNames(directory, context);

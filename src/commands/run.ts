@@ -8,8 +8,9 @@ export const run: Command = {
   about: "look, decide, act, prove; then start the command if there is one",
   flags: [...judgingFlags, "check-only"],
   connects: "database",
+  prints: "verdict",
   starts: true,
-  readWord: null,
+  words: null,
   becomes: { flag: "check-only", name: "check" },
   start: async (settings, context) =>
     await (settings.enforce ? runForReal : rehearse)(settings, context),

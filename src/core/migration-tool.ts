@@ -60,8 +60,8 @@ type Platform = {
 
 /** Whatever a person may have to type. */
 type ToolWords = {
-  /** Records these heads without running anything; null: Preflight's own word does. */
-  readonly stamp: ((heads: readonly string[]) => string) | null;
+  /** Runs migrations backwards to these heads; null: the tool does not, or has one for a single step alone. */
+  readonly downgrade: ((heads: readonly string[]) => string) | null;
   /** Records the same migrations under other versions; null: the tool has no words for it. */
   readonly renumber: ((from: readonly string[], to: readonly string[]) => string) | null;
 };

@@ -1,4 +1,5 @@
 import type { Fact } from "./facts.ts";
+import type { JournalEntry } from "./journal.ts";
 import type { Progress } from "./migration.ts";
 
 /** What one look saw, in one read-only transaction. */
@@ -10,6 +11,8 @@ export type Observation = {
   readonly elsewhere: Elsewhere | null;
   /** What was asked besides because no version row says which data migrations ran; null: not asked. */
   readonly rows: readonly RowAnswer[] | null;
+  /** What our own runs have written here, the oldest entry first; null: not asked, or there is nothing to read. */
+  readonly journal: readonly JournalEntry[] | null;
   /** The version table that belongs to this history, or null where there is none. */
   readonly versionTable: VersionTable | null;
   /** Tables of the same name in other schemas, and other tables that look like Alembic's. */

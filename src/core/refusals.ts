@@ -3,6 +3,7 @@ import type { Difference } from "./difference.ts";
 import { holdsRows } from "./facts.ts";
 import { gather } from "./gather.ts";
 import type { History, HistoryFault } from "./history.ts";
+import type { JournalEntry } from "./journal.ts";
 import type { Knowledge } from "./knowledge.ts";
 import type { Home, Server } from "./observation.ts";
 import type { Outcome } from "./outcome.ts";
@@ -21,6 +22,7 @@ import {
   nameHeads,
   namePlaces,
   nameRevision,
+  sayBroughtBy,
 } from "./words.ts";
 
 type Found<Kind extends Finding["kind"]> = Extract<Finding, { readonly kind: Kind }>;
@@ -139,7 +141,7 @@ export const refusals = {
       next: [
         ...finding.candidates.map(
           (heads) =>
-            `if the database is at ${nameHeads(heads, history)}: ${ways.sayAtHeads(heads, history.tool)}`,
+            `if the database is at ${nameHeads(heads, history)}: ${ways.sayAtHeads(heads)}`,
         ),
         ...(finding.notCompared.some(({ kind }) => kind === "viewdef")
           ? ["or bake on a PostgreSQL of this server's major version, and it will be compared"]
@@ -195,7 +197,7 @@ export const refusals = {
     "the schema proves another revision than the rows say, and data migrations lie between",
     (verdict: VerdictOf<"mismatched" | "missing-file">, history: History) => {
       const { claimed, proven } = bothStatesOf(verdict);
-      const way = ways.recordProven(proven, history.tool);
+      const way = ways.recordProven(proven);
       return {
         reason: `the version rows say ${nameHeads(claimed, history)}, the schema is exactly that of ${nameHeads(proven, history)}; between them lie data migrations and the like, of which the schema cannot say whether they ran: ${enumerate(verdict.dataMigrations.map((id) => nameRevision(id, history)))}`,
         next:
@@ -217,8 +219,8 @@ export const refusals = {
     ({ table, dataMigrations }: Denial, proven: readonly string[], history: History) => ({
       reason: `the schema is exactly that of ${nameHeads(proven, history)}, but ${table} has no row for ${enumerate(dataMigrations.map((id) => nameRevision(id, history)))}, of which the schema cannot say whether it ran`,
       next: [
-        `if it did run: ${ways.sayAtHeads(proven, history.tool)}`,
-        `if it did not run: carry it out by hand first, then ${ways.sayAtHeads(proven, history.tool)}`,
+        `if it did run: ${ways.sayAtHeads(proven)}`,
+        `if it did not run: carry it out by hand first, then ${ways.sayAtHeads(proven)}`,
       ],
     }),
   ),
@@ -231,7 +233,7 @@ export const refusals = {
       { knowledge, observation }: Pick<PlanBasis, "knowledge" | "observation">,
     ) => {
       const { history } = knowledge;
-      const assumed = ways.sayAtHeads(proven, history.tool);
+      const assumed = ways.sayAtHeads(proven);
       const files = [...new Set(unseen.map(({ file }) => file))];
       const unreadable = unseen
         .flatMap(({ lacks }) => lacks)
@@ -258,7 +260,7 @@ export const refusals = {
       reason: `the schema is exactly that of ${nameHeads(heads, history)}, but the bake passed over ${enumerate(names)}, which this database does not have: whether what creates ${names.length === 1 ? "it" : "them"} ran, nothing shows`,
       next: [
         `if it did not run: ${names.map((name) => `CREATE EXTENSION ${quoteIdentifier(name)}`).join("; ")}, then start again`,
-        `if it ran, or this database shall do without: ${ways.sayAtHeads(heads, history.tool)}`,
+        `if it ran, or this database shall do without: ${ways.sayAtHeads(heads)}`,
       ],
     }),
   ),
@@ -278,7 +280,7 @@ export const refusals = {
       return {
         reason: `${at}, the version rows say ${nameHeads(from, history)}, and --stamp never forbids to correct them`,
         next: [
-          ...(history.tool.words.stamp === null ? [] : [ways.sayStamp(to, history.tool)]),
+          ways.sayStamp(to),
           `run without --stamp never: it then records ${isProven ? "what the schema proves" : "your word"}`,
         ],
       };
@@ -358,7 +360,7 @@ export const refusals = {
       next: [
         `look at the data for what ${file} does`,
         "if none of it is there, or it may run twice: preflight run --resume (it runs from its beginning)",
-        `or complete it by hand and record it: ${ways.sayStamp(heads, history.tool)}, then start again`,
+        `or complete it by hand and record it: ${ways.sayStamp(heads)}, then start again`,
       ],
     }),
   ),
@@ -379,7 +381,7 @@ export const refusals = {
     (left: Left<"half-done">, history: History) => {
       const [done, undone] = [left.done.map(describeChange), left.undone.map(describeChange)];
       const undo = `undo by hand what is done of ${left.revision}, then start again: the upgrade runs it whole`;
-      const complete = `do by hand all that is not done, its data included, and record it: ${ways.sayStamp([left.revision], history.tool)}`;
+      const complete = `do by hand all that is not done, its data included, and record it: ${ways.sayStamp([left.revision])}`;
       const mayHoldRows = left.done.some(({ kind, fact }) => kind === "adds" && holdsRows(fact));
       return {
         reason: `revision ${nameRevision(left.revision, history)} stopped half-way. Done: ${enumerate(done)}. Not done: ${enumerate(undone)}`,
@@ -404,7 +406,7 @@ export const refusals = {
       const { claimed, proven } = bothStatesOf(verdict);
       return {
         reason: `the version rows say ${nameHeads(claimed, history)}, schema ${schema} holds exactly what ${nameHeads(proven, history)} makes, but ${namePlaces(verdict.elsewhere)}: what is missing here may be there`,
-        next: [`if schema ${schema} is right: ${ways.sayAtHeads(proven, history.tool)}`],
+        next: [`if schema ${schema} is right: ${ways.sayAtHeads(proven)}`],
       };
     },
   ),
@@ -479,6 +481,41 @@ export const refusals = {
     "after what was done the second look refuses",
     (why: string, next: readonly string[]) => ({ reason: disagrees(why), next }),
   ),
+  "stamp-contradicted": cause(
+    "unproven",
+    "`preflight stamp` names a revision, and something speaks against it",
+    (to: readonly string[], whys: readonly string[], history: History) => ({
+      reason: `nothing was written: against ${nameHeads(to, history)} speaks that ${whys.join("; and that ")}`,
+      next: [
+        `to record it in spite of that: preflight stamp ${to.join(" ") || "base"} --force`,
+        "or let the evidence decide: preflight run",
+      ],
+    }),
+  ),
+  "undo-contradicted": cause(
+    "unproven",
+    "`preflight undo` would put rows back that the schema contradicts",
+    (entry: JournalEntry, whys: readonly string[], history: History) => ({
+      reason: `nothing was written: against ${rowsOf(entry.rowsBefore, history)}, as it was before entry ${entry.entry}, speaks that ${whys.join("; and that ")}`,
+      next: [`to put the rows back in spite of that: preflight undo ${entry.entry} --force`],
+    }),
+  ),
+  "undo-past-upgrade": cause(
+    "unproven",
+    "`preflight undo` meets an upgrade: only a stamp can be taken back",
+    (entry: JournalEntry, upgrade: JournalEntry, history: History) => ({
+      reason: `${entry === upgrade ? `entry ${upgrade.entry} is` : `after entry ${entry.entry} came entry ${upgrade.entry},`} an upgrade (${upgrade.beganAt}, ${enumerate(upgrade.evidence.what)}): what it did to tables and rows stands, and only a stamp can be taken back`,
+      next: ways.fromUpgrade(upgrade, history),
+    }),
+  ),
+  "undo-moved": cause(
+    "unproven",
+    "`preflight undo` finds other version rows than the stamp left",
+    (entry: JournalEntry, now: readonly (string | null)[], history: History) => ({
+      reason: `entry ${entry.entry} left ${rowsOf(entry.rowsAfter ?? [], history)}, and the version rows are ${rowsOf(now, history)} now: something else has written them`,
+      next: ["preflight history shows what Preflight has written", ways.writeOtherRows],
+    }),
+  ),
   "no-ledger": cause("missing-input", "`bake --check` found no ledger", (path: string) => ({
     reason: `there is no ledger ${path}`,
     next: [ways.bakeAndCommit],
@@ -536,6 +573,15 @@ function list(differences: readonly Difference[], history: History): string {
   return enumerate(gather(differences).map((each) => describeDifference(each, history)));
 }
 
+function rowsOf(rows: readonly (string | null)[], history: History): string {
+  return rows.length === 0
+    ? "no rows"
+    : nameHeads(
+        rows.map((row) => row ?? "NULL"),
+        history,
+      );
+}
+
 function disagrees(why: string): string {
   return `everything was done, and the second look disagrees: ${why}`;
 }
@@ -544,8 +590,8 @@ function cannotPlace(why: string): string {
   return `this is not a database that this image can place: ${why}`;
 }
 
-function isOlder({ unknownRows }: VerdictOf<"ahead">): string {
-  return `the database is at ${unknownRows.join(", ")}, which this image does not have: the image is older than the database`;
+function isOlder({ unknownRows, broughtBy }: VerdictOf<"ahead">): string {
+  return `the database is at ${unknownRows.join(", ")}, which this image does not have${sayBroughtBy(broughtBy)}: the image is older than the database`;
 }
 
 function bothStatesOf(verdict: VerdictOf<"mismatched" | "missing-file">) {

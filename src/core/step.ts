@@ -6,7 +6,12 @@ import type { Outcome } from "./outcome.ts";
 /** What will be done about a verdict: data that can be printed before it is run. */
 export type Plan =
   | { readonly kind: "start" }
-  | { readonly kind: "act"; readonly steps: readonly Step[] }
+  | {
+      readonly kind: "act";
+      readonly steps: readonly Step[];
+      /** What speaks against it and a person has overruled, in words. */
+      readonly inSpiteOf?: readonly string[];
+    }
   | Refusal;
 
 export type Refusal = {
@@ -26,8 +31,15 @@ export type Step =
       readonly kind: "stamp";
       readonly from: readonly string[];
       readonly to: readonly string[];
-      /** What the schema proves, or a person's word that it does not contradict. */
-      readonly because: "proven" | "assumed";
+      /** What the schema proves, a person's word that it does not contradict, or `preflight stamp`. */
+      readonly because: "proven" | "assumed" | "asked";
+    }
+  /** Puts back the rows that a stamp has replaced, as its entry in the journal keeps them. */
+  | {
+      readonly kind: "undo";
+      readonly entry: number;
+      readonly from: readonly string[];
+      readonly to: readonly string[];
     }
   /** Makes the version column hold ids of `to` characters. */
   | { readonly kind: "widen"; readonly to: number }

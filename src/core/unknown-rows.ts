@@ -3,12 +3,14 @@ import { nothingPassedOver } from "./data-migrations.ts";
 import { differences } from "./difference.ts";
 import { placesInDoubt } from "./elsewhere.ts";
 import { type Heads, pendingAfter } from "./history.ts";
+import { broughtBy, isOf, type JournalEntry } from "./journal.ts";
 import type { Knowledge } from "./knowledge.ts";
 import { changeOf, factsOfHeads, factsOfState, headsKey, touchesRows } from "./ledger.ts";
 import { appliedByLedger, needsOf } from "./missing-files.ts";
 import type { VersionTable } from "./observation.ts";
 import { equals, includesTheClaim, passedOver, type Situation, unknown } from "./situation.ts";
 import { type Finding, statesOf, type Verdict } from "./verdict.ts";
+import { nameTable } from "./version-table.ts";
 import { identifyLive, sayOtherTools } from "./without-rows.ts";
 
 /** Rows that no file has: of a newer image, a branch, a deleted file, another application. Null: there are none. */
@@ -42,13 +44,27 @@ export function withUnknownRows(situation: Situation): Verdict | null {
   if (isEarlierState && lacking.length === 0)
     return missingFile(situation, unknownRows, identified);
   const hardNeeded = [...needed].filter((fact) => !ledger.soft[fact] && !live.ignored.has(fact));
-  if (hardNeeded.length === 0 || lacking.length * 2 > hardNeeded.length) {
+  const brought = broughtHere(situation);
+  const isHere = lacking.length * 2 <= hardNeeded.length || brought !== null;
+  if (hardNeeded.length === 0 || !isHere) {
     const why = `no file and no ledger entry of this image has ${unknownRows.join(", ")}, and less than half of what it needs is here${sayOtherTools(situation)}`;
     return unknown(situation, unknownRows, why);
   }
   const unrecorded = recordsEveryRevision(history.tool) ? pending : [];
   const notRun = notSeenToRun(situation, unrecorded, needed);
-  return { ...seen, kind: "ahead", unknownRows, lacking, unrecorded, notRun };
+  return { ...seen, kind: "ahead", unknownRows, lacking, unrecorded, notRun, broughtBy: brought };
+}
+
+/** The entry of the journal that says that it was this history that went on. That something is missing, it does not excuse. */
+function broughtHere({ knowledge, observation, history, claim }: Situation): JournalEntry | null {
+  const { journal, home, versionTable } = observation;
+  if (journal === null || versionTable === null) return null;
+  const table = nameTable(versionTable);
+  const key = { tool: history.tool.name, versionTable: table, home: home.schema };
+  const isKnown = (row: string): boolean =>
+    history.revisions.has(row) || knowledge.ledger?.revisions.has(row) === true;
+  const own = journal.filter((entry) => isOf(entry, key));
+  return broughtBy(claim.unknownRows, own, isKnown);
 }
 
 function isEarlier(situation: Situation, heads: Heads): boolean {

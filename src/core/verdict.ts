@@ -4,6 +4,7 @@ import { isInDoubt } from "./extras.ts";
 import { type Fact, placeKey } from "./facts.ts";
 import type { Heads, HistoryFault } from "./history.ts";
 import type { Identification } from "./identify.ts";
+import type { JournalEntry } from "./journal.ts";
 import type { Progress } from "./migration.ts";
 import type { Lack } from "./row-evidence.ts";
 
@@ -44,6 +45,8 @@ export type Verdict =
       readonly unrecorded: readonly string[];
       /** Of these, the ones that change rows, which no schema shows. */
       readonly notRun: readonly string[];
+      /** The entry of the journal that tells how it came there; null: nothing tells. */
+      readonly broughtBy: JournalEntry | null;
     })
   | (AsClaimed & { readonly kind: "drifted" })
   | (Seen & { readonly kind: "partial"; readonly left: Leftover })

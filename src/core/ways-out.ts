@@ -1,6 +1,7 @@
 import type { Difference } from "./difference.ts";
 import { type Fact, holdsRows } from "./facts.ts";
 import type { History } from "./history.ts";
+import type { JournalEntry } from "./journal.ts";
 import type { MigrationTool } from "./migration-tool.ts";
 import type { Finding, Leftover, VerdictOf } from "./verdict.ts";
 import { enumerate, nameHeads } from "./words.ts";
@@ -16,18 +17,19 @@ export const lookAnewAndFinish = `${lookAnew} and finishes what is left`;
 export const moreTime = "give it more time with --timeout";
 export const reportIt = "report it, with this message";
 export const whenOtherIsDone = "run it again when the other migration or maintenance is done";
+export const writeOtherRows = "to write other rows: preflight stamp REVISION";
 export const compareInFull = "preflight check --verbose shows every difference";
 
-/** A person's word names one revision; several heads are recorded with the tool itself. */
-export function sayAtHeads(heads: readonly string[], tool: MigrationTool): string {
+/** A person's word names one revision; several heads are recorded by hand. */
+export function sayAtHeads(heads: readonly string[]): string {
   return heads.length > 1
-    ? `${sayStamp(heads, tool)}, then start again`
+    ? `${sayStamp(heads)}, then start again`
     : `--assume ${heads[0] ?? "base"}`;
 }
 
 /** How a person records a version by hand. */
-export function sayStamp(heads: readonly string[], tool: MigrationTool): string {
-  return tool.words.stamp?.(heads) ?? `preflight run --assume ${heads.join(" ") || "base"}`;
+export function sayStamp(heads: readonly string[]): string {
+  return `preflight stamp ${heads.join(" ") || "base"}`;
 }
 
 /** What to type; between several only the person can choose. */
@@ -38,11 +40,9 @@ export function sayAssume(ids: readonly string[]): string {
 }
 
 /** Where the rows say another state than the one that is proven. */
-export function recordProven(proven: readonly string[], tool: MigrationTool): string {
-  const stamp = `${sayStamp(proven, tool)}, then start again`;
-  return tool.words.stamp !== null && proven.length < 2
-    ? `${sayAtHeads(proven, tool)}, or ${stamp}`
-    : stamp;
+export function recordProven(proven: readonly string[]): string {
+  const stamp = `${sayStamp(proven)}, then start again`;
+  return proven.length > 1 ? stamp : `${sayAtHeads(proven)}, or ${stamp}`;
 }
 
 /** Never first to do what would take rows along. */
@@ -83,7 +83,7 @@ function inEffect(
   if (heads.length !== 1 || isAssumable) {
     if (differences.some(wouldFail)) return [];
     const drift = differences.every(({ tolerable }) => tolerable) ? "" : " --drift warn";
-    return [`or, if that is what it is in effect: ${sayAtHeads(heads, tool)}${drift}`];
+    return [`or, if that is what it is in effect: ${sayAtHeads(heads)}${drift}`];
   }
   return assumable.length === 0
     ? []
@@ -145,6 +145,21 @@ export function fromInterrupted({
         : [];
   const first = [...drops, ...before];
   return [...first, `${first.length > 0 ? "then " : ""}go on from there: preflight run --resume`];
+}
+
+/** The rows alone would say that it never ran. */
+export function fromUpgrade(
+  { beganAt, rowsBefore }: JournalEntry,
+  { tool }: History,
+): readonly string[] {
+  const heads = rowsBefore.flatMap((row) => row ?? []);
+  const downgrade = tool.words.downgrade?.(heads) ?? null;
+  return [
+    `restore a backup from before ${beganAt}`,
+    ...(downgrade === null
+      ? ["or write a new migration that undoes it"]
+      : [`or go back by the migrations' own downgrade, if they have one: ${downgrade}`]),
+  ];
 }
 
 /** No way out where a pending revision would only fail on what is there. */

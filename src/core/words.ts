@@ -2,7 +2,9 @@ import type { Place } from "./elsewhere.ts";
 import type { Fact } from "./facts.ts";
 import type { Gathered } from "./gather.ts";
 import type { History, HistoryFault } from "./history.ts";
+import type { JournalEntry } from "./journal.ts";
 import type { Lack } from "./row-evidence.ts";
+import type { Step } from "./step.ts";
 import type { Change, UnseenData } from "./verdict.ts";
 
 /** A fact as a person names it: `column transactions.trade_id`. */
@@ -176,6 +178,27 @@ export function nameRevisions(ids: readonly string[], history: History): string 
   return ids.length <= mostNamed
     ? `${ids.length} revisions: ${ids.map(named).join(", ")}`
     : `${ids.length} revisions, ${named(ids[0])} to ${named(ids.at(-1))}`;
+}
+
+/** ` (image 1.4.3 brought it there at 2026-11-30T19:29:46Z, by the journal)` */
+export function sayBroughtBy(entry: JournalEntry | null): string {
+  if (entry === null) return "";
+  const who = entry.image === null ? "another image" : `image ${entry.image}`;
+  return ` (${who} brought it there at ${entry.beganAt}, by entry ${entry.entry} of the journal)`;
+}
+
+/** What a step of a plan does. */
+export function describeStep(step: Step, history: History): string {
+  switch (step.kind) {
+    case "stamp":
+      return `stamp ${nameHeads(step.to, history)}${step.because === "assumed" ? " on your word (--assume)" : ""} ${step.from.length === 0 ? "where there are no rows" : `in place of ${nameHeads(step.from, history)}`}`;
+    case "undo":
+      return `take back the stamp of entry ${step.entry}: ${step.to.length === 0 ? "no rows" : nameHeads(step.to, history)} in place of ${nameHeads(step.from, history)}`;
+    case "widen":
+      return `widen the version column to ${step.to} characters`;
+    case "upgrade":
+      return `upgrade: ${nameRevisions(step.revisions, history)}`;
+  }
 }
 
 /** `schema app has 3 of its tables (customers, orders, payments)` */

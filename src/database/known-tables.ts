@@ -1,3 +1,4 @@
+import { journalTable } from "../core/journal.ts";
 import { progressTable } from "../core/migration.ts";
 
 /** Tables whose names contain this are a tool's: Alembic's, which is often told of several. */
@@ -24,6 +25,7 @@ export const knownVersionTables: readonly {
 }[] = [
   { tool: "Preflight", schema: null, name: "preflight_migrations" },
   { tool: "Preflight", schema: null, name: progressTable },
+  { tool: "Preflight", ...journalTable },
   { tool: "Supabase", schema: "supabase_migrations", name: "schema_migrations" },
   { tool: "Supabase", schema: "supabase_migrations", name: "seed_files" },
   { tool: "Rails, golang-migrate, dbmate or Ecto", schema: null, name: "schema_migrations" },

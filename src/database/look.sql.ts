@@ -38,6 +38,11 @@ export function lookRowsMessage(table: WantedTable, patience: number): string {
   return [...opening(patience, null), readVersionTables(table), "COMMIT"].join("\n");
 }
 
+/** One question besides, which names what it reads in full. */
+export function questionMessage(question: string, patience: number): string {
+  return [...opening(patience, null).slice(0, 2), `${question};`, "COMMIT"].join("\n");
+}
+
 /** Where CREATE goes, and on which server. */
 export function lookPathMessage(patience: number): string {
   return [...opening(patience, null), "COMMIT"].join("\n");

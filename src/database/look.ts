@@ -90,6 +90,7 @@ async function lookAt(db: Database, options: LookOptions): Promise<Observation> 
       home: { ...at, by: named === null ? "path" : "setting" },
       elsewhere: null,
       rows: null,
+      journal: null,
       versionTable: chosen,
       otherVersionTables: candidates.filter((one) => one !== chosen),
       neighbours: readNeighbours(neighbours),

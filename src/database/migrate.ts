@@ -297,7 +297,7 @@ async function write({ db, migration }: Work, record: string): Promise<void> {
 
 /** Creates the table of unfinished migrations where it is missing. Throws CannotJudge. */
 export async function ensureProgressTable(db: Database, schema: string): Promise<void> {
-  await create(db, createProgressTable(schema), "creating the table of unfinished migrations");
+  await createOwn(db, createProgressTable(schema), "creating the table of unfinished migrations");
 }
 
 /** Creates the table, or what an old one lacks, only where it is missing. Throws CannotJudge. */
@@ -307,13 +307,13 @@ export async function ensureVersionTable(
   table: TableName,
 ): Promise<void> {
   const doing = `creating the version table ${table.schema}.${table.name}`;
-  await create(db, layout.create(table, layout.width ?? 0), doing);
+  await createOwn(db, layout.create(table, layout.width ?? 0), doing);
 }
 
 /** A schema, table or column, or the catalog's row for one, that somebody else has just created. */
 const justCreated: ReadonlySet<string> = new Set(["42P06", "42P07", "42701", "23505"]);
 
-async function create(db: Database, sql: string, doing: string): Promise<void> {
+export async function createOwn(db: Database, sql: string, doing: string): Promise<void> {
   const created = runOwn(db, sql).catch(async (error: unknown) => {
     if (!justCreated.has(codeOf(error))) throw error;
     return await runOwn(db, sql);

@@ -1,4 +1,5 @@
 import { widen } from "../core/grants.ts";
+import { sameRows } from "../core/journal.ts";
 import type { RowsRun, VersionTableLayout } from "../core/migration-tool.ts";
 import type { VersionRow } from "../core/migration.ts";
 import { CannotJudge } from "../core/outcome.ts";
@@ -6,6 +7,7 @@ import type { TableName } from "../core/version-table.ts";
 import { lookAnew } from "../core/ways-out.ts";
 import type { Database, Row } from "./database.ts";
 import { cannotGoOn, codeOf } from "./errors.ts";
+import { insertEntry, type NewEntry, restoreRows, rowsToRemove } from "./journal.sql.ts";
 import {
   beginStamp,
   deleteOtherRows,
@@ -23,10 +25,12 @@ export type StampOptions = {
   /** What stood in the table when the decision was taken, in any order; null for a NULL. */
   readonly basis: readonly (string | null)[];
   /** What shall stand there. The same as `basis` to create or widen only. */
-  readonly rows: readonly string[];
-  /** By version: what each row holds that is not there yet. */
-  readonly files: ReadonlyMap<string, VersionRow>;
+  readonly rows: readonly (string | null)[];
+  /** By version: what each row holds that is not there yet; or the entry of the journal that keeps what they held. */
+  readonly files: ReadonlyMap<string, VersionRow> | { readonly keptBy: number };
   readonly runId: string;
+  /** What the journal says of it, in the same transaction; null: nothing. */
+  readonly entry: NewEntry | null;
   /** Characters that a version column with a limit must hold; what the tool gives it and the longest row count in any case. */
   readonly width: number;
 };
@@ -36,6 +40,8 @@ export type Stamped = {
   readonly before: readonly (string | null)[];
   readonly created: boolean;
   readonly widened: boolean;
+  /** Its number in the journal; null: none was asked for. */
+  readonly entry: number | null;
 };
 
 /**
@@ -44,7 +50,7 @@ export type Stamped = {
  */
 export async function stamp(db: Database, options: StampOptions): Promise<Stamped> {
   const { layout, table, exists, basis, rows } = options;
-  const lengths = rows.map((row) => Array.from(row).length);
+  const lengths = rows.map((row) => Array.from(row ?? "").length);
   const width = Math.max(layout.width ?? 0, options.width, ...lengths);
   try {
     const create = exists && !layout.isCompleted ? [] : [layout.create(table, width)];
@@ -64,39 +70,44 @@ export async function stamp(db: Database, options: StampOptions): Promise<Stampe
       ...write(options, before),
       readRows(layout, table),
     ];
-    const written = await db.query(writing.join(";\n"));
-    if (!sameRows(rowsOf(written), [...new Set(rows)])) throw notWritten(table);
+    const written = await db.queryAll(writing.join(";\n"));
+    const wanted = isRestored(options) ? rows : [...new Set(rows)];
+    if (!sameRows(rowsOf(written.at(-1)), wanted)) throw notWritten(table);
 
     await db.query("COMMIT");
-    return { before, created: !exists, widened };
+    const number = options.entry === null ? null : Number(written[0]?.[0]?.["entry"]);
+    return { before, created: !exists, widened, entry: number };
   } catch (error) {
     await db.query("ROLLBACK").catch(() => {});
     throw judge(error, options);
   }
 }
 
-function write(
+function write(options: StampOptions, before: readonly (string | null)[]): readonly string[] {
+  const { layout, table, rows, entry } = options;
+  const kept = rows.filter((row) => row !== null);
+  const noted = entry === null ? [] : [insertEntry(entry, rowsToRemove(layout, table, kept))];
+  return [...noted, deleteOtherRows(layout, table, kept), ...writeNew(options, before)];
+}
+
+function writeNew(
   { layout, table, rows, files, runId }: StampOptions,
   before: readonly (string | null)[],
 ): readonly string[] {
+  if ("keptBy" in files) return [restoreRows(table, files.keptBy)];
   const run: RowsRun = { runId, durationMs: null };
-  const fresh = [...new Set(rows)].filter((row) => !before.includes(row));
-  return [
-    deleteOtherRows(layout, table, rows),
-    // One that is not given shows as not written.
-    ...fresh.flatMap((id) => files.get(id) ?? []).map((row) => insertRow(layout, table, row, run)),
-  ];
+  const fresh = new Set(rows.filter((row) => row !== null && !before.includes(row)));
+  // One that is not given shows as not written.
+  const given = [...fresh].flatMap((id) => files.get(id ?? "") ?? []);
+  return given.map((row) => insertRow(layout, table, row, run));
+}
+
+function isRestored({ files }: StampOptions): boolean {
+  return "keptBy" in files;
 }
 
 function rowsOf(answer: readonly Row[] | undefined): readonly (string | null)[] {
   return (answer ?? []).map(({ row }) => (typeof row === "string" ? row : null));
-}
-
-/** As multisets: a duplicate counts. */
-function sameRows(left: readonly (string | null)[], right: readonly (string | null)[]): boolean {
-  const spell = (rows: readonly (string | null)[]): string =>
-    JSON.stringify(rows.map((row) => JSON.stringify(row)).toSorted());
-  return spell(left) === spell(right);
 }
 
 /** What somebody else did meanwhile. */

@@ -6,9 +6,10 @@ import { type Knowledge, scopeOf } from "../core/knowledge.ts";
 import { missingFiles } from "../core/missing-files.ts";
 import type { Home, Observation } from "../core/observation.ts";
 import { Busy, type CannotJudge } from "../core/outcome.ts";
+import { planStamp, planUndo, type Request } from "../core/plan-by-hand.ts";
 import { isPassedOver, planFor } from "../core/plan.ts";
 import { lackOfReading } from "../core/privileges.ts";
-import type { Plan } from "../core/step.ts";
+import type { Plan, PlanBasis } from "../core/step.ts";
 import { extrasInDoubt, restsOnAbsence, type Verdict, withEvaluated } from "../core/verdict.ts";
 import { versionTableOf } from "../core/version-table.ts";
 import {
@@ -22,6 +23,7 @@ import {
 import { faultOfVersionTable } from "../core/which-version-table.ts";
 import { lookForRows } from "../database/data-rows.ts";
 import type { Database } from "../database/database.ts";
+import { readJournal } from "../database/journal.ts";
 import { isLockHeld, lockKey } from "../database/lock.ts";
 import { look, lookAtExtras, lookElsewhere } from "../database/look.ts";
 import { isUpgradeAtWork } from "../database/other-sessions.ts";
@@ -95,12 +97,12 @@ export async function assess(scope: RunScope): Promise<Assessment> {
   throwIf(lackOfReading(own, versionTable.name) ?? faultOfHome(request, own));
   const seen = await atProgramsHome(own, scope);
   const knowledge = project.knowledgeAt(seen.home);
-  const { observation, verdict } = await diagnoseWithQuestions(
-    database,
-    knowledge,
-    seen,
-    context.signal,
-  );
+  const asked = await diagnoseWithQuestions(database, knowledge, seen, context.signal);
+  const { verdict } = asked;
+  const isUndo = scope.request.kind === "undo";
+  const observation = isUndo
+    ? await withJournal(database, asked.observation, context.signal)
+    : asked.observation;
   throwIf(faultOfProgramsPath(knowledge, observation, verdict));
   throwIf(faultOfTwoHomes(observation, verdict, settings.database?.source ?? "our own address"));
   if (observation.elsewhere !== null) {
@@ -111,10 +113,41 @@ export async function assess(scope: RunScope): Promise<Assessment> {
   const { assume } = settings.policy;
   const assumption = assume === null ? null : checkAssumption(assume, knowledge, observation);
   const situation = { knowledge, observation, assumption };
-  const plan = planFor(verdict, settings.policy, situation);
+  const plan = planAsAsked(scope.request, verdict, situation, scope);
   throwIf(missingFiles(knowledge, observation, plan));
   const passedOver = isPassedOver(plan, verdict, settings.policy, situation);
   return { knowledge, observation, verdict, plan, assumption, isPassedOver: passedOver };
+}
+
+function planAsAsked(
+  request: Request,
+  verdict: Verdict,
+  situation: PlanBasis,
+  { project, settings }: RunScope,
+): Plan {
+  const { policy } = settings;
+  const { versionTable } = project;
+  switch (request.kind) {
+    case "start":
+      return planFor(verdict, policy, situation);
+    case "stamp":
+      return planStamp(request, verdict, { ...situation, policy, versionTable });
+    case "undo":
+      return planUndo(request, verdict, { ...situation, policy, versionTable });
+  }
+}
+
+/** What this image does not know, the journal may tell. */
+function hasUnknownRows(verdict: Verdict): boolean {
+  return verdict.kind === "ahead" || (verdict.kind === "unknown" && verdict.unknownRows.length > 0);
+}
+
+async function withJournal(
+  database: Database,
+  seen: Observation,
+  signal: AbortSignal,
+): Promise<Observation> {
+  return { ...seen, journal: await unlessAborted(readJournal(database), signal) };
 }
 
 async function lookAt(
@@ -160,6 +193,10 @@ async function diagnoseWithQuestions(
   const everywhere = { ...closer, elsewhere: await unlessAborted(asking, signal) };
   const second = diagnose(knowledge, everywhere);
   const { history, ledger } = knowledge;
+  if (hasUnknownRows(second)) {
+    const observation = await withJournal(database, everywhere, signal);
+    return { observation, verdict: diagnose(knowledge, observation) };
+  }
   const traces = tracesToAsk(ledger, history, second);
   if (ledger === null || traces.length === 0) return { observation: everywhere, verdict: second };
   const rows = await unlessAborted(lookForRows(database, traces, ledger.salt), signal);

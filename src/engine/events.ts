@@ -13,10 +13,11 @@ import { differencesOf, provenHeads, type Verdict } from "../core/verdict.ts";
 import { underOtherVersions } from "../core/ways-out.ts";
 import {
   describeDifference,
+  describeStep,
   enumerate,
   nameHeads,
   nameRevision,
-  nameRevisions,
+  sayBroughtBy,
 } from "../core/words.ts";
 import type { Log, LogEvent } from "../report/log.ts";
 import type { VerdictLine } from "../report/verdict-schema.ts";
@@ -180,7 +181,7 @@ export function sayStart({ verdict, knowledge, observation }: Assessment, { log 
     log({
       level: "warn",
       event: "ahead",
-      msg: `THIS IMAGE IS OLDER THAN THE DATABASE: it is at ${verdict.unknownRows.join(", ")}, which this image does not have. ${
+      msg: `THIS IMAGE IS OLDER THAN THE DATABASE: it is at ${verdict.unknownRows.join(", ")}, which this image does not have${sayBroughtBy(verdict.broughtBy)}. ${
         verdict.lacking.length === 0
           ? `Everything that this image needs is still there, so it may start. Nothing was written.${underOtherVersions(
               verdict,
@@ -256,17 +257,6 @@ export function sayHeaders(migrations: readonly Migration[], { log }: Context): 
   }
 }
 
-export function describeStep(step: Step, history: History): string {
-  switch (step.kind) {
-    case "stamp":
-      return `stamp ${nameHeads(step.to, history)}${step.because === "assumed" ? " on your word (--assume)" : ""} ${step.from.length === 0 ? "where there are no rows" : `in place of ${nameHeads(step.from, history)}`}`;
-    case "widen":
-      return `widen the version column to ${step.to} characters`;
-    case "upgrade":
-      return `upgrade: ${nameRevisions(step.revisions, history)}`;
-  }
-}
-
 export function endRefused(refusal: Refusal, { log }: Context): Ending {
   const { outcome, cause, reason, next } = refusal;
   sayRefusal(refusal, log, { cause });
@@ -288,6 +278,7 @@ export function planActions(steps: readonly Step[]): VerdictLine["actions"] {
   return steps.map((step) => {
     switch (step.kind) {
       case "stamp":
+      case "undo":
         return { ...step, from: [...step.from], to: [...step.to] };
       case "upgrade":
         return { ...step, revisions: [...step.revisions] };

@@ -1,9 +1,9 @@
 import { refuse } from "../core/refusals.ts";
 import type { Step } from "../core/step.ts";
-import { enumerate } from "../core/words.ts";
+import { describeStep, enumerate } from "../core/words.ts";
 import type { Assessment } from "./assess.ts";
 import { type Context, type Ending, ready } from "./context.ts";
-import { describeStep, endRefused, sayRefusal, sayStart } from "./events.ts";
+import { endRefused, sayRefusal, sayStart } from "./events.ts";
 
 /** @param done by this run, before the look that is concluded from */
 export function conclude(

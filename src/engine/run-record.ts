@@ -61,6 +61,7 @@ export function redactRecord(record: RunRecord, redact: (text: string) => string
     actions: record.actions.map((action) => {
       switch (action.kind) {
         case "stamp":
+        case "undo":
           return { ...action, from: each(action.from), to: each(action.to) };
         case "upgrade":
           return { ...action, revisions: each(action.revisions) };

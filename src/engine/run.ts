@@ -1,6 +1,7 @@
 import { ancestors } from "../core/history.ts";
 import type { Knowledge } from "../core/knowledge.ts";
 import { CannotJudge } from "../core/outcome.ts";
+import { type Request, sayPlan } from "../core/plan-by-hand.ts";
 import { lackOfActing } from "../core/privileges.ts";
 import { refuse } from "../core/refusals.ts";
 import { statusOf } from "../core/status.ts";
@@ -11,9 +12,10 @@ import type { Settings } from "../settings/settings.ts";
 import { assessFirst, type Assessment, assessWhenFree } from "./assess.ts";
 import { type Context, type Ending, ready } from "./context.ts";
 import { endRefused, recordDiagnosis, refuseHistory, sayPlanned, sayStart } from "./events.ts";
+import { requireJournal } from "./journal.ts";
 import { readProject } from "./project.ts";
 import { conclude, concludeFailure, noteRows, stillToDo } from "./result.ts";
-import type { ProjectScope, RunScope } from "./scope.ts";
+import type { RequestScope, RunScope } from "./scope.ts";
 import { openSession, refuseAnotherServer } from "./session.ts";
 import { takeSteps } from "./steps.ts";
 import { requireUpgradeProgram } from "./upgrade.ts";
@@ -26,11 +28,25 @@ import { type FirstLook, type UnderLock, withLock } from "./with-lock.ts";
  *                                                                   └─ lock → look → steps → look … ──→ verdict line
  */
 
+const toStart: Request = { kind: "start" };
+
 /** Look, decide, act, prove. */
 export async function run(settings: Settings, context: Context): Promise<Ending> {
-  return await decide(settings, context, lookToAct, async (look) => {
-    refuseWithoutRights(look);
+  return await decide(toStart, settings, context, lookToAct, async (look) => {
+    await refuseWithoutRights(look);
     return await withLock(look, executePlan);
+  });
+}
+
+/** The same way, where a person says what is to be written. */
+export async function writeByHand(
+  request: Request,
+  settings: Settings,
+  context: Context,
+): Promise<Ending> {
+  return await decide(request, settings, context, lookToAct, async (look) => {
+    await refuseWithoutRights(look);
+    return await withLock(look, writeAsAsked);
   });
 }
 
@@ -49,7 +65,7 @@ async function checkAfter(
   settings: Settings,
   context: Context,
 ): Promise<Ending> {
-  return await decide(settings, context, lookFirst, async (look) => {
+  return await decide(toStart, settings, context, lookFirst, async (look) => {
     await sayWhatRunWouldDo(look);
     if (!settings.exitCode) return ready;
     const reason = "run would stamp or upgrade this database";
@@ -60,8 +76,8 @@ async function checkAfter(
 
 /** `run` without its deeds: its role must be able to do them all the same. */
 export async function rehearse(settings: Settings, context: Context): Promise<Ending> {
-  return await decide(settings, context, lookOnly, async (look) => {
-    refuseWithoutRights(look);
+  return await decide(toStart, settings, context, lookOnly, async (look) => {
+    await refuseWithoutRights(look);
     await sayWhatRunWouldDo(look);
     return ready;
   });
@@ -71,10 +87,12 @@ async function sayWhatRunWouldDo(look: FirstLook): Promise<void> {
   const steps = stepsOf(look.first.plan);
   await sayPlanned(steps, look);
   requireUpgradeProgram(steps, look);
+  await requireJournal(look.database, look.settings);
 }
 
 /** @param act what comes of a plan that has steps */
 async function decide(
+  request: Request,
   settings: Settings,
   context: Context,
   lookFirst: typeof lookOnly,
@@ -82,12 +100,13 @@ async function decide(
 ): Promise<Ending> {
   const reading = await readProject(settings, context);
   if (reading.kind === "broken") return refuseHistory(reading.faults, context);
-  const look = await lookFirst({ project: reading.project, settings, context });
+  const look = await lookFirst({ request, project: reading.project, settings, context });
   const { first, database } = look;
   try {
     switch (first.plan.kind) {
       case "start":
-        sayStart(first, context);
+        if (request.kind === "start") sayStart(first, context);
+        else sayNothingToWrite(context);
         return ready;
       case "refuse":
         return endRefused(first.plan, context);
@@ -99,12 +118,12 @@ async function decide(
   }
 }
 
-async function lookOnly(scope: ProjectScope): Promise<FirstLook> {
+async function lookOnly(scope: RequestScope): Promise<FirstLook> {
   const database = await openSession(scope.settings, scope.context);
   return await lookOver({ ...scope, database });
 }
 
-async function lookAndShow(scope: ProjectScope): Promise<FirstLook> {
+async function lookAndShow(scope: RequestScope): Promise<FirstLook> {
   const look = await lookOnly(scope);
   const { verdict, plan } = look.first;
   const lines = statusTable(statusOf(verdict, plan, look.first), scope.settings.verbose);
@@ -113,7 +132,7 @@ async function lookAndShow(scope: ProjectScope): Promise<FirstLook> {
 }
 
 /** A standby can be looked at. What is to be done there is asked anew of a server that can be written to. */
-async function lookToAct(scope: ProjectScope): Promise<FirstLook> {
+async function lookToAct(scope: RequestScope): Promise<FirstLook> {
   const { settings, context } = scope;
   const anyone = await lookOnly(scope);
   const { inRecovery, readOnly } = anyone.first.observation.server;
@@ -141,11 +160,17 @@ async function lookOver(scope: RunScope): Promise<FirstLook> {
 }
 
 /** Found out before anything is done. */
-function refuseWithoutRights({ first, project }: FirstLook): void {
+async function refuseWithoutRights({
+  first,
+  project,
+  database,
+  settings,
+}: FirstLook): Promise<void> {
   const { observation, plan, knowledge } = first;
   const { versionTable } = project;
   const lack = lackOfActing({ observation, knowledge, versionTable, steps: stepsOf(plan) });
   if (lack !== null) throw lack;
+  await requireJournal(database, settings);
 }
 
 function stepsOf(plan: Plan): readonly Step[] {
@@ -194,6 +219,31 @@ async function executePlan(first: Assessment, underLock: UnderLock): Promise<End
     noteRows(assessment, context);
     return assessment;
   }
+}
+
+/** What a person asked for, once; then what the next run would find and do. */
+async function writeAsAsked(_first: Assessment, underLock: UnderLock): Promise<Ending> {
+  const { context, deadline } = underLock;
+  const assessment = await assessWhenFree(underLock, deadline);
+  const { plan, knowledge } = assessment;
+  if (plan.kind === "refuse") return endRefused(plan, context);
+  if (plan.kind === "start") {
+    sayNothingToWrite(context);
+    return ready;
+  }
+  for (const why of plan.inSpiteOf ?? [])
+    context.log({ level: "warn", event: "forced", msg: `IN SPITE OF THIS (--force): ${why}` });
+  const failure = await takeSteps(plan.steps, assessment, underLock);
+  if (failure !== null) return failure;
+  const after = await assessWhenFree({ ...underLock, request: toStart }, deadline);
+  noteRows(after, context);
+  const msg = sayPlan(after.plan, knowledge.history);
+  context.log({ level: "info", event: "next.run", msg });
+  return ready;
+}
+
+function sayNothingToWrite({ log }: Context): void {
+  log({ level: "info", event: "rows.same", msg: "nothing was written: the rows say so already" });
 }
 
 /** Whether a stamp would take back what the rows say. */

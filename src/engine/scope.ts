@@ -1,3 +1,4 @@
+import type { Request } from "../core/plan-by-hand.ts";
 import type { Database } from "../database/database.ts";
 import type { Settings } from "../settings/settings.ts";
 import type { Context } from "./context.ts";
@@ -12,7 +13,10 @@ export type ProjectScope = {
 };
 
 /** What a run looks and decides with. */
-export type RunScope = ProjectScope & { readonly database: Database };
+export type RunScope = RequestScope & { readonly database: Database };
+
+/** What a command has before it reaches for the database that it is to judge. */
+export type RequestScope = ProjectScope & { readonly request: Request };
 
 /** What a step of the plan is taken with. */
 export type StepScope = RunScope & {

@@ -1,25 +1,28 @@
 import { rowsFor } from "../core/claim.ts";
 import type { Knowledge } from "../core/knowledge.ts";
 import type { VersionRow } from "../core/migration.ts";
-import type { Observation } from "../core/observation.ts";
 import { widthFor } from "../core/plan.ts";
 import type { Step } from "../core/step.ts";
 import { renumberedRows } from "../core/unknown-rows.ts";
 import { versionTableOf } from "../core/version-table.ts";
-import { stamp } from "../database/stamp.ts";
+import { describeStep } from "../core/words.ts";
+import { stamp, type StampOptions } from "../database/stamp.ts";
 import { rowOf } from "./apply-files.ts";
 import type { Assessment } from "./assess.ts";
 import type { Ending } from "./context.ts";
-import { describeStep, planActions } from "./events.ts";
+import { planActions } from "./events.ts";
+import { entryOf, type Journal, journaled, openJournal } from "./journal.ts";
+import type { Project } from "./project.ts";
 import type { StepScope } from "./scope.ts";
 import { proveVersionTable, upgrade } from "./upgrade.ts";
 
 /** One after the other. @returns how one of them failed; null: all are done */
 export async function takeSteps(
   steps: readonly Step[],
-  { observation, knowledge }: Assessment,
+  assessment: Assessment,
   under: StepScope,
 ): Promise<Ending | null> {
+  const { observation, knowledge } = assessment;
   const { context } = under;
   const { now, log, signal, record } = context;
   const started = now();
@@ -31,6 +34,7 @@ export async function takeSteps(
       // Whoever only stamps needs no program that works.
       if (failure !== null && steps.some(({ kind }) => kind === "upgrade")) return failure;
     }
+    const journal = await openJournal(assessment, scope);
     for (const step of steps) {
       signal.throwIfAborted();
       log({
@@ -38,7 +42,7 @@ export async function takeSteps(
         event: `${step.kind}.start`,
         msg: describeStep(step, knowledge.history),
       });
-      const failure = await takeStep(step, observation, scope);
+      const failure = await takeStep(step, assessment, journal, scope);
       signal.throwIfAborted();
       if (failure !== null) return failure;
       record.actions.push(...planActions([step]));
@@ -56,41 +60,81 @@ function unknownTo({ history }: Knowledge, rows: readonly string[]): readonly st
 
 async function takeStep(
   step: Step,
-  observation: Observation,
+  assessment: Assessment,
+  journal: Journal | null,
   scope: StepScope,
 ): Promise<Ending | null> {
-  if (step.kind === "upgrade") return await upgrade(step.revisions, observation, scope);
+  const { observation } = assessment;
+  if (step.kind === "upgrade") {
+    const entry = journal && entryOf(step, assessment, journal, null);
+    return await journaled(entry, scope, () => upgrade(step.revisions, observation, scope));
+  }
   const { database, project, context } = scope;
   const { history } = project.knowledge;
-  const basis = observation.versionTable?.rows ?? [];
-  const present = basis.filter((row) => row !== null);
-  // What stands there under another number gets its own.
-  const renumbered = renumberedRows(project.knowledge, observation.versionTable);
-  const past = present.filter((row) => !renumbered.has(row));
-  const rows = step.kind === "stamp" ? rowsFor(history, step.to, past) : present;
-  await stamp(database, {
+  const { rows, files } = await rowsAfter(step, assessment, scope);
+  const { entry } = await stamp(database, {
     layout: history.tool.versionTable,
     table: versionTableOf(observation, project.versionTable),
     exists: observation.versionTable !== null,
-    basis,
+    basis: observation.versionTable?.rows ?? [],
     rows,
-    files: await versionRows(rows.filter((row) => !present.includes(row))),
+    files,
+    entry: journal && entryOf(step, assessment, journal, rows),
     runId: context.runId,
     width: widthFor(history),
   });
+  const where =
+    entry === null
+      ? ""
+      : ` (entry ${entry} of the journal${step.kind === "stamp" ? `: preflight undo ${entry} takes it back` : ""})`;
   context.log({
     level: "info",
     event: `${step.kind}.done`,
-    msg: `${describeStep(step, history)}: done`,
+    msg: `${describeStep(step, history)}: done${where}`,
   });
   return null;
+}
 
-  async function versionRows(ids: readonly string[]): Promise<ReadonlyMap<string, VersionRow>> {
-    const { upgrade: how } = project.found;
-    if (how.kind === "command")
-      return new Map(ids.map((id) => [id, rowOfRevision(id, project.knowledge)]));
-    return new Map((await how.load(ids)).map((migration) => [migration.id, rowOf(migration)]));
+/** What a step that writes rows leaves in the version table, and what each new row holds. */
+async function rowsAfter(
+  step: Exclude<Step, { readonly kind: "upgrade" }>,
+  { observation }: Assessment,
+  { project }: StepScope,
+): Promise<Pick<StampOptions, "rows" | "files">> {
+  const { history } = project.knowledge;
+  const present = (observation.versionTable?.rows ?? []).filter((row) => row !== null);
+  switch (step.kind) {
+    case "widen":
+      return { rows: present, files: new Map() };
+    case "undo": {
+      const kept = observation.journal?.find(({ entry }) => entry === step.entry);
+      return { rows: kept?.rowsBefore ?? [], files: { keptBy: step.entry } };
+    }
+    case "stamp": {
+      // What stands there under another number gets its own.
+      const renumbered = renumberedRows(project.knowledge, observation.versionTable);
+      const past = present.filter((row) => !renumbered.has(row));
+      const rows = rowsFor(history, step.to, past);
+      return {
+        rows,
+        files: await versionRows(
+          rows.filter((row) => !present.includes(row)),
+          project,
+        ),
+      };
+    }
   }
+}
+
+async function versionRows(
+  ids: readonly string[],
+  { found, knowledge }: Project,
+): Promise<ReadonlyMap<string, VersionRow>> {
+  if (found.upgrade.kind === "command")
+    return new Map(ids.map((id) => [id, rowOfRevision(id, knowledge)]));
+  return new Map(
+    (await found.upgrade.load(ids)).map((migration) => [migration.id, rowOf(migration)]),
+  );
 }
 
 /** Where a program applies them, the file itself is not read. */

@@ -102,7 +102,7 @@ async function lookWhenMoved(waiting: FirstLook): Promise<Assessment | null> {
 
 async function workUnder(
   lock: Lock,
-  { first, project, settings, context }: FirstLook,
+  { first, request, project, settings, context }: FirstLook,
   deadline: number,
   work: Work,
 ): Promise<Ending> {
@@ -110,7 +110,8 @@ async function workUnder(
   try {
     const signal = AbortSignal.any([context.signal, lock.lost]);
     const { askForSlots } = lock;
-    const underLock = { project, settings, context: { ...context, signal }, deadline, askForSlots };
+    const own = { ...context, signal };
+    const underLock = { request, project, settings, context: own, deadline, askForSlots };
     ending = await overSession(first, underLock, work);
   } catch (error) {
     // Nobody waits for a server that may say nothing any more.

@@ -1,4 +1,5 @@
 import type { RevisionStatus } from "../core/status.ts";
+import { inColumns } from "./columns.ts";
 
 /** Of neighbours with the same marks so many are shown: of more, the first and the last. */
 const mostAlike = 8;
@@ -17,15 +18,7 @@ export function statusTable(
     if (isCut) rows.push(["…", `${alike.length - 2 * shownOfMany} more (--verbose)`]);
     if (isCut) rows.push(...alike.slice(-shownOfMany).map(cellsOf));
   }
-  const widths = [0, 1, 2, 3].map((column) =>
-    Math.max(...rows.map((row) => widthOf(row[column] ?? ""))),
-  );
-  return rows.map((row) =>
-    row
-      .map((cell, column) => cell + " ".repeat(Math.max(0, (widths[column] ?? 0) - widthOf(cell))))
-      .join("  ")
-      .trimEnd(),
-  );
+  return inColumns(rows);
 }
 
 function groupAlike(revisions: readonly RevisionStatus[]): readonly RevisionStatus[][] {
@@ -45,8 +38,4 @@ function marksOf(revision: RevisionStatus): string {
 function cellsOf({ id, title, recorded, proven, pending }: RevisionStatus): readonly string[] {
   const mark = (is: boolean): string => (is ? "yes" : "");
   return [id, title, mark(recorded), mark(proven), mark(pending)];
-}
-
-function widthOf(text: string): number {
-  return [...text].length;
 }

@@ -25,6 +25,7 @@ function shorten(line: VerdictLine, most: number): VerdictLine {
     actions: line.actions.map((action) => {
       switch (action.kind) {
         case "stamp":
+        case "undo":
           return { ...action, from: few(action.from), to: few(action.to) };
         case "upgrade":
           return { ...action, revisions: few(action.revisions) };

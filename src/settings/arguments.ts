@@ -14,8 +14,8 @@ export type Arguments =
       readonly flags: ReadonlyMap<Flag, string>;
       /** The words after `--`. */
       readonly exec: readonly string[];
-      /** The word after the command, as typed; null: there is none, or the command takes none. */
-      readonly word: string | null;
+      /** Those after the command, as typed, no more than it takes. */
+      readonly words: readonly string[];
       /** Usage faults, all of them. */
       readonly faults: readonly string[];
     };
@@ -43,10 +43,10 @@ export function parseArguments(
 
   const flags = new Map<Flag, string>();
   const faults: string[] = [];
-  const [first, ...words] = strays;
+  const [first, ...others] = strays;
   const command = (first === undefined ? commands[0] : typed) ?? null;
-  const takesWord = command !== null && command.readWord !== null;
-  const [word, more] = takesWord ? [words[0], words.slice(1)] : [undefined, words];
+  const most = command?.words?.most ?? 0;
+  const [words, more] = [others.slice(0, most), others.slice(most)];
   if (command === null && first !== undefined) faults.push(describeUnknownCommand(first, commands));
   if (command !== null && more.length > 0) faults.push(describeStrays(more));
   for (const token of given) {
@@ -62,7 +62,14 @@ export function parseArguments(
   if (exec.length > 0 && command !== null && !command.starts) {
     faults.push(`preflight ${command.name} starts no command: leave out -- and what follows`);
   }
-  return { kind: "arguments", command, flags, exec, word: word?.value ?? null, faults };
+  return {
+    kind: "arguments",
+    command,
+    flags,
+    exec,
+    words: words.map(({ value }) => value),
+    faults,
+  };
 }
 
 const options = {

@@ -45,7 +45,7 @@ export function readSettings(
   const command = other ?? line.command;
   if (!command.starts && line.command.starts && exec.length > 0)
     usage.push(`--${becomes?.flag} starts no command: leave out -- and what follows`);
-  const name = command.readWord?.(line.word, usage) ?? null;
+  const words = command.words?.read(line.words, usage) ?? [];
   const values = readValues(command, flags, env, findings);
   checkTool(values.tool, flags, known.tools, findings);
   const metricsFile = readMetricsFile(values.metricsFile, flags, sources, findings);
@@ -79,7 +79,7 @@ export function readSettings(
       programConnection,
       passwordCommand,
       metricsFile,
-      name,
+      words,
       verbose: values.verbose || isDebug(env),
       exec,
       warnings: [

@@ -92,6 +92,19 @@ export const settingsTable = withVariables({
       "off: look and say what would happen, write nothing, and start the application whatever was found",
     schema: yesOrNo,
   },
+  journal: {
+    placeholder: "HOW",
+    default: "on",
+    about:
+      "keep what was written in schema preflight of the database: where the role may (on), or refuse to write without it (require), or not (off)",
+    schema: oneOf(["on", "require", "off"]),
+  },
+  "image-version": {
+    placeholder: "TEXT",
+    about: "what the journal calls this image, such as its tag or commit",
+    schema: anyText,
+  },
+  force: plainFlag("write the rows in spite of what speaks against them"),
   timeout: {
     placeholder: "DURATION",
     default: "60s",
@@ -153,7 +166,7 @@ export const settingsTable = withVariables({
       "what differs from one deployment to the next, such as 'public.totals; orders.region': it must be there, and is not compared; kept in the ledger",
     schema: objects,
   },
-  json: plainFlag("the findings as one line of JSON on stdout, before the verdict line"),
+  json: plainFlag("what is found, as one line of JSON on stdout"),
   "metrics-file": {
     placeholder: "FILE",
     about: "how the run ended, as OpenMetrics, for Prometheus to collect",

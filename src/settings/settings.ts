@@ -40,8 +40,8 @@ export type Settings = Omit<Values, keyof Policy | "check" | "checkOnly" | "scra
   readonly bakeCheck: boolean;
   /** `bake --scratch-url`: a server on which bake creates and drops databases of its own. */
   readonly scratch: Connection | null;
-  /** `new NAME`, in snake case; null for every other command. */
-  readonly name: string | null;
+  /** After the command's name, as it means them; empty: none. */
+  readonly words: readonly string[];
   /** What to exec when the application may start: the words after `--`; empty: nothing. */
   readonly exec: readonly string[];
   /** What a person should know and need not stop for: safe to print. */

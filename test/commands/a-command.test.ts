@@ -15,8 +15,9 @@ const count: Command = {
   about: "say how many revisions there are",
   flags: [...historyFlags, "json"],
   connects: null,
+  prints: "verdict",
   starts: false,
-  readWord: null,
+  words: null,
   becomes: null,
   start: async (settings, context) => {
     const reading = await readProject(settings, context);
@@ -43,7 +44,7 @@ test("it is refused what it does not take", async () => {
   });
   expect(said.line.outcome).toBe("usage");
   expect(said.line.reason).toBe(
-    "preflight count does not take --drift; it belongs to run, check, status; preflight count starts no command: leave out -- and what follows",
+    "preflight count does not take --drift; it belongs to run, check, status, stamp, undo; preflight count starts no command: leave out -- and what follows",
   );
 });
 
@@ -52,5 +53,5 @@ test("the help knows it", () => {
   expect(help(null, tables)).toMatch(/preflight count \[flags\] +say how many revisions there are/);
   expect(help("count", tables)).toContain("--json");
   expect(help("count", tables)).not.toContain("--drift");
-  expect(help(null, tables)).toContain("(audit, count)");
+  expect(help(null, tables)).toContain("(audit, history, count)");
 });

@@ -119,7 +119,7 @@ describe("a person's word opens what nothing proves", () => {
       { at: "status", rows: ["orders"] },
       "mismatched",
       "status",
-      ["status, or alembic stamp --purge status"],
+      ["status, or preflight stamp status"],
     ],
     [
       "a data migration between, backwards",

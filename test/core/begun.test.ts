@@ -67,12 +67,12 @@ describe("a revision that was noted as begun", () => {
     const text = JSON.stringify(plan);
     expect(text).toContain("versions/fill.py");
     expect(text).toContain("preflight run --resume");
-    expect(text).toContain("alembic stamp --purge fill");
+    expect(text).toContain("preflight stamp fill");
   });
 
   it("is recorded beside the other heads where a person completes it", () => {
     const { plan } = judge({ rows: ["beside"] });
-    expect(JSON.stringify(plan)).toContain("alembic stamp --purge beside fill");
+    expect(JSON.stringify(plan)).toContain("preflight stamp beside fill");
   });
 
   it("runs again, and all that follows, when a person says so", () => {

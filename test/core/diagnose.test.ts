@@ -112,6 +112,8 @@ function summarise(plan: Plan): string {
           switch (step.kind) {
             case "stamp":
               return `stamp ${step.to.join("+") || "base"}`;
+            case "undo":
+              return `undo ${step.entry}`;
             case "widen":
               return `widen ${step.to}`;
             case "upgrade":
@@ -882,7 +884,7 @@ describe("the words", () => {
     const { detail } = judge({ at: "status", rows: ["orders"] });
     expect(detail).toMatchObject({
       next: [
-        "if they did run: --assume status, or alembic stamp --purge status, then start again",
+        "if they did run: --assume status, or preflight stamp status, then start again",
         expect.stringContaining("if they did not run: carry them out by hand first, then --assume"),
       ],
     });

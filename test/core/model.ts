@@ -226,6 +226,7 @@ export function observe(
     home: { schema: "public", spelled: "public", by: "path", createsIn: "public", program: null },
     elsewhere: null,
     rows: null,
+    journal: null,
     versionTable: {
       schema: "public",
       name: "alembic_version",

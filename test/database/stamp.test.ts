@@ -33,7 +33,8 @@ async function stampAs(
     const result = await stamp(db, {
       layout: alembic.versionTable,
       table,
-      files: new Map((options.rows ?? []).map((version) => [version, rowOf(version)])),
+      files: new Map((options.rows ?? []).map((row) => [row ?? "", rowOf(row ?? "")])),
+      entry: null,
       runId: "test",
       exists: true,
       basis: [],

@@ -18,7 +18,8 @@ describe.each([null, ...names])("help of %s", (command) => {
       expect(new RegExp(`^  --${flag}( |$)`, "m").test(text)).toBe(accepted);
       if (accepted) expect(text).toContain(`[${row.variable}]`);
     }
-    const waits = command === null || ["run", "check", "status"].includes(command);
+    const waits =
+      command === null || ["run", "check", "status", "history", "stamp", "undo"].includes(command);
     expect(text.includes("(default 60s)")).toBe(waits);
   });
 

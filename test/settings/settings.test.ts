@@ -31,6 +31,9 @@ test("no command and no flag: run, with every default", () => {
       resume: false,
     },
     enforce: true,
+    journal: "on",
+    imageVersion: null,
+    force: false,
     timeout: 60_000,
     lockTimeout: 600_000,
     upgradeTimeout: null,
@@ -46,7 +49,7 @@ test("no command and no flag: run, with every default", () => {
     scratchUnconfined: false,
     json: false,
     metricsFile: null,
-    name: null,
+    words: [],
     exec: [],
     warnings: [],
     secrets: [],
@@ -144,8 +147,8 @@ describe("commands", () => {
     ["check", "check"],
     ["x".repeat(100), "x".repeat(100)],
   ])("new %j", (word, name) => {
-    expect(settingsOf(["new", word], {})).toMatchObject({ command: "new", name });
-    expect(settingsOf(["--tool", "sql", "new", "--verbose", word], {})).toMatchObject({ name });
+    expect(settingsOf(["new", word], {})).toMatchObject({ command: "new", words: [name] });
+    expect(settingsOf(["--tool", "sql", "new", "--verbose", word], {}).words).toEqual([name]);
   });
 
   test("run --check-only is check, by flag and by environment", () => {
@@ -313,7 +316,9 @@ describe("wrong values are told by the name of the flag or variable, all at once
       faults: [expect.stringMatching(/^PREFLIGHT_METRICS_FILE must name a file/)],
     });
     expect(read(["bake", "--metrics-file=/m/shop.prom"])).toMatchObject({
-      faults: ["preflight bake does not take --metrics-file; it belongs to run, check, status"],
+      faults: [
+        "preflight bake does not take --metrics-file; it belongs to run, check, status, stamp, undo",
+      ],
     });
   });
 

@@ -65,8 +65,9 @@ export async function preflight(
     },
     place.commands,
   );
-  // With a command to start, stdout is the command's.
-  const lines = (argv.includes("--") ? stderr : stdout).trim().split("\n");
+  // With a command to start, stdout is the command's; with a document, the document's.
+  const isTaken = argv.includes("--") || argv[0] === "history";
+  const lines = (isTaken ? stderr : stdout).trim().split("\n");
   const last = lines.findLast((line) => line.startsWith('{"v":1')) ?? "";
   return {
     exit: result.kind === "exit" ? result.code : 0,

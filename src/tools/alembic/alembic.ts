@@ -30,7 +30,7 @@ function toolFor(section: string): Tool {
     illegalInIds: "@-+:",
     platform: null,
     words: {
-      stamp: (heads) => `${program} stamp --purge ${heads.join(" ") || "base"}`,
+      downgrade: (heads) => `${program} downgrade ${heads.join(" ") || "base"}`,
       renumber: null,
     },
     newFiles: {

@@ -21,7 +21,7 @@ export const sql: NumberedTool = {
   order: byNumber,
   illegalInIds: "",
   platform: null,
-  words: { stamp: null, renumber: null },
+  words: { downgrade: null, renumber: null },
   newFiles: {
     kind: "files",
     placeFor: async ({ path }) => path,

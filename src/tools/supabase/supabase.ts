@@ -23,7 +23,7 @@ export const supabase: NumberedTool = {
     prelude: { name: "for Supabase", sql: supabasePrelude },
   },
   words: {
-    stamp: null,
+    downgrade: null,
     // Its dashboard and its API record a migration with a time of their own.
     renumber: (from, to) => `${sayRepair("reverted", from)}, then ${sayRepair("applied", to)}`,
   },

@@ -302,7 +302,7 @@ async function completeByHand(scene: Scene, line: VerdictLine): Promise<void> {
     expect(said).toContain("revision b");
     // Here a person sees whether its rows are there; both ways are offered.
     if (found.b === 1) {
-      expect(line.next.join("\n"), story).toContain("alembic stamp --purge b");
+      expect(line.next.join("\n"), story).toContain("preflight stamp b");
       await alembic(ground, prepared.image, url, "stamp", "--purge", "b");
     }
   }

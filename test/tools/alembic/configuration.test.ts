@@ -206,7 +206,7 @@ describe("sections, as by -n", () => {
     expect(found.commands.upgrade("heads")).toEqual(["alembic", "-n", "two", "upgrade", "heads"]);
     expect(found.ledgerDirectory).toBe(join(cwd, "b"));
     expect(found.place).toBe("alembic.ini#two");
-    expect(found.tool.words.stamp?.(["other"])).toBe("alembic -n two stamp --purge other");
+    expect(found.tool.words.downgrade?.(["other"])).toBe("alembic -n two downgrade other");
     expect(await ids({ migrations: ".#one" })).toEqual(["one"]);
   });
 

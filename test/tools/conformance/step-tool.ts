@@ -56,7 +56,7 @@ export function stepTool(kind: Kind): Tool {
     order: kind === "branches" ? null : byText,
     illegalInIds: "",
     platform: null,
-    words: { stamp: null, renumber: null },
+    words: { downgrade: null, renumber: null },
     newFiles: {
       kind: "tool",
       why: "the steps are written by hand",

@@ -1,0 +1,275 @@
+import { describe, expect, it } from "vitest";
+import { diagnose } from "../../src/core/diagnose.ts";
+import type { JournalEntry } from "../../src/core/journal.ts";
+import { planStamp, planUndo } from "../../src/core/plan-by-hand.ts";
+import type { Plan, Policy } from "../../src/core/step.ts";
+import { alembic } from "../../src/tools/alembic/alembic.ts";
+import { databaseAt, fact, knowledgeOf, observe, revision, table } from "./model.ts";
+
+/** base → (rows) → after, and a branch from base. */
+const revisions = [
+  revision("base1", [], table("orders", "total")),
+  revision("fill", ["base1"], [], { data: "writes" }),
+  revision("after", ["fill"], table("notes", "text")),
+  revision("beside", ["base1"], table("beside", "text")),
+];
+const knowledge = knowledgeOf(revisions);
+const policy: Policy = {
+  stamp: "proven",
+  drift: "fail",
+  ahead: "compatible",
+  unverified: "start",
+  assume: null,
+  allowOutOfOrder: false,
+  resume: false,
+};
+const versionTable = alembic.versionTable.usual;
+const key = { tool: "alembic", versionTable: "public.alembic_version", home: "public" };
+
+/** A database whose schema is at one state, and whose rows say another. */
+type Given = { readonly schema: readonly string[]; readonly rows: readonly string[] };
+
+function stampAt({ schema, rows }: Given, to: readonly string[], force = false): Plan {
+  const observation = observe(databaseAt(revisions, schema, rows));
+  const basis = { knowledge, observation, assumption: null, policy, versionTable };
+  const request = { kind: "stamp", revisions: to, force } as const;
+  return planStamp(request, diagnose(knowledge, observation), basis);
+}
+
+function undoAt(
+  { schema, rows }: Given,
+  journal: readonly JournalEntry[],
+  entry: number | null = null,
+  force = false,
+): Plan {
+  const observation = observe(databaseAt(revisions, schema, rows), { journal });
+  const basis = { knowledge, observation, assumption: null, policy, versionTable };
+  return planUndo({ kind: "undo", entry, force }, diagnose(knowledge, observation), basis);
+}
+
+function entry(number: number, rest: Partial<JournalEntry> = {}): JournalEntry {
+  return {
+    ...key,
+    entry: number,
+    kind: "stamp",
+    state: "done",
+    beganAt: "2026-01-01T00:00:00Z",
+    endedAt: "2026-01-01T00:00:01Z",
+    rowsBefore: [],
+    rowsAfter: ["after"],
+    evidence: { verdict: "unversioned", what: [], because: "proven", proven: [], tolerated: [] },
+    ledger: null,
+    undoes: null,
+    runId: "test",
+    role: "shop",
+    image: null,
+    program: "0",
+    ...rest,
+  };
+}
+
+describe("preflight stamp", () => {
+  it("records what the schema does not contradict", () => {
+    expect(stampAt({ schema: ["after"], rows: [] }, ["after"])).toMatchObject({
+      kind: "act",
+      steps: [{ kind: "stamp", from: [], to: ["after"], because: "asked" }],
+      inSpiteOf: [],
+    });
+  });
+
+  it("takes several heads, and leaves out what one of them includes", () => {
+    expect(
+      stampAt({ schema: ["after", "beside"], rows: [] }, ["beside", "base1", "after"]),
+    ).toMatchObject({ kind: "act", steps: [{ to: ["after", "beside"] }] });
+  });
+
+  it("has nothing to do where the rows say so already", () => {
+    expect(stampAt({ schema: ["after"], rows: ["after"] }, ["after"])).toEqual({ kind: "start" });
+  });
+
+  it.each([
+    {
+      why: "the schema is another state's",
+      given: { schema: ["after"], rows: [] },
+      to: ["base1"],
+      says: "the schema is exactly that of after",
+    },
+    {
+      why: "something of it is missing",
+      given: { schema: ["base1"], rows: [] },
+      to: ["after"],
+      says: "table notes, with 1 column, is missing: revision after adds it",
+    },
+    {
+      why: "the rows say that a data migration ran, which would be pending",
+      given: { schema: ["fill"], rows: ["fill"] },
+      to: ["base1"],
+      says: "would run data migrations again that have run, by the rows: fill",
+    },
+    {
+      why: "a newer image was here",
+      given: { schema: ["after", "beside"], rows: ["newer"] },
+      to: ["after", "beside"],
+      says: "a newer image has brought this database to newer",
+    },
+    {
+      why: "there are tables, and it says that nothing ran",
+      given: { schema: ["after"], rows: ["after"] },
+      to: ["base"],
+      says: "the next run would run data migrations again that have run, by the rows: fill",
+    },
+  ])("wants --force where $why", ({ given, to, says }) => {
+    const plan = stampAt(given, to);
+    expect(plan).toMatchObject({
+      kind: "refuse",
+      cause: "stamp-contradicted",
+      outcome: "unproven",
+    });
+    expect(JSON.stringify(plan)).toContain(says);
+    const forced = stampAt(given, to, true);
+    expect(forced).toMatchObject({ kind: "act" });
+    expect(JSON.stringify(forced)).toContain(says);
+  });
+
+  it("takes back a data migration of which the schema shows that it did not run", () => {
+    const filled = revision("filled", ["base1"], [fact("column", "public.orders", "x", "text")], {
+      data: "writes",
+    });
+    const two = [revisions[0]!, filled];
+    const known = knowledgeOf(two);
+    const observation = observe(databaseAt(two, ["base1"], ["filled"]));
+    const basis = { knowledge: known, observation, assumption: null, policy, versionTable };
+    const request = { kind: "stamp", revisions: ["base1"], force: false } as const;
+    expect(planStamp(request, diagnose(known, observation), basis)).toMatchObject({
+      kind: "act",
+      steps: [{ kind: "stamp", from: ["filled"], to: ["base1"] }],
+    });
+  });
+
+  it("knows only whole ids of files that are here", () => {
+    const given = { schema: ["after"], rows: [] };
+    expect(() => stampAt(given, ["aft"])).toThrow("no migration file has the revision aft");
+    expect(() => stampAt(given, ["head"])).toThrow("no migration file has the revision head");
+  });
+
+  it("is checked against the ledger, or refused as missing input", () => {
+    const observation = observe(databaseAt(revisions, ["after"], []));
+    const without = { ...knowledge, ledger: null, status: "absent" } as const;
+    const basis = { knowledge: without, observation, assumption: null, policy, versionTable };
+    const request = { kind: "stamp", revisions: ["after"], force: true } as const;
+    expect(() => planStamp(request, diagnose(without, observation), basis)).toThrow(
+      "there is no ledger",
+    );
+  });
+});
+
+describe("preflight undo", () => {
+  const stamped = { schema: ["after"], rows: ["after"] };
+
+  it("puts back the rows that the newest stamp has replaced", () => {
+    expect(undoAt(stamped, [entry(1, { rowsAfter: ["base1"] }), entry(2)])).toMatchObject({
+      kind: "act",
+      steps: [{ kind: "undo", entry: 2, from: ["after"], to: [] }],
+    });
+  });
+
+  it("leaves alone what is another history's, another home's, or undone", () => {
+    const others = [
+      entry(2, { home: "tenant" }),
+      entry(3, { versionTable: "public.other" }),
+      entry(4, { tool: "sql" }),
+    ];
+    expect(undoAt(stamped, [entry(1), ...others])).toMatchObject({ steps: [{ entry: 1 }] });
+    const undone = [
+      entry(1),
+      entry(2, { rowsBefore: ["after"] }),
+      entry(3, { kind: "undo", undoes: 2 }),
+    ];
+    expect(undoAt(stamped, undone)).toMatchObject({ steps: [{ entry: 1 }] });
+    expect(() => undoAt(stamped, undone, 2)).toThrow("taken back already, by entry 3");
+    expect(() => undoAt(stamped, undone, 3)).toThrow("entry 3 took a stamp back itself");
+    expect(() => undoAt(stamped, undone, 9)).toThrow("no entry 9");
+    expect(() => undoAt(stamped, others)).toThrow("no stamp of public.alembic_version");
+  });
+
+  it.each([
+    { why: "with it", journal: [entry(1), entry(2, { kind: "upgrade", rowsBefore: ["base1"] })] },
+    {
+      why: "begun and not seen to end",
+      journal: [entry(1), entry(2, { kind: "upgrade", state: "begun", rowsAfter: null })],
+    },
+  ])("does not take back a stamp after an upgrade ($why)", ({ journal }) => {
+    for (const asked of [null, 1])
+      expect(undoAt(stamped, journal, asked, true)).toMatchObject({
+        kind: "refuse",
+        cause: "undo-past-upgrade",
+        next: [
+          "restore a backup from before 2026-01-01T00:00:00Z",
+          expect.stringContaining("alembic downgrade"),
+        ],
+      });
+  });
+
+  it("passes over an upgrade that failed and left the rows alone", () => {
+    const failed = entry(2, { kind: "upgrade", state: "failed", rowsBefore: ["after"] });
+    expect(undoAt(stamped, [entry(1), failed])).toMatchObject({ steps: [{ entry: 1 }] });
+  });
+
+  it("is refused where the rows are no longer those that it left", () => {
+    const moved = { schema: ["after", "beside"], rows: ["after", "beside"] };
+    expect(undoAt(moved, [entry(1)], null, true)).toMatchObject({
+      kind: "refuse",
+      cause: "undo-moved",
+      reason:
+        "entry 1 left after, and the version rows are after, beside now: something else has written them",
+    });
+  });
+
+  it("wants --force where the schema contradicts the rows of before", () => {
+    const mended = [entry(1, { rowsBefore: ["base1"] })];
+    expect(undoAt(stamped, mended)).toMatchObject({
+      kind: "refuse",
+      cause: "undo-contradicted",
+      reason: expect.stringContaining("the schema is exactly that of after"),
+    });
+    expect(undoAt(stamped, mended, null, true)).toMatchObject({
+      kind: "act",
+      steps: [{ kind: "undo", entry: 1, to: ["base1"] }],
+    });
+  });
+});
+
+describe("a row that this image does not have", () => {
+  /** Less than half of what the image needs is here. */
+  const strange = { schema: ["base1"], rows: ["newer"] };
+  function verdictWith(journal: readonly JournalEntry[] | null, { schema, rows }: Given = strange) {
+    return diagnose(knowledge, observe(databaseAt(revisions, schema, rows), { journal }));
+  }
+  const led = [
+    entry(1, { kind: "upgrade", rowsBefore: ["after", "beside"], rowsAfter: ["next"] }),
+    entry(2, { kind: "upgrade", rowsBefore: ["next"], rowsAfter: ["newer"], image: "1.5" }),
+  ];
+
+  it("is this history's where entries lead to it from rows that are known; what is missing stays missing", () => {
+    const verdict = verdictWith(led);
+    expect(verdict).toMatchObject({ kind: "ahead", broughtBy: { entry: 2, image: "1.5" } });
+    expect(verdict.kind === "ahead" && verdict.lacking.length).toBeGreaterThan(0);
+  });
+
+  it.each([
+    { why: "nobody asked", journal: null },
+    { why: "there are no entries", journal: [] },
+    { why: "the way begins nowhere that is known", journal: led.slice(1) },
+    {
+      why: "it began with an empty table, as another application's would",
+      journal: [entry(1, { rowsBefore: [], rowsAfter: ["newer"] })],
+    },
+    { why: "they are another home's", journal: led.map((each) => ({ ...each, home: "tenant" })) },
+    {
+      why: "the last one did not end",
+      journal: [led[0]!, { ...led[1]!, state: "begun", rowsAfter: null } as const],
+    },
+  ])("stays unknown where $why", ({ journal }) => {
+    expect(verdictWith(journal)).toMatchObject({ kind: "unknown" });
+  });
+});

@@ -1,0 +1,361 @@
+import { execFile } from "node:child_process";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { promisify } from "node:util";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { JournalEntry } from "../../src/core/journal.ts";
+import { dumpAndRestore } from "../support/pg-dump.ts";
+import { startExamples } from "../support/play-scenario.ts";
+import type { Example } from "../support/scenario.ts";
+import {
+  environment,
+  makeDatabase,
+  makeImage,
+  preflight,
+  type Ran,
+  type Shop,
+} from "../support/shop.ts";
+
+let shop: Shop;
+beforeAll(async () => {
+  shop = await startExamples("cli");
+});
+afterAll(async () => {
+  await shop?.server.stop();
+});
+
+const execute = promisify(execFile);
+const home = path.join(import.meta.dirname, "../..");
+
+type Place = {
+  readonly url: string;
+  readonly image: string;
+  readonly play: (
+    words: readonly string[],
+    more?: Readonly<Record<string, string>>,
+  ) => Promise<Ran>;
+  readonly sql: (text: string) => Promise<readonly Record<string, unknown>[]>;
+  readonly journal: () => Promise<readonly JournalEntry[]>;
+};
+
+async function at(
+  example: Example,
+  revision: string | null,
+  sql: readonly string[] = [],
+): Promise<Place> {
+  const url = await makeDatabase(shop, { example, at: revision, sql });
+  const image = makeImage(shop, { name: "", example });
+  const play: Place["play"] = async (words, more = {}) =>
+    await preflight("cli", words, { cwd: image, env: { ...environment(shop, url), ...more } });
+  return {
+    url,
+    image,
+    play,
+    sql: async (text) => await shop.server.sql(url, text),
+    journal: async () => {
+      const { stdout } = await play(["history", "--json"]);
+      return stdout === "" ? [] : JSON.parse(stdout).journal;
+    },
+  };
+}
+
+const headOfShop = "index_placed_at";
+
+describe("what a run writes", () => {
+  it("is in the journal: the stamp with the evidence, the upgrade with its end, and who it was", async () => {
+    const { play, sql, journal, image } = await at("shop", "add_trade_id", [
+      "DELETE FROM alembic_version",
+      "CREATE TABLE of_others (id int)",
+    ]);
+    const ran = await play(["run"], { PREFLIGHT_IMAGE_VERSION: "1.4.2" });
+    expect(ran.exit, ran.stderr).toBe(0);
+    const key = { tool: "alembic", versionTable: "public.alembic_version", home: "public" };
+    const who = { role: "postgres", image: "1.4.2", runId: ran.line.runId, undoes: null };
+    expect(await journal()).toMatchObject([
+      {
+        ...key,
+        ...who,
+        kind: "stamp",
+        state: "done",
+        rowsBefore: [],
+        rowsAfter: ["fill_names"],
+        evidence: {
+          verdict: "unversioned",
+          because: "proven",
+          proven: ["fill_names"],
+          what: ["fill_names"],
+          tolerated: ["table of_others, with 1 column, is there, and no applied revision makes it"],
+        },
+        ledger: expect.stringMatching(/^[0-9a-f]{64}$/),
+      },
+      {
+        ...key,
+        ...who,
+        kind: "upgrade",
+        state: "done",
+        rowsAfter: [headOfShop],
+        evidence: { what: ["add_order_status", headOfShop], because: null },
+      },
+    ]);
+    const [comment] = await sql(
+      "SELECT obj_description('preflight'::regnamespace, 'pg_namespace') AS text",
+    );
+    expect(comment?.["text"]).toMatch(/^Preflight:/);
+    rmSync(image, { recursive: true });
+  });
+
+  it("is not there where a run writes nothing", async () => {
+    const { play, sql } = await at("shop", headOfShop);
+    for (const command of ["run", "check", "status", "history"])
+      expect((await play([command])).exit).toBe(0);
+    expect(await sql("SELECT FROM pg_namespace WHERE nspname = 'preflight'")).toHaveLength(0);
+  });
+
+  it("says of an upgrade that failed that it failed", async () => {
+    const { play, journal, image } = await at("tickets", "004");
+    writeFileSync(path.join(image, "migrations/007_fails.sql"), "SELECT 1 / 0;\n");
+    const ran = await play(["run"]);
+    expect(ran.exit, ran.stderr).toBe(25);
+    expect(await journal()).toMatchObject([
+      { kind: "upgrade", state: "failed", rowsAfter: ["001", "002", "003", "004", "005", "006"] },
+    ]);
+  });
+
+  it("keeps no entry of a stamp that is rolled back", async () => {
+    const { play, sql } = await at("shop", headOfShop, [
+      "DELETE FROM alembic_version",
+      "CREATE FUNCTION nothing() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'",
+      "CREATE TRIGGER silent BEFORE INSERT ON alembic_version FOR EACH ROW EXECUTE FUNCTION nothing()",
+    ]);
+    expect((await play(["run"])).line).toMatchObject({ exit: 26, outcome: "verify-failed" });
+    expect(await sql("SELECT FROM preflight.journal")).toHaveLength(0);
+  });
+});
+
+describe("where the role may not keep a journal", () => {
+  const limited = [
+    "DELETE FROM alembic_version",
+    "DO 'BEGIN CREATE ROLE journal_less LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END'",
+    "GRANT ALL ON SCHEMA public TO journal_less",
+    "GRANT ALL ON ALL TABLES IN SCHEMA public TO journal_less",
+    "ALTER TABLE alembic_version OWNER TO journal_less",
+  ];
+
+  async function asLimited(sql: readonly string[] = []): Promise<Place> {
+    const place = await at("shop", headOfShop, [...limited, ...sql]);
+    const url = new URL(place.url);
+    url.username = "journal_less";
+    return {
+      ...place,
+      play: async (words, more = {}) =>
+        await place.play(words, { DATABASE_URL: url.href, ...more }),
+    };
+  }
+
+  it.each([
+    { where: "it may create no schema", sql: [], says: "may not create schema preflight" },
+    {
+      where: "schema preflight is an application's",
+      sql: [
+        "CREATE SCHEMA preflight CREATE TABLE flights (id int)",
+        "GRANT ALL ON SCHEMA preflight TO journal_less",
+      ],
+      says: "schema preflight is somebody else's",
+    },
+    {
+      where: "a table of that name is somebody else's",
+      sql: ["CREATE SCHEMA preflight", "CREATE TABLE preflight.journal (entry int)"],
+      says: "it is not the journal of this version",
+    },
+  ])("nothing changes but one line: $where", async ({ sql, says }) => {
+    const { play } = await asLimited(sql);
+    const required = await play(["run", "--journal", "require"]);
+    expect(required.line).toMatchObject({ exit: 77, outcome: "permission", recordedAfter: [] });
+    expect(required.line.reason).toContain(says);
+    expect((await play(["check", "--journal", "require"])).exit).toBe(77);
+    const ran = await play(["run"]);
+    expect(ran.line).toMatchObject({ exit: 0, recordedAfter: [headOfShop] });
+    expect(ran.stderr.split("\n").filter((line) => line.includes("journal"))).toEqual([
+      expect.stringContaining(`"level":"info"`),
+    ]);
+    expect(ran.stderr).toContain(says);
+  });
+
+  it("nothing changes but one line: another role has made it", async () => {
+    const { play } = await asLimited();
+    const owner = await at("shop", "fill_names");
+    expect((await owner.play(["run"])).exit).toBe(0);
+    const url = new URL(owner.url);
+    url.username = "journal_less";
+    await owner.sql(limited.join(";"));
+    const ran = await play(["run"], { DATABASE_URL: url.href });
+    expect(ran.line, ran.stderr).toMatchObject({ exit: 0, recordedAfter: [headOfShop] });
+    expect(ran.stderr).toContain("may not write preflight.journal, which another role has made");
+  });
+
+  it("an entry is kept where an administrator has made the schema", async () => {
+    const { play, sql } = await asLimited(["CREATE SCHEMA preflight AUTHORIZATION journal_less"]);
+    expect((await play(["run", "--journal", "require"])).exit).toBe(0);
+    expect(await sql("SELECT role FROM preflight.journal")).toEqual([{ role: "journal_less" }]);
+  });
+
+  it("nobody is asked with --journal off", async () => {
+    const { play, sql } = await at("shop", headOfShop, ["DELETE FROM alembic_version"]);
+    const ran = await play(["run", "--journal", "off"]);
+    expect(ran.exit).toBe(0);
+    expect(ran.stderr).not.toContain("journal");
+    expect(await sql("SELECT FROM pg_namespace WHERE nspname = 'preflight'")).toHaveLength(0);
+  });
+});
+
+describe("preflight undo", () => {
+  const whole = "SELECT to_jsonb(t) AS row FROM %s t ORDER BY version";
+
+  it("puts rows back as they were, to the last column", async () => {
+    const table = "preflight_migrations";
+    const { play, sql, journal } = await at("tickets", "006", [
+      "INSERT INTO preflight_migrations (version, name, checksum, applied_at, run_id, duration_ms) VALUES ('007', 'gone', 'abc', '2020-02-02', 'old', 5)",
+    ]);
+    const before = await sql(whole.replace("%s", table));
+    const stamped = await play(["stamp", "006", "--force"]);
+    expect(stamped.line, stamped.stderr).toMatchObject({ exit: 0, recordedAfter: ["006"] });
+    expect(stamped.stderr).toContain("a newer image has brought this database to 007");
+    const undone = await play(["undo"]);
+    expect(undone.line, undone.stderr).toMatchObject({
+      exit: 0,
+      recordedAfter: ["007"],
+      actions: [{ kind: "undo", entry: 1, from: ["006"], to: ["007"] }],
+    });
+    expect(undone.stderr).toContain("the next run would start the application");
+    expect(await sql(whole.replace("%s", table))).toEqual(before);
+    expect(await journal()).toMatchObject([{ kind: "stamp" }, { kind: "undo", undoes: 1 }]);
+  });
+
+  it("does the same for Supabase, whose rows hold the statements", async () => {
+    const { play, sql } = await at("notes", null);
+    expect((await play(["run"])).exit).toBe(0);
+    const rows = whole.replace("%s", "supabase_migrations.schema_migrations");
+    const before = await sql(rows);
+    const [oldest] = before.map(({ row }) => (row as { version: string }).version);
+    expect((await play(["stamp", oldest!, "--force"])).exit).toBe(0);
+    expect(await sql(rows)).toHaveLength(1);
+    const undone = await play(["undo"]);
+    expect(undone.exit, undone.stderr).toBe(0);
+    expect(await sql(rows)).toEqual(before);
+  });
+
+  it("says what the next run would do, and run does that", async () => {
+    const { play } = await at("shop", headOfShop, ["DELETE FROM alembic_version"]);
+    expect((await play(["run"])).exit).toBe(0);
+    const undone = await play(["undo"]);
+    expect(undone.stderr).toContain(`the next run would stamp ${headOfShop}`);
+    expect((await play(["run"])).line.actions).toMatchObject([{ kind: "stamp", to: [headOfShop] }]);
+  });
+
+  it("leaves rows alone that somebody has written since, also meanwhile", async () => {
+    const { play, sql } = await at("shop", headOfShop, ["DELETE FROM alembic_version"]);
+    expect((await play(["run"])).exit).toBe(0);
+    await sql("UPDATE alembic_version SET version_num = 'add_trade_id'");
+    expect((await play(["undo", "--force"])).line).toMatchObject({
+      exit: 21,
+      outcome: "unproven",
+      recordedAfter: ["add_trade_id"],
+    });
+  });
+
+  it("is done once where two come at the same time", async () => {
+    const { play, sql } = await at("shop", headOfShop, ["DELETE FROM alembic_version"]);
+    expect((await play(["run"])).exit).toBe(0);
+    const both = await Promise.all([play(["undo", "1"]), play(["undo", "1"])]);
+    expect(new Set(both.map(({ exit }) => exit))).toEqual(new Set([0, 78]));
+    expect(await sql("SELECT FROM preflight.journal WHERE kind = 'undo'")).toHaveLength(1);
+  });
+
+  it("knows its own history among others in the database", async () => {
+    const { play, url, sql } = await at("shop", headOfShop, ["DELETE FROM alembic_version"]);
+    expect((await play(["run"])).exit).toBe(0);
+    const tickets = makeImage(shop, { name: "", example: "tickets" });
+    const options = { cwd: tickets, env: environment(shop, url) };
+    await sql("CREATE SCHEMA tickets");
+    const other = await preflight("cli", ["run", "--schema", "tickets"], options);
+    expect(other.line, other.stderr).toMatchObject({ exit: 0 });
+    const undone = await play(["undo"]);
+    expect(undone.line.actions, undone.stderr).toMatchObject([{ kind: "undo", entry: 1 }]);
+    const [count] = await sql("SELECT count(*)::int AS n FROM tickets.preflight_migrations");
+    expect(count?.["n"]).toBe(6);
+  });
+});
+
+describe("the journal travels", () => {
+  it("with a dump of the database, and names the image that went on", async () => {
+    const { play, sql, url } = await at("shop", "add_trade_id");
+    expect((await play(["run"], { PREFLIGHT_IMAGE_VERSION: "2.0" })).exit).toBe(0);
+    // A newer image has renamed the newest revision, and dropped what this one needs.
+    await sql(
+      `ALTER TABLE orders DROP COLUMN status;
+       UPDATE alembic_version SET version_num = 'newer';
+       INSERT INTO preflight.journal (kind, state, tool, version_table, home, rows_before, rows_after, evidence, run_id, image, program)
+       SELECT kind, state, tool, version_table, home, rows_after, '{newer}', evidence, run_id, '3.0', program FROM preflight.journal`,
+    );
+    const copy = await shop.server.createDatabase();
+    await dumpAndRestore("18", url, copy);
+    const ran = await play(["run"], { DATABASE_URL: copy });
+    expect(ran.line, ran.stderr).toMatchObject({ verdict: "ahead", exit: 22 });
+    expect(ran.line.reason).toMatch(
+      /image 3\.0 brought it there at \S+, by entry 2 of the journal/,
+    );
+  });
+});
+
+describe("Alembic's own autogenerate", () => {
+  /** What `alembic check` finds to do for an application that has no models. */
+  async function findings(options: string): Promise<string> {
+    const { play, url, image } = await at("shop", "fill_names");
+    expect((await play(["run"])).exit).toBe(0);
+    const env = path.join(image, "alembic/env.py");
+    const { bin } = shop.python;
+    const text = `
+import os
+from alembic import context
+from sqlalchemy import MetaData, create_engine, pool
+url = "postgresql+psycopg2://" + os.environ["DATABASE_URL"].split("://", 1)[1]
+${options.includes("include_name") ? includeName : ""}
+with create_engine(url, poolclass=pool.NullPool).connect() as connection:
+    context.configure(connection=connection, target_metadata=MetaData()${options})
+    with context.begin_transaction():
+        context.run_migrations()
+`;
+    writeFileSync(env, text);
+    const ended = execute("alembic", ["check"], {
+      cwd: image,
+      env: { ...environment(shop, url), PATH: `${bin}:${process.env["PATH"]}` },
+    });
+    const { stderr, stdout } = await ended.catch(
+      (error: { stderr: string; stdout: string }) => error,
+    );
+    return stdout + stderr;
+  }
+
+  /** As docs/journal.md has it. */
+  const includeName = `
+def include_name(name, type_, parent_names):
+    return not (type_ == "schema" and name == "preflight")
+`;
+
+  it("does not see it", async () => {
+    const found = await findings("");
+    expect(found).toContain("'remove_table'");
+    expect(found).not.toContain("journal");
+  });
+
+  it("with include_schemas sees it, unless include_name leaves it out", async () => {
+    expect(await findings(", include_schemas=True")).toContain("journal");
+    const without = await findings(", include_schemas=True, include_name=include_name");
+    expect(without).toContain("'remove_table'");
+    expect(without).not.toContain("journal");
+  });
+
+  it("the docs have these lines", async () => {
+    expect(readFileSync(path.join(home, "docs/journal.md"), "utf8")).toContain(includeName.trim());
+  });
+});
