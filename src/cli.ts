@@ -88,6 +88,7 @@ async function execute(
   const log = openLogOf(io, redact, settings.verbose);
   for (const warning of settings.warnings)
     log({ level: "warn", event: "settings.warning", msg: warning });
+  for (const note of settings.notes) log({ level: "info", event: "settings.note", msg: note });
 
   const print = (document: object | string): void => {
     const shown = redactDeep(redact, document);

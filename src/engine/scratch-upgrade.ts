@@ -204,5 +204,6 @@ function connectionTo(address: DatabaseAddress): Connection {
     applicationName: null,
     options: null,
     targetSession: "any",
+    schema: null,
   };
 }

@@ -1,6 +1,7 @@
 import { libpqParameters, type Parameter, type Parameters } from "./connection-parameters.ts";
 import { parseConnectionUrl } from "./connection-url.ts";
 import { type Connection, defaultPort } from "./connection.ts";
+import { readForeign } from "./foreign-parameters.ts";
 import { type Findings, isSet, readVariable, type Sources } from "./sources.ts";
 import { toConnection } from "./to-connection.ts";
 
@@ -87,7 +88,9 @@ function readUrl(
     findings.faults.push(...reading.faults.map((fault) => `${name} ${fault}`));
     return null;
   }
-  const own = [...reading.parameters].map(([keyword, value]): [string, Parameter] => [
+  const { scheme, others } = reading;
+  const meant = readForeign(others, { own: reading.parameters, scheme, name }, findings);
+  const own = [...meant.parameters].map(([keyword, value]): [string, Parameter] => [
     keyword,
     { value, place: `${keyword} in ${name}` },
   ]);
@@ -97,7 +100,8 @@ function readUrl(
     );
     return null;
   }
-  return toConnection(name, new Map([...fill, ...own]), sources, findings);
+  const connection = toConnection(name, new Map([...fill, ...own]), sources, findings);
+  return connection && { ...connection, schema: meant.schema };
 }
 
 /** libpq takes 5432 for `//a,b` and PGPORT for `?host=a,b`; SQLAlchemy does it the other way round. */

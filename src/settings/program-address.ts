@@ -1,7 +1,7 @@
 import { readDatabase } from "./connection-source.ts";
 import { parseConnectionUrl } from "./connection-url.ts";
 import { type Connection, defaultPort } from "./connection.ts";
-import { type Findings, readVariable, type Sources } from "./sources.ts";
+import { noFindings, readVariable, type Sources } from "./sources.ts";
 
 /** Where else the environment leads, in variables that the application's own program may read. */
 export type ProgramAddress = {
@@ -33,14 +33,14 @@ export function readProgramConnection(judged: Connection, sources: Sources): Con
     Object.entries(sources.env).filter(([name]) => !name.startsWith("PREFLIGHT_")),
   );
   // Whatever is wrong with these variables is their program's affair.
-  const other = readDatabase({ ...sources, env }, { faults: [], warnings: [] });
+  const other = readDatabase({ ...sources, env }, noFindings());
   const isSame = other?.user === judged.user && other.options === judged.options;
   return isSame ? null : other;
 }
 
 function placesIn(sources: Sources): readonly { readonly source: string; readonly place: Place }[] {
   // Whatever is wrong with a variable that does not count here is its program's affair.
-  const findings: Findings = { faults: [], warnings: [] };
+  const findings = noFindings();
   const read = (name: string): string | null => readVariable(name, sources, findings);
   const url = parseConnectionUrl(read("DATABASE_URL") ?? "");
   const inUrl = (keyword: string): string | null =>

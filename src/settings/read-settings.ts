@@ -12,7 +12,7 @@ import {
   type Values,
 } from "./settings-table.ts";
 import type { SettingsResult } from "./settings.ts";
-import { type Findings, readingOnce, type Sources } from "./sources.ts";
+import { type Findings, noFindings, readingOnce, type Sources } from "./sources.ts";
 import { alternatives } from "./values.ts";
 
 /**
@@ -37,7 +37,7 @@ export function readSettings(
 
   const sources = readingOnce(world);
   const { env } = sources;
-  const findings: Findings = { faults: [], warnings: [] };
+  const findings = noFindings();
   const usage = [...line.faults];
   const { becomes } = line.command;
   const isOther = becomes !== null && readValue(becomes.flag, flags, env, findings) === true;
@@ -72,6 +72,7 @@ export function readSettings(
     kind: "settings",
     settings: {
       ...settle(values),
+      schema: values.schema ?? database?.schema ?? null,
       command: command.name,
       database,
       scratch,
@@ -87,6 +88,7 @@ export function readSettings(
         ...describeUnknownVariables(env),
         ...(addressWarning === null ? [] : [addressWarning]),
       ],
+      notes: findings.notes,
       secrets: collectSecrets(sources, connections, scratchFlag),
       secretNames: namesAmongSecrets(sources, connections),
     },

@@ -46,6 +46,8 @@ export type Settings = Omit<Values, keyof Policy | "check" | "checkOnly" | "scra
   readonly exec: readonly string[];
   /** What a person should know and need not stop for: safe to print. */
   readonly warnings: readonly string[];
+  /** How something was understood that nobody needs to mend: safe to print. */
+  readonly notes: readonly string[];
   /** Values that must never be printed: every password and secret URL in reach, chosen or not. */
   readonly secrets: readonly string[];
   /** Those of them that are a name in the same address, too: it stands in every message. */

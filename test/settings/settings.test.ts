@@ -49,6 +49,7 @@ test("no command and no flag: run, with every default", () => {
     name: null,
     exec: [],
     warnings: [],
+    notes: [],
     secrets: [],
     secretNames: [],
   });
