@@ -34,6 +34,7 @@ export const bake: Command = {
     "ledger",
     "version-table",
     "upgrade-command",
+    "program-env",
     "check",
     "scratch-url",
     "scratch-init",

@@ -1,11 +1,12 @@
 import { readFile } from "node:fs/promises";
 import path from "node:path";
+import type { DatabaseAddress } from "../core/database-address.ts";
 import type { Migration, Statement } from "../core/migration.ts";
 import { CannotJudge, systemCode } from "../core/outcome.ts";
 import { enumerate } from "../core/words.ts";
 import type { Database } from "../database/database.ts";
 import { connectAndWait } from "../database/wait.ts";
-import { type DatabaseAddress, namedDatabases } from "../ledger/child-environment.ts";
+import { namedDatabases } from "../ledger/child-environment.ts";
 import { chooseProtection } from "../ledger/confinement.ts";
 import type { CommandUpgrade } from "../ledger/lead-child.ts";
 import type { Log, Prelude, Scratch } from "../ledger/scratch.ts";
@@ -41,6 +42,7 @@ export async function scratchUpgrade(
     explain: commands.explain,
     runChild: async (argv, options) =>
       await runChild(argv, { ...options, signalGroup: context.signalGroup }),
+    mapped: settings.programEnv ?? [],
     environment: { ...(await dotenvAddresses(commands.cwd)), ...context.env },
     fixed:
       fixed === null

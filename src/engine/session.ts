@@ -76,9 +76,9 @@ const longestCommand = 10_000;
  * longer be read, such as in the middle of a rotation, the last good one counts.
  * @param left milliseconds until nobody waits any more
  */
-function addressReader(
+export function addressReader(
   first: Connection,
-  { passwordCommand }: Settings,
+  { passwordCommand }: Pick<Settings, "passwordCommand">,
   context: Context,
   left: () => number,
 ): () => Promise<Connection> {

@@ -8,6 +8,7 @@ import { describeEnd } from "../tools/child.ts";
 import type { Commands } from "../tools/tool.ts";
 import { followArrival, type Sight } from "./arrival.ts";
 import type { Context, Ending } from "./context.ts";
+import { optionsOf, sayUnsaid } from "./mapped-variables.ts";
 import { endingOf } from "./program.ts";
 import type { StepScope } from "./scope.ts";
 
@@ -44,16 +45,18 @@ export async function proveUpgradeAddress(
     msg: `before the upgrade: does ${spelled} arrive here?`,
   });
 
-  let variables = lockTimeoutVariable(context.env, settings.ddlLockTimeout);
+  sayUnsaid(scope);
+  const options = optionsOf(scope);
+  let variables = lockTimeoutVariable(options, settings.ddlLockTimeout);
   let shortestHold = 0;
   let wasUnseen = false;
   let slips = 0;
   const deadline = context.now() + settings.timeout;
   for (;;) {
     // It shall be seen to wait.
-    const ownLimits = isLimited(variables) ? lockTimeoutVariable(context.env, longestWait) : {};
-    const options = { argv, commands, variables: ownLimits, table, shortestHold };
-    const sight = await followArrival(options, scope).catch((error: unknown) => {
+    const ownLimits = isLimited(variables) ? lockTimeoutVariable(options, longestWait) : {};
+    const question = { argv, commands, variables: ownLimits, table, shortestHold };
+    const sight = await followArrival(question, scope).catch((error: unknown) => {
       if (like === null && isMissing(error)) return null;
       throw error;
     });
@@ -161,17 +164,14 @@ function isLimited(variables: Variables): boolean {
 }
 
 /**
- * The limit for locks, for drivers that read PGOPTIONS: libpq's, such as psycopg and psycopg2. What the user has put there comes
- * after it, and counts.
+ * The limit for locks, for drivers that read PGOPTIONS: libpq's, such as psycopg and psycopg2.
+ * @param options what the user has put there: it comes after the limit, and counts
  * @param milliseconds null: no limit
  */
-function lockTimeoutVariable(
-  env: Readonly<Record<string, string | undefined>>,
-  milliseconds: number | null,
-): Variables {
+function lockTimeoutVariable(options: string | null, milliseconds: number | null): Variables {
   if (milliseconds === null) return {};
   const limit = `-c lock_timeout=${Math.max(1, Math.round(milliseconds))}`;
-  return { PGOPTIONS: `${limit} ${env["PGOPTIONS"] ?? ""}`.trim() };
+  return { PGOPTIONS: `${limit} ${options ?? ""}`.trim() };
 }
 
 const whereAddressesStand =

@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import type { DatabaseAddress } from "../core/database-address.ts";
 import type { History } from "../core/history.ts";
 import { CannotJudge } from "../core/outcome.ts";
 import { quoteQualified } from "../core/quote.ts";
 import type { TableName } from "../core/version-table.ts";
 import { enumerate } from "../core/words.ts";
-import type { DatabaseAddress } from "./child-environment.ts";
 import { advise } from "./confinement.ts";
 import { withoutCron } from "./extensions.ts";
 import { bakeSchema } from "./instrument.sql.ts";

@@ -38,5 +38,6 @@ export const judgingFlags = [
   "upgrade-timeout",
   "ddl-lock-timeout",
   "upgrade-command",
+  "program-env",
   "metrics-file",
 ] as const satisfies readonly Flag[];

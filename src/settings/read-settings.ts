@@ -2,7 +2,12 @@ import { nearest, parseArguments } from "./arguments.ts";
 import type { CommandLine } from "./command-line.ts";
 import { readDatabase, readScratch } from "./connection-source.ts";
 import { passwordCommandVariable, readPasswordCommand } from "./passwords.ts";
-import { readProgramAddress, readProgramConnection, warnOfAddress } from "./program-address.ts";
+import {
+  asProgramSees,
+  readProgramAddress,
+  readProgramConnection,
+  warnOfAddress,
+} from "./program-address.ts";
 import { collectSecrets, namesAmongSecrets } from "./secrets.ts";
 import {
   type Flag,
@@ -64,8 +69,9 @@ export function readSettings(
     const { enforce } = values;
     return { kind: "faults", outcome, faults, command: command.name, metricsFile, enforce, exec };
   }
-  const programAddress = database && readProgramAddress(database, sources);
-  const programConnection = database && readProgramConnection(database, sources);
+  const programs = asProgramSees(sources, values.programEnv, database ?? scratch);
+  const programAddress = database && readProgramAddress(database, programs);
+  const programConnection = database && readProgramConnection(database, programs);
   const addressWarning = database && warnOfAddress(database, programAddress);
   const connections = [database, programConnection, scratch];
   return {
@@ -89,8 +95,8 @@ export function readSettings(
         ...(addressWarning === null ? [] : [addressWarning]),
       ],
       notes: findings.notes,
-      secrets: collectSecrets(sources, connections, scratchFlag),
-      secretNames: namesAmongSecrets(sources, connections),
+      secrets: collectSecrets(programs, connections, scratchFlag),
+      secretNames: namesAmongSecrets(programs, connections),
     },
   };
 }

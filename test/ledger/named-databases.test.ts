@@ -121,6 +121,7 @@ describe("the ways in which a child is led", () => {
       command: () => [],
       explain: () => null,
       runChild: async () => ({ kind: "exited", code: 0 }),
+      mapped: [],
       environment: {},
       fixed: null,
       protection: { kind: "one-engine", why: "" },

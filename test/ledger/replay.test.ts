@@ -498,6 +498,7 @@ function planOf(
       command,
       explain: () => null,
       runChild: async (argv, options) => await runChild(argv, { ...options, signalGroup }),
+      mapped: [],
       environment: {
         ...process.env,
         PGOPTIONS: "-c search_path=nowhere",

@@ -36,6 +36,7 @@ test("no command and no flag: run, with every default", () => {
     upgradeTimeout: null,
     ddlLockTimeout: 5000,
     upgradeCommand: null,
+    programEnv: null,
     verbose: false,
     exitCode: false,
     bakeCheck: false,
