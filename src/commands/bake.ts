@@ -35,6 +35,7 @@ export const bake: Command = {
     "version-table",
     "upgrade-command",
     "program-env",
+    "env-file",
     "check",
     "scratch-url",
     "scratch-init",

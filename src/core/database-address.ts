@@ -50,6 +50,11 @@ function driverOf(scheme: string): Driver {
   return name === "asyncpg" || name === "pg8000" ? name : "libpq";
 }
 
+/** Whether it takes libpq's start-up options, from PGOPTIONS. */
+export function readsOptions(scheme: string): boolean {
+  return driverOf(scheme) === "libpq";
+}
+
 /**
  * libpq's names of what a program that gets such a URL is not told; [] where it is told all.
  * @param options libpq's start-up options, which its own drivers read in PGOPTIONS
@@ -60,7 +65,7 @@ export function unsaidInUrl(
   options: string | null,
 ): readonly string[] {
   const driver = driverOf(scheme);
-  if (driver === "libpq") return [];
+  if (readsOptions(scheme)) return [];
   const words = {
     sslmode: driver === "pg8000" && sslMode !== "prefer" ? sslMode : null,
     sslrootcert: sslRootCert,

@@ -90,12 +90,12 @@ export function succeeded(end: ChildEnd): boolean {
 export function endingOf(
   what: string,
   { complaint, passing }: Told,
-  otherwise: { readonly outcome: Outcome; readonly advice: string },
+  otherwise: { readonly outcome: Outcome; readonly advice: readonly string[] },
   untouched: string,
 ): Ending {
   const reason = `${what}${complaint === null ? "" : `: ${complaint}`}`;
   if (passing === null)
-    return { outcome: otherwise.outcome, reason, next: [otherwise.advice, untouched] };
+    return { outcome: otherwise.outcome, reason, next: [...otherwise.advice, untouched] };
   return {
     outcome: "temporary",
     reason: `${reason}; ${passing}`,
@@ -112,7 +112,8 @@ function whyItPasses(error: DriverError | null, isFull: boolean): string | null 
 
 /** Milliseconds in which an application is imported, and one table read. */
 const longestRun = 120_000;
-const linesKept = 20;
+/** A settings class names each field that it lacks in three lines. */
+const linesKept = 200;
 
 export type AskOptions = {
   readonly argv: readonly string[];

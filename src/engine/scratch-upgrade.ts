@@ -16,6 +16,7 @@ import type { Connection } from "../settings/connection.ts";
 import type { Settings } from "../settings/settings.ts";
 import { runChild } from "../tools/child.ts";
 import type { Commands, Upgrade as ToolsUpgrade } from "../tools/tool.ts";
+import { adviseOnVariables } from "./advise-on-variables.ts";
 import { applyFiles } from "./apply-files.ts";
 import { type Context, waitingOf } from "./context.ts";
 import type { ProjectScope } from "./scope.ts";
@@ -40,6 +41,7 @@ export async function scratchUpgrade(
     cwd: commands.cwd,
     ...argvOf(commands, own),
     explain: commands.explain,
+    adviseOnVariables: async (missing) => await adviseOnVariables(missing, scope),
     runChild: async (argv, options) =>
       await runChild(argv, { ...options, signalGroup: context.signalGroup }),
     mapped: settings.programEnv ?? [],

@@ -33,6 +33,11 @@ export type CommandUpgrade = {
   readonly current: readonly string[];
   readonly command: (target: string) => readonly string[];
   readonly explain: Commands["explain"];
+  /**
+   * What a person can do where the program does not get to its database.
+   * @param missing variables that it says it lacks
+   */
+  readonly adviseOnVariables: (missing: readonly string[]) => Promise<readonly string[]>;
   /** Runs a program by argv, without a shell: the one of src/tools/child.ts, given by whoever composes the two. */
   readonly runChild: (
     argv: readonly string[],

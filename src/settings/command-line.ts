@@ -39,5 +39,6 @@ export const judgingFlags = [
   "ddl-lock-timeout",
   "upgrade-command",
   "program-env",
+  "env-file",
   "metrics-file",
 ] as const satisfies readonly Flag[];

@@ -1,3 +1,5 @@
+import path from "node:path";
+import { dotenvIsThere } from "../core/ways-out.ts";
 import { libpqParameters, type Parameter, type Parameters } from "./connection-parameters.ts";
 import { parseConnectionUrl } from "./connection-url.ts";
 import { type Connection, defaultPort } from "./connection.ts";
@@ -46,10 +48,12 @@ function readFirstSource(sources: Sources, findings: Findings): Connection | nul
     return toConnection(nameOfLibpqs, libpqVariables(sources, findings), sources, findings);
   }
   const halves = postgresParts.filter((name) => isSet(env, name));
+  const isDotenvThere = sources.statFile(path.join(sources.cwd ?? "", ".env"))?.isFile === true;
+  const dotenv = isDotenvThere ? `; ${dotenvIsThere}` : "";
   findings.faults.push(
     halves.length > 0
-      ? `${halves.join(", ")} without POSTGRES_HOST: the database's host is not known`
-      : "no database is named: set PREFLIGHT_DATABASE_URL, or DATABASE_URL, or POSTGRES_HOST with POSTGRES_PORT, POSTGRES_USER, POSTGRES_PASSWORD and POSTGRES_DB, or PGHOST and libpq's other variables; each also as NAME_FILE",
+      ? `${halves.join(", ")} without POSTGRES_HOST: the database's host is not known${dotenv}`
+      : `no database is named: set PREFLIGHT_DATABASE_URL, or DATABASE_URL, or POSTGRES_HOST with POSTGRES_PORT, POSTGRES_USER, POSTGRES_PASSWORD and POSTGRES_DB, or PGHOST and libpq's other variables; each also as NAME_FILE${dotenv}`,
   );
   return null;
 }

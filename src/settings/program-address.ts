@@ -1,5 +1,5 @@
-import { type DatabaseAddress } from "../core/database-address.ts";
-import { type MappedVariable, programVariables } from "../core/program-env.ts";
+import { type DatabaseAddress, readsOptions } from "../core/database-address.ts";
+import { type MappedVariable, programVariables, schemesOf } from "../core/program-env.ts";
 import { readDatabase } from "./connection-source.ts";
 import { parseConnectionUrl } from "./connection-url.ts";
 import { type Connection, defaultPort, type Host } from "./connection.ts";
@@ -29,7 +29,14 @@ export function readProgramAddress(judged: Connection, sources: Sources): Progra
  * The address that counts without Preflight's own variables, where another role or other options may lead to another
  * schema. Null: there is none, or it leads to the same.
  */
-export function readProgramConnection(judged: Connection, sources: Sources): Connection | null {
+export function readProgramConnection(
+  judged: Connection,
+  sources: Sources,
+  mapped: readonly MappedVariable[] | null = null,
+): Connection | null {
+  const deaf = schemesOf(mapped ?? []).find((scheme) => !readsOptions(scheme));
+  if (deaf !== undefined && judged.options !== null)
+    return { ...judged, options: null, source: `${judged.source} for ${deaf}` };
   if (judged.source !== "PREFLIGHT_DATABASE_URL") return null;
   const env = Object.fromEntries(
     Object.entries(sources.env).filter(([name]) => !name.startsWith("PREFLIGHT_")),
@@ -83,7 +90,9 @@ export function asProgramSees(
   if (mapped === null) return sources;
   const place = connection?.hosts[0];
   const address = connection && place ? addressAt(connection, place) : nowhere;
-  return { ...sources, env: { ...sources.env, ...programVariables(mapped, address) } };
+  const options = connection?.options ?? null;
+  const env = { ...sources.env, ...(options !== null && { PGOPTIONS: options }) };
+  return { ...sources, env: { ...env, ...programVariables(mapped, address) } };
 }
 
 const nowhere: DatabaseAddress = {

@@ -1,6 +1,7 @@
 import { nearest, parseArguments } from "./arguments.ts";
 import type { CommandLine } from "./command-line.ts";
 import { readDatabase, readScratch } from "./connection-source.ts";
+import { readEnvFile } from "./env-file.ts";
 import { passwordCommandVariable, readPasswordCommand } from "./passwords.ts";
 import {
   asProgramSees,
@@ -36,13 +37,14 @@ export function readSettings(
   const { flags, exec } = line;
   // Which settings count depends on the command: without one, only argv can be judged.
   if (line.command === null) {
-    const nothing = { command: null, metricsFile: null, enforce: true };
+    const nothing = { command: null, metricsFile: null, enforce: true, fileVariables: {} };
     return { kind: "faults", outcome: "usage", faults: line.faults, exec, ...nothing };
   }
 
-  const sources = readingOnce(world);
-  const { env } = sources;
   const findings = noFindings();
+  const fileVariables = readFileVariables(line.command, flags, world, findings);
+  const sources = readingOnce({ ...world, env: { ...world.env, ...fileVariables } });
+  const { env } = sources;
   const usage = [...line.faults];
   const { becomes } = line.command;
   const isOther = becomes !== null && readValue(becomes.flag, flags, env, findings) === true;
@@ -67,11 +69,13 @@ export function readSettings(
   if (faults.length > 0) {
     const outcome = usage.length > 0 ? "usage" : "config";
     const { enforce } = values;
-    return { kind: "faults", outcome, faults, command: command.name, metricsFile, enforce, exec };
+    const known = { command: command.name, metricsFile, enforce, exec, fileVariables };
+    return { kind: "faults", outcome, faults, ...known };
   }
   const programs = asProgramSees(sources, values.programEnv, database ?? scratch);
   const programAddress = database && readProgramAddress(database, programs);
-  const programConnection = database && readProgramConnection(database, programs);
+  const programConnection =
+    database && readProgramConnection(database, programs, values.programEnv);
   const addressWarning = database && warnOfAddress(database, programAddress);
   const connections = [database, programConnection, scratch];
   return {
@@ -89,6 +93,7 @@ export function readSettings(
       name,
       verbose: values.verbose || isDebug(env),
       exec,
+      fileVariables,
       warnings: [
         ...findings.warnings,
         ...describeUnknownVariables(env),
@@ -107,6 +112,17 @@ function settle(values: Values) {
   const { check: bakeCheck, checkOnly: _command, scratchUrl: _scratch, ...rest } = others;
   const policy = { stamp, drift, ahead, unverified, assume, allowOutOfOrder, resume };
   return { ...rest, policy, bakeCheck };
+}
+
+function readFileVariables(
+  command: CommandLine,
+  flags: ReadonlyMap<Flag, string>,
+  sources: Sources,
+  findings: Findings,
+): Readonly<Record<string, string>> {
+  if (!command.flags.includes("env-file")) return {};
+  const file = readValue("env-file", flags, sources.env, findings);
+  return file === null ? {} : readEnvFile(file, nameOf("env-file", flags), sources, findings);
 }
 
 /** What is there is replaced: a device or a directory must not be. */

@@ -132,6 +132,12 @@ export const settingsTable = withVariables({
       "a variable in which Alembic's program is given the address, such as 'DB_HOST={host}; DB_PASSWORD={password}' or 'DB_URL={url:postgresql+asyncpg}': several between semicolons, on lines of their own, or by more of these flags; also {port}, {user}, {database}, {sslmode}, {url}",
     schema: programEnv,
   },
+  "env-file": {
+    placeholder: "FILE",
+    about:
+      "a file of NAME=value, such as .env: what it has counts where the environment has nothing, for preflight, the programs that it runs and the command that it starts",
+    schema: anyText,
+  },
   "check-only": plainFlag("the same as preflight check"),
   "exit-code": plainFlag("exit with 30 when run would stamp or upgrade"),
   check: plainFlag("only say whether the ledger is up to date with the files; needs no database"),

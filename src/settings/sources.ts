@@ -15,6 +15,8 @@ export function noFindings(): Findings {
 /** The world that settings are read from. */
 export type Sources = {
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** Where a relative path begins. */
+  readonly cwd?: string;
   /** The text of a file; throws when it cannot be read. */
   readonly readFile: (path: string) => string;
   /** Null: there is nothing of that name, or it cannot be seen. */

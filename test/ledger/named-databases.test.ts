@@ -120,6 +120,7 @@ describe("the ways in which a child is led", () => {
       current: [],
       command: () => [],
       explain: () => null,
+      adviseOnVariables: async () => [],
       runChild: async () => ({ kind: "exited", code: 0 }),
       mapped: [],
       environment: {},

@@ -497,6 +497,7 @@ function planOf(
       current: [alembic, "current"],
       command,
       explain: () => null,
+      adviseOnVariables: async () => [],
       runChild: async (argv, options) => await runChild(argv, { ...options, signalGroup }),
       mapped: [],
       environment: {

@@ -106,6 +106,7 @@ export function stepTool(rows: Rows): Tool {
         kind: "command",
         commands: commandsIn(directory, rows),
         readAddresses: async () => ({ suspects: [], fixed: null }),
+        readVariables: async () => ({ names: [], scheme: "postgresql" }),
       },
       audit: async () => [],
       readPath: async () => [],
