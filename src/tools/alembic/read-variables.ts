@@ -128,8 +128,11 @@ function call(node: Node): readonly string[] {
   const of = callee.kind === "MemberExpression" ? lastName(callee.children[0] ?? callee) : "";
   if (name === "getenv" || (of === "environ" && /^(?:get|pop|setdefault)$/.test(name)))
     return textOf(first);
-  const isReader = /^(?:config|env)$/.test(callee.kind === "MemberExpression" ? of : name);
   // `config.get_main_option("…")` is Alembic's own.
+  const isReader =
+    of === "env" ||
+    (name === "config" && (of === "" || of === "decouple")) ||
+    (name === "env" && of === "");
   return isReader ? textOf(first).filter((text) => /^[A-Z][A-Z0-9_]*$/.test(text)) : [];
 }
 
