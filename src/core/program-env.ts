@@ -27,7 +27,7 @@ export function parseProgramEnv(text: string): {
   readonly variables: readonly MappedVariable[];
   readonly faults: readonly string[];
 } {
-  const variables: MappedVariable[] = [];
+  const variables = new Map<string, MappedVariable>();
   const faults: string[] = [];
   for (const each of text.split(/[;\r\n]/)) {
     if (each.trim() === "") continue;
@@ -41,10 +41,10 @@ export function parseProgramEnv(text: string): {
     const { pieces, fault } = parseTemplate(template.trim());
     if (fault !== null) faults.push(`${fault} in ${name}`);
     else if (isOurs(name)) faults.push(`sets ${name}, which is preflight's own`);
-    else if (variables.some((other) => other.name === name)) faults.push(`sets ${name} twice`);
-    else variables.push({ name, pieces });
+    else if (variables.has(name)) faults.push(`sets ${name} twice`);
+    else variables.set(name, { name, pieces });
   }
-  return { variables, faults };
+  return { variables: [...variables.values()], faults };
 }
 
 /** By the name of its sessions a program is known, and by its options it is kept from long locks. */

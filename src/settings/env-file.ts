@@ -54,6 +54,9 @@ const entry = new RegExp(
   "y",
 );
 
+/** Then it is no such file. */
+const mostFaults = 20;
+
 /** Faults name the line and the variable, and repeat nothing of a value. */
 export function parseEnvFile(text: string): {
   readonly variables: Readonly<Record<string, string>>;
@@ -62,14 +65,17 @@ export function parseEnvFile(text: string): {
   const variables: Record<string, string> = {};
   const faults: string[] = [];
   const lines = text.replaceAll(/\r\n?/g, "\n");
-  for (let at = 0; at < lines.length;) {
+  let line = 1;
+  for (let at = 0; at < lines.length && faults.length < mostFaults;) {
     entry.lastIndex = at;
     const found = entry.exec(lines);
     const [all = "", name, single, double, plain] = found ?? [];
     const read = single ?? double?.replaceAll(String.raw`\n`, "\n") ?? plain ?? "";
-    if (found === null || read.includes("${")) faults.push(describe(lines, at));
+    if (found === null || read.includes("${")) faults.push(`line ${line} ${describe(lines, at)}`);
     else if (name !== undefined) variables[name] = read;
-    at = found === null ? endOfLine(lines, at) : at + all.length;
+    const end = found === null ? endOfLine(lines, at) : at + all.length;
+    line += lines.slice(at, end).split("\n").length - 1;
+    at = end;
   }
   return { variables, faults };
 }
@@ -80,13 +86,12 @@ function endOfLine(text: string, from: number): number {
 }
 
 function describe(text: string, at: number): string {
-  const line = text.slice(0, at).split("\n").length;
   const name = new RegExp(`${head}${blanks}=`, "y");
   name.lastIndex = at;
   const [, variable] = name.exec(text) ?? [];
   return variable === undefined
-    ? `line ${line} is not NAME=value`
-    : `line ${line} has a value that programs read in different ways (${variable}): write it in '…'; one that holds a ' or a backslash, without quotes; and none with \${…} in it`;
+    ? "is not NAME=value"
+    : `has a value that programs read in different ways (${variable}): write it in '…'; one that holds a ' or a backslash, without quotes; and none with \${…} in it`;
 }
 
 /** What the environment has in one of these, or in those before, is not replaced by what a file has in a former one. */

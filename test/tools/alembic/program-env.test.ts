@@ -1,7 +1,9 @@
+import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { parseProgramEnv, programVariables } from "../../../src/core/program-env.ts";
 import { chainOf, writeHistory } from "../../support/histories.ts";
 import { preflight, type Said } from "../../support/in-process.ts";
 import { startServer, type TestServer } from "../../support/postgres.ts";
@@ -100,6 +102,48 @@ async function tablesOf(url: URL): Promise<readonly unknown[]> {
 }
 
 const made = ["public.alembic_version", "public.t_0", "public.t_1"];
+
+describe("a URL leads each driver there", () => {
+  const script = `import asyncio, os, sys
+from sqlalchemy import create_engine, text
+from sqlalchemy.ext.asyncio import create_async_engine
+question = text("SELECT current_user || ' ' || current_database()")
+async def ask(url):
+    async with create_async_engine(url).connect() as connection:
+        return (await connection.execute(question)).scalar()
+for url in sys.stdin.read().split():
+    if "async" in url:
+        print(asyncio.run(ask(url)))
+    else:
+        with create_engine(url).connect() as connection:
+            print(connection.execute(question).scalar())
+`;
+  const schemes = ["psycopg", "psycopg_async", "psycopg2", "asyncpg", "pg8000"];
+
+  test.each(["host", "socket"])("by %s, whatever its parts are called", async (way) => {
+    await server.sql(server.url, `DROP ROLE IF EXISTS "o'dd ür@"; CREATE ROLE "o'dd ür@" LOGIN`);
+    const database = `My d/b%?#${way}`;
+    await server.createDatabase(database);
+    const { variables } = parseProgramEnv(
+      schemes.map((driver) => `${driver}={url:postgresql+${driver}}`).join(";"),
+    );
+    const urls = programVariables(variables, {
+      host: way === "host" ? server.host : (server.socketDirectory ?? server.host),
+      port: server.port,
+      user: "o'dd ür@",
+      password,
+      database,
+      sslMode: way === "host" ? "prefer" : null,
+      sslRootCert: null,
+    });
+    const { stdout, stderr } = spawnSync(path.join(bin, "python"), ["-c", script], {
+      input: Object.values(urls).join("\n"),
+      encoding: "utf8",
+    });
+    expect(stderr).toBe("");
+    expect(stdout.trim().split("\n")).toEqual(schemes.map(() => `o'dd ür@ ${database}`));
+  });
+});
 
 describe("an application with variables of its own", { timeout: 120_000 }, () => {
   test("pydantic-settings in a module of its own: what is advised is typed, and does it for bake, run and check", async () => {
