@@ -17,7 +17,7 @@ const demandingFaults = [
 /** Dozens of bakes, which the fast tests leave to those of the built program. */
 const longBakes = [
   "test/ledger/{extensions,dates}.test.ts",
-  "test/tools/alembic/explain-failure.test.ts",
+  "test/tools/alembic/{explain-failure,program-env}.test.ts",
 ];
 
 export default defineConfig({
@@ -30,7 +30,7 @@ export default defineConfig({
         test: {
           name: "core",
           include: ["test/{core,settings,report,commands,engine,house}/**/*.test.ts"],
-          exclude: ["test/settings/address-oracle.test.ts"],
+          exclude: ["test/settings/*-oracle.test.ts"],
           ...waiting,
           testTimeout: 60_000,
         },
@@ -40,7 +40,7 @@ export default defineConfig({
           name: "tools",
           include: [
             "test/{tools,pgsql,audit}/**/*.test.ts",
-            "test/settings/address-oracle.test.ts",
+            "test/settings/*-oracle.test.ts",
           ],
           exclude: longBakes,
           ...waiting,

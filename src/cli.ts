@@ -38,7 +38,12 @@ export type Process = Omit<Context, "log" | "print" | "record" | "learnSecret"> 
 /** What is left to do once everything is said. */
 export type Result =
   | { readonly kind: "exit"; readonly code: number }
-  | { readonly kind: "exec"; readonly command: readonly string[] };
+  | {
+      readonly kind: "exec";
+      readonly command: readonly string[];
+      /** Besides the environment. */
+      readonly variables: Readonly<Record<string, string>>;
+    };
 
 /** THE list of commands; the first one is meant where none is named. */
 export const commands: readonly Command[] = [
@@ -101,12 +106,14 @@ async function execute(
   const log = openLogOf(io, redact, settings.verbose);
   for (const warning of settings.warnings)
     log({ level: "warn", event: "settings.warning", msg: warning });
+  for (const note of settings.notes) log({ level: "info", event: "settings.note", msg: note });
 
   const print = (document: object | string): void => {
     const shown = redactDeep(redact, document);
     io.stdout(`${typeof shown === "string" ? shown : JSON.stringify(shown)}\n`);
   };
-  const context: Context = { ...io, log, print, record, learnSecret };
+  const env = { ...io.env, ...settings.fileVariables };
+  const context: Context = { ...io, env, log, print, record, learnSecret };
   const ending = await ended(command.start(settings, context), context);
 
   const line = completeLine(redactRecord(record, redact), redactEnding(ending), exitOf(ending, io));
@@ -135,7 +142,7 @@ function endWithFaults(
 /** The last words, and what is left to do. Of what argv means there must be no doubt: a usage fault is always one. */
 function finish(
   judged: VerdictLine,
-  settings: Pick<Settings, "command" | "enforce" | "exec" | "metricsFile"> &
+  settings: Pick<Settings, "command" | "enforce" | "exec" | "fileVariables" | "metricsFile"> &
     Pick<Command, "prints">,
   io: Process,
   started: number,
@@ -151,7 +158,7 @@ function finish(
   (isTaken ? io.stderr : io.stdout)(`${text}\n`);
   io.terminationLog(text);
   return line.outcome === "ready" && settings.exec.length > 0
-    ? { kind: "exec", command: settings.exec }
+    ? { kind: "exec", command: settings.exec, variables: settings.fileVariables }
     : { kind: "exit", code: line.exit };
 }
 

@@ -6,7 +6,7 @@ import { performance } from "node:perf_hooks";
 import { setImmediate as nextTurn, setTimeout as sleep } from "node:timers/promises";
 import { isatty } from "node:tty";
 import { setFlagsFromString } from "node:v8";
-import { cli } from "./cli.ts";
+import { cli, type Result } from "./cli.ts";
 import { exec } from "./exec.ts";
 import { reapOrphans } from "./reap.ts";
 import type { FileStatus } from "./settings/sources.ts";
@@ -53,7 +53,7 @@ try {
     stderrIsTerminal: isatty(2),
     terminationLog: writeTerminationLog,
   });
-  process.exit(result.kind === "exit" ? result.code : await start(result.command));
+  process.exit(result.kind === "exit" ? result.code : await start(result));
 } catch (error) {
   write(2, `preflight: a bug; please report it with these lines: ${placeOf(error)}\n`);
   process.exit(70);
@@ -88,13 +88,16 @@ function placeOf(error: unknown): string {
   return [error.name, ...frames].join("\n");
 }
 
-async function start(command: readonly string[]): Promise<number> {
+async function start({
+  command,
+  variables,
+}: Extract<Result, { readonly kind: "exec" }>): Promise<number> {
   // A signal that came while the last lines were written shows in the next turn of the event loop.
   await nextTurn();
   if (stop.signal.aborted) return 128 + os.constants.signals[stop.signal.reason as NodeJS.Signals];
   if (process.pid === 1 && isBun) await reapOrphans();
   return await exec(command, {
-    env: process.env,
+    env: { ...process.env, ...variables },
     execve: process.execve && becomeProgram,
     onSignal: (signal, handler) => void process.on(signal, handler),
     stderr: (text) => write(2, text),

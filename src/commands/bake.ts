@@ -34,6 +34,8 @@ export const bake: Command = {
     "ledger",
     "version-table",
     "upgrade-command",
+    "program-env",
+    "env-file",
     "check",
     "scratch-url",
     "scratch-init",

@@ -8,7 +8,7 @@ export const history: Command = {
   name: "history",
   usage: "preflight history [flags]",
   about: "what Preflight has written into this database, from its journal; needs no files",
-  flags: ["timeout", "json", "verbose"],
+  flags: ["timeout", "env-file", "json", "verbose"],
   connects: "database",
   prints: "document",
   starts: false,

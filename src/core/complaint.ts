@@ -1,3 +1,5 @@
+import { enumerate } from "./words.ts";
+
 /** What a program's output gives as the reason of its failure, as far as it has come. */
 export type Complaint = {
   readonly line: string | null;
@@ -25,4 +27,10 @@ export function followComplaint(before: Complaint, line: string): Complaint {
     case "error":
       return before;
   }
+}
+
+/** With the names that a message of several lines brings. */
+export function withNames(complaint: string, names: readonly string[]): string {
+  const more = names.filter((name) => !complaint.includes(name));
+  return more.length === 0 ? complaint : `${complaint}: ${enumerate(more, 20)}`;
 }

@@ -10,6 +10,8 @@ export const bakeWhenBuilt =
   "run `preflight bake` when the image is built and copy preflight.ledger.json into it";
 export const bakeAndCommit = "run `preflight bake` and commit the file";
 export const rightLedger = "name the ledger that was baked from these files: --ledger";
+export const dotenvIsThere =
+  "there is a .env here, which is read only where it is named: --env-file .env";
 export const checkAddress = "check the address: is this the application's database?";
 export const pastThePooler = "connect directly, past the pooler: PREFLIGHT_DATABASE_URL";
 export const lookAnew = "run it again: it looks at the database anew";

@@ -155,7 +155,7 @@ async function tryEncryption(
     const { user, database: name, options: parameters } = connection;
     const { password } = target;
     const login = { user, password, database: name, applicationName, options: parameters };
-    const database = await openDatabase(socket, login, target.place, silence);
+    const database = await openDatabase(socket, login, target, silence);
     if (database.session.isTemporary && "path" in target.dial) {
       await database.close();
       throw new ConnectionFault("TEMPORARY_SERVER");

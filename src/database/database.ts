@@ -7,6 +7,7 @@ import { codeOf, ConnectionFault } from "./errors.ts";
 import { type Guard, openGuard } from "./protocol-guard.ts";
 import type { LastWords } from "./protocol.ts";
 import { refuseOtherServers } from "./server-kind.ts";
+import type { Target } from "./socket.ts";
 
 /** One row; the SQL that asks for it vouches for its shape. */
 export type Row = Record<string, unknown>;
@@ -34,6 +35,9 @@ export type Database = {
   readonly session: Session;
   /** "host db, port 5432": for messages. */
   readonly place: string;
+  /** Which one of the address' hosts it is. */
+  readonly host: string;
+  readonly port: number;
   /** Resolves when the connection is lost; never after `close`. */
   readonly lost: Promise<void>;
   /** Who hears what the server says beside its answers, such as `NOTICE: …`; nobody at first. */
@@ -68,7 +72,7 @@ const longestSilence = 90_000;
 export async function openDatabase(
   socket: Socket,
   login: Login,
-  place: string,
+  { host, port, place }: Pick<Target, "host" | "port" | "place">,
   defaultSilence = longestSilence,
 ): Promise<Database> {
   let state: "open" | "lost" | "closing" = "open";
@@ -129,6 +133,8 @@ export async function openDatabase(
       backendPid: session.pid,
       session,
       place,
+      host,
+      port,
       lost,
       onNotice: (listener) => {
         hear = listener;

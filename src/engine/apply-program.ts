@@ -47,7 +47,7 @@ export async function upgradeByProgram(
     told,
     {
       outcome: "migration-failed",
-      advice: "the lines above are the migration's own; mend its cause and start again",
+      advice: ["the lines above are the migration's own; mend its cause and start again"],
     },
     "nothing was stamped because of this failure, and nothing will be",
   );

@@ -11,13 +11,14 @@ import { type ChildEnd, runChild } from "../tools/child.ts";
 import { type DriverError, followDriverError } from "../tools/driver-errors.ts";
 import type { Commands } from "../tools/tool.ts";
 import { type Context, type Ending, waitingOf } from "./context.ts";
+import { mappedVariables, optionsOf } from "./mapped-variables.ts";
 import type { Project } from "./project.ts";
 import type { StepScope } from "./scope.ts";
 
 export type Program = {
   readonly argv: readonly string[];
   readonly cwd: string;
-  /** Beside the user's own variables, which it gets untouched. */
+  /** Beside the user's own variables, which it gets untouched, and those that `--program-env` sets. */
   readonly variables: Readonly<Record<string, string>>;
   /** Milliseconds; null: no limit. */
   readonly timeout: number | null;
@@ -42,16 +43,20 @@ export type Told = {
  */
 export async function runProgram(
   { argv, cwd, variables, timeout, abort, onLine }: Program,
-  { database, context }: Pick<StepScope, "database" | "context">,
+  scope: Pick<StepScope, "database" | "settings" | "context">,
 ): Promise<Told> {
+  const { database, context } = scope;
   const applicationName = upgradeName(context.runId);
   let complaint: Complaint = noComplaint;
   let error: DriverError | null = null;
   /** Whether the server had hardly a session left when the program had no connection. */
   let isFull = Promise.resolve(false);
+  const options = optionsOf(scope);
+  const own = options === null ? {} : { PGOPTIONS: options };
+  const mapped = await mappedVariables(scope);
   const end = await runChild(argv, {
     cwd,
-    env: { ...context.env, ...variables, PGAPPNAME: applicationName },
+    env: { ...context.env, ...own, ...mapped, ...variables, PGAPPNAME: applicationName },
     timeout,
     abort,
     signalGroup: context.signalGroup,
@@ -85,12 +90,12 @@ export function succeeded(end: ChildEnd): boolean {
 export function endingOf(
   what: string,
   { complaint, passing }: Told,
-  otherwise: { readonly outcome: Outcome; readonly advice: string },
+  otherwise: { readonly outcome: Outcome; readonly advice: readonly string[] },
   untouched: string,
 ): Ending {
   const reason = `${what}${complaint === null ? "" : `: ${complaint}`}`;
   if (passing === null)
-    return { outcome: otherwise.outcome, reason, next: [otherwise.advice, untouched] };
+    return { outcome: otherwise.outcome, reason, next: [...otherwise.advice, untouched] };
   return {
     outcome: "temporary",
     reason: `${reason}; ${passing}`,
@@ -107,7 +112,8 @@ function whyItPasses(error: DriverError | null, isFull: boolean): string | null 
 
 /** Milliseconds in which an application is imported, and one table read. */
 const longestRun = 120_000;
-const linesKept = 20;
+/** A settings class names each field that it lacks in three lines. */
+const linesKept = 200;
 
 export type AskOptions = {
   readonly argv: readonly string[];
@@ -127,7 +133,7 @@ export type Asked = {
 
 export function askProgram(
   { argv, commands, variables }: AskOptions,
-  scope: Pick<StepScope, "database" | "context">,
+  scope: Pick<StepScope, "database" | "settings" | "context">,
 ): Asked {
   const { context } = scope;
   const stopped = new AbortController();

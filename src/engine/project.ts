@@ -8,6 +8,7 @@ import type { VersionTableName } from "../core/version-table.ts";
 import { rightLedger } from "../core/ways-out.ts";
 import type { WantedTable } from "../database/look.sql.ts";
 import { otherHistory, readLedger } from "../ledger/file.ts";
+import { settingsTable } from "../settings/settings-table.ts";
 import type { Settings } from "../settings/settings.ts";
 import { findHistory } from "../tools/registry.ts";
 import type { FoundHistory, Vouched } from "../tools/tool.ts";
@@ -48,7 +49,7 @@ export async function readProject(
   const read = await readLedger(ledgerPath, { required: settings.ledger !== null && !isRewritten });
   const ledger = read.kind === "ledger" ? read.ledger : null;
 
-  refuseCommand(settings.upgradeCommand, candidate.tool);
+  refuseForProgram(settings, candidate.tool);
   const found = await candidate.read(vouchedBy(isRewritten ? null : ledger));
   if (found.upgrade.kind === "command" && settings.upgradeCommand !== null)
     found.upgrade.commands.refuseOther(settings.upgradeCommand);
@@ -106,12 +107,16 @@ function lastOf(make: (home: HomeName) => Knowledge): (home: HomeName) => Knowle
   };
 }
 
-function refuseCommand(command: Settings["upgradeCommand"], tool: MigrationTool): void {
-  if (command === null || tool.appliedBy === "program") return;
+function refuseForProgram(
+  { upgradeCommand, programEnv }: Settings,
+  { name, appliedBy }: MigrationTool,
+): void {
+  if (appliedBy === "program" || (upgradeCommand === null && programEnv === null)) return;
+  const flag = upgradeCommand === null ? "program-env" : "upgrade-command";
   throw new CannotJudge(
     "config",
-    `--upgrade-command is for Alembic: a history of the tool '${tool.name}' is applied by preflight itself`,
-    ["leave it out (PREFLIGHT_UPGRADE_COMMAND, too)"],
+    `--${flag} is for Alembic: a history of the tool '${name}' is applied by preflight itself`,
+    [`leave it out (${settingsTable[flag].variable}, too)`],
   );
 }
 

@@ -1,11 +1,12 @@
 import { readFile } from "node:fs/promises";
 import path from "node:path";
+import type { DatabaseAddress } from "../core/database-address.ts";
 import type { Migration, Statement } from "../core/migration.ts";
 import { CannotJudge, systemCode } from "../core/outcome.ts";
 import { enumerate } from "../core/words.ts";
 import type { Database } from "../database/database.ts";
 import { connectAndWait } from "../database/wait.ts";
-import { type DatabaseAddress, namedDatabases } from "../ledger/child-environment.ts";
+import { namedDatabases } from "../ledger/child-environment.ts";
 import { chooseProtection } from "../ledger/confinement.ts";
 import type { CommandUpgrade } from "../ledger/lead-child.ts";
 import type { Log, Prelude, Scratch } from "../ledger/scratch.ts";
@@ -15,6 +16,7 @@ import type { Connection } from "../settings/connection.ts";
 import type { Settings } from "../settings/settings.ts";
 import { runChild } from "../tools/child.ts";
 import type { Commands, Upgrade as ToolsUpgrade } from "../tools/tool.ts";
+import { adviseOnVariables } from "./advise-on-variables.ts";
 import { applyFiles } from "./apply-files.ts";
 import { type Context, waitingOf } from "./context.ts";
 import type { ProjectScope } from "./scope.ts";
@@ -39,8 +41,10 @@ export async function scratchUpgrade(
     cwd: commands.cwd,
     ...argvOf(commands, own),
     explain: commands.explain,
+    adviseOnVariables: async (missing) => await adviseOnVariables(missing, scope),
     runChild: async (argv, options) =>
       await runChild(argv, { ...options, signalGroup: context.signalGroup }),
+    mapped: settings.programEnv ?? [],
     environment: { ...(await dotenvAddresses(commands.cwd)), ...context.env },
     fixed:
       fixed === null
@@ -204,5 +208,6 @@ function connectionTo(address: DatabaseAddress): Connection {
     applicationName: null,
     options: null,
     targetSession: "any",
+    schema: null,
   };
 }

@@ -10,7 +10,7 @@ import { readDatabase } from "../settings/connection-source.ts";
 import type { Connection } from "../settings/connection.ts";
 import { collectSecrets } from "../settings/secrets.ts";
 import type { Settings } from "../settings/settings.ts";
-import { type Findings, readingOnce, type Sources } from "../settings/sources.ts";
+import { noFindings, readingOnce, type Sources } from "../settings/sources.ts";
 import { runChild } from "../tools/child.ts";
 import { type Context, waitingOf } from "./context.ts";
 
@@ -76,9 +76,9 @@ const longestCommand = 10_000;
  * longer be read, such as in the middle of a rotation, the last good one counts.
  * @param left milliseconds until nobody waits any more
  */
-function addressReader(
+export function addressReader(
   first: Connection,
-  { passwordCommand }: Settings,
+  { passwordCommand }: Pick<Settings, "passwordCommand">,
   context: Context,
   left: () => number,
 ): () => Promise<Connection> {
@@ -93,7 +93,7 @@ function addressReader(
 
   function readAgain(): Connection | null {
     const sources = readingOnce(withoutPipes(context));
-    const findings: Findings = { faults: [], warnings: [] };
+    const findings = noFindings();
     const connection = readDatabase(sources, findings);
     for (const secret of collectSecrets(sources, [connection], null)) context.learnSecret(secret);
     const faults = findings.faults.join("; ");

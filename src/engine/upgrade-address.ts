@@ -1,13 +1,14 @@
+import { withNames } from "../core/complaint.ts";
 import { CannotJudge } from "../core/outcome.ts";
 import type { TableName } from "../core/version-table.ts";
-import type { Database } from "../database/database.ts";
 import { formatDuration } from "../database/waiting.ts";
 import { describePlace } from "../settings/program-address.ts";
-import type { Settings } from "../settings/settings.ts";
 import { describeEnd } from "../tools/child.ts";
 import type { Commands } from "../tools/tool.ts";
+import { adviseOnVariables } from "./advise-on-variables.ts";
 import { followArrival, type Sight } from "./arrival.ts";
 import type { Context, Ending } from "./context.ts";
+import { optionsOf, sayUnsaid } from "./mapped-variables.ts";
 import { endingOf } from "./program.ts";
 import type { StepScope } from "./scope.ts";
 
@@ -44,16 +45,18 @@ export async function proveUpgradeAddress(
     msg: `before the upgrade: does ${spelled} arrive here?`,
   });
 
-  let variables = lockTimeoutVariable(context.env, settings.ddlLockTimeout);
+  sayUnsaid(scope);
+  const options = optionsOf(scope);
+  let variables = lockTimeoutVariable(options, settings.ddlLockTimeout);
   let shortestHold = 0;
   let wasUnseen = false;
   let slips = 0;
   const deadline = context.now() + settings.timeout;
   for (;;) {
     // It shall be seen to wait.
-    const ownLimits = isLimited(variables) ? lockTimeoutVariable(context.env, longestWait) : {};
-    const options = { argv, commands, variables: ownLimits, table, shortestHold };
-    const sight = await followArrival(options, scope).catch((error: unknown) => {
+    const ownLimits = isLimited(variables) ? lockTimeoutVariable(options, longestWait) : {};
+    const question = { argv, commands, variables: ownLimits, table, shortestHold };
+    const sight = await followArrival(question, scope).catch((error: unknown) => {
       if (like === null && isMissing(error)) return null;
       throw error;
     });
@@ -71,7 +74,7 @@ export async function proveUpgradeAddress(
           slips += 1;
           break;
         }
-        if (wasUnseen) throw elsewhere(spelled, sight, table, settings, database);
+        if (wasUnseen) throw await elsewhere(spelled, sight, table, scope);
         wasUnseen = true;
         break;
       case "unclear":
@@ -98,7 +101,7 @@ export async function proveUpgradeAddress(
             {},
             context,
           );
-        return failedToSay(spelled, sight, context);
+        return await failedToSay(spelled, sight, scope);
     }
     // Whoever works elsewhere comes to its end sooner: nothing that is held here keeps it.
     if (sight.kind !== "failed") shortestHold = sight.tookMs * 1.5 + 500;
@@ -161,31 +164,28 @@ function isLimited(variables: Variables): boolean {
 }
 
 /**
- * The limit for locks, for drivers that read PGOPTIONS: libpq's, such as psycopg and psycopg2. What the user has put there comes
- * after it, and counts.
+ * The limit for locks, for drivers that read PGOPTIONS: libpq's, such as psycopg and psycopg2.
+ * @param options what the user has put there: it comes after the limit, and counts
  * @param milliseconds null: no limit
  */
-function lockTimeoutVariable(
-  env: Readonly<Record<string, string | undefined>>,
-  milliseconds: number | null,
-): Variables {
+function lockTimeoutVariable(options: string | null, milliseconds: number | null): Variables {
   if (milliseconds === null) return {};
   const limit = `-c lock_timeout=${Math.max(1, Math.round(milliseconds))}`;
-  return { PGOPTIONS: `${limit} ${env["PGOPTIONS"] ?? ""}`.trim() };
+  return { PGOPTIONS: `${limit} ${options ?? ""}`.trim() };
 }
 
 const whereAddressesStand =
   "in env.py, in sqlalchemy.url of alembic.ini, or in the variables that these read";
 
 /** The program that was asked came to its end, and was not seen where it should have been. */
-function elsewhere(
+async function elsewhere(
   spelled: string,
   { place, isInDatabase }: Extract<Sight, { readonly kind: "unseen" }>,
   { schema, name }: TableName,
-  settings: Settings,
-  { place: judgedPlace }: Database,
-): CannotJudge {
-  const { database, programAddress, upgradeCommand } = settings;
+  scope: StepScope,
+): Promise<CannotJudge> {
+  const { database, programAddress, upgradeCommand } = scope.settings;
+  const { place: judgedPlace } = scope.database;
   const source = database?.source ?? "the address";
   const judged = `${judgedPlace}, database ${database?.database} (${source})`;
   const where = place === null ? "" : describePlace(place);
@@ -206,6 +206,7 @@ function elsewhere(
     "config",
     `the upgrade works on another database than the one that was judged, ${judged}: ${spelled} did not arrive there, ${where === "" ? "and does not say where it did" : `and says that it works on ${where}`}${variables}. Nothing has run`,
     [
+      ...(await adviseOnVariables([], scope)),
       `let both use the same database: the program's address is ${whereAddressesStand}`,
       `or correct ${source}, if the other one is meant`,
       ...(upgradeCommand === null
@@ -216,6 +217,8 @@ function elsewhere(
     ],
   );
 }
+
+const linesShown = 20;
 
 /** As drivers name it, and as SQLSTATEs: no such database, no such role, or a wrong password. */
 const refusedLogin: ReadonlySet<string> = new Set([
@@ -228,25 +231,37 @@ const refusedLogin: ReadonlySet<string> = new Set([
 ]);
 
 /** The program that was asked has failed: so would the upgrade. */
-function failedToSay(
+async function failedToSay(
   spelled: string,
   { told, lines }: Extract<Sight, { readonly kind: "failed" }>,
-  { log }: Context,
-): Proof {
-  for (const msg of lines) log({ level: "info", event: "address.output", msg });
-  const { end, error } = told;
+  scope: StepScope,
+): Promise<Proof> {
+  const { log } = scope.context;
+  for (const msg of lines.slice(-linesShown)) log({ level: "info", event: "address.output", msg });
+  const { end, error, complaint } = told;
   const isRefused = error?.kind === "connection" || refusedLogin.has(error?.name ?? "");
+  const { upgrade: how } = scope.project.found;
+  const explained = how.kind === "command" ? how.commands.explain(complaint ?? "", lines) : null;
+  const missing = explained?.names ?? [];
+  const isOfVariables = explained?.isOfVariables ?? isRefused;
+  const hints = isOfVariables ? await adviseOnVariables(missing, scope) : [];
   const ending = endingOf(
     `${spelled}, which is asked where the upgrade works, ${describeEnd(end, "two minutes")}`,
-    told,
+    { ...told, complaint: complaint && withNames(complaint, missing) },
     isRefused
       ? {
           outcome: "config",
-          advice: `the program's own address leads to no database: it is ${whereAddressesStand}`,
+          advice: [
+            ...hints,
+            `the program's own address leads to no database: it is ${whereAddressesStand}`,
+          ],
         }
       : {
           outcome: "migration-failed",
-          advice: "the lines above are the program's own; mend their cause and start again",
+          advice: [
+            ...hints,
+            "the lines above are the program's own; mend their cause and start again",
+          ],
         },
     "nothing has run, and nothing was stamped because of this failure",
   );

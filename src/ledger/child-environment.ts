@@ -1,3 +1,6 @@
+import { type DatabaseAddress, databaseUrl } from "../core/database-address.ts";
+import { namesOfParts } from "../core/program-env.ts";
+
 /** One database that an environment names: in a variable of its own, or in parts. */
 export type NamedDatabase = {
   /** The same for two spellings of one database. */
@@ -89,21 +92,13 @@ function respellUrl(url: string, address: DatabaseAddress): string {
 
 // An address in parts: STATS_DB_HOST, STATS_DB_PORT, …
 
-const parts = {
-  host: /^(.+?)_?(?:HOST|HOSTNAME|SERVER)$/,
-  port: /^(.+?)_?PORT$/,
-  user: /^(.+?)_?(?:USER|USERNAME)$/,
-  password: /^(.+?)_?(?:PASS|PASSWORD|PASSWD|PWD)$/,
-  database: /^(.+?)_?(?:NAME|DB|DBNAME|DATABASE)$/,
-} as const;
-
-type Part = keyof typeof parts;
+type Part = keyof typeof namesOfParts;
 
 function inParts(env: Environment): readonly NamedDatabase[] {
   const groups = new Map<string, Map<Part, string>>();
   for (const [name, value = ""] of Object.entries(env))
-    for (const part of Object.keys(parts) as Part[]) {
-      const prefix = parts[part].exec(name)?.[1];
+    for (const part of Object.keys(namesOfParts) as Part[]) {
+      const prefix = namesOfParts[part].exec(name)?.[1];
       if (prefix === undefined || value === "" || prefix.startsWith("PREFLIGHT")) continue;
       groups.set(prefix, (groups.get(prefix) ?? new Map<Part, string>()).set(part, name));
     }
@@ -135,19 +130,6 @@ function spellParts(
 }
 
 // The environment of a child
-
-/** How a child process reaches a database, in every spelling that an `env.py` may read. */
-export type DatabaseAddress = {
-  /** A host name, or the directory of a Unix socket. */
-  readonly host: string;
-  readonly port: number;
-  readonly user: string;
-  readonly password: string | null;
-  readonly database: string;
-  /** libpq's `sslmode`; null: not said. */
-  readonly sslMode: string | null;
-  readonly sslRootCert: string | null;
-};
 
 /**
  * The variables that name a database.
@@ -205,17 +187,3 @@ export function schemeOf(url: string | undefined): string {
 
 /** The `*_FILE` forms begin alike. */
 const namesADatabase = /^(PREFLIGHT_|DATABASE_URL|POSTGRES|PG)/;
-
-function databaseUrl(address: DatabaseAddress, scheme: string): string {
-  const { host, port, user, password, database, sslMode, sslRootCert } = address;
-  const socket = host.startsWith("/");
-  const login =
-    encodeURIComponent(user) + (password === null ? "" : `:${encodeURIComponent(password)}`);
-  const query = new URLSearchParams(socket ? { host, port: String(port) } : {});
-  const isAsyncpg = scheme.endsWith("+asyncpg");
-  if (sslMode !== null) query.set(isAsyncpg ? "ssl" : "sslmode", sslMode);
-  if (sslRootCert !== null && !isAsyncpg) query.set("sslrootcert", sslRootCert);
-  const place = socket ? "" : `${host.includes(":") ? `[${host}]` : host}:${port}`;
-  const tail = query.size === 0 ? "" : `?${query.toString()}`;
-  return `${scheme}://${login}@${place}/${encodeURIComponent(database)}${tail}`;
-}

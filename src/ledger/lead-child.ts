@@ -2,11 +2,12 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { followComplaint, noComplaint } from "../core/complaint.ts";
+import type { DatabaseAddress } from "../core/database-address.ts";
+import { type MappedVariable, programVariables } from "../core/program-env.ts";
 import type { ChildEnd, ChildOptions } from "../tools/child.ts";
 import type { Commands, FixedAddresses } from "../tools/tool.ts";
 import {
   childEnvironment,
-  type DatabaseAddress,
   databaseVariables,
   keyOfAddress,
   namedDatabases,
@@ -32,11 +33,18 @@ export type CommandUpgrade = {
   readonly current: readonly string[];
   readonly command: (target: string) => readonly string[];
   readonly explain: Commands["explain"];
+  /**
+   * What a person can do where the program does not get to its database.
+   * @param missing variables that it says it lacks
+   */
+  readonly adviseOnVariables: (missing: readonly string[]) => Promise<readonly string[]>;
   /** Runs a program by argv, without a shell: the one of src/tools/child.ts, given by whoever composes the two. */
   readonly runChild: (
     argv: readonly string[],
     options: Omit<ChildOptions, "signalGroup">,
   ) => Promise<ChildEnd>;
+  /** Variables that the child is given the address in, whatever the environment has under these names. */
+  readonly mapped: readonly MappedVariable[];
   /** The environment that the child's is made from. */
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly fixed: FixedInFile | null;
@@ -60,16 +68,25 @@ export type LedChild = Pick<CommandUpgrade, "current" | "command"> & {
 };
 
 /** The ways in which it may be tried, the likeliest first. */
-export function possibleWays({ environment, fixed, protection }: CommandUpgrade): readonly Way[] {
+export function possibleWays(upgrade: CommandUpgrade): readonly Way[] {
+  const { fixed, protection } = upgrade;
   const plain: Way = { byOnlyOther: false, byCopy: false };
   const hasFixed = fixed?.values.some(({ text }) => keyOfAddress(text) !== null) === true;
   // Nobody knows whether a command of a person's own takes the copy: then it must not reach anything else.
   const copied = hasFixed && (!fixed.isCommandOwn || protection.kind === "confined");
   const first: readonly Way[] = copied ? [{ ...plain, byCopy: true }, plain] : [plain];
-  const named = namedDatabases(environment);
+  const named = namedDatabases(unmapped(upgrade));
   const isOnly =
     new Set(named.map(({ key }) => key)).size === 1 && !named.some(({ isFirst }) => isFirst);
   return isOnly ? [...first, { byOnlyOther: true, byCopy: copied }] : first;
+}
+
+function unmapped({
+  environment,
+  mapped,
+}: Pick<CommandUpgrade, "environment" | "mapped">): CommandUpgrade["environment"] {
+  const names = new Set(mapped.map(({ name }) => name));
+  return Object.fromEntries(Object.entries(environment).filter(([name]) => !names.has(name)));
 }
 
 export async function leadChild(
@@ -77,7 +94,8 @@ export async function leadChild(
   database: ScratchDatabase,
   way: Way,
 ): Promise<LedChild> {
-  const { environment, fixed, protection } = upgrade;
+  const { fixed, protection, mapped } = upgrade;
+  const environment = unmapped(upgrade);
   const reach = (address: DatabaseAddress): DatabaseAddress =>
     protection.kind === "confined" ? protection.confinement.reach(address) : address;
   const first = reach(database.address);
@@ -90,7 +108,10 @@ export async function leadChild(
   for (const { key, isFirst, spell } of named)
     Object.assign(others, spell(await addressFor(key, isFirst || way.byOnlyOther)));
   const variables = databaseVariables(first, schemeOf(environment["DATABASE_URL"]));
-  const env = childEnvironment(environment, variables, others);
+  const env = {
+    ...childEnvironment(environment, variables, others),
+    ...programVariables(mapped, first),
+  };
   const { current, command } = upgrade;
   if (!way.byCopy || fixed === null) return { env, current, command, done: async () => {} };
 

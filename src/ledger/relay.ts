@@ -1,5 +1,5 @@
 import { connect, createServer, type Socket } from "node:net";
-import type { DatabaseAddress } from "./child-environment.ts";
+import type { DatabaseAddress } from "../core/database-address.ts";
 
 /**
  * A Unix socket whose clients are handed on to a server, and to no other databases there than bake's own. Where TLS is

@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import postgres from "postgres";
+import type { DatabaseAddress } from "../core/database-address.ts";
 import { CannotJudge } from "../core/outcome.ts";
 import type { Connection } from "../settings/connection.ts";
-import type { DatabaseAddress } from "./child-environment.ts";
 
 /** Older servers count scans in a way that cannot be followed. */
 export const oldestMajor = 15;

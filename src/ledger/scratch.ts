@@ -1,9 +1,10 @@
 import { randomBytes } from "node:crypto";
 import { Writable } from "node:stream";
 import postgres from "postgres";
+import type { DatabaseAddress } from "../core/database-address.ts";
 import { CannotJudge } from "../core/outcome.ts";
 import type { Connection } from "../settings/connection.ts";
-import { type DatabaseAddress, databaseVariables } from "./child-environment.ts";
+import { databaseVariables } from "./child-environment.ts";
 import {
   connect,
   dropRoles,

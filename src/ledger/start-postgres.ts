@@ -17,8 +17,8 @@ import { arch, platform, tmpdir, userInfo } from "node:os";
 import { delimiter, dirname, join, parse, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
+import type { DatabaseAddress } from "../core/database-address.ts";
 import { CannotJudge } from "../core/outcome.ts";
-import type { DatabaseAddress } from "./child-environment.ts";
 
 /** A PostgreSQL server of our own that forgets everything. */
 export type OwnServer = {

@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { withNames } from "../core/complaint.ts";
+import type { DatabaseAddress } from "../core/database-address.ts";
 import type { History } from "../core/history.ts";
 import { CannotJudge } from "../core/outcome.ts";
 import { quoteQualified } from "../core/quote.ts";
 import type { TableName } from "../core/version-table.ts";
-import { enumerate } from "../core/words.ts";
-import type { DatabaseAddress } from "./child-environment.ts";
 import { advise } from "./confinement.ts";
 import { withoutCron } from "./extensions.ts";
 import { bakeSchema } from "./instrument.sql.ts";
@@ -75,21 +75,17 @@ async function upgradeByCommand(
   if (succeeded) return { says: `${replay} ended with exit code 0`, lastLines };
   const lines = lastLines.join("\n");
   const where = await place(database, context.history);
-  const { names, next } = upgrade.explain(complaint ?? "", lastLines) ?? {
+  const { names, next, isOfVariables } = upgrade.explain(complaint ?? "", lastLines) ?? {
     names: [],
     next: remedies(lines),
+    isOfVariables: false,
   };
+  const hints = isOfVariables ? await upgrade.adviseOnVariables(names) : [];
   throw new CannotJudge(
     "migration-failed",
-    `${replay} on an empty database ${describeEnd(end)} ${where}: ${sayComplaint(complaint, names)}`,
-    [...advise(upgrade.protection, lines), ...next, allThatItPrinted],
+    `${replay} on an empty database ${describeEnd(end)} ${where}: ${withNames(complaint ?? silent, names)}`,
+    [...hints, ...advise(upgrade.protection, lines), ...next, allThatItPrinted],
   );
-}
-
-/** With the names that a message of several lines brings. */
-function sayComplaint(complaint: string | null, names: readonly string[]): string {
-  const more = names.filter((name) => complaint?.includes(name) !== true);
-  return `${complaint ?? "it printed nothing"}${more.length === 0 ? "" : `: ${enumerate(more, 20)}`}`;
 }
 
 async function upgradeNatively(
@@ -150,6 +146,8 @@ async function place({ sql }: ScratchDatabase, { revisions }: History): Promise<
   return `${where}, on PostgreSQL ${major}`;
 }
 
+const silent = "it printed nothing";
+
 const allThatItPrinted =
   "all that it printed, with the traceback of an error: preflight bake --verbose";
 
@@ -204,15 +202,18 @@ async function tryWay(
   const command = upgrade.current.join(" ");
   if (!end.succeeded) {
     const advice = advise(upgrade.protection, end.lastLines.join("\n"));
-    const { names, next } = upgrade.explain(end.complaint ?? "", end.lastLines) ?? {
+    const { names, next, isOfVariables } = upgrade.explain(end.complaint ?? "", end.lastLines) ?? {
       names: [],
       next: ["make the command work with DATABASE_URL, POSTGRES_* or PG* from the environment"],
+      isOfVariables: true,
     };
+    const hints = isOfVariables ? await upgrade.adviseOnVariables(names) : [];
     const place =
       advice.length === 0
         ? `\`${command}\` ${describeEnd(end)} on the scratch database`
         : `The scratch database ${heard ? "heard" : "never heard"} from \`${command}\`, which ${describeEnd(end)} on its way to another: env.py takes an address from elsewhere, and nothing was replayed`;
-    return new CannotJudge("config", `${place}: ${sayComplaint(end.complaint, names)}`, [
+    return new CannotJudge("config", `${place}: ${withNames(end.complaint ?? silent, names)}`, [
+      ...hints,
       ...advice,
       ...next,
       allThatItPrinted,
@@ -222,6 +223,7 @@ async function tryWay(
     "config",
     `The scratch database never heard from \`${command}\`: env.py takes its address from elsewhere, or uses another version table than ${quoteQualified(versionTable)}. Nothing was replayed.`,
     [
+      ...(await upgrade.adviseOnVariables([])),
       "let env.py take its address from DATABASE_URL, POSTGRES_* or PG*",
       "name the version table with --version-table if it is another one",
       allThatItPrinted,

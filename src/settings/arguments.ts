@@ -1,6 +1,6 @@
 import { parseArgs } from "node:util";
 import type { CommandLine } from "./command-line.ts";
-import { type Flag, settingsTable } from "./settings-table.ts";
+import { type Flag, type SettingRow, settingsTable } from "./settings-table.ts";
 
 /** What argv says, before any value is judged. */
 export type Arguments =
@@ -53,7 +53,7 @@ export function parseArguments(
     const { name, value = "true" } = token;
     const fault = isFlag(name) ? faultOfFlag(name, token, flags) : describeUnknownFlag(token);
     if (fault !== null && !faults.includes(fault)) faults.push(fault);
-    if (fault === null && isFlag(name)) flags.set(name, value);
+    if (fault === null && isFlag(name)) flags.set(name, withEarlier(flags.get(name), value));
   }
   if (command !== null) faults.push(...flagsOfOtherCommands(command, flags, commands));
 
@@ -135,14 +135,19 @@ function faultOfFlag(
   { value, inlineValue }: FlagToken,
   seen: ReadonlyMap<Flag, string>,
 ): string | null {
-  const { placeholder } = settingsTable[name];
+  const { placeholder, isList }: SettingRow = settingsTable[name];
   if (placeholder === null) return value === undefined ? null : `--${name} takes no value`;
   if (value === undefined || value === "")
     return `--${name} needs a value: --${name} ${placeholder}`;
   if (!inlineValue && value.startsWith("-") && value !== "-") {
     return `--${name} needs a value; one that begins with - is written --${name}=${placeholder}`;
   }
-  return seen.has(name) ? `--${name} is given twice` : null;
+  return seen.has(name) && isList !== true ? `--${name} is given twice` : null;
+}
+
+/** Only of lists there is one. */
+function withEarlier(earlier: string | undefined, value: string): string {
+  return earlier === undefined ? value : `${earlier}\n${value}`;
 }
 
 /** With the flag by which it becomes another one, a command takes the other's flags too. */

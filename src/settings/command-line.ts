@@ -42,6 +42,8 @@ export const decidingFlags = [
   "resume",
   "timeout",
   "lock-timeout",
+  "program-env",
+  "env-file",
   "metrics-file",
 ] as const satisfies readonly Flag[];
 

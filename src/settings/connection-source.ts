@@ -1,6 +1,9 @@
+import path from "node:path";
+import { dotenvIsThere } from "../core/ways-out.ts";
 import { libpqParameters, type Parameter, type Parameters } from "./connection-parameters.ts";
 import { parseConnectionUrl } from "./connection-url.ts";
 import { type Connection, defaultPort } from "./connection.ts";
+import { readForeign } from "./foreign-parameters.ts";
 import { type Findings, isSet, readVariable, type Sources } from "./sources.ts";
 import { toConnection } from "./to-connection.ts";
 
@@ -45,10 +48,12 @@ function readFirstSource(sources: Sources, findings: Findings): Connection | nul
     return toConnection(nameOfLibpqs, libpqVariables(sources, findings), sources, findings);
   }
   const halves = postgresParts.filter((name) => isSet(env, name));
+  const isDotenvThere = sources.statFile(path.join(sources.cwd ?? "", ".env"))?.isFile === true;
+  const dotenv = isDotenvThere ? `; ${dotenvIsThere}` : "";
   findings.faults.push(
     halves.length > 0
-      ? `${halves.join(", ")} without POSTGRES_HOST: the database's host is not known`
-      : "no database is named: set PREFLIGHT_DATABASE_URL, or DATABASE_URL, or POSTGRES_HOST with POSTGRES_PORT, POSTGRES_USER, POSTGRES_PASSWORD and POSTGRES_DB, or PGHOST and libpq's other variables; each also as NAME_FILE",
+      ? `${halves.join(", ")} without POSTGRES_HOST: the database's host is not known${dotenv}`
+      : `no database is named: set PREFLIGHT_DATABASE_URL, or DATABASE_URL, or POSTGRES_HOST with POSTGRES_PORT, POSTGRES_USER, POSTGRES_PASSWORD and POSTGRES_DB, or PGHOST and libpq's other variables; each also as NAME_FILE${dotenv}`,
   );
   return null;
 }
@@ -87,7 +92,9 @@ function readUrl(
     findings.faults.push(...reading.faults.map((fault) => `${name} ${fault}`));
     return null;
   }
-  const own = [...reading.parameters].map(([keyword, value]): [string, Parameter] => [
+  const { scheme, others } = reading;
+  const meant = readForeign(others, { own: reading.parameters, scheme, name }, findings);
+  const own = [...meant.parameters].map(([keyword, value]): [string, Parameter] => [
     keyword,
     { value, place: `${keyword} in ${name}` },
   ]);
@@ -97,7 +104,8 @@ function readUrl(
     );
     return null;
   }
-  return toConnection(name, new Map([...fill, ...own]), sources, findings);
+  const connection = toConnection(name, new Map([...fill, ...own]), sources, findings);
+  return connection && { ...connection, schema: meant.schema };
 }
 
 /** libpq takes 5432 for `//a,b` and PGPORT for `?host=a,b`; SQLAlchemy does it the other way round. */

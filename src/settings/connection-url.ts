@@ -1,8 +1,15 @@
 import { libpqParameters } from "./connection-parameters.ts";
+import { isForeign } from "./foreign-parameters.ts";
 
 /** libpq's keywords and their values, as `PQconninfoParse` would give them; or what is wrong. */
 export type UrlReading =
-  | { readonly kind: "parameters"; readonly parameters: ReadonlyMap<string, string> }
+  | {
+      readonly kind: "parameters";
+      readonly scheme: string;
+      readonly parameters: ReadonlyMap<string, string>;
+      /** Those that libpq does not know. */
+      readonly others: ReadonlyMap<string, string>;
+    }
   | { readonly kind: "faults"; readonly faults: readonly string[] };
 
 /**
@@ -10,10 +17,10 @@ export type UrlReading =
  * other readers take apart differently. Faults continue the name of the setting, and repeat no value.
  */
 export function parseConnectionUrl(url: string): UrlReading {
-  const [, scheme = null, rest = ""] = /^([a-z0-9+]+):\/\/(.*)$/s.exec(url) ?? [];
-  if (scheme === null || !schemes.includes(scheme)) {
+  const [, scheme = null, rest = ""] =
+    /^(?:jdbc:)?(postgres(?:ql)?(?:\+[a-z]\w*)?):\/\/(.*)$/s.exec(url) ?? [];
+  if (scheme === null)
     return faulty(["must begin with postgresql:// or postgres:// (or postgresql+driver://)"]);
-  }
   const ambiguities = findAmbiguities(rest);
   if (ambiguities.length > 0) return faulty(ambiguities);
 
@@ -21,7 +28,7 @@ export function parseConnectionUrl(url: string): UrlReading {
     /^(?:([^@]*)@)?([^/?]*)(?:\/([^?]*))?(?:\?(.*))?$/s.exec(rest) ?? [];
   const [user, password] = (userinfo ?? "").split(":");
   const hosts = parseHosts(authority, scheme);
-  const parts = parseQuery(query ?? "", scheme);
+  const parts = parseQuery(query ?? "");
   const isOnePortForAll =
     parts.pairs.get("host")?.includes(",") === true && !parts.pairs.has("port");
   const faults = [
@@ -41,33 +48,12 @@ export function parseConnectionUrl(url: string): UrlReading {
   put("host", hosts.host);
   put("port", hosts.port);
   put("dbname", decodeURIComponent(path ?? ""));
-  for (const [keyword, value] of parts.pairs) put(keyword, value);
-  return { kind: "parameters", parameters };
+  const others = new Map<string, string>();
+  for (const [keyword, value] of parts.pairs)
+    if (isLibpqs(keyword)) put(keyword, value);
+    else others.set(keyword, value);
+  return { kind: "parameters", scheme, parameters, others };
 }
-
-const schemes: readonly string[] = [
-  "postgresql",
-  "postgres",
-  "postgresql+psycopg",
-  "postgresql+psycopg2",
-  "postgresql+asyncpg",
-  "postgresql+pg8000",
-];
-
-/** Parameters that SQLAlchemy hands to a driver and libpq does not know: of no meaning for one look. */
-const driverParameters: Readonly<Record<string, readonly string[]>> = {
-  "postgresql+asyncpg": [
-    "async_fallback",
-    "command_timeout",
-    "max_cacheable_statement_size",
-    "max_cached_statement_lifetime",
-    "prepared_statement_cache_size",
-    "prepared_statement_name_func",
-    "statement_cache_size",
-    "timeout",
-  ],
-  "postgresql+pg8000": ["tcp_keepalive", "timeout"],
-};
 
 /**
  * Where readers differ. libpq ends the user's part at the first `@`, SQLAlchemy at the first or the last by
@@ -147,10 +133,10 @@ function parseHosts(
   };
 }
 
-function parseQuery(
-  query: string,
-  scheme: string,
-): { readonly pairs: ReadonlyMap<string, string>; readonly faults: readonly string[] } {
+function parseQuery(query: string): {
+  readonly pairs: ReadonlyMap<string, string>;
+  readonly faults: readonly string[];
+} {
   const pairs = new Map<string, string>();
   const faults: string[] = [];
   const parts = query === "" ? [] : query.replace(/&$/, "").split("&");
@@ -171,20 +157,21 @@ function parseQuery(
     } else if (part.includes("+")) {
       // libpq keeps it, SQLAlchemy and other readers of query strings make it a space.
       faults.push(`holds a "+" in parameter ${index + 1}: write %2B for a plus or %20 for a space`);
-    } else if (keyword === "ssl" || Object.hasOwn(libpqParameters, keyword)) {
-      // asyncpg's word for sslmode, or one of libpq's.
-      pairs.set(keyword, decodeURIComponent(value));
-    } else if (!(driverParameters[scheme] ?? []).includes(keyword)) {
-      faults.push(`has a parameter that libpq does not know: ${nameOf(keyword, index, query)}`);
-    }
+    } else if (!isLibpqs(keyword) && !isForeign(keyword) && !isPlain(keyword, query)) {
+      faults.push(`has a parameter that libpq does not know: number ${index + 1}`);
+    } else pairs.set(keyword, decodeURIComponent(value));
   }
   return { pairs, faults };
 }
 
+/** `ssl` is asyncpg's word for sslmode, and JDBC's; libpq reads that, too. */
+function isLibpqs(keyword: string): boolean {
+  return keyword === "ssl" || Object.hasOwn(libpqParameters, keyword);
+}
+
 /** A raw "&" in a password makes the rest of it look like a keyword, which is then not repeated. */
-function nameOf(keyword: string, index: number, query: string): string {
-  const isPlain = /^[A-Za-z][A-Za-z0-9_]{0,40}$/.test(keyword) && !/password|secret/i.test(query);
-  return isPlain ? keyword : `number ${index + 1}`;
+function isPlain(keyword: string, query: string): boolean {
+  return /^[A-Za-z][\w-]{0,40}(?:\[\w+\])?$/.test(keyword) && !/password|secret/i.test(query);
 }
 
 function isDecodable(text: string): boolean {

@@ -11,6 +11,8 @@ export type Connection = {
   /** libpq's `options`, such as `-c search_path=app`: a start-up parameter, sent as it is. */
   readonly options: string | null;
   readonly targetSession: (typeof targetSessions)[number];
+  /** Where the address says the application's tables are, besides its search_path; null: it does not. */
+  readonly schema: string | null;
 };
 
 export const targetSessions = [

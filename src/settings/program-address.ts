@@ -1,7 +1,9 @@
+import { type DatabaseAddress, readsOptions } from "../core/database-address.ts";
+import { type MappedVariable, programVariables, schemesOf } from "../core/program-env.ts";
 import { readDatabase } from "./connection-source.ts";
 import { parseConnectionUrl } from "./connection-url.ts";
-import { type Connection, defaultPort } from "./connection.ts";
-import { type Findings, readVariable, type Sources } from "./sources.ts";
+import { type Connection, defaultPort, type Host } from "./connection.ts";
+import { noFindings, readVariable, type Sources } from "./sources.ts";
 
 /** Where else the environment leads, in variables that the application's own program may read. */
 export type ProgramAddress = {
@@ -27,20 +29,85 @@ export function readProgramAddress(judged: Connection, sources: Sources): Progra
  * The address that counts without Preflight's own variables, where another role or other options may lead to another
  * schema. Null: there is none, or it leads to the same.
  */
-export function readProgramConnection(judged: Connection, sources: Sources): Connection | null {
+export function readProgramConnection(
+  judged: Connection,
+  sources: Sources,
+  mapped: readonly MappedVariable[] | null = null,
+): Connection | null {
+  const deaf = schemesOf(mapped ?? []).find((scheme) => !readsOptions(scheme));
+  if (deaf !== undefined && judged.options !== null)
+    return { ...judged, options: null, source: `${judged.source} for ${deaf}` };
   if (judged.source !== "PREFLIGHT_DATABASE_URL") return null;
   const env = Object.fromEntries(
     Object.entries(sources.env).filter(([name]) => !name.startsWith("PREFLIGHT_")),
   );
   // Whatever is wrong with these variables is their program's affair.
-  const other = readDatabase({ ...sources, env }, { faults: [], warnings: [] });
+  const other = readDatabase({ ...sources, env }, noFindings());
   const isSame = other?.user === judged.user && other.options === judged.options;
   return isSame ? null : other;
 }
 
+/** The address in a program's words: of several hosts, by the one that was reached. */
+export function addressAt(
+  { hosts, user, database, tls }: Connection,
+  reached: Pick<Host, "host" | "port">,
+): DatabaseAddress {
+  const { host, port } = reached;
+  const known = hosts.find((each) => each.host === host && each.port === port);
+  const { client } = tls;
+  return {
+    host,
+    port,
+    user,
+    password: known?.password ?? null,
+    database,
+    sslMode: tls.mode === "prefer" ? null : tls.mode,
+    sslRootCert: tls.rootCert,
+    more: definedOf({
+      hostaddr: known?.address === host ? null : known?.address,
+      sslcert: client?.certificate,
+      sslkey: client?.key,
+      sslpassword: client?.keyPassword,
+    }),
+  };
+}
+
+function definedOf(
+  record: Readonly<Record<string, string | null | undefined>>,
+): Readonly<Record<string, string>> {
+  const entries = Object.entries(record).filter((entry): entry is [string, string] =>
+    Boolean(entry[1]),
+  );
+  return Object.fromEntries(entries);
+}
+
+/** The world as the program sees it whose variables are set by `--program-env`. */
+export function asProgramSees(
+  sources: Sources,
+  mapped: readonly MappedVariable[] | null,
+  connection: Connection | null,
+): Sources {
+  if (mapped === null) return sources;
+  const place = connection?.hosts[0];
+  const address = connection && place ? addressAt(connection, place) : nowhere;
+  const options = connection?.options ?? null;
+  const env = { ...sources.env, ...(options !== null && { PGOPTIONS: options }) };
+  return { ...sources, env: { ...env, ...programVariables(mapped, address) } };
+}
+
+const nowhere: DatabaseAddress = {
+  host: "",
+  port: defaultPort,
+  user: "",
+  password: null,
+  database: "",
+  sslMode: null,
+  sslRootCert: null,
+};
+
 function placesIn(sources: Sources): readonly { readonly source: string; readonly place: Place }[] {
   // Whatever is wrong with a variable that does not count here is its program's affair.
-  const findings: Findings = { faults: [], warnings: [] };
+  const findings = noFindings();
   const read = (name: string): string | null => readVariable(name, sources, findings);
   const url = parseConnectionUrl(read("DATABASE_URL") ?? "");
   const inUrl = (keyword: string): string | null =>

@@ -1,8 +1,14 @@
 import { nearest, parseArguments } from "./arguments.ts";
 import type { CommandLine } from "./command-line.ts";
 import { readDatabase, readScratch } from "./connection-source.ts";
+import { readEnvFile } from "./env-file.ts";
 import { passwordCommandVariable, readPasswordCommand } from "./passwords.ts";
-import { readProgramAddress, readProgramConnection, warnOfAddress } from "./program-address.ts";
+import {
+  asProgramSees,
+  readProgramAddress,
+  readProgramConnection,
+  warnOfAddress,
+} from "./program-address.ts";
 import { collectSecrets, namesAmongSecrets } from "./secrets.ts";
 import {
   type Flag,
@@ -12,7 +18,7 @@ import {
   type Values,
 } from "./settings-table.ts";
 import type { SettingsResult } from "./settings.ts";
-import { type Findings, readingOnce, type Sources } from "./sources.ts";
+import { type Findings, noFindings, readingOnce, type Sources } from "./sources.ts";
 import { alternatives } from "./values.ts";
 
 /**
@@ -31,13 +37,14 @@ export function readSettings(
   const { flags, exec } = line;
   // Which settings count depends on the command: without one, only argv can be judged.
   if (line.command === null) {
-    const nothing = { command: null, metricsFile: null, enforce: true };
+    const nothing = { command: null, metricsFile: null, enforce: true, fileVariables: {} };
     return { kind: "faults", outcome: "usage", faults: line.faults, exec, ...nothing };
   }
 
-  const sources = readingOnce(world);
+  const findings = noFindings();
+  const fileVariables = readFileVariables(line.command, flags, world, findings);
+  const sources = readingOnce({ ...world, env: { ...world.env, ...fileVariables } });
   const { env } = sources;
-  const findings: Findings = { faults: [], warnings: [] };
   const usage = [...line.faults];
   const { becomes } = line.command;
   const isOther = becomes !== null && readValue(becomes.flag, flags, env, findings) === true;
@@ -62,16 +69,20 @@ export function readSettings(
   if (faults.length > 0) {
     const outcome = usage.length > 0 ? "usage" : "config";
     const { enforce } = values;
-    return { kind: "faults", outcome, faults, command: command.name, metricsFile, enforce, exec };
+    const known = { command: command.name, metricsFile, enforce, exec, fileVariables };
+    return { kind: "faults", outcome, faults, ...known };
   }
-  const programAddress = database && readProgramAddress(database, sources);
-  const programConnection = database && readProgramConnection(database, sources);
+  const programs = asProgramSees(sources, values.programEnv, database ?? scratch);
+  const programAddress = database && readProgramAddress(database, programs);
+  const programConnection =
+    database && readProgramConnection(database, programs, values.programEnv);
   const addressWarning = database && warnOfAddress(database, programAddress);
   const connections = [database, programConnection, scratch];
   return {
     kind: "settings",
     settings: {
       ...settle(values),
+      schema: values.schema ?? database?.schema ?? null,
       command: command.name,
       database,
       scratch,
@@ -82,13 +93,15 @@ export function readSettings(
       words,
       verbose: values.verbose || isDebug(env),
       exec,
+      fileVariables,
       warnings: [
         ...findings.warnings,
         ...describeUnknownVariables(env),
         ...(addressWarning === null ? [] : [addressWarning]),
       ],
-      secrets: collectSecrets(sources, connections, scratchFlag),
-      secretNames: namesAmongSecrets(sources, connections),
+      notes: findings.notes,
+      secrets: collectSecrets(programs, connections, scratchFlag),
+      secretNames: namesAmongSecrets(programs, connections),
     },
   };
 }
@@ -99,6 +112,17 @@ function settle(values: Values) {
   const { check: bakeCheck, checkOnly: _command, scratchUrl: _scratch, ...rest } = others;
   const policy = { stamp, drift, ahead, unverified, assume, allowOutOfOrder, resume };
   return { ...rest, policy, bakeCheck };
+}
+
+function readFileVariables(
+  command: CommandLine,
+  flags: ReadonlyMap<Flag, string>,
+  sources: Sources,
+  findings: Findings,
+): Readonly<Record<string, string>> {
+  if (!command.flags.includes("env-file")) return {};
+  const file = readValue("env-file", flags, sources.env, findings);
+  return file === null ? {} : readEnvFile(file, nameOf("env-file", flags), sources, findings);
 }
 
 /** What is there is replaced: a device or a directory must not be. */

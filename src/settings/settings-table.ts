@@ -5,6 +5,7 @@ import {
   limit,
   objects,
   oneOf,
+  programEnv,
   revisionId,
   tableName,
   words,
@@ -19,6 +20,8 @@ export type SettingRow = {
   readonly variable: string;
   /** The text that counts where nothing is given, read by the same schema; without it the value is null. */
   readonly default?: string;
+  /** It may be given more than once: each time a line of the text. */
+  readonly isList?: boolean;
   readonly about: string;
   readonly schema: z.ZodType<unknown, string>;
 };
@@ -136,6 +139,19 @@ export const settingsTable = withVariables({
     about:
       "replaces the migration tool's own upgrade command; split into words, and no shell runs it",
     schema: words,
+  },
+  "program-env": {
+    placeholder: "NAME=TEMPLATE",
+    isList: true,
+    about:
+      "a variable in which Alembic's program is given the address, such as 'DB_HOST={host}; DB_PASSWORD={password}' or 'DB_URL={url:postgresql+asyncpg}': several between semicolons, on lines of their own, or by more of these flags; also {port}, {user}, {database}, {sslmode}, {url}",
+    schema: programEnv,
+  },
+  "env-file": {
+    placeholder: "FILE",
+    about:
+      "a file of NAME=value, such as .env: what it has counts where the environment has nothing, for preflight, the programs that it runs and the command that it starts",
+    schema: anyText,
   },
   "check-only": plainFlag("the same as preflight check"),
   "exit-code": plainFlag("exit with 30 when run would stamp or upgrade"),

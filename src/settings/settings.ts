@@ -18,6 +18,7 @@ export type SettingsResult =
       readonly metricsFile: string | null;
       readonly enforce: boolean;
       readonly exec: readonly string[];
+      readonly fileVariables: Settings["fileVariables"];
     };
 
 /**
@@ -44,8 +45,12 @@ export type Settings = Omit<Values, keyof Policy | "check" | "checkOnly" | "scra
   readonly words: readonly string[];
   /** What to exec when the application may start: the words after `--`; empty: nothing. */
   readonly exec: readonly string[];
+  /** Those of `--env-file` that the environment lacks: the programs that are run have them, and the command. */
+  readonly fileVariables: Readonly<Record<string, string>>;
   /** What a person should know and need not stop for: safe to print. */
   readonly warnings: readonly string[];
+  /** How something was understood that nobody needs to mend: safe to print. */
+  readonly notes: readonly string[];
   /** Values that must never be printed: every password and secret URL in reach, chosen or not. */
   readonly secrets: readonly string[];
   /** Those of them that are a name in the same address, too: it stands in every message. */

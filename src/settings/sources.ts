@@ -1,11 +1,22 @@
 import { systemCode } from "../core/outcome.ts";
 
 /** What reading the settings finds on the way; never a value of a setting. */
-export type Findings = { readonly faults: string[]; readonly warnings: string[] };
+export type Findings = {
+  readonly faults: string[];
+  readonly warnings: string[];
+  /** How something was understood that nobody needs to mend. */
+  readonly notes: string[];
+};
+
+export function noFindings(): Findings {
+  return { faults: [], warnings: [], notes: [] };
+}
 
 /** The world that settings are read from. */
 export type Sources = {
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** Where a relative path begins. */
+  readonly cwd?: string;
   /** The text of a file; throws when it cannot be read. */
   readonly readFile: (path: string) => string;
   /** Null: there is nothing of that name, or it cannot be seen. */

@@ -54,6 +54,7 @@ export function toConnection(
     applicationName: given.get("application_name")?.value ?? null,
     options: given.get("options")?.value ?? null,
     targetSession,
+    schema: null,
   };
 }
 
@@ -145,16 +146,27 @@ function readTls(given: Parameters, sources: Sources, findings: Findings): Tls {
 
 /** `ssl` has the same words in asyncpg; `ssl=true` is JDBC's, and libpq reads it as `require`. */
 function readMode(given: Parameters, findings: Findings): Tls["mode"] | null {
-  const libpqMode = readWord("sslmode", sslModes, given, findings);
   const ssl = given.get("ssl");
-  const asyncpgMode =
-    ssl?.value === "true" ? "require" : readWord("ssl", sslModes, given, findings);
+  const [libpqMode, asyncpgMode] = ["sslmode", "ssl"].map((keyword) => {
+    const value = given.get(keyword)?.value ?? "";
+    const word = value === "no-verify" || keyword === "ssl" ? nodesModes.get(value) : undefined;
+    return word ?? readWord(keyword, sslModes, given, findings);
+  });
   const isInOneUrl = ssl !== undefined && given.get("sslmode")?.place.includes(" in ") === true;
-  if (isInOneUrl && libpqMode !== null && asyncpgMode !== null && libpqMode !== asyncpgMode) {
+  if (isInOneUrl && libpqMode && asyncpgMode && libpqMode !== asyncpgMode) {
     findings.faults.push(`${ssl.place} and sslmode say different things: keep one of them`);
   }
-  return asyncpgMode ?? libpqMode;
+  return asyncpgMode ?? libpqMode ?? null;
 }
+
+/** node-postgres' words, and JDBC's `true`. */
+const nodesModes: ReadonlyMap<string, Tls["mode"]> = new Map([
+  ["no-verify", "require"],
+  ["true", "require"],
+  ["1", "require"],
+  ["false", "disable"],
+  ["0", "disable"],
+]);
 
 /** One word out of a few; null when it is not given, or when it is another one and the findings say so. */
 function readWord<Word extends string>(

@@ -1,5 +1,6 @@
 import { parse } from "shell-quote";
 import { z } from "zod";
+import { parseProgramEnv } from "../core/program-env.ts";
 
 /**
  * What the text of a setting may be. A message continues the sentence "--flag …" and never repeats
@@ -76,6 +77,13 @@ export const objects = z.string().transform((text) =>
     .map((each) => each.trim())
     .filter((each) => each !== ""),
 );
+
+/** What the application's own program is given the address in. */
+export const programEnv = z.string().transform((text, context) => {
+  const { variables, faults } = parseProgramEnv(text);
+  for (const fault of faults) context.addIssue(fault);
+  return variables;
+});
 
 /** A command line, split into words as a shell would; what only a shell could do is refused. */
 export const words = z.string().transform((text, context) => {

@@ -116,6 +116,8 @@ export type Upgrade =
       readonly commands: Commands;
       /** For a bake: where the program might find another database than the one it is given. */
       readonly readAddresses: () => Promise<Addresses>;
+      /** For the advice where the program fails: what of the environment it is seen to read. */
+      readonly readVariables: () => Promise<ReadVariables>;
     }
   | {
       readonly kind: "native";
@@ -148,7 +150,19 @@ export type Commands = {
 };
 
 /** What is named in a failure besides its last words, and what a person can do about it. */
-export type Explanation = { readonly names: readonly string[]; readonly next: readonly string[] };
+export type Explanation = {
+  readonly names: readonly string[];
+  readonly next: readonly string[];
+  /** The program did not find, in the variables that it reads, what it needs to get to its database. */
+  readonly isOfVariables: boolean;
+};
+
+export type ReadVariables = {
+  /** In the order in which they are read. */
+  readonly names: readonly string[];
+  /** Of the URLs that the program takes, such as `postgresql+asyncpg`. */
+  readonly scheme: string;
+};
 
 export type Addresses = {
   /** Each with its place: what makes a second engine, or takes an address from a file; and files that cannot be read. */

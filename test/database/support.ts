@@ -40,6 +40,7 @@ export function connectionTo(url: string, changes: Changes = {}): Connection {
     applicationName: null,
     options: null,
     targetSession: "any",
+    schema: null,
     ...more,
   };
 }

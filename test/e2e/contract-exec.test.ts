@@ -64,6 +64,22 @@ describe.each(everyProgram)("%s run -- command", (program) => {
     expect(ended).toMatchObject({ exit: status, signal: null });
   });
 
+  it("gives the command what --env-file has and the environment lacks", async () => {
+    const cwd = mkdtempSync(path.join(tmpdir(), "preflight-env-file-"));
+    const url = ready.env["DATABASE_URL"] ?? "";
+    writeFileSync(
+      path.join(cwd, ".env"),
+      `DATABASE_URL='${url}'\nexport SHOP="two\nlines" # for the shop\nHOME=/nowhere\n`,
+    );
+    const { DATABASE_URL: _, ...env } = ready.env;
+    const tell =
+      "import json, os; print(json.dumps([os.environ.get(n) for n in ('SHOP', 'HOME')]))";
+    const argv = ["run", "--env-file", path.join(cwd, ".env"), "--", "python3", "-c", tell];
+    const ended = await runProgram(program, argv, { ...ready, env: { ...env, HOME: "/here" } });
+    expect(ended).toMatchObject({ exit: 0, signal: null });
+    expect(JSON.parse(ended.stdout)).toEqual(["two\nlines", "/here"]);
+  });
+
   it("gives the command stdin, stdout, stderr and the environment untouched", async () => {
     const env = { ...ready.env, PREFLIGHT_TIMEOUT: "5s", ODD: "a\nb=c 'd'", EMPTY: "" };
     const tell = `import json, os, sys

@@ -326,6 +326,27 @@ export const shapes: Readonly<Record<string, Shape>> = {
   "url: parameters": url(50_000, (n) => `postgres://h/d?${lines(n, (i) => `a${i}=b`, "&")}`),
   "url: @": url(500_000, (n) => `postgres://${"@".repeat(n)}`),
   "url: percent signs": url(500_000, (n) => `postgres://${"%".repeat(n)}`),
+  "settings: a file of variables": settings(50_000, (n) => ({
+    argv: ["check", "--env-file", "x"],
+    file: lines(n, (i) => `A${i}='x' # y`),
+  })),
+  "settings: a file with a quote that is never closed": settings(100_000, (n) => ({
+    argv: ["check", "--env-file", "x"],
+    file: `${"# x\n".repeat(n)}A="${"x\n".repeat(n)}`,
+  })),
+  "settings: a file of blanks": settings(500_000, (n) => ({
+    argv: ["check", "--env-file", "x"],
+    file: `A=b${" ".repeat(n)}c#`,
+  })),
+  "settings: a template": settings(100_000, (n) => ({
+    argv: ["check", "--program-env", `A=${"{host}".repeat(n)}`],
+  })),
+  "settings: templates": settings(20_000, (n) => ({
+    argv: ["check", "--program-env", lines(n, (i) => `A${i}={host}`)],
+  })),
+  "settings: parameters of other programs": settings(20_000, (n) => ({
+    env: { DATABASE_URL: `postgres://u@h/d?${lines(n, (i) => `a${i}=1`, "&")}` },
+  })),
   "settings: unknown flags": settings(2_000, (n) => ({
     argv: ["check", ...Array.from({ length: n }, (_, i) => `--x${i}`)],
   })),

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
-import type { DatabaseAddress } from "../../src/ledger/child-environment.ts";
+import type { DatabaseAddress } from "../../src/core/database-address.ts";
 import { chooseProtection, confine, type Confinement } from "../../src/ledger/confinement.ts";
 import type { Scratch } from "../../src/ledger/scratch.ts";
 import { startServer, type TestServer } from "../support/postgres.ts";

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { DatabaseAddress } from "../../src/core/database-address.ts";
 import { factAtHome } from "../../src/core/home.ts";
 import { encodeLedger } from "../../src/core/ledger-text.ts";
 import type { Ledger } from "../../src/core/ledger.ts";
 import { writeLedger } from "../../src/core/write-ledger.ts";
-import type { DatabaseAddress } from "../../src/ledger/child-environment.ts";
 import { type ReplayedHistory, replayHistory } from "../../src/ledger/replay.ts";
 import { supabasePrelude } from "../../src/tools/supabase/prelude.sql.ts";
 import { startServer, type TestServer } from "../support/postgres.ts";

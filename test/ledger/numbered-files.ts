@@ -1,9 +1,9 @@
+import type { DatabaseAddress } from "../../src/core/database-address.ts";
 import type { History } from "../../src/core/history.ts";
 import type { MigrationTool } from "../../src/core/migration-tool.ts";
 import { CannotJudge } from "../../src/core/outcome.ts";
 import { factsQuery } from "../../src/database/facts.sql.ts";
 import { ensureVersionTable, migrate } from "../../src/database/migrate.ts";
-import type { DatabaseAddress } from "../../src/ledger/child-environment.ts";
 import { bakeSchema } from "../../src/ledger/instrument.sql.ts";
 import type { ReplayPlan } from "../../src/ledger/replay.ts";
 import type { Scratch } from "../../src/ledger/scratch.ts";

@@ -47,5 +47,6 @@ export function connectionTo(server: TestServer, as: string | null = null): Conn
     applicationName: null,
     options: null,
     targetSession: "any",
+    schema: null,
   };
 }

@@ -497,7 +497,9 @@ function planOf(
       current: [alembic, "current"],
       command,
       explain: () => null,
+      adviseOnVariables: async () => [],
       runChild: async (argv, options) => await runChild(argv, { ...options, signalGroup }),
+      mapped: [],
       environment: {
         ...process.env,
         PGOPTIONS: "-c search_path=nowhere",

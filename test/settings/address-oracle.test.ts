@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { libpqParameters } from "../../src/settings/connection-parameters.ts";
 import { readDatabase } from "../../src/settings/connection-source.ts";
 import { parseConnectionUrl } from "../../src/settings/connection-url.ts";
-import type { Findings, Sources } from "../../src/settings/sources.ts";
+import { noFindings, type Sources } from "../../src/settings/sources.ts";
 import { type AddressOracle, type Reading, startAddressOracle } from "./address-oracle.ts";
 
 let oracle: AddressOracle;
@@ -290,7 +290,7 @@ const pair = fc.tuple(
   ),
 );
 
-const drivers = ["psycopg", "psycopg2", "asyncpg", "pg8000"];
+const drivers = ["psycopg", "psycopg_async", "psycopg2", "psycopg2cffi", "asyncpg", "pg8000"];
 const schemes = ["postgres", "postgresql", ...drivers.map((driver) => `postgresql+${driver}`)];
 
 const anyUrl: fc.Arbitrary<Parts> = fc
@@ -311,10 +311,12 @@ const anyUrl: fc.Arbitrary<Parts> = fc
   // Both in one URL is judged elsewhere.
   .filter(({ query }) => query.filter(([name]) => /^(ssl|(s|%73)slmode)$/.test(name)).length < 2);
 
-/** `ssl` is asyncpg's; the parameters of a driver are not libpq's. */
+const others = ["prepared_statement_cache_size", "pgbouncer", "schema", "constructor"];
+
+/** `ssl` is asyncpg's; the parameters of other programs are not libpq's. */
 function forLibpq([name, value]: readonly [string, string]): (readonly [string, string])[] {
   if (name === "ssl") return [["sslmode", value === "true" ? "require" : value]];
-  return name === "prepared_statement_cache_size" ? [] : [[name, value]];
+  return others.includes(decodeURIComponent(name)) ? [] : [[name, value]];
 }
 
 function asLibpqsWords({ ssl, ...rest }: Reading): Reading {
@@ -323,7 +325,8 @@ function asLibpqsWords({ ssl, ...rest }: Reading): Reading {
 
 /** SQLAlchemy makes numbers of ports, and leaves them out or fills in commas where none is given. */
 function comparable(reading: Reading, isSocket: boolean): Reading {
-  const { port = "", ssl: _, prepared_statement_cache_size: __, host, ...rest } = reading;
+  const { port = "", ssl: _, host, ...more } = reading;
+  const rest = Object.fromEntries(Object.entries(more).filter(([name]) => !others.includes(name)));
   const ports = port.split(",").map((text) => (text === "" ? "" : String(Number(text))));
   return {
     ...rest,
@@ -333,7 +336,7 @@ function comparable(reading: Reading, isSocket: boolean): Reading {
 }
 
 function look({ env }: { readonly env: Readonly<Record<string, string>> }) {
-  const findings: Findings = { faults: [], warnings: [] };
+  const findings = noFindings();
   const sources: Sources = {
     env,
     readFile: (file) => readFileSync(file, "utf8"),

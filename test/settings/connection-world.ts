@@ -1,7 +1,7 @@
 import { expect } from "vitest";
 import { readDatabase } from "../../src/settings/connection-source.ts";
 import type { Connection } from "../../src/settings/connection.ts";
-import type { Findings } from "../../src/settings/sources.ts";
+import { noFindings } from "../../src/settings/sources.ts";
 
 export type World = {
   readonly env: Readonly<Record<string, string>>;
@@ -14,7 +14,7 @@ export type World = {
 
 /** The address in a world of these variables and files. */
 export function look(world: World) {
-  const findings: Findings = { faults: [], warnings: [] };
+  const findings = noFindings();
   const { env, files = {}, modes = {}, osHome = null } = world;
   const readFile = (path: string) => files[path] ?? missing();
   const statFile = (path: string) =>

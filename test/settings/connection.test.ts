@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { readScratch } from "../../src/settings/connection-source.ts";
-import type { Findings } from "../../src/settings/sources.ts";
+import { noFindings } from "../../src/settings/sources.ts";
 import { connect, look, missing } from "./connection-world.ts";
 
 describe("which source counts", () => {
@@ -68,6 +68,7 @@ describe("what an address leaves out", () => {
       applicationName: null,
       options: null,
       targetSession: "any",
+      schema: null,
     });
   });
 
@@ -93,6 +94,7 @@ describe("what an address leaves out", () => {
       applicationName: "app",
       options: "-c search_path=x",
       targetSession: "primary",
+      schema: null,
     });
   });
 
@@ -204,10 +206,13 @@ describe("TLS: libpq's sslmode and asyncpg's ssl are one setting", () => {
     expect(look({ env: { DATABASE_URL: `${url}&sslmode=require` } }).faults).toHaveLength(1);
   });
 
-  test.each(["sslmode=on", "ssl=1", "target_session_attrs=master"])("%s is a fault", (query) => {
-    const { faults } = look({ env: { DATABASE_URL: `postgres://h/d?${query}` } });
-    expect(faults).toEqual([expect.stringMatching(/in DATABASE_URL must be one of/)]);
-  });
+  test.each(["sslmode=on", "sslmode=1", "ssl=on", "target_session_attrs=master"])(
+    "%s is a fault",
+    (query) => {
+      const { faults } = look({ env: { DATABASE_URL: `postgres://h/d?${query}` } });
+      expect(faults).toEqual([expect.stringMatching(/in DATABASE_URL must be one of/)]);
+    },
+  );
 });
 
 describe("what libpq knows and we cannot honour is a warning by name", () => {
@@ -344,7 +349,7 @@ test("the faults of one address are told together", () => {
 });
 
 test("libpq's variables, which may name the real database, never fill in the scratch server", () => {
-  const findings: Findings = { faults: [], warnings: [] };
+  const findings = noFindings();
   const env = { PGHOST: "production", PGUSER: "admin", PGPASSWORD: "word", PGPORT: "6000" };
   const scratch = readScratch(
     "postgres:///postgres",

@@ -39,6 +39,8 @@ test("no command and no flag: run, with every default", () => {
     upgradeTimeout: null,
     ddlLockTimeout: 5000,
     upgradeCommand: null,
+    programEnv: null,
+    envFile: null,
     verbose: false,
     exitCode: false,
     bakeCheck: false,
@@ -51,7 +53,9 @@ test("no command and no flag: run, with every default", () => {
     metricsFile: null,
     words: [],
     exec: [],
+    fileVariables: {},
     warnings: [],
+    notes: [],
     secrets: [],
     secretNames: [],
   });
@@ -122,6 +126,40 @@ test("every flag of run", () => {
     verbose: true,
     exec: ["gunicorn", "--bind", "--", "x"],
   });
+});
+
+test("a list is given by several flags, by one, or by its variable; the flags count", () => {
+  const names = (argv: readonly string[], more: Record<string, string> = {}) =>
+    settingsOf(argv, { DATABASE_URL, ...more }).programEnv?.map(({ name }) => name);
+  const PREFLIGHT_PROGRAM_ENV = "X={host}\nY={port}";
+  expect(names(["--program-env", "A={host}", "--program-env=B={{x}}; C="])).toEqual([
+    "A",
+    "B",
+    "C",
+  ]);
+  expect(names([], { PREFLIGHT_PROGRAM_ENV })).toEqual(["X", "Y"]);
+  expect(names(["--program-env", "A={host}"], { PREFLIGHT_PROGRAM_ENV })).toEqual(["A"]);
+});
+
+test("what a template comes to is a secret like the environment's own", () => {
+  const env = { DATABASE_URL: "postgres://u:S3kr1t%40@h/d" };
+  const argv = ["--program-env", "A={url:postgresql+asyncpg}; B_TOKEN=constant-token; C={user}"];
+  const { secrets } = settingsOf(argv, env);
+  expect(secrets).toEqual(
+    expect.arrayContaining([
+      "postgresql+asyncpg://u:S3kr1t%40@h:5432/d",
+      "S3kr1t@",
+      "constant-token",
+    ]),
+  );
+  expect(secrets).not.toContain("u");
+});
+
+test("the program's address is what the mapping says, not what the environment has under these names", () => {
+  const env = { PREFLIGHT_DATABASE_URL: "postgres://u@h/a", DATABASE_URL: "postgres://u@h/b" };
+  expect(settingsOf([], env).warnings).toHaveLength(1);
+  const mapped = settingsOf(["--program-env", "DATABASE_URL={url:postgresql+psycopg}"], env);
+  expect(mapped).toMatchObject({ warnings: [], programAddress: null, programConnection: null });
 });
 
 describe("commands", () => {
@@ -216,6 +254,7 @@ describe("usage faults", () => {
     [["--verbose=true"], ["--verbose takes no value"]],
     [["--help=run"], ["--help takes no value"]],
     [["--tool", "sql", "--tool", "sql"], ["--tool is given twice"]],
+    [["--program-env"], ["--program-env needs a value: --program-env NAME=TEMPLATE"]],
     [["--check"], ["preflight run does not take --check; it belongs to bake"]],
     [["--exit-code"], ["preflight run does not take --exit-code; it belongs to check, status"]],
     [

@@ -12,6 +12,7 @@ import { usualSection } from "./configuration.ts";
 import { readExtensions } from "./extensions.ts";
 import { type AlembicLocation, findAlembic, locateAlembic } from "./locate.ts";
 import { readNamedTable } from "./named-table.ts";
+import { readVariables } from "./read-variables.ts";
 import { type AlembicReading, isRevisionName, readAlembic } from "./read.ts";
 import { readRevisionFile } from "./revision-file.ts";
 import { versionTable } from "./version-table.ts";
@@ -68,6 +69,7 @@ function found(reading: AlembicReading): FoundHistory {
       kind: "command",
       commands: location.commands,
       readAddresses: async () => await readAddresses(location),
+      readVariables: async () => await readVariables(location),
     },
     audit: async (history) => [...findLongId(history), ...sayUnread(history)],
     readExtensions: async () => await readExtensions(location),

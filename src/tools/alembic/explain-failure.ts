@@ -36,23 +36,28 @@ export function explainFailure(complaint: string, lines: readonly string[]): Exp
   if (unset.length > 0)
     return {
       names: unset,
+      isOfVariables: true,
       next: [
         `set what the program reads, and is not set here: ${enumerate(unset, 20)}. Of what names a database all parts are needed, with any values (such as DB_HOST, DB_USER, DB_PASSWORD and DB_NAME): bake puts a scratch database in their place`,
       ],
     };
   if (/\bArgumentError: (?:Expected string or URL object, got|Could not parse)/.test(complaint))
-    return because(
+    return ofVariables(
       "set the variable that env.py takes its URL from: what it found there is none, and bake puts a scratch database in its place",
     );
   if (/\bpassword authentication failed for user\b/.test(complaint))
-    return because(
+    return ofVariables(
       "env.py logs in with a user or a password of its own: let them come from variables, as its host does",
     );
   return null;
 }
 
 function because(...next: readonly string[]): Explanation {
-  return { names: [], next };
+  return { names: [], next, isOfVariables: false };
+}
+
+function ofVariables(...next: readonly string[]): Explanation {
+  return { names: [], next, isOfVariables: true };
 }
 
 /** As `DATABASE_URL` must be for `schemeOf`. */

@@ -111,6 +111,7 @@ export function stepTool(kind: Kind): Tool {
         kind: "command",
         commands: commandsIn(directory, kind),
         readAddresses: async () => ({ suspects: [], fixed: null }),
+        readVariables: async () => ({ names: [], scheme: "postgresql" }),
       },
       audit: async () => [],
       readPath: async () => [],
