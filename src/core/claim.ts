@@ -1,6 +1,7 @@
 import { ancestors, type Heads, type History, maximal } from "./history.ts";
 import { factsAfter, factsOfHeads, type OpenLedger } from "./ledger.ts";
 import type { MigrationTool } from "./migration-tool.ts";
+import { rowsInDoubt } from "./spelling.ts";
 
 /** What version rows say was applied, in the history's terms. */
 export type Claim = {
@@ -78,6 +79,9 @@ export function rowsFor(
   const [newest] = heads;
   if (newest === undefined) return [];
   const compare = history.tool.order;
-  const past = rows.filter((row) => !history.revisions.has(row) && compare(row, newest) < 0);
+  const inDoubt = new Set(rowsInDoubt(history, rows).map(({ row }) => row));
+  const past = rows.filter(
+    (row) => !history.revisions.has(row) && !inDoubt.has(row) && compare(row, newest) < 0,
+  );
   return [...past, ...ancestors(history, heads)].sort(compare);
 }

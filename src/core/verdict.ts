@@ -6,6 +6,7 @@ import type { Heads, HistoryFault } from "./history.ts";
 import type { Identification } from "./identify.ts";
 import type { Progress } from "./migration.ts";
 import type { Lack } from "./row-evidence.ts";
+import type { RowInDoubt } from "./spelling.ts";
 
 /** What the diagnosis says: one member of a closed union, with its evidence. */
 export type Verdict =
@@ -53,6 +54,8 @@ export type Verdict =
       readonly why: string;
       /** The version table is somebody else's: nothing can be recorded there. */
       readonly isOthersTable: boolean;
+      /** Rows whose number several files have, and nothing tells which of them ran. */
+      readonly inDoubt: readonly RowInDoubt[];
       /** Nothing of this history is at home, and here some of it is. */
       readonly elsewhere: readonly Place[];
     })

@@ -3,6 +3,7 @@ import type { Knowledge } from "../core/knowledge.ts";
 import type { VersionRow } from "../core/migration.ts";
 import type { Observation } from "../core/observation.ts";
 import { widthFor } from "../core/plan.ts";
+import { toStored } from "../core/spelling.ts";
 import type { Step } from "../core/step.ts";
 import { renumberedRows } from "../core/unknown-rows.ts";
 import { versionTableOf } from "../core/version-table.ts";
@@ -62,18 +63,18 @@ async function takeStep(
   if (step.kind === "upgrade") return await upgrade(step.revisions, observation, scope);
   const { database, project, context } = scope;
   const { history } = project.knowledge;
-  const basis = observation.versionTable?.rows ?? [];
-  const present = basis.filter((row) => row !== null);
+  const { versionTable } = observation;
+  const present = (versionTable?.rows ?? []).filter((row) => row !== null);
   // What stands there under another number gets its own.
-  const renumbered = renumberedRows(project.knowledge, observation.versionTable);
+  const renumbered = renumberedRows(project.knowledge, versionTable);
   const past = present.filter((row) => !renumbered.has(row));
   const rows = step.kind === "stamp" ? rowsFor(history, step.to, past) : present;
   await stamp(database, {
     layout: history.tool.versionTable,
     table: versionTableOf(observation, project.versionTable),
-    exists: observation.versionTable !== null,
-    basis,
-    rows,
+    exists: versionTable !== null,
+    basis: versionTable?.stored ?? [],
+    rows: toStored(rows, versionTable),
     files: await versionRows(rows.filter((row) => !present.includes(row))),
     runId: context.runId,
     width: widthFor(history),

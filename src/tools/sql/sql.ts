@@ -13,6 +13,7 @@ export const sql: Tool = {
   name: "sql",
   appliedBy: "preflight",
   versionTable,
+  versions: "numbers",
   order: byNumber,
   illegalInIds: "",
   platform: null,

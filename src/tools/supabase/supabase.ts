@@ -16,6 +16,7 @@ export const supabase: Tool = {
   name: "supabase",
   appliedBy: "preflight",
   versionTable,
+  versions: "texts",
   order: byText,
   illegalInIds: "",
   platform: {

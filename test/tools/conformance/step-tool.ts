@@ -25,6 +25,7 @@ const layouts: Readonly<Record<Rows, VersionTableLayout>> = {
     usual: { schema: null, name: "step_log" },
     rows: "each",
     columns: ["step", "logged_at"],
+    fileName: null,
     dirty: null,
     create: (table) =>
       `CREATE TABLE ${quoteQualified(table)} (step text PRIMARY KEY, logged_at timestamptz NOT NULL DEFAULT now())`,
@@ -35,6 +36,7 @@ const layouts: Readonly<Record<Rows, VersionTableLayout>> = {
     usual: { schema: null, name: "step_version" },
     rows: "heads",
     columns: ["step", "dirty"],
+    fileName: null,
     dirty: "dirty",
     create: (table) =>
       `CREATE TABLE ${quoteQualified(table)} (step text PRIMARY KEY, dirty boolean NOT NULL)`,
@@ -48,6 +50,7 @@ export function stepTool(rows: Rows): Tool {
     name: `steps-${rows}`,
     appliedBy: "program",
     versionTable: layouts[rows],
+    versions: "texts",
     order: byText,
     illegalInIds: "",
     platform: null,
