@@ -19,19 +19,19 @@ import { nameTable } from "./version-table.ts";
 
 /** The rows name revisions of this history: does the schema agree? */
 export function withRows(situation: Situation): Verdict {
-  const { knowledge, observation, history, claim, edited, ledger, live, expected } = situation;
+  const { knowledge, observation, history, claim, ledger, live, expected } = situation;
   if (ledger === null || live === null || expected === null)
-    return asRecorded(situation, editedFiles(knowledge, edited, null));
+    return asRecorded(situation, editedFiles(knowledge, situation, null));
   const lacking = lackingOfDeployment(ledger, expected, live, observation.role.name);
   if (equals(ledger, expected, live))
-    return asRecorded(situation, [...lacking, ...editedFiles(knowledge, edited, [])]);
+    return asRecorded(situation, [...lacking, ...editedFiles(knowledge, situation, [])]);
   const compared = { ledger, history, live };
   const found = differences(ledger, history, claim.applied, expected, live);
   const isTolerable = found.every((difference) => difference.tolerable);
   const isOwnState = found.every(
     ({ kind, fact }) => kind === "extra" && live.unknownFacts.includes(fact),
   );
-  const all = [...found, ...lacking, ...editedFiles(knowledge, edited, found)];
+  const all = [...found, ...lacking, ...editedFiles(knowledge, situation, found)];
   if (isOwnState && isTolerable) return asRecorded(situation, all);
 
   const identified = unlessStale(situation, identify({ ...compared, recorded: null, answers: [] }));

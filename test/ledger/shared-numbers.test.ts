@@ -63,7 +63,10 @@ test("an older image is `ahead` where both have their names in their rows", asyn
 });
 
 test.each([
-  { what: "name", sql: "UPDATE preflight_migrations SET checksum = 'edited' WHERE version = '0027'" },
+  {
+    what: "name",
+    sql: "UPDATE preflight_migrations SET checksum = 'edited' WHERE version = '0027'",
+  },
   { what: "text", sql: "UPDATE preflight_migrations SET name = 'renamed' WHERE version = '0027'" },
 ])("the $what tells which file a bare row is of", async ({ sql }) => {
   const before = await bake({ ...one, ...orders });
@@ -153,10 +156,7 @@ test("so does the first, whose row was bare", async () => {
   await run(before, url);
   const shared = await bake(both, before);
   await run(shared, url);
-  const image = await bake(
-    { ...base, "0027_late.sql": late, "0028_early.sql": early },
-    shared,
-  );
+  const image = await bake({ ...base, "0027_late.sql": late, "0028_early.sql": early }, shared);
   const { line } = await run(image, url);
   expect(line, line.reason ?? "").toMatchObject({ exit: 0, recordedAfter: ["0028"] });
   expect(await rowsOf(url)).toEqual(["0026 people", "0027_late late", "0028 early"]);

@@ -17,8 +17,8 @@ export type NumberedFiles = {
   readonly digestOf: (text: string) => string;
   /** See `Migration.recorded`. */
   readonly recordedOf: (text: string) => Promise<readonly string[] | null>;
-  /** A file without a statement is a placeholder, and no fault. */
-  readonly allowsEmpty: boolean;
+  /** A file without a statement does nothing, and is recorded; but one that `preflight new` wrote is to be written yet. */
+  readonly isUnwritten: (text: string) => boolean;
   /** Its own tool passes over whatever else is in the directory. Otherwise what is another tool's, or code, is a fault. */
   readonly passesOverOthers: boolean;
   /** Why a file's author wants no transaction; null: nothing of that kind is said. */
@@ -75,8 +75,9 @@ function tellApart(files: readonly NamedFile[]): readonly NamedFile[] {
   const groups = [...groupByNumber(files, ({ id }) => id).values()];
   return groups.flatMap((sharing) => {
     const names = new Set(sharing.map(({ name }) => name));
-    const isTold = sharing.length > 1 && names.size === sharing.length && !names.has("");
-    return isTold ? sharing.map(withName) : sharing;
+    const named = sharing.map(withName);
+    const isTold = named.every(({ id, name }) => name !== "" && partsOf(id).name === name);
+    return isTold && sharing.length > 1 && names.size === sharing.length ? named : sharing;
   });
 }
 

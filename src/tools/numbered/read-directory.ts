@@ -54,7 +54,7 @@ async function readDirectory(numbered: NumberedFiles, vouched: Vouched): Promise
     tool,
     graph: faults.length > 0 ? { kind: "broken", faults } : buildGraph(tool, revisions),
     warnings: [...warnings, ...(numbered.passesOverOthers ? [] : describeMarks(opened))],
-    remarks,
+    remarks: [...remarks, ...(numbered.passesOverOthers ? [] : describeEmpty(read))],
     root,
     digests: new Map(opened.map(({ id, bytes }) => [id, digestOf(bytes.toString("utf8"))])),
     upgrade: { kind: "native", load },
@@ -145,6 +145,13 @@ function describeMarks(opened: readonly Opened[]): readonly string[] {
     ([tool, files]) =>
       `Marked as files of ${tool}: ${enumerate(files)}. Here they are plain SQL, and preflight keeps version rows of its own: ${tool} must not run them besides. Take the marks out, and this is no longer said.`,
   );
+}
+
+function describeEmpty(read: readonly Opened[]): readonly string[] {
+  const empty = read.filter(({ revision }) => revision.isEmpty).map(({ file }) => file);
+  return empty.length === 0
+    ? []
+    : [`Without a statement, so that they are recorded and do nothing: ${enumerate(empty)}.`];
 }
 
 /** Where versions are numbers, `1` and `001` are one, and so are `2024-01-31` and `20240131000000`. */

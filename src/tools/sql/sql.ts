@@ -4,7 +4,7 @@ import { hashOf } from "../file-text.ts";
 import { exists } from "../files.ts";
 import { listNames, type NumberedFiles, readFileName } from "../numbered/list-files.ts";
 import { candidateOf } from "../numbered/read-directory.ts";
-import { nextFiles } from "../numbered/template.ts";
+import { isUnwritten, nextFiles } from "../numbered/template.ts";
 import type { Candidate, Tool } from "../tool.ts";
 import { versionTable } from "./version-table.ts";
 
@@ -22,7 +22,7 @@ export const sql: Tool = {
     kind: "files",
     placeFor: async ({ path }) => path,
     next: nextFiles,
-    whileEmpty: "until it has one, the history is broken, as `preflight audit` will say",
+    whileEmpty: "until somebody writes to it, the history is broken, as `preflight audit` will say",
   },
   find: async ({ cwd }) => {
     const candidates = await Promise.all(usual.map((path) => candidateAt(path, cwd)));
@@ -47,7 +47,7 @@ async function candidateAt(place: string, cwd: string): Promise<Candidate | null
     readName: readFileName,
     digestOf: hashOf,
     recordedOf: async () => null,
-    allowsEmpty: false,
+    isUnwritten,
     passesOverOthers: false,
     whyOutside: () => null,
   };
