@@ -211,6 +211,55 @@ test("in another schema, as another role, with a later file applied", async () =
   expect(await namesIn(url, "app.people")).toEqual(["early", "late"]);
 });
 
+const noop: Files = {
+  ...base,
+  "0027_noop.up.sql": "-- The table came earlier than planned: nothing is left to do\n",
+  "0027_noop.down.sql": "",
+  "0028_empty.up.sql": "",
+};
+
+test("files without a statement do nothing, and are recorded", async () => {
+  const image = await bake(noop);
+  expect(image.baked.stderr).toContain(
+    "Without a statement, so that they are recorded and do nothing: migrations/0027_noop.up.sql; migrations/0028_empty.up.sql.",
+  );
+  const url = await server.createDatabase();
+  const { line } = await run(image, url);
+  expect(line).toMatchObject({ exit: 0, verdict: "fresh", recordedAfter: ["0028"] });
+  expect(await rowsOf(url)).toEqual(["0026 people", "0027 noop", "0028 empty"]);
+  expect((await run(image, url)).line).toMatchObject({ verdict: "current", actions: [] });
+  // Nothing tells them apart, and nothing needs to.
+  await server.sql(url, "DROP TABLE preflight_migrations");
+  const again = await run(image, url);
+  expect(again.line, again.stderr).toMatchObject({
+    exit: 0,
+    verdict: "unversioned",
+    proven: ["0028"],
+  });
+});
+
+test("a file that is written after it was recorded as empty is not taken for done", async () => {
+  const before = await bake(noop);
+  const url = await server.createDatabase();
+  await run(before, url);
+  const schema = await bake({ ...noop, "0028_empty.up.sql": "CREATE TABLE later ();\n" }, before);
+  const data = await bake({ ...noop, "0028_empty.up.sql": late }, before);
+  expect((await run(schema, url)).line).toMatchObject({ exit: 21, verdict: "mismatched" });
+  const { line } = await run(data, url);
+  expect(line).toMatchObject({ exit: 20, actions: [] });
+  expect(line.reason).toContain("0028_empty.up.sql was edited after it was applied");
+});
+
+test("a file whose number an empty one took does not run again under its new number", async () => {
+  const before = await bake(one);
+  const url = await server.createDatabase();
+  await run(before, url);
+  const files = { ...base, "0027_noop.sql": "-- nothing\n", "0028_early.sql": early };
+  const { line } = await run(await bake(files, before), url);
+  expect(line).toMatchObject({ exit: 20, actions: [] });
+  expect(await namesIn(url)).toEqual(["early"]);
+});
+
 type Image = { readonly cwd: string; readonly baked: Said };
 
 const made: string[] = [];
