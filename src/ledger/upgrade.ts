@@ -150,7 +150,7 @@ async function place({ sql }: ScratchDatabase, { revisions }: History): Promise<
   return `${where}, on PostgreSQL ${major}`;
 }
 
-const allThatItPrinted =
+export const allThatItPrinted =
   "all that it printed, with the traceback of an error: preflight bake --verbose";
 
 function remedies(said: string): readonly string[] {
