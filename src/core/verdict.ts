@@ -1,4 +1,4 @@
-import type { Difference } from "./difference.ts";
+import type { Difference, SchemaDifference } from "./difference.ts";
 import type { Place } from "./elsewhere.ts";
 import { isInDoubt } from "./extras.ts";
 import { type Fact, placeKey } from "./facts.ts";
@@ -27,6 +27,8 @@ export type Verdict =
       readonly claimed: Heads;
       /** Older than that, and not claimed. */
       readonly skipped: readonly string[];
+      /** What they promise and is not there, where they promise too much. */
+      readonly lacking: readonly SchemaDifference[];
     })
   /** `gone`: recorded revisions that have no file. */
   | (NotAsClaimed & { readonly kind: "missing-file"; readonly gone: readonly string[] })

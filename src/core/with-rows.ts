@@ -1,5 +1,10 @@
 import { editedFiles } from "./data-migrations.ts";
-import { type Difference, differences, lackingOfDeployment } from "./difference.ts";
+import {
+  type Difference,
+  differences,
+  lackingOfDeployment,
+  type SchemaDifference,
+} from "./difference.ts";
 import { placesInDoubt } from "./elsewhere.ts";
 import { someHoldRows } from "./facts.ts";
 import { ancestors, type Heads } from "./history.ts";
@@ -38,7 +43,7 @@ export function withRows(situation: Situation): Verdict {
   if (isAnotherState(identified, live)) {
     const others = seemsAnotherApplications(situation);
     if (others !== null) return others;
-    const mismatch = mismatched(situation, identified);
+    const mismatch = mismatched(situation, identified, found);
     if (identified.kind === "proven" && mismatch.dataMigrations.length === 0) return mismatch;
     // An index or a view that a revision drops may be somebody's who still needs it. A column or a table says that it did not run.
     const extras = found.filter(({ kind }) => kind === "extra").map(({ fact }) => fact);
@@ -66,7 +71,11 @@ function asRecorded(situation: Situation, differences: readonly Difference[]): V
     : { ...seen, kind: "current", heads };
 }
 
-function mismatched(situation: Situation, identified: Finding): VerdictOf<"mismatched"> {
+function mismatched(
+  situation: Situation,
+  identified: Finding,
+  found: readonly SchemaDifference[],
+): VerdictOf<"mismatched"> {
   const { claim, seen } = situation;
   const goesForwards =
     identified.kind === "proven" && includesTheClaim(situation, identified.heads);
@@ -75,6 +84,7 @@ function mismatched(situation: Situation, identified: Finding): VerdictOf<"misma
     kind: "mismatched",
     claimed: claim.heads,
     skipped: claim.skipped,
+    lacking: goesForwards ? [] : found.filter(({ kind }) => kind === "missing"),
     identified,
     elsewhere: goesForwards ? [] : placesInDoubt(situation, "taken back"),
     ...passedOver(situation, identified),
