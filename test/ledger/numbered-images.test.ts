@@ -6,10 +6,12 @@ import { preflight, type Said } from "../support/in-process.ts";
 import { startServer, type TestServer } from "../support/postgres.ts";
 
 let server: TestServer;
+/** A bake needs 15 or newer, whatever the databases are on. */
+let scratch: TestServer;
 beforeAll(async () => {
-  server = await startServer();
+  [server, scratch] = await Promise.all([startServer(), startServer({ major: "18" })]);
 });
-afterAll(async () => await server?.stop());
+afterAll(async () => await Promise.all([server?.stop(), scratch?.stop()]));
 
 type Files = Readonly<Record<string, string>>;
 
@@ -294,7 +296,10 @@ async function bake(files: Files, before?: Image): Promise<Image> {
 
 async function replay(files: Files, before?: Image): Promise<Image> {
   const image = place(files, before);
-  const baked = await preflight(["bake", "--scratch-url", server.url], { cwd: image.cwd, env: {} });
+  const baked = await preflight(["bake", "--scratch-url", scratch.url], {
+    cwd: image.cwd,
+    env: {},
+  });
   expect(baked.exit, baked.stderr).toBe(0);
   return { ...image, baked };
 }

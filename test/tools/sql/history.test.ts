@@ -372,6 +372,10 @@ test("files that only git remembers", async () => {
     "app/migrations/002_b.down.sql",
     "app/migrations/003_c.sql",
     "app/migrations/004_d.sql",
+    "app/migrations/05_e.sql",
+    "app/migrations/006_f.sql",
+    "app/migrations/006_g.sql",
+    "app/migrations/006_h.sql",
     "app/migrations/old/000_z.sql",
     "app/migrations/seed.sql",
   );
@@ -382,10 +386,12 @@ test("files that only git remembers", async () => {
   git("mv", "app/migrations/004_d.sql", "app/migrations/004_renamed.sql");
   git("rm", "-r", "--quiet", "app/migrations/old", "app/migrations/seed.sql");
   git("rm", "--quiet", "app/migrations/002_b.sql", "app/migrations/002_b.down.sql");
-  git("rm", "--quiet", "app/migrations/001_a.sql");
+  git("rm", "--quiet", "app/migrations/001_a.sql", "app/migrations/006_g.sql");
+  git("mv", "app/migrations/05_e.sql", "app/migrations/005_e.sql");
   git("-c", "commit.gpgsign=false", "commit", "--quiet", "-m", "two");
   expect(await (await read(new Map(), "app/migrations")).readDeleted()).toEqual([
     { id: "001", parents: [], dependsOn: [], file: "migrations/001_a.sql" },
     { id: "002", parents: ["001"], dependsOn: [], file: "migrations/002_b.sql" },
+    { id: "006_g", parents: ["006_f"], dependsOn: [], file: "migrations/006_g.sql" },
   ]);
 });
