@@ -196,6 +196,23 @@ test.each([{ ledger: "baked" }, { ledger: "none" }])(
   },
 );
 
+test("a shared number outside of a transaction, with a name that SQL must quote, is resumed", async () => {
+  const index = "CREATE INDEX CONCURRENTLY people_name ON people (name);\n";
+  const fails = "CREATE UNIQUE INDEX CONCURRENTLY people_once ON people ((1));\n";
+  const image = await bake({ ...one, "0027_o'late.sql": index + fails });
+  const url = await server.createDatabase();
+  await run(await bake(base), url);
+  await server.sql(url, "INSERT INTO people VALUES (1, 'x'), (2, 'x')");
+  expect((await run(image, url)).line).toMatchObject({ exit: 25 });
+  const { line } = await run(image, url);
+  expect(line).toMatchObject({ exit: 23, verdict: "partial" });
+  expect(line.reason).toContain("0027_o'late.sql");
+  await server.sql(url, "DROP INDEX people_once; DELETE FROM people WHERE id < 3");
+  const resumed = await run(image, url, "--resume");
+  expect(resumed.line, resumed.stderr).toMatchObject({ exit: 0, recordedAfter: ["0027_o'late"] });
+  expect(await namesIn(url)).toEqual(["early"]);
+});
+
 test("in another schema, as another role, with a later file applied", async () => {
   const url = await server.createDatabase();
   await server.sql(
