@@ -1,6 +1,7 @@
 import { ancestors, type Heads, type History, maximal } from "./history.ts";
 import { factsAfter, factsOfHeads, type OpenLedger } from "./ledger.ts";
 import type { MigrationTool } from "./migration-tool.ts";
+import { rowsInDoubt } from "./spelling.ts";
 
 /** What version rows say was applied, in the history's terms. */
 export type Claim = {
@@ -82,6 +83,9 @@ export function rowsFor(
   rows: readonly string[],
 ): readonly string[] {
   if (!recordsEveryRevision(history.tool)) return heads;
-  const past = rows.filter((row) => !history.revisions.has(row) && isOlder(history, row, heads));
+  const inDoubt = new Set(rowsInDoubt(history, rows).map(({ row }) => row));
+  const past = rows.filter(
+    (row) => !history.revisions.has(row) && !inDoubt.has(row) && isOlder(history, row, heads),
+  );
   return [...past, ...inOrder(history, heads)];
 }

@@ -64,22 +64,27 @@ export function editedRevisions(
 
 /**
  * The same as differences. What such a file does now is proven where nothing of it is missing, and where it does
- * nothing to rows, which no schema shows.
+ * nothing to rows, which no schema shows. Where another file has the text that was applied, that one ran, and would run again.
  * @param found by what else the schema differs; null: it was not compared
  */
 export function editedFiles(
   knowledge: Knowledge,
-  edited: readonly string[],
+  { edited, table }: { readonly edited: readonly string[]; readonly table: VersionTable | null },
   found: readonly Difference[] | null,
 ): readonly Difference[] {
-  const { history, ledger } = knowledge;
+  const { history, ledger, digests } = knowledge;
+  const texts = new Set(digests.values());
   const lacking = new Set(found?.map(({ revision }) => revision));
   return edited.map((revision) => ({
     kind: "edited",
     revision,
     file: history.revisions.get(revision)!.file,
     tolerable:
-      found !== null && ledger !== null && !lacking.has(revision) && !touchesRows(ledger, revision),
+      found !== null &&
+      ledger !== null &&
+      !lacking.has(revision) &&
+      !touchesRows(ledger, revision) &&
+      !texts.has(table?.digests.get(revision) ?? ""),
   }));
 }
 

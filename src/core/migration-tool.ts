@@ -11,6 +11,11 @@ export type MigrationTool = {
   /** Who brings pending revisions in: the image's own program, or Preflight, which reads the files. */
   readonly appliedBy: "program" | "preflight";
   readonly versionTable: VersionTableLayout;
+  /**
+   * `numbers`: `27` is `0027`, and of several files with one number each has its name in its version: `0027_add_trade`.
+   * `texts`: a version is what is written.
+   */
+  readonly versions: "numbers" | "texts";
   /** Which of two versions is the older one, as a comparison for sorting; null: only what a revision stands on tells. */
   readonly order: ((one: string, other: string) => number) | null;
   /** Characters that no version may have. */
@@ -32,6 +37,8 @@ export type VersionTableLayout = {
   readonly columns: readonly string[];
   /** What the table keeps of a file's text; null: nothing. */
   readonly digest: { readonly column: string; readonly expression: string } | null;
+  /** The column that keeps what the file was called behind its number; null: there is none. */
+  readonly fileName: string | null;
   /** A boolean column that is true while a migration runs, and after one that failed; null: there is none. */
   readonly dirty: string | null;
   /** Tables whose names contain this are the tool's too; null: only the one that is named. */
@@ -68,12 +75,13 @@ type ToolWords = {
 
 // How tools order versions
 
-/** By number. What is no number comes last. */
+/** By number; of one number by name. What is no number comes last. */
 export function byNumber(one: string, other: string): number {
-  const [a, b] = [numberOf(one), numberOf(other)];
+  const [first, second] = [partsOf(one), partsOf(other)];
+  const [a, b] = [numberOf(first.number), numberOf(second.number)];
   if (a !== null && b !== null && a !== b) return a < b ? -1 : 1;
   if ((a === null) !== (b === null)) return a === null ? 1 : -1;
-  return byText(one, other);
+  return byText(first.name, second.name) || byText(one, other);
 }
 
 /** By UTF-16 units, the same on every machine. */
@@ -99,6 +107,17 @@ export function numberOf(version: string): bigint | null {
 const counters = 100_000n;
 
 /** `2024-01-31`, `2024_01_31_120000`, `2024-01-31T12-00-00`, `2024-01-31-120000-0000`, as a part of a pattern. */
-export const datePattern = String.raw`(?:19|20)\d\d(?<mark>[-_.])(?:0[1-9]|1[0-2])\k<mark>(?:0[1-9]|[12]\d|3[01])(?:[-_.T]\d\d(?:[-_.:]?\d\d(?:[-_.:]?\d\d(?:[-_]\d{4})?)?)?Z?)?`;
+const datePattern = String.raw`(?:19|20)\d\d(?<mark>[-_.])(?:0[1-9]|1[0-2])\k<mark>(?:0[1-9]|[12]\d|3[01])(?:[-_.T]\d\d(?:[-_.:]?\d\d(?:[-_.:]?\d\d(?:[-_]\d{4})?)?)?Z?)?`;
+
+/** Of a version, or of a file's name: the number or the date as it is written, and what stands behind it. */
+export function partsOf(text: string): { readonly number: string; readonly name: string } {
+  const { number, name = "" } = numbered.exec(text)?.groups ?? {};
+  return number === undefined ? { number: text, name: "" } : { number, name };
+}
+
+const numbered = new RegExp(
+  `^(?<number>${datePattern}|\\d+)(?:[-_. ](?<name>.*?))??(?:(?:\\.up)?\\.sql)?$`,
+  "is",
+);
 
 const aDate = new RegExp(`^${datePattern}$`, "i");

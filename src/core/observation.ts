@@ -122,8 +122,12 @@ type SchemaRights = { readonly canUse: boolean; readonly canCreate: boolean };
 export type VersionTable = {
   readonly schema: string;
   readonly name: string;
-  /** The versions as stored, sorted bytewise; null where the role may not read the table or it has no such column. */
+  /** The versions, as the history spells them; null where the role may not read the table or it has no such column. */
   readonly rows: readonly (string | null)[] | null;
+  /** The same as the table has them, each in the same place; sorted bytewise. */
+  readonly stored: readonly (string | null)[];
+  /** By version as stored: what the file was called behind its number, where the table keeps it. */
+  readonly fileNames: ReadonlyMap<string, string>;
   /** By version: what the table keeps of the file's text (see `FoundHistory.digests`), where it keeps anything. */
   readonly digests: ReadonlyMap<string, string>;
   /** A row says that its migration has not ended. */

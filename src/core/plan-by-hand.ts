@@ -10,6 +10,7 @@ import { CannotJudge } from "./outcome.ts";
 import { planFor } from "./plan.ts";
 import { refuse, seriousOf } from "./refusals.ts";
 import { situate } from "./situation.ts";
+import { tableAsSpelled } from "./spelling.ts";
 import type { Plan, PlanBasis, Policy, Step } from "./step.ts";
 import { provenHeads, type Verdict } from "./verdict.ts";
 import { nameTable, type VersionTableName, versionTableOf } from "./version-table.ts";
@@ -40,18 +41,23 @@ export function outlook(
   rows: readonly (string | null)[],
   { knowledge, observation, policy }: Pick<Basis, "knowledge" | "observation" | "policy">,
 ): { readonly verdict: Verdict; readonly plan: Plan } {
-  const seen = withRows(observation, rows);
+  const seen = withRows(rows, { knowledge, observation });
   const verdict = diagnose(knowledge, seen);
   const plan = planFor(verdict, policy, { knowledge, observation: seen, assumption: null });
   return { verdict, plan };
 }
 
 /** Of a table that is not there yet everything is as the tool makes it. */
-function withRows(observation: Observation, rows: readonly (string | null)[]): Observation {
+function withRows(
+  rows: readonly (string | null)[],
+  { knowledge, observation }: Pick<Basis, "knowledge" | "observation">,
+): Observation {
   const { versionTable, home } = observation;
+  if (versionTable === null && rows.length === 0) return observation;
   const table = versionTable ?? {
     schema: home.schema,
     name: "",
+    fileNames: new Map(),
     digests: new Map(),
     isDirty: false,
     unreadable: null,
@@ -62,10 +68,8 @@ function withRows(observation: Observation, rows: readonly (string | null)[]): O
     isGuarded: false,
     owned: true,
   };
-  return {
-    ...observation,
-    versionTable: rows.length === 0 ? versionTable && { ...table, rows } : { ...table, rows },
-  };
+  const filled = { ...table, rows, stored: rows };
+  return { ...observation, versionTable: tableAsSpelled(knowledge, filled) };
 }
 
 /** Throws CannotJudge: `config` for a revision that no file has, `missing-input` where nothing is known of what it makes. */
@@ -168,7 +172,7 @@ function differencesFrom(
 ): readonly string[] {
   const { history, claim, ledger, live, expected } = situate(
     knowledge,
-    withRows(observation, rows),
+    withRows(rows, { knowledge, observation }),
   );
   if (ledger === null || live === null || expected === null) return [];
   const all = differences(ledger, history, claim.applied, expected, live);
@@ -228,7 +232,7 @@ export function planUndo(
   const after = own.filter(({ entry: number }) => number >= entry.entry);
   const upgrade = standing(after, key).find(hasChanged);
   if (upgrade !== undefined) return refuse("undo-past-upgrade", entry, upgrade, history);
-  const now = observation.versionTable?.rows ?? [];
+  const now = observation.versionTable?.stored ?? [];
   if (!sameRows(now, entry.rowsAfter ?? [])) return refuse("undo-moved", entry, now, history);
   const whys =
     entry.rowsBefore.length === 0 ? [] : contradictions(entry.rowsBefore, verdict, basis);

@@ -82,6 +82,8 @@ function planOnEvidence(verdict: Verdict, policy: Policy, basis: PlanBasis): Pla
     case "unknown":
       // No word changes what the table is.
       if (verdict.isOthersTable) return refuse("table-of-others", verdict);
+      if (verdict.inDoubt.length > 0)
+        return orAsAssumed(refuse("number-of-several", verdict, observation.versionTable), its);
       return orAsAssumed(
         verdict.elsewhere.length > 0
           ? refuse("home-in-doubt", verdict.why, observation.home.schema)

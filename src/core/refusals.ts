@@ -5,9 +5,9 @@ import { gather } from "./gather.ts";
 import type { History, HistoryFault } from "./history.ts";
 import type { JournalEntry } from "./journal.ts";
 import type { Knowledge } from "./knowledge.ts";
-import type { Home, Server } from "./observation.ts";
+import type { Home, Server, VersionTable } from "./observation.ts";
 import type { Outcome } from "./outcome.ts";
-import { quoteIdentifier } from "./quote.ts";
+import { quoteIdentifier, quoteLiteral, quoteQualified } from "./quote.ts";
 import type { PlanBasis, Refusal } from "./step.ts";
 import type { Denial, Finding, Leftover, UnseenData, Verdict, VerdictOf } from "./verdict.ts";
 import * as ways from "./ways-out.ts";
@@ -113,6 +113,19 @@ export const refusals = {
         "if another application made that table: give this history's own another name, in the tool's configuration and with --version-table NAME",
         "--assume cannot help here: there is no table to record it in",
       ],
+    }),
+  ),
+  "number-of-several": cause(
+    "unproven",
+    "several files have one number, and a version row does not say which of them ran",
+    ({ inDoubt, why }: VerdictOf<"unknown">, table: VersionTable | null) => ({
+      reason: why,
+      next: inDoubt.flatMap(({ row, ids }) =>
+        ids.map(
+          (id) =>
+            `if ${id} is what ran: UPDATE ${table === null ? "" : quoteQualified(table)} SET version = ${quoteLiteral(id)} WHERE version = ${quoteLiteral(row)}; then start again`,
+        ),
+      ),
     }),
   ),
   unverified: cause(

@@ -59,7 +59,8 @@ export function unknown(
   unknownRows: readonly string[],
   why: string,
 ): VerdictOf<"unknown"> {
-  return { ...seen, kind: "unknown", unknownRows, why, isOthersTable: false, elsewhere: [] };
+  const plain = { isOthersTable: false, inDoubt: [], elsewhere: [] };
+  return { ...seen, kind: "unknown", unknownRows, why, ...plain };
 }
 
 /** Data migrations that a stamp to what was found would skip, or make run again. */

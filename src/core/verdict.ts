@@ -1,4 +1,4 @@
-import type { Difference } from "./difference.ts";
+import type { Difference, SchemaDifference } from "./difference.ts";
 import type { Place } from "./elsewhere.ts";
 import { isInDoubt } from "./extras.ts";
 import { type Fact, placeKey } from "./facts.ts";
@@ -7,6 +7,7 @@ import type { Identification } from "./identify.ts";
 import type { JournalEntry } from "./journal.ts";
 import type { Progress } from "./migration.ts";
 import type { Lack } from "./row-evidence.ts";
+import type { RowInDoubt } from "./spelling.ts";
 
 /** What the diagnosis says: one member of a closed union, with its evidence. */
 export type Verdict =
@@ -27,6 +28,8 @@ export type Verdict =
       readonly claimed: Heads;
       /** Older than that, and not claimed. */
       readonly skipped: readonly string[];
+      /** What they promise and is not there, where they promise too much. */
+      readonly lacking: readonly SchemaDifference[];
     })
   /** `gone`: recorded revisions that have no file. */
   | (NotAsClaimed & { readonly kind: "missing-file"; readonly gone: readonly string[] })
@@ -56,6 +59,8 @@ export type Verdict =
       readonly why: string;
       /** The version table is somebody else's: nothing can be recorded there. */
       readonly isOthersTable: boolean;
+      /** Rows whose number several files have, and nothing tells which of them ran. */
+      readonly inDoubt: readonly RowInDoubt[];
       /** Nothing of this history is at home, and here some of it is. */
       readonly elsewhere: readonly Place[];
     })

@@ -3,6 +3,7 @@ import { type Fact, holdsRows } from "./facts.ts";
 import type { History } from "./history.ts";
 import type { JournalEntry } from "./journal.ts";
 import type { MigrationTool } from "./migration-tool.ts";
+import { quoteLiteral } from "./quote.ts";
 import type { Finding, Leftover, VerdictOf } from "./verdict.ts";
 import { enumerate, nameHeads } from "./words.ts";
 
@@ -136,7 +137,7 @@ export function fromInterrupted({
   if (isEdited)
     return [
       ...drops,
-      `undo by hand what is done of it and forget it: DELETE FROM ${table} WHERE version = '${version}'; the file then runs from its beginning`,
+      `undo by hand what is done of it and forget it: DELETE FROM ${table} WHERE version = ${quoteLiteral(version)}; the file then runs from its beginning`,
       `or put ${file} back to what it was when it began: then it can go on from there (--resume); another text cannot`,
     ];
   const before =

@@ -1,5 +1,10 @@
 import { editedFiles } from "./data-migrations.ts";
-import { type Difference, differences, lackingOfDeployment } from "./difference.ts";
+import {
+  type Difference,
+  differences,
+  lackingOfDeployment,
+  type SchemaDifference,
+} from "./difference.ts";
 import { placesInDoubt } from "./elsewhere.ts";
 import { someHoldRows } from "./facts.ts";
 import { ancestors, type Heads } from "./history.ts";
@@ -19,26 +24,26 @@ import { nameTable } from "./version-table.ts";
 
 /** The rows name revisions of this history: does the schema agree? */
 export function withRows(situation: Situation): Verdict {
-  const { knowledge, observation, history, claim, edited, ledger, live, expected } = situation;
+  const { knowledge, observation, history, claim, ledger, live, expected } = situation;
   if (ledger === null || live === null || expected === null)
-    return asRecorded(situation, editedFiles(knowledge, edited, null));
+    return asRecorded(situation, editedFiles(knowledge, situation, null));
   const lacking = lackingOfDeployment(ledger, expected, live, observation.role.name);
   if (equals(ledger, expected, live))
-    return asRecorded(situation, [...lacking, ...editedFiles(knowledge, edited, [])]);
+    return asRecorded(situation, [...lacking, ...editedFiles(knowledge, situation, [])]);
   const compared = { ledger, history, live };
   const found = differences(ledger, history, claim.applied, expected, live);
   const isTolerable = found.every((difference) => difference.tolerable);
   const isOwnState = found.every(
     ({ kind, fact }) => kind === "extra" && live.unknownFacts.includes(fact),
   );
-  const all = [...found, ...lacking, ...editedFiles(knowledge, edited, found)];
+  const all = [...found, ...lacking, ...editedFiles(knowledge, situation, found)];
   if (isOwnState && isTolerable) return asRecorded(situation, all);
 
   const identified = unlessStale(situation, identify({ ...compared, recorded: null, answers: [] }));
   if (isAnotherState(identified, live)) {
     const others = seemsAnotherApplications(situation);
     if (others !== null) return others;
-    const mismatch = mismatched(situation, identified);
+    const mismatch = mismatched(situation, identified, found);
     if (identified.kind === "proven" && mismatch.dataMigrations.length === 0) return mismatch;
     // An index or a view that a revision drops may be somebody's who still needs it. A column or a table says that it did not run.
     const extras = found.filter(({ kind }) => kind === "extra").map(({ fact }) => fact);
@@ -66,7 +71,11 @@ function asRecorded(situation: Situation, differences: readonly Difference[]): V
     : { ...seen, kind: "current", heads };
 }
 
-function mismatched(situation: Situation, identified: Finding): VerdictOf<"mismatched"> {
+function mismatched(
+  situation: Situation,
+  identified: Finding,
+  found: readonly SchemaDifference[],
+): VerdictOf<"mismatched"> {
   const { claim, seen } = situation;
   const goesForwards =
     identified.kind === "proven" && includesTheClaim(situation, identified.heads);
@@ -75,6 +84,7 @@ function mismatched(situation: Situation, identified: Finding): VerdictOf<"misma
     kind: "mismatched",
     claimed: claim.heads,
     skipped: claim.skipped,
+    lacking: goesForwards ? [] : found.filter(({ kind }) => kind === "missing"),
     identified,
     elsewhere: goesForwards ? [] : placesInDoubt(situation, "taken back"),
     ...passedOver(situation, identified),

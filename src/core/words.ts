@@ -158,7 +158,8 @@ export function nameHeads(heads: readonly string[], history: History): string {
 /** `a1b2c3 (Add orders)`: a hash tells a person nothing. */
 export function nameRevision(id: string, { revisions }: History): string {
   const title = revisions.get(id)?.title ?? "";
-  return title === "" || plainly(title) === plainly(id) ? id : `${id} (${title})`;
+  const says = title === "" || ` ${plainly(id)}`.endsWith(` ${plainly(title)}`);
+  return says ? id : `${id} (${title})`;
 }
 
 function plainly(name: string): string {

@@ -110,7 +110,7 @@ FROM (SELECT (
  * has_column_privilege is NULL for a missing column. A privilege list such as 'INSERT, UPDATE' means "any of".
  */
 function readVersionTables({ layout, name }: WantedTable): string {
-  const { version, columns, digest, dirty, isAlsoOurs } = layout;
+  const { version, columns, digest, dirty, isAlsoOurs, fileName } = layout;
   const alsoOurs =
     isAlsoOurs === null ? "" : `OR strpos(k.relname::text, ${quoteLiteral(isAlsoOurs)}) > 0`;
   return `
@@ -118,7 +118,7 @@ SELECT c.schema, c.name, c.kind, c.has_columns AS "hasColumns", c.may_read AS "m
        c.width, c.can_write AS "canWrite", c.owned,
        CASE WHEN c.has_columns AND c.may_read AND c.filled AND c.kind IN ('r', 'p', 'v', 'm') THEN
          ${rowsAsHex(`format(
-           'SELECT ${version}::text AS v, %s AS d, ${dirty ?? "false"} AS u FROM %I.%I',
+           'SELECT ${version}::text AS v, %s AS d, ${dirty ?? "false"} AS u, ${fileName ?? "NULL"}::text AS n FROM %I.%I',
            CASE WHEN c.has_digest THEN ${quoteLiteral(digest?.expression ?? "")} ELSE 'NULL::text' END, c.schema, c.name)`)}
        END AS rows
 FROM (
@@ -151,7 +151,7 @@ function readNeighbours({ layout, name }: WantedTable): string {
   if (!layout.hasNeighbours) return "SELECT FROM pg_class WHERE false;";
   return `
 SELECT c.schema, c.name,
-       ${rowsAsHex("format('SELECT version::text AS v, NULL::text AS d, %s AS u FROM %I.%I', CASE WHEN c.has_dirty THEN 'dirty' ELSE 'false' END, c.schema, c.name)")} AS rows
+       ${rowsAsHex("format('SELECT version::text AS v, NULL::text AS d, %s AS u, NULL::text AS n FROM %I.%I', CASE WHEN c.has_dirty THEN 'dirty' ELSE 'false' END, c.schema, c.name)")} AS rows
 FROM (
   SELECT n.nspname::text AS schema, k.relname::text AS name,
          EXISTS (SELECT FROM pg_attribute d WHERE d.attrelid = k.oid AND d.attname = 'dirty' AND NOT d.attisdropped) AS has_dirty
@@ -201,12 +201,12 @@ WHERE k.relkind = 'r' AND k.relname::text = ${quoteLiteral(progressTable)}
 ORDER BY n.nspname COLLATE "C";`;
 
 /**
- * The rows of a query that is text, as hexadecimal UTF-8 of a JSON array of [v, d, u].
- * @param query an SQL expression: a query with the columns v (version), d (digest) and u (unfinished)
+ * The rows of a query that is text, as hexadecimal UTF-8 of a JSON array of [v, d, u, n].
+ * @param query an SQL expression: a query with the columns v (version), d (digest), u (unfinished) and n (name of the file)
  */
 function rowsAsHex(query: string): string {
   return `substring(query_to_xml(format(
-           'SELECT encode(convert_to(coalesce(json_agg(json_build_array(v, d, u) ORDER BY v COLLATE "C"), ''[]'')::text, ''UTF8''), ''hex'') AS h'
+           'SELECT encode(convert_to(coalesce(json_agg(json_build_array(v, d, u, n) ORDER BY v COLLATE "C"), ''[]'')::text, ''UTF8''), ''hex'') AS h'
            ' FROM (%s) t', ${query}), true, true, '')::text
            FROM '<h>([0-9a-f]*)</h>')`;
 }

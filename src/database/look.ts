@@ -262,9 +262,15 @@ function readTables(answer: Answer): readonly VersionTable[] {
       schema: row.schema,
       name: row.name,
       rows: unreadable === null ? versions.map(([version]) => version) : null,
+      stored: unreadable === null ? versions.map(([version]) => version) : [],
       digests: new Map(
         versions.flatMap(([version, digest]) =>
           version === null || digest === null ? [] : [[version, digest]],
+        ),
+      ),
+      fileNames: new Map(
+        versions.flatMap(([version, , , name]) =>
+          version === null || name === null ? [] : [[version, name]],
         ),
       ),
       isDirty: versions.some(isDirty),
@@ -290,6 +296,7 @@ type RecordedVersion = readonly [
   version: string | null,
   digest: string | null,
   isUnfinished: unknown,
+  fileName: string | null,
 ];
 
 function parseRows(hex: string | null): readonly RecordedVersion[] {

@@ -4,11 +4,12 @@ import { diagnose } from "../core/diagnose.ts";
 import { tableNames } from "../core/elsewhere.ts";
 import { type Knowledge, scopeOf } from "../core/knowledge.ts";
 import { missingFiles } from "../core/missing-files.ts";
-import type { Home, Observation } from "../core/observation.ts";
+import type { Home, Observation, VersionTable } from "../core/observation.ts";
 import { Busy, type CannotJudge } from "../core/outcome.ts";
 import { planStamp, planUndo, type Request } from "../core/plan-by-hand.ts";
 import { isPassedOver, planFor } from "../core/plan.ts";
 import { lackOfReading } from "../core/privileges.ts";
+import { tableAsSpelled } from "../core/spelling.ts";
 import type { Plan, PlanBasis } from "../core/step.ts";
 import { extrasInDoubt, restsOnAbsence, type Verdict, withEvaluated } from "../core/verdict.ts";
 import { versionTableOf } from "../core/version-table.ts";
@@ -157,7 +158,13 @@ async function lookAt(
   const { ledger, versionTable } = project;
   const looking = look(database, { versionTable, home, scope: scopeOf(ledger) });
   // It can hang behind a lock for longer than a container may take to stop.
-  return await unlessAborted(looking, context.signal);
+  const seen = await unlessAborted(looking, context.signal);
+  const spell = (table: VersionTable): VersionTable => tableAsSpelled(project.knowledge, table);
+  return {
+    ...seen,
+    versionTable: seen.versionTable && spell(seen.versionTable),
+    otherVersionTables: seen.otherVersionTables.map(spell),
+  };
 }
 
 /** Where the history is not healthy at our own home, the program's address is asked too; it is the one that upgrades. */

@@ -1,7 +1,7 @@
 import type { Assumption } from "../core/assume.ts";
 import { claimOf } from "../core/claim.ts";
 import type { Difference } from "../core/difference.ts";
-import { isReported } from "../core/facts.ts";
+import { isReported, someHoldRows } from "../core/facts.ts";
 import { gather, type Gathered } from "../core/gather.ts";
 import type { History, HistoryFault } from "../core/history.ts";
 import type { Knowledge } from "../core/knowledge.ts";
@@ -50,6 +50,7 @@ export function recordDiagnosis(assessment: Assessment, { project, context }: Ru
       msg: `applied, and without a file in this image: ${claim.withoutFile.join(", ")}`,
     });
   warnOfRows(verdict, knowledge, log);
+  warnOfLoss(assessment, log);
   warnOfAbsentHome(assessment, log);
   sayAssumption(assessment, context);
   const differences = differencesOf(verdict);
@@ -63,6 +64,24 @@ export function recordDiagnosis(assessment: Assessment, { project, context }: Ru
   sayDifferences(differences, knowledge.history, log);
   record.ledger = knowledge.status;
   sayWhatIsUnknown(assessment, project, log);
+}
+
+/** To make it anew is right where it was never made; where somebody dropped it, a person must hear that it comes back empty. */
+function warnOfLoss({ verdict, plan, knowledge }: Assessment, log: Log): void {
+  if (verdict.kind !== "mismatched" || verdict.lacking.length === 0 || plan.kind !== "act") return;
+  const all = knowledge.ledger?.facts ?? [];
+  const names = gather(verdict.lacking).map((each) => describeDifference(each, knowledge.history));
+  const held = someHoldRows(
+    verdict.lacking.map(({ fact }) => fact),
+    all,
+  )
+    ? ". If it was there and was dropped, what it held is gone, and is not made anew: look for it in a backup"
+    : "";
+  log({
+    level: "warn",
+    event: "mismatched.lacking",
+    msg: `recorded as applied, not here, and made anew: ${enumerate(names)}${held}`,
+  });
 }
 
 /** A name that was misspelt would be a new tenant's. */

@@ -86,7 +86,7 @@ export function entryOf(
     ...journal,
     kind: step.kind,
     state: rowsAfter === null ? "begun" : "done",
-    rowsBefore: observation.versionTable?.rows ?? [],
+    rowsBefore: observation.versionTable?.stored ?? [],
     rowsAfter,
     undoes: step.kind === "undo" ? step.entry : null,
     evidence: {
@@ -138,7 +138,7 @@ async function close(
 ): Promise<void> {
   try {
     const { versionTable } = await lookRows(database, { versionTable: project.versionTable, home });
-    await closeEntry(database, number, state, versionTable?.rows ?? []);
+    await closeEntry(database, number, state, versionTable?.stored ?? []);
   } catch (error) {
     if (!(error instanceof CannotJudge)) throw error;
     const msg = `how it ended is not in the journal (entry ${number}): ${error.message}`;

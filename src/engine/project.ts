@@ -4,6 +4,7 @@ import { combine, type HomeName, type Knowledge } from "../core/knowledge.ts";
 import { type Ledger, sharesRevision } from "../core/ledger.ts";
 import type { MigrationTool } from "../core/migration-tool.ts";
 import { CannotJudge } from "../core/outcome.ts";
+import { ledgerAsSpelled } from "../core/spelling.ts";
 import type { VersionTableName } from "../core/version-table.ts";
 import { rightLedger } from "../core/ways-out.ts";
 import type { WantedTable } from "../database/look.sql.ts";
@@ -47,18 +48,19 @@ export async function readProject(
   const { isRewritten } = how;
   // Whoever writes the file that a person names makes it; everybody else needs it to be there.
   const read = await readLedger(ledgerPath, { required: settings.ledger !== null && !isRewritten });
-  const ledger = read.kind === "ledger" ? read.ledger : null;
+  const baked = read.kind === "ledger" ? read.ledger : null;
 
   refuseForProgram(settings, candidate.tool);
-  const found = await candidate.read(vouchedBy(isRewritten ? null : ledger));
+  const found = await candidate.read(vouchedBy(isRewritten ? null : baked));
   if (found.upgrade.kind === "command" && settings.upgradeCommand !== null)
     found.upgrade.commands.refuseOther(settings.upgradeCommand);
   for (const warning of found.warnings)
     context.log({ level: "warn", event: "history.warning", msg: warning });
   if (found.graph.kind === "broken") return { kind: "broken", faults: found.graph.faults };
   if (read.kind === "unusable") throw read.fault;
-  refuseLedgersTool(ledger, ledgerPath, context);
+  refuseLedgersTool(baked, ledgerPath, context);
   const { history } = found.graph;
+  const ledger = baked === null ? null : ledgerAsSpelled(baked, history);
   // Files that replace all those before them share no revision with these: whether they make the same, a bake sees.
   if (ledger !== null && !isRewritten && !sharesRevision(ledger, history))
     throw otherHistory(ledgerPath);
@@ -71,9 +73,9 @@ export async function readProject(
   context.record.ledger = knowledge.status;
   sayHistory(knowledge, context);
   // What a bake was told needs not be told again.
-  const baked = isRewritten ? null : (ledger?.versionTable ?? null);
+  const table = isRewritten ? null : (ledger?.versionTable ?? null);
   const layout = found.tool.versionTable;
-  const told = settings.versionTable ?? baked ?? (await programsTable(found, context));
+  const told = settings.versionTable ?? table ?? (await programsTable(found, context));
   const versionTable = { layout, ...(told ?? layout.usual) };
   const project = { found, ledger, knowledge, knowledgeAt, ledgerPath, versionTable };
   return { kind: "project", project };

@@ -2,6 +2,7 @@ import { rowsFor } from "../core/claim.ts";
 import type { Knowledge } from "../core/knowledge.ts";
 import type { VersionRow } from "../core/migration.ts";
 import { widthFor } from "../core/plan.ts";
+import { toStored } from "../core/spelling.ts";
 import type { Step } from "../core/step.ts";
 import { renumberedRows } from "../core/unknown-rows.ts";
 import { versionTableOf } from "../core/version-table.ts";
@@ -76,7 +77,7 @@ async function takeStep(
     layout: history.tool.versionTable,
     table: versionTableOf(observation, project.versionTable),
     exists: observation.versionTable !== null,
-    basis: observation.versionTable?.rows ?? [],
+    basis: observation.versionTable?.stored ?? [],
     rows,
     files,
     entry: journal && entryOf(step, assessment, journal, rows),
@@ -102,26 +103,22 @@ async function rowsAfter(
   { project }: StepScope,
 ): Promise<Pick<StampOptions, "rows" | "files">> {
   const { history } = project.knowledge;
-  const present = (observation.versionTable?.rows ?? []).filter((row) => row !== null);
+  const { versionTable } = observation;
+  const present = (versionTable?.rows ?? []).filter((row) => row !== null);
   switch (step.kind) {
     case "widen":
-      return { rows: present, files: new Map() };
+      return { rows: toStored(present, versionTable), files: new Map() };
     case "undo": {
       const kept = observation.journal?.find(({ entry }) => entry === step.entry);
       return { rows: kept?.rowsBefore ?? [], files: { keptBy: step.entry } };
     }
     case "stamp": {
       // What stands there under another number gets its own.
-      const renumbered = renumberedRows(project.knowledge, observation.versionTable);
+      const renumbered = renumberedRows(project.knowledge, versionTable);
       const past = present.filter((row) => !renumbered.has(row));
       const rows = rowsFor(history, step.to, past);
-      return {
-        rows,
-        files: await versionRows(
-          rows.filter((row) => !present.includes(row)),
-          project,
-        ),
-      };
+      const fresh = rows.filter((row) => !present.includes(row));
+      return { rows: toStored(rows, versionTable), files: await versionRows(fresh, project) };
     }
   }
 }

@@ -1,5 +1,6 @@
 import { claimsAll } from "../core/claim.ts";
 import { Busy } from "../core/outcome.ts";
+import { tableAsSpelled } from "../core/spelling.ts";
 import { versionTableOf } from "../core/version-table.ts";
 import type { Database } from "../database/database.ts";
 import { acquireLock, isShortOfSessions, type Lock, lockKey } from "../database/lock.ts";
@@ -91,8 +92,10 @@ async function lookWhenMoved(waiting: FirstLook): Promise<Assessment | null> {
   const { home } = first.observation;
   const looking = lookRows(database, { versionTable: project.versionTable, home: home.schema });
   const { versionTable } = await unlessAborted(looking, context.signal);
-  const rows = (versionTable?.rows ?? []).filter((row) => row !== null);
-  const { history } = project.knowledge;
+  const { knowledge } = project;
+  const { history } = knowledge;
+  const table = versionTable && tableAsSpelled(knowledge, versionTable);
+  const rows = (table?.rows ?? []).filter((row) => row !== null);
   const before = first.observation.versionTable?.rows ?? [];
   const hasMoved = rows.join("\0") !== before.join("\0");
   const isBeyond = rows.some((row) => !history.revisions.has(row) && !before.includes(row));

@@ -14,9 +14,11 @@ hidden, command = sys.argv[4 : 4 + count], sys.argv[4 + count :]
 
 def prepare():
     for path in hidden:
-        done = subprocess.run(["mount", "--bind", "/dev/null", path], stdin=subprocess.DEVNULL)
+        mount = ["mount", "--bind", "/dev/null", path]
+        done = subprocess.run(mount, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        # A server that has ended meanwhile took its socket away: mount's words would be among the child's.
         if done.returncode != 0 and os.path.exists(path):
-            sys.exit("cannot hide " + path)
+            sys.exit("cannot hide " + path + ": " + done.stderr.decode(errors="replace").strip())
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
         SIOCSIFFLAGS, IFF_UP = 0x8914, 1
         fcntl.ioctl(any_socket, SIOCSIFFLAGS, struct.pack("16sh22x", b"lo", IFF_UP))

@@ -12,7 +12,13 @@ import {
   type RowsNoted,
 } from "./rows.ts";
 import type { Scratch, ScratchDatabase } from "./scratch.ts";
-import { type Ended, type Upgrade, type UpgradeContext, upgradeScratch } from "./upgrade.ts";
+import {
+  allThatItPrinted,
+  type Ended,
+  type Upgrade,
+  type UpgradeContext,
+  upgradeScratch,
+} from "./upgrade.ts";
 
 /** What a replay needs to know, the same for every replay of one bake. */
 export type ReplayPlan = UpgradeContext & {
@@ -76,7 +82,7 @@ export async function replayOnce(
     const ended = await upgradeScratch(plan.upgrade, plan, database, { target, prove });
     const replay = await collect(database, plan);
     const reached = replay.movements.at(-1)?.heads ?? [];
-    if (headsKey(reached) !== headsKey(wanted)) throw notDone(ended, wanted, reached);
+    if (headsKey(reached) !== headsKey(wanted)) throw notDone(ended, wanted, reached, plan.log);
     return replay;
   } finally {
     await database.drop();
@@ -164,19 +170,23 @@ function describeCondition(
   };
 }
 
+/** A person needs the last that it said; what led there is in the log. */
 function notDone(
   { says, lastLines }: Ended,
   wanted: readonly string[],
   reached: readonly string[],
+  log: ReplayPlan["log"],
 ): CannotJudge {
   const say = (heads: readonly string[]): string =>
     heads.length === 0 ? "none" : heads.join(", ");
+  const last = lastLines.at(-1);
+  for (const line of lastLines.slice(-20)) log(`it printed: ${line}`);
   return new CannotJudge(
     "verify-failed",
+    `${says}, but the version rows are ${say(reached)} instead of ${say(wanted)}${last === undefined ? "" : `; the last that it printed: ${last}`}`,
     [
-      `${says}, but the version rows are ${say(reached)} instead of ${say(wanted)}:`,
-      ...lastLines.slice(-20),
-    ].join("\n"),
-    ["check that the upgrade command and the history belong together"],
+      "check that the upgrade command and the history belong together",
+      ...(last === undefined ? [] : [allThatItPrinted]),
+    ],
   );
 }

@@ -148,7 +148,7 @@ async function place({ sql }: ScratchDatabase, { revisions }: History): Promise<
 
 const silent = "it printed nothing";
 
-const allThatItPrinted =
+export const allThatItPrinted =
   "all that it printed, with the traceback of an error: preflight bake --verbose";
 
 function remedies(said: string): readonly string[] {

@@ -11,7 +11,7 @@ import { type Ledger, openLedger } from "../../src/core/ledger.ts";
 import type { Elsewhere, Home, Observation, VersionTable } from "../../src/core/observation.ts";
 import { planFor } from "../../src/core/plan.ts";
 import { optionsWithPath, pathOfOptions, schemasOfPath } from "../../src/core/search-path.ts";
-import type { Plan, Policy } from "../../src/core/step.ts";
+import type { Plan } from "../../src/core/step.ts";
 import { faultOfHome, type HomeRequest } from "../../src/core/which-home.ts";
 import { faultOfVersionTable } from "../../src/core/which-version-table.ts";
 import { writeLedger } from "../../src/core/write-ledger.ts";

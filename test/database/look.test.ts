@@ -102,6 +102,7 @@ describe("the version table", () => {
       schema: "public",
       name: "alembic_version",
       digests: new Map(),
+      fileNames: new Map(),
       isDirty: false,
       unreadable: null,
       canRead: true,
@@ -111,11 +112,16 @@ describe("the version table", () => {
       isGuarded: false,
       owned: true,
     };
-    expect((await lookAfter(createTable)).versionTable).toEqual({ ...usual, rows: [] });
+    expect((await lookAfter(createTable)).versionTable).toEqual({
+      ...usual,
+      rows: [],
+      stored: [],
+    });
     const seen = await lookAfter(
       `${createTable}; INSERT INTO alembic_version VALUES ('b'), ('a'), ('B'), ('é <&> "x" ''y''')`,
     );
-    expect(seen.versionTable).toEqual({ ...usual, rows: ["B", "a", "b", `é <&> "x" 'y'`] });
+    const rows = ["B", "a", "b", `é <&> "x" 'y'`];
+    expect(seen.versionTable).toEqual({ ...usual, rows, stored: rows });
     expect(seen.facts).toHaveLength(1);
   });
 

@@ -57,8 +57,8 @@ it("faults are findings too, and only they end it with 24", async () => {
     ...files,
     "migrations/003_typo.sql": "SELECT 1;\n  CREATE TABEL t ();\n",
     "migrations/004_begin.sql": "BEGIN;\nCREATE TABLE t ();\nROLLBACK;\n",
-    "migrations/004_again.sql": "SELECT 1;\n",
-    "migrations/005_empty.sql": "-- nothing yet\n",
+    "migrations/04_begin.sql": "SELECT 1;\n",
+    "migrations/005_new.sql": "-- Purpose: new\n-- Breaking Changes:\n-- Rollback:\n\n",
   });
   const ended = await runProgram("binary", ["audit", "--json"], { cwd, env });
   const [report = "", line = ""] = ended.stdout.split("\n");
@@ -73,8 +73,8 @@ it("faults are findings too, and only they end it with 24", async () => {
     expect.arrayContaining([
       ["migrations/003_typo.sql", 2, "unreadable"],
       ["migrations/004_begin.sql", 1, "unreadable"],
-      ["migrations/005_empty.sql", null, "unreadable"],
-      ["migrations/004_again.sql", null, "duplicate-id"],
+      ["migrations/005_new.sql", null, "unreadable"],
+      ["migrations/004_begin.sql", null, "duplicate-id"],
     ]),
   );
   expect(summary.fault).toBe(findings.length);

@@ -265,7 +265,7 @@ describe("a pull request", () => {
         before: nothing,
         change: async (root) =>
           writeFileSync(
-            path.join(root, "migrations/006_again.sql"),
+            path.join(root, "migrations/06_index_opened_at.sql"),
             "CREATE TABLE more (id int);\n",
           ),
       },

@@ -35,7 +35,7 @@ const sql = (n: number, make: (n: number) => string): Shape => ({
     const read = await readMigrationFile(
       { id: "1", name: "a", file: "migrations/1_a.sql" },
       Buffer.from(text),
-      { allowsEmpty: false, whyOutside: () => null },
+      { isUnwritten: () => false, whyOutside: () => null },
     );
     await recordedStatements(text);
     return read.kind;

@@ -76,7 +76,7 @@ describe("whatever a file holds, it is read, or refused by name and line", () =>
 
   const checkSql = async (bytes: Buffer): Promise<void> => {
     const named = { id: "1", name: "x", file: "migrations/1_x.sql" };
-    const rules = { allowsEmpty: bytes.length % 2 === 0, whyOutside: () => null };
+    const rules = { isUnwritten: () => bytes.length % 2 === 0, whyOutside: () => null };
     const read = await readMigrationFile(named, bytes, rules);
     expect(await readMigrationFile(named, bytes, rules)).toEqual(read);
     if (read.kind === "unreadable")

@@ -81,6 +81,14 @@ describe.skipIf(!canConfine())("a confined child", () => {
     expect(await child.asks({ ...inside, port: 5432 })).toMatch(/refused/i);
   });
 
+  test("says nothing of a server that was there and has ended", async () => {
+    const other = await startServer({ settings: ["autovacuum = off"] });
+    const child = await confined(await openTestScratch({ on: null }));
+    await other.stop();
+    const [program = "", ...args] = child.wrap([python, "-c", "print('done')"], "/");
+    expect(await run(program, args)).toMatchObject({ stdout: "done\n", stderr: "" });
+  });
+
   test("leaves no process behind, and its end is its own", async () => {
     const child = await confined(await openTestScratch({ on: null }));
     const argv = child.wrap([python, "-c", "import os, sys; print(os.getpid()); sys.exit(7)"], "/");

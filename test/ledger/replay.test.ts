@@ -330,10 +330,19 @@ describe("a history that cannot be baked", { timeout: 60_000 }, () => {
 
   test("says that it was done, and was not", async () => {
     const disk = await onDisk({ migrations: [migrations[0]!] });
-    const plan = planOf(disk, await givenScratch(), () => ["true"]);
-    const refused = await refusal(replayHistory(plan));
+    const printing = ["sh", "-c", "for line in 1 2 3 4 5; do echo it is at $line; done"];
+    const plan = planOf(disk, await givenScratch(), () => printing);
+    const logged: string[] = [];
+    const log = (msg: string): void => void logged.push(msg);
+    const refused = await refusal(replayHistory({ ...plan, log }));
     expect(refused.outcome).toBe("verify-failed");
-    expect(refused.message).toContain("the version rows are none instead of tables");
+    expect(refused.message).toMatch(
+      /, but the version rows are none instead of tables; the last that it printed: it is at 5$/,
+    );
+    expect(refused.message).not.toContain("\n");
+    expect(logged).toEqual(
+      expect.arrayContaining(["it printed: it is at 1", "it printed: it is at 5"]),
+    );
   });
 
   test("is stopped by the signal, and leaves no database", async () => {

@@ -26,6 +26,7 @@ function toolFor(section: string): Tool {
     name: "alembic",
     appliedBy: "program",
     versionTable,
+    versions: "texts",
     order: null,
     // Its own list (1.20).
     illegalInIds: "@-+:",

@@ -7,6 +7,7 @@ export const versionTable: VersionTableLayout = {
   version: "version_num",
   columns: ["version_num"],
   digest: null,
+  fileName: null,
   dirty: null,
   isAlsoOurs: "alembic_version",
   width: 32,

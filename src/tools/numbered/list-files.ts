@@ -1,6 +1,7 @@
 import { readdir } from "node:fs/promises";
 import { relative } from "node:path";
-import { datePattern } from "../../core/migration-tool.ts";
+import { byNumber, partsOf } from "../../core/migration-tool.ts";
+import { groupByNumber } from "../../core/spelling.ts";
 import { enumerate } from "../../core/words.ts";
 import { findOthers, isCode, type OtherFile } from "../other-tools.ts";
 import type { Tool } from "../tool.ts";
@@ -19,8 +20,8 @@ export type NumberedFiles = {
   readonly digestOf: (text: string) => string;
   /** See `Migration.recorded`. */
   readonly recordedOf: (text: string) => Promise<readonly string[] | null>;
-  /** A file without a statement is a placeholder, and no fault. */
-  readonly allowsEmpty: boolean;
+  /** A file without a statement does nothing, and is recorded; but one that `preflight new` wrote is to be written yet. */
+  readonly isUnwritten: (text: string) => boolean;
   /** Its own tool passes over whatever else is in the directory. Otherwise what is another tool's, or code, is a fault. */
   readonly passesOverOthers: boolean;
   /** Why a file's author wants no transaction; null: nothing of that kind is said. */
@@ -39,10 +40,11 @@ export async function listFiles(numbered: NumberedFiles): Promise<{
   const place = relative(root, directory).replaceAll("\\", "/");
   const inPlace = (file: string): string => (place === "" ? file : `${place}/${file}`);
   const names = await listNames(directory);
-  const files = names.flatMap((file) => {
+  const numberedFiles = names.flatMap((file) => {
     const name = readName(file);
     return name === null ? [] : [{ ...name, file: inPlace(file) }];
   });
+  const files = tool.versions === "numbers" ? tellApart(numberedFiles) : numberedFiles;
   const others = numbered.passesOverOthers ? [] : await findOthers(directory);
   const isOther = new Set(others.map(({ file }) => file));
   const unknown = names.filter(
@@ -58,7 +60,7 @@ export async function listFiles(numbered: NumberedFiles): Promise<{
     files: files.toSorted(byVersion(tool.order)),
     others: others.map((other) => ({ ...other, file: inPlace(other.file) })),
     warnings,
-    remarks: describeGaps(files),
+    remarks: [...describeGaps(numberedFiles), ...describeShared(files)],
   };
 }
 
@@ -69,6 +71,30 @@ export async function listNames(directory: string): Promise<readonly string[]> {
     .filter((entry) => !entry.isDirectory() && (/\.sql$/i.test(entry.name) || isCode(entry.name)))
     .map(({ name }) => name)
     .toSorted();
+}
+
+/** Where several have one number, each has its name in its version, as long as that tells them apart. */
+function tellApart(files: readonly NamedFile[]): readonly NamedFile[] {
+  const groups = [...groupByNumber(files, ({ id }) => id).values()];
+  return groups.flatMap((sharing) => {
+    const names = new Set(sharing.map(({ name }) => name));
+    const named = sharing.map(withName);
+    const isTold = named.every(({ id, name }) => name !== "" && partsOf(id).name === name);
+    return isTold && sharing.length > 1 && names.size === sharing.length ? named : sharing;
+  });
+}
+
+/** As one of several with its number is called. */
+export function withName(file: NamedFile): NamedFile {
+  return { ...file, id: `${file.id}_${file.name}` };
+}
+
+function describeShared(files: readonly NamedFile[]): readonly string[] {
+  const named = files.filter(({ id, name }) => id.endsWith(`_${name}`));
+  return [...groupByNumber(named, ({ id }) => id).values()].map((sharing) => {
+    const ids = sharing.map(({ id }) => id).toSorted(byNumber);
+    return `${ids.length} files have one number, and run in the order of their names: ${ids.join(", ")}`;
+  });
 }
 
 export function byVersion(order: NumberedTool["order"]): (a: NamedFile, b: NamedFile) => number {
@@ -99,15 +125,10 @@ export type FileName = {
 
 /** `001_name.sql`, `20240131120000-name.sql`, `2024-01-31_name.sql`, `001.sql`, `001_name.up.sql`; null: no migration of numbered files. */
 export function readFileName(file: string): FileName | null {
-  if (isDown(file)) return null;
-  const { id, name = "" } = fileName.exec(file)?.groups ?? {};
-  return id === undefined ? null : { id, name };
+  if (isDown(file) || !/\.sql$/i.test(file)) return null;
+  const { number, name } = partsOf(file);
+  return number === file ? null : { id: number, name };
 }
-
-const fileName = new RegExp(
-  `^(?<id>${datePattern}|\\d+)(?:[-_. ](?<name>.*?))??(?:\\.up)?\\.sql$`,
-  "is",
-);
 
 /** How to undo a migration: never run. */
 export function isDown(file: string): boolean {

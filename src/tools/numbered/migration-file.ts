@@ -17,7 +17,7 @@ export type MigrationFile =
   | { readonly kind: "migration"; readonly migration: Migration; readonly sketch: Sketch }
   | UnreadableFile;
 
-type Rules = Pick<NumberedFiles, "allowsEmpty" | "whyOutside">;
+type Rules = Pick<NumberedFiles, "isUnwritten" | "whyOutside">;
 
 /** Reads one file of SQL, or says what is wrong with it. */
 export async function readMigrationFile(
@@ -49,6 +49,7 @@ async function readText(
   text: string,
   rules: Rules,
 ): Promise<MigrationFile> {
+  if (rules.isUnwritten(text)) return unreadable(file, { why: unwritten });
   if (isLiquibaseSql(text)) return unreadable(file, { ...placeAt(text, 0), why: ofLiquibase });
   const parsed = await parseSql(text);
   if (parsed.kind === "rejected") {
@@ -57,7 +58,7 @@ async function readText(
   }
   const own = withinOwnTransaction(parsed.statements);
   const statements = own?.statements ?? parsed.statements;
-  const faults = findFaults(text, statements, rules);
+  const faults = findFaults(text, statements);
   if (faults.length > 0) return unreadable(file, ...faults);
   const read = await readStatements(statements);
   const asked = rules.whyOutside(text);
@@ -86,15 +87,13 @@ async function readText(
 
 // Faults
 
+const unwritten =
+  "it is still as preflight new wrote it: write its statements, or take it out. If it shall do nothing, say so in a comment";
+
 const ofLiquibase =
   "it is a changelog of Liquibase, whose changesets have conditions and an order that preflight does not read. Leave it to Liquibase, without preflight, or take its marks out and make a file of each changeset";
 
-function findFaults(
-  text: string,
-  statements: readonly ParsedStatement[],
-  { allowsEmpty }: Rules,
-): readonly Flaw[] {
-  if (statements.length === 0) return allowsEmpty ? [] : [{ why: "it holds no statement" }];
+function findFaults(text: string, statements: readonly ParsedStatement[]): readonly Flaw[] {
   const refused = statements.flatMap((statement) => {
     const why = whyRefused(statement);
     return why === null ? [] : [{ offset: statement.offset, why }];

@@ -2,10 +2,11 @@ import { join, posix, relative } from "node:path";
 import { auditSql, parseMigrations } from "../../audit/audit-sql.ts";
 import { buildGraph } from "../../core/graph.ts";
 import type { HistoryFault } from "../../core/history.ts";
-import { numberOf } from "../../core/migration-tool.ts";
+import { type MigrationTool, numberOf } from "../../core/migration-tool.ts";
 import type { Migration } from "../../core/migration.ts";
 import { CannotJudge } from "../../core/outcome.ts";
 import type { Revision } from "../../core/revision.ts";
+import { groupByNumber } from "../../core/spelling.ts";
 import { describeFault, enumerate } from "../../core/words.ts";
 import { extensionsCreatedIn } from "../../pgsql/extensions.ts";
 import { readDeletedFiles } from "../deleted-files.ts";
@@ -14,7 +15,13 @@ import { openFile, type Unreadable, unreadable } from "../files.ts";
 import { findMarks, nameOther, type OtherFile } from "../other-tools.ts";
 import { titleOfName } from "../title.ts";
 import type { Candidate, DeletedRevision, FoundHistory, Vouched } from "../tool.ts";
-import { byVersion, listFiles, type NamedFile, type NumberedFiles } from "./list-files.ts";
+import {
+  byVersion,
+  listFiles,
+  type NamedFile,
+  type NumberedFiles,
+  withName,
+} from "./list-files.ts";
 import { readMigrationFile } from "./migration-file.ts";
 
 export function candidateOf(
@@ -40,14 +47,14 @@ async function readDirectory(numbered: NumberedFiles, vouched: Vouched): Promise
   }));
   const faults = [
     ...others.flatMap((other) => unreadable(other.file, { why: whyRefused(other) }).faults),
-    ...duplicates(files),
+    ...duplicates(files, tool),
     ...read.flatMap((each) => each.faults),
   ];
   return {
     tool,
     graph: faults.length > 0 ? { kind: "broken", faults } : buildGraph(tool, revisions),
     warnings: [...warnings, ...(numbered.passesOverOthers ? [] : describeMarks(opened))],
-    remarks,
+    remarks: [...remarks, ...(numbered.passesOverOthers ? [] : describeEmpty(read))],
     root,
     digests: new Map(opened.map(({ id, bytes }) => [id, digestOf(bytes.toString("utf8"))])),
     upgrade: { kind: "native", load },
@@ -140,14 +147,24 @@ function describeMarks(opened: readonly Opened[]): readonly string[] {
   );
 }
 
-/** `1` and `001` are one number, and so are `2024-01-31` and `20240131000000`. */
-function duplicates(files: readonly NamedFile[]): readonly HistoryFault[] {
-  const byNumber = new Map<bigint | null, NamedFile[]>();
+function describeEmpty(read: readonly Opened[]): readonly string[] {
+  const empty = read.filter(({ revision }) => revision.isEmpty).map(({ file }) => file);
+  return empty.length === 0
+    ? []
+    : [`Without a statement, so that they are recorded and do nothing: ${enumerate(empty)}.`];
+}
+
+/** Where versions are numbers, `1` and `001` are one, and so are `2024-01-31` and `20240131000000`. */
+function duplicates(
+  files: readonly NamedFile[],
+  { versions }: MigrationTool,
+): readonly HistoryFault[] {
+  const groups = new Map<bigint | string, NamedFile[]>();
   for (const file of files) {
-    const number = numberOf(file.id);
-    byNumber.set(number, [...(byNumber.get(number) ?? []), file]);
+    const key = versions === "numbers" ? (numberOf(file.id) ?? file.id) : file.id;
+    groups.set(key, [...(groups.get(key) ?? []), file]);
   }
-  return [...byNumber.values()].flatMap(([first, ...others]): readonly HistoryFault[] =>
+  return [...groups.values()].flatMap(([first, ...others]): readonly HistoryFault[] =>
     first === undefined || others.length === 0
       ? []
       : [{ kind: "duplicate-id", id: first.id, files: [first, ...others].map(({ file }) => file) }],
@@ -190,10 +207,15 @@ async function readDeleted(
   const place = relative(root, directory).replaceAll("\\", "/") || ".";
   const deleted = await readDeletedFiles(root, [directory], (name) => readName(name) !== null);
   const all = new Map(present.map((named) => [named.id, named]));
+  const numbers = groupByNumber(present, ({ id }) => id);
   for (const { file } of deleted) {
     const name = readName(posix.basename(file));
-    if (name !== null && posix.dirname(file) === place && !all.has(name.id))
-      all.set(name.id, { ...name, file });
+    if (name === null || posix.dirname(file) !== place) continue;
+    const sharing = tool.versions === "numbers" ? numbers.get(numberOf(name.id) ?? 0n) : undefined;
+    // Its number is still there: it was renamed, unless it was one of several.
+    if (sharing !== undefined && sharing.length < 2) continue;
+    const named = sharing === undefined ? { ...name, file } : withName({ ...name, file });
+    if (!all.has(named.id)) all.set(named.id, named);
   }
   const inOrder = [...all.values()].toSorted(byVersion(tool.order));
   const isPresent = new Set(present.map(({ id }) => id));

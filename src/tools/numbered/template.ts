@@ -87,6 +87,11 @@ function oneMore(number: string, step: bigint): string {
   return String(BigInt(number) + step).padStart(number.length, "0");
 }
 
+/** Whether nobody has written anything into a file since `nextFiles` gave it. */
+export function isUnwritten(text: string): boolean {
+  return /^-- Purpose:[^\n]*\r?\n-- Breaking Changes:\s*\n-- Rollback:\s*$/.test(text);
+}
+
 /** What plans and failures show of a migration. What is left empty is not shown. */
 function header(name: string): string {
   return `-- Purpose: ${name.replaceAll("_", " ")}\n-- Breaking Changes:\n-- Rollback:\n\n`;

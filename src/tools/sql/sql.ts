@@ -9,7 +9,7 @@ import {
   readFileName,
 } from "../numbered/list-files.ts";
 import { candidateOf } from "../numbered/read-directory.ts";
-import { nextFiles } from "../numbered/template.ts";
+import { isUnwritten, nextFiles } from "../numbered/template.ts";
 import type { Candidate } from "../tool.ts";
 import { versionTable } from "./version-table.ts";
 
@@ -18,6 +18,7 @@ export const sql: NumberedTool = {
   name: "sql",
   appliedBy: "preflight",
   versionTable,
+  versions: "numbers",
   order: byNumber,
   illegalInIds: "",
   platform: null,
@@ -26,7 +27,7 @@ export const sql: NumberedTool = {
     kind: "files",
     placeFor: async ({ path }) => path,
     next: nextFiles,
-    whileEmpty: "until it has one, the history is broken, as `preflight audit` will say",
+    whileEmpty: "until somebody writes to it, the history is broken, as `preflight audit` will say",
   },
   find: async ({ cwd }) => {
     const candidates = await Promise.all(usual.map((path) => candidateAt(path, cwd)));
@@ -51,7 +52,7 @@ async function candidateAt(place: string, cwd: string): Promise<Candidate | null
     readName: readFileName,
     digestOf: hashOf,
     recordedOf: async () => null,
-    allowsEmpty: false,
+    isUnwritten,
     passesOverOthers: false,
     whyOutside: () => null,
   };

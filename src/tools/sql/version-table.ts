@@ -8,6 +8,7 @@ export const versionTable: VersionTableLayout = {
   version: "version",
   columns: ["version", "name", "checksum", "applied_at", "run_id", "duration_ms"],
   digest: { column: "checksum", expression: "checksum::text" },
+  fileName: "name",
   dirty: null,
   isAlsoOurs: null,
   width: null,

@@ -16,6 +16,7 @@ export const supabase: NumberedTool = {
   name: "supabase",
   appliedBy: "preflight",
   versionTable,
+  versions: "texts",
   order: byText,
   illegalInIds: "",
   platform: {
@@ -68,7 +69,7 @@ async function candidateAt(place: string, cwd: string): Promise<Candidate | null
     readName: (file) => (file === skipped ? null : readName(file)),
     digestOf,
     recordedOf: recordedStatements,
-    allowsEmpty: true,
+    isUnwritten: () => false,
     passesOverOthers: true,
     whyOutside,
   };

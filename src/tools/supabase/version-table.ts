@@ -13,6 +13,7 @@ export const versionTable: VersionTableLayout = {
     column: "statements",
     expression: `encode(sha256(convert_to(${withoutSeparators("array_to_string(statements, '')")}, 'UTF8')), 'hex')`,
   },
+  fileName: null,
   dirty: null,
   isAlsoOurs: null,
   width: null,

@@ -25,6 +25,7 @@ const log: VersionTableLayout = {
   ...common,
   usual: { schema: null, name: "step_log" },
   rows: "each",
+  fileName: null,
   columns: ["step", "logged_at"],
   dirty: null,
   create: (table) =>
@@ -40,6 +41,7 @@ const layouts: Readonly<Record<Kind, VersionTableLayout>> = {
     usual: { schema: null, name: "step_version" },
     rows: "heads",
     columns: ["step", "dirty"],
+    fileName: null,
     dirty: "dirty",
     create: (table) =>
       `CREATE TABLE ${quoteQualified(table)} (step text PRIMARY KEY, dirty boolean NOT NULL)`,
@@ -53,6 +55,7 @@ export function stepTool(kind: Kind): Tool {
     name: `steps-${kind}`,
     appliedBy: "program",
     versionTable: layouts[kind],
+    versions: "texts",
     order: kind === "branches" ? null : byText,
     illegalInIds: "",
     platform: null,

@@ -3,11 +3,12 @@ import type { Migration } from "../../../src/core/migration.ts";
 import { describeFault } from "../../../src/core/words.ts";
 import { readFileName } from "../../../src/tools/numbered/list-files.ts";
 import { readMigrationFile } from "../../../src/tools/numbered/migration-file.ts";
+import { isUnwritten, nextFiles } from "../../../src/tools/numbered/template.ts";
 
 async function read(source: string | Buffer) {
   const bytes = typeof source === "string" ? Buffer.from(source) : source;
   return await readMigrationFile({ id: "001", name: "a", file: "m/001_a.sql" }, bytes, {
-    allowsEmpty: false,
+    isUnwritten,
     whyOutside: () => null,
   });
 }
@@ -153,9 +154,27 @@ describe("a transaction of the file's own", () => {
     expect(fault).toContain("m/001_a.sql:1:1: it begins a transaction, and line 2 allows none");
     expect(fault).toContain(why);
   });
+});
 
-  test("that holds nothing is empty", async () => {
-    expect(await faultsIn("BEGIN; COMMIT;")).toEqual(["m/001_a.sql: it holds no statement"]);
+describe("a file without a statement", () => {
+  test.each(["", "\n", "-- nothing to do here\n", "-- later\n;\n", "/* none */", "BEGIN; COMMIT;"])(
+    "does nothing: %j",
+    async (text) => {
+      expect(await faultsIn(text)).toEqual([]);
+      expect((await migrationOf(text)).statements).toEqual([]);
+    },
+  );
+
+  test.each([
+    ["as it was written", (text: string) => text],
+    ["with other line ends", (text: string) => text.replaceAll("\n", "\r\n")],
+    ["with a line cut off", (text: string) => text.trimEnd()],
+  ])("is still to be written where `preflight new` made it, %s", async (_, change) => {
+    const [file] = nextFiles("add_email", [], new Date());
+    expect(await faultsIn(change(file?.text ?? ""))).toEqual([
+      expect.stringContaining("m/001_a.sql: it is still as preflight new wrote it"),
+    ]);
+    expect(await faultsIn(`${file?.text}-- A placeholder\n`)).toEqual([]);
   });
 });
 
@@ -163,8 +182,6 @@ describe("faults", () => {
   const control = "preflight runs every file in a transaction of its own";
 
   test.each([
-    ["nothing", "", ["m/001_a.sql: it holds no statement"]],
-    ["only comments", "-- later\n;\n", ["m/001_a.sql: it holds no statement"]],
     ["no SQL", "SELECT 1;\n  SELEC", ['m/001_a.sql:2:3: syntax error at or near "SELEC"']],
     [
       "an include",

@@ -148,25 +148,56 @@ describe("a directory", () => {
     ]);
     expect(found.warnings).toEqual([]);
     await writeEmpty("migrations/2024-02-01_c.sql", "migrations/20240201000000_d.sql");
-    expect(faultsOf(await read())).toEqual([
-      "revision 2024-02-01 is in 3 files: migrations/2024-02-01_b.sql, migrations/2024-02-01_c.sql, migrations/20240201000000_d.sql",
+    expect(revisionsOf(await read()).map(({ id }) => id)).toEqual([
+      "2024_01_31",
+      "2024-01-31-120000",
+      "2024-02-01_b",
+      "2024-02-01_c",
+      "20240201000000_d",
     ]);
+  });
+
+  test("files of one number: by name, each with its name in its version", async () => {
+    await writeEmpty("migrations/026_z.sql", "migrations/0027-b.up.sql", "migrations/027_a.sql");
+    await writeEmpty("migrations/0027_B.sql", "migrations/28_a.sql");
+    const found = await read();
+    expect(revisionsOf(found).map(({ id, parents }) => [id, parents])).toEqual([
+      ["026", []],
+      ["0027_B", ["026"]],
+      ["027_a", ["0027_B"]],
+      ["0027_b", ["027_a"]],
+      ["28", ["0027_b"]],
+    ]);
+    expect(found.remarks).toContain(
+      "3 files have one number, and run in the order of their names: 0027_B, 027_a, 0027_b",
+    );
+    const load = found.upgrade.kind === "native" ? found.upgrade.load : null;
+    expect(await load?.(["0027_b"])).toMatchObject([{ id: "0027_b", name: "b" }]);
+  });
+
+  test.each([
+    ["one has no name", ["7.sql", "7_a.sql"]],
+    ["they have one name", ["7_a.sql", "07-a.sql"]],
+    ["a name reads like a time", ["2024-01-31 12.sql", "2024-01-31_a.sql"]],
+  ])("nothing tells them apart where %s", async (_, files) => {
+    await writeEmpty(...files.map((file) => `migrations/${file}`));
+    expect(faultsOf(await read())).toEqual([expect.stringMatching(/^revision .* is in 2 files: /)]);
   });
 
   test("all faults of all files at once", async () => {
     await write({
       "migrations/1_a.sql": "SELECT 1",
-      "migrations/001_b.sql": "SELECT",
+      "migrations/001_a.sql": "SELECT",
       "migrations/01_c.sql": "SELEC",
-      "migrations/2_d.sql": "",
+      "migrations/2_d.sql": "\\c other",
       "migrations/3_e.sql": "BEGIN; SELECT 1; ROLLBACK",
     });
     await symlink("nowhere", join(cwd, "migrations/4_f.sql"));
     const found = await read();
     expect(faultsOf(found)).toEqual([
-      "revision 001 is in 3 files: migrations/001_b.sql, migrations/01_c.sql, migrations/1_a.sql",
+      "revision 001 is in 3 files: migrations/001_a.sql, migrations/01_c.sql, migrations/1_a.sql",
       'migrations/01_c.sql:1:1: syntax error at or near "SELEC"',
-      "migrations/2_d.sql: it holds no statement",
+      expect.stringContaining("migrations/2_d.sql:1:1: \\c is a command of psql"),
       expect.stringContaining("migrations/3_e.sql:1:1: BEGIN"),
       expect.stringContaining("migrations/3_e.sql:1:18: ROLLBACK"),
       "migrations/4_f.sql: it cannot be opened (ENOENT)",
@@ -290,10 +321,10 @@ describe("a ledger that knows every file", () => {
   test("numbers are counted all the same", async () => {
     await writeEmpty("migrations/1_a.sql", "migrations/2_b.sql");
     const vouched = await vouch();
-    const twin = { ...vouched.get("migrations/2_b.sql")!, file: "migrations/02_c.sql" };
-    await writeEmpty("migrations/02_c.sql");
+    const twin = { ...vouched.get("migrations/2_b.sql")!, file: "migrations/02_b.sql" };
+    await writeEmpty("migrations/02_b.sql");
     expect(faultsOf(await read(vouched.set(twin.file, twin)))).toEqual([
-      "revision 02 is in 2 files: migrations/02_c.sql, migrations/2_b.sql",
+      "revision 02 is in 2 files: migrations/02_b.sql, migrations/2_b.sql",
     ]);
   });
 });
@@ -341,6 +372,10 @@ test("files that only git remembers", async () => {
     "app/migrations/002_b.down.sql",
     "app/migrations/003_c.sql",
     "app/migrations/004_d.sql",
+    "app/migrations/05_e.sql",
+    "app/migrations/006_f.sql",
+    "app/migrations/006_g.sql",
+    "app/migrations/006_h.sql",
     "app/migrations/old/000_z.sql",
     "app/migrations/seed.sql",
   );
@@ -351,10 +386,12 @@ test("files that only git remembers", async () => {
   git("mv", "app/migrations/004_d.sql", "app/migrations/004_renamed.sql");
   git("rm", "-r", "--quiet", "app/migrations/old", "app/migrations/seed.sql");
   git("rm", "--quiet", "app/migrations/002_b.sql", "app/migrations/002_b.down.sql");
-  git("rm", "--quiet", "app/migrations/001_a.sql");
+  git("rm", "--quiet", "app/migrations/001_a.sql", "app/migrations/006_g.sql");
+  git("mv", "app/migrations/05_e.sql", "app/migrations/005_e.sql");
   git("-c", "commit.gpgsign=false", "commit", "--quiet", "-m", "two");
   expect(await (await read(new Map(), "app/migrations")).readDeleted()).toEqual([
     { id: "001", parents: [], dependsOn: [], file: "migrations/001_a.sql" },
     { id: "002", parents: ["001"], dependsOn: [], file: "migrations/002_b.sql" },
+    { id: "006_g", parents: ["006_f"], dependsOn: [], file: "migrations/006_g.sql" },
   ]);
 });

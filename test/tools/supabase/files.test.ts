@@ -128,6 +128,10 @@ describe("files", () => {
     const cwd = await project("supabase/migrations/1_a.sql", "supabase/migrations/1_b.sql");
     expect((await read(cwd)).graph).toMatchObject({ faults: [{ kind: "duplicate-id", id: "1" }] });
   });
+
+  test("other zeros are another version", async () => {
+    expect(await versions("1_a.sql", "001_b.sql")).toEqual(["001", "1"]);
+  });
 });
 
 describe("loading", () => {
