@@ -34,10 +34,17 @@ export function explainFailure(complaint: string, lines: readonly string[]): Exp
     /^ModuleNotFoundError: No module named '([\w.]+)'|\bNoSuchModuleError: .*\bdialects:postgresql\.(\w+)/.exec(
       complaint,
     ) ?? [];
-  if (dialect !== undefined || drivers.test(module ?? ""))
+  const driver = dialect ?? (drivers.test(module ?? "") ? module : undefined);
+  if (driver !== undefined) {
+    const another = driver === "psycopg2" ? "postgresql+psycopg" : "postgresql+psycopg2";
     return because(
-      `the driver ${dialect ?? module} is not installed here; SQLAlchemy takes it because the URL names it, or names none; ${driverOf("postgresql+asyncpg")}`,
-      `or ${inEnvironment}`,
+      `the driver ${driver} is not installed here; SQLAlchemy takes it because the URL names it, or names none: ${inEnvironment}`,
+      `or name one that is (postgresql+asyncpg only where env.py makes an asynchronous engine): ${driverOf(another)}`,
+    );
+  }
+  if (/^ImportError: .*\bpartially initialized module\b/.test(complaint))
+    return because(
+      "two modules of the application import each other, and env.py begins at the other end than the application does: let it import first what the application imports first",
     );
   if (module !== undefined || complaint.startsWith("ImportError: "))
     return because(

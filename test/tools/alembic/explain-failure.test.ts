@@ -68,8 +68,12 @@ test.each([
   ],
   ["ImportError: cannot import name 'x' from 'app'", /virtual environment/],
   [
+    "ImportError: cannot import name 'Base' from partially initialized module 'models' (most likely due to a circular import) (/app/models.py)",
+    /import each other/,
+  ],
+  [
     "ModuleNotFoundError: No module named 'psycopg2'",
-    /driver psycopg2 is not installed.*postgresql\+asyncpg:/s,
+    /driver psycopg2 is not installed.*asyncpg only where.*postgresql\+psycopg:/s,
   ],
   [
     "sqlalchemy.exc.NoSuchModuleError: Can't load plugin: sqlalchemy.dialects:postgresql.psycopg",
