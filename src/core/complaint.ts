@@ -3,7 +3,10 @@ import { enumerate } from "./words.ts";
 /** What a program's output gives as the reason of its failure, as far as it has come. */
 export type Complaint = {
   readonly line: string | null;
-  /** Of a traceback of Python's, the frames are passed over, and nothing that follows its error counts. */
+  /**
+   * Of a traceback of Python's, the frames are passed over, and nothing that follows its error counts. Nor does what follows an error
+   * and then a usage: a command that no plugin brought, because the application that brings it was not found.
+   */
   readonly at: "anywhere" | "frames" | "error";
 };
 
@@ -21,6 +24,8 @@ export function followComplaint(before: Complaint, line: string): Complaint {
   const isText = line.trim() !== "";
   switch (before.at) {
     case "anywhere":
+      if (line.startsWith("Usage: ") && before.line?.startsWith("Error: ") === true)
+        return { ...before, at: "error" };
       return isText ? { line, at: "anywhere" } : before;
     case "frames":
       return isText && !/^\s/.test(line) ? { line, at: "error" } : before;

@@ -2,7 +2,7 @@ import { type Claim, claimOf, factsOfClaim } from "./claim.ts";
 import type { Knowledge } from "./knowledge.ts";
 import { factsAt, type OpenLedger } from "./ledger.ts";
 import type { Observation, VersionTable } from "./observation.ts";
-import { sketchOf, unquoted } from "./sketch.ts";
+import { nameOf, sketchOf } from "./sketch.ts";
 
 /** A schema, other than the home, that holds tables of this history. */
 export type Place = {
@@ -140,12 +140,6 @@ function tablesAtHome(ledger: OpenLedger, positions: Iterable<number>): readonly
   return facts
     .filter(({ kind }) => kind === "table" || kind === "partition" || kind === "ftable")
     .map(({ object }) => ({ name: nameOf(object), columns: columns.get(object) ?? [] }));
-}
-
-/** `public."user"` → `user` */
-function nameOf(object: string): string {
-  const [, name = object] = /^(?:"(?:[^"]|"")*"|[^".]+)\.(.*)$/s.exec(object) ?? [];
-  return unquoted(name);
 }
 
 /** A table with less than half of the columns is another one of the same name. */

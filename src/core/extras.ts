@@ -302,7 +302,7 @@ function hasExpression({ definition }: Fact): boolean {
 }
 
 /** The table that a foreign key refers to; "": it is none. */
-function referredIn(definition: string): string {
+export function referredIn(definition: string): string {
   const [, table = ""] =
     /^FOREIGN KEY .* REFERENCES ((?:"(?:[^"]|"")*"|[^"( ])+)\(/.exec(definition) ?? [];
   return table;

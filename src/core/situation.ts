@@ -5,6 +5,7 @@ import { ancestors, type Heads, type History } from "./history.ts";
 import type { Identification } from "./identify.ts";
 import type { Knowledge } from "./knowledge.ts";
 import type { OpenLedger } from "./ledger.ts";
+import { withoutLibraries } from "./library-tables.ts";
 import { asSeen, recognise, type LiveSchema } from "./live-schema.ts";
 import { neighbourOf } from "./neighbour.ts";
 import type { NeighbourTable, Observation, VersionTable } from "./observation.ts";
@@ -31,9 +32,11 @@ export type Situation = {
   readonly seen: { readonly recorded: readonly string[]; readonly verified: boolean };
 };
 
-export function situate(knowledge: Knowledge, observation: Observation): Situation {
+export function situate(knowledge: Knowledge, look: Observation): Situation {
   const { history, ledger, platformSchemas } = knowledge;
-  const { versionTable: table, facts, server } = observation;
+  const { versionTable: table, server } = look;
+  const facts = withoutLibraries(knowledge, look.facts);
+  const observation = { ...look, facts };
   const rows = (table?.rows ?? []).map((row) => row ?? "NULL");
   const claim = claimOf(history, rows);
   const expected = ledger && factsOfClaim(ledger, history, claim);

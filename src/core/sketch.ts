@@ -83,3 +83,9 @@ export function nearestSketch(history: History, live: Tables, defaultSchema: str
   }
   return nearest;
 }
+
+/** `public."user"` → `user` */
+export function nameOf(object: string): string {
+  const [, name = object] = /^(?:"(?:[^"]|"")*"|[^".]+)\.(.*)$/s.exec(object) ?? [];
+  return unquoted(name);
+}

@@ -1,14 +1,15 @@
 import { claimOf, factsOfClaim, recordsEveryRevision } from "./claim.ts";
 import { nothingPassedOver } from "./data-migrations.ts";
-import { differences } from "./difference.ts";
+import { differences, type SchemaDifference } from "./difference.ts";
 import { placesInDoubt } from "./elsewhere.ts";
 import { type Heads, pendingAfter } from "./history.ts";
+import type { SoftSearch } from "./identify.ts";
 import { broughtBy, isOf, type JournalEntry } from "./journal.ts";
 import type { Knowledge } from "./knowledge.ts";
 import { changeOf, factsOfHeads, factsOfState, headsKey, touchesRows } from "./ledger.ts";
 import { appliedByLedger, needsOf } from "./missing-files.ts";
 import type { VersionTable } from "./observation.ts";
-import { equals, includesTheClaim, passedOver, type Situation, unknown } from "./situation.ts";
+import { includesTheClaim, passedOver, type Situation, unknown } from "./situation.ts";
 import { type Finding, statesOf, type Verdict } from "./verdict.ts";
 import { nameTable } from "./version-table.ts";
 import { identifyLive, sayOtherTools } from "./without-rows.ts";
@@ -18,8 +19,13 @@ export function withUnknownRows(situation: Situation): Verdict | null {
   const { knowledge, history, claim, ledger, live, pending, seen } = situation;
   const { unknownRows } = claim;
   if (unknownRows.length === 0) return null;
-  if (isAtHeadWithoutFiles(situation))
-    return { ...seen, kind: "current", heads: seen.recorded, verified: true };
+  const besides = besidesTheHead(situation);
+  if (besides !== null) {
+    const atHead = { ...seen, heads: seen.recorded, verified: true };
+    return besides.length === 0
+      ? { ...atHead, kind: "current" }
+      : { ...atHead, kind: "drifted", pending: [], skipped: [], differences: besides };
+  }
   const identified = identifyLive(situation);
   const gone = unknownRows.filter((id) => knowledge.ledger?.revisions.has(id));
   if (gone.length === unknownRows.length) return missingFile(situation, gone, identified);
@@ -72,15 +78,34 @@ function isEarlier(situation: Situation, heads: Heads): boolean {
   return !recordsEveryRevision(situation.history.tool) || includesTheClaim(situation, heads);
 }
 
-/** All that the ledger calls live is recorded, and the schema is what that makes: only the files are not in the image. */
-function isAtHeadWithoutFiles(situation: Situation): boolean {
+/**
+ * All that the ledger calls live is recorded, and the schema is what that makes: only the files are not in the image.
+ * @returns what is there besides and in nobody's way; null: so it is not
+ */
+function besidesTheHead(situation: Situation): readonly SchemaDifference[] | null {
   const { knowledge, history, rows, claim, ledger, live, seen } = situation;
-  if (ledger === null || live === null) return false;
-  if (!claim.unknownRows.every((id) => knowledge.unfiled.includes(id))) return false;
+  if (ledger === null || live === null) return null;
+  if (!claim.unknownRows.every((id) => knowledge.unfiled.includes(id))) return null;
   const state = ledger.stateByHeads.get(headsKey(lastOf(knowledge, seen.recorded)));
-  if (state === undefined || !equals(ledger, factsOfState(ledger, state), live)) return false;
   const applied = appliedByLedger(knowledge, rows);
-  return [...knowledge.unfiled, ...history.revisions.keys()].every((id) => applied.has(id));
+  if (state === undefined) return null;
+  if (![...knowledge.unfiled, ...history.revisions.keys()].every((id) => applied.has(id)))
+    return null;
+  return harmlessExtras({ ledger, history, live }, applied, factsOfState(ledger, state));
+}
+
+/** Of a schema that is what these revisions make, what nobody's revision has added and harms nothing; null: it is not that. */
+function harmlessExtras(
+  { ledger, history, live }: SoftSearch,
+  applied: ReadonlySet<string>,
+  made: ReadonlySet<number>,
+): readonly SchemaDifference[] | null {
+  const found = differences(ledger, history, applied, made, live);
+  const isHarmless = found.every(
+    ({ kind, fact, tolerable }) =>
+      kind === "extra" && tolerable && live.unknownFacts.includes(fact),
+  );
+  return isHarmless ? found : null;
 }
 
 /** Those of these revisions on which no other of them stands, sorted. */
@@ -129,12 +154,18 @@ export function underOtherNumbers(situation: Situation): Verdict | null {
   );
   const made = factsOfClaim(ledger, history, meant);
   if (meant.unknownRows.length > 0 || meant.skipped.length > 0 || made === null) return null;
-  if (!equals(ledger, made, live)) return null;
+  const extras = harmlessExtras({ ledger, history, live }, meant.applied, made);
+  if (extras === null) return null;
   return {
     ...seen,
     kind: "missing-file",
     gone: [...same.keys()],
-    identified: { kind: "proven", heads: meant.heads, by: "facts", extras: [] },
+    identified: {
+      kind: "proven",
+      heads: meant.heads,
+      by: "facts",
+      extras,
+    },
     elsewhere: [],
     ...nothingPassedOver,
   };

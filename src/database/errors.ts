@@ -60,7 +60,7 @@ export function cannotGoOn(error: unknown, doing: string): CannotJudge {
   const { kind, code, says } = classify(error, "session");
   // A server that stood a moment ago comes back.
   const outcome = kind === "unavailable" ? "temporary" : kind;
-  const next = code === "POOLER_STATEMENTS" ? directUrl : sessionAdvice[kind];
+  const next = adviceOfCode[code] ?? sessionAdvice[kind];
   return new CannotJudge(outcome, `${doing} failed: ${says} (${code})`, [next]);
 }
 
@@ -84,6 +84,12 @@ const sessionAdvice: Record<FaultKind, string> = {
 export const directUrl =
   "give a URL that goes around the pooler in PREFLIGHT_DATABASE_URL, or let it pool sessions or transactions (pool_mode)";
 
+const adviceOfCode: Readonly<Record<string, string>> = {
+  POOLER_STATEMENTS: directUrl,
+  NO_LIBXML:
+    "take a PostgreSQL that was built with libxml, as the packages of Debian, Red Hat, Alpine and the official images are",
+};
+
 type Meaning = readonly [kind: FaultKind, says: string];
 
 const connectionLost = ["unavailable", "the connection to the server was lost"] as const;
@@ -96,6 +102,10 @@ const ownCodes = {
   LOST: connectionLost,
   PASSWORD_COMMAND: ["unavailable", "the command for the password failed"],
   POOLER_STATEMENTS: ["config", "the pooler takes transactions apart, and the lock is held by one"],
+  NO_LIBXML: [
+    "config",
+    "the server was built without libxml, through which the version rows are read",
+  ],
   STALLED: ["unavailable", "the server stopped answering"],
   NO_PROCESS: ["unavailable", "the server cannot start a process for the connection"],
   TEMPORARY_SERVER: [
@@ -190,7 +200,11 @@ const poolerWords: readonly (readonly [says: RegExp, code: string, kind: FaultKi
   [/authentication failed$|login rejected$/, "28P01", "permission"],
 ];
 
-function faultOfServer({ code: given, message }: postgres.PostgresError, phase: Phase): Fault {
+function faultOfServer(error: postgres.PostgresError, phase: Phase): Fault {
+  const { code: given, message, file } = error;
+  // Whatever language it speaks: the part of its own source that was not built.
+  if (given === "0A000" && file === "xml.c")
+    return { kind: ownCodes.NO_LIBXML[0], code: "NO_LIBXML", says: ownCodes.NO_LIBXML[1] };
   const says = printable(message);
   const code = /^[0-9A-Z]{5}$/.test(given) ? given : "NO_SQLSTATE";
   const known = code === "08P01" ? poolerWords.find(([words]) => words.test(message)) : undefined;

@@ -106,7 +106,7 @@ FROM (SELECT (
 /**
  * Everything that is named like the version table or looks like the tool's. The rows of a table that may not exist,
  * or not be readable, are read inside the same statement: query_to_xml runs only where the CASE allows it, and
- * hexadecimal digits come out of the XML as they went in (this part of XML needs no libxml).
+ * hexadecimal digits come out of the XML as they went in. A server that was built without libxml cannot even do that.
  * has_column_privilege is NULL for a missing column. A privilege list such as 'INSERT, UPDATE' means "any of".
  */
 function readVersionTables({ layout, name }: WantedTable): string {

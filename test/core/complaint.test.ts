@@ -28,6 +28,16 @@ it.each([
   ],
   ["several lines", "INFO one\nFAILED: two\n", "FAILED: two"],
   [
+    "Flask, where it found no application and so no command of it",
+    "Error: Could not import 'shop'.\n\nUsage: flask [OPTIONS] COMMAND [ARGS]...\nTry 'flask --help' for help.\n\nError: No such command 'db'.\n",
+    "Error: Could not import 'shop'.",
+  ],
+  [
+    "a command line alone",
+    "Usage: flask [OPTIONS] COMMAND [ARGS]...\nTry 'flask --help' for help.\n\nError: No such command 'db'.\n",
+    "Error: No such command 'db'.",
+  ],
+  [
     "SQLAlchemy's",
     sqlalchemy,
     'sqlalchemy.exc.IntegrityError: (psycopg.errors.CheckViolation) check constraint "c" of relation "entries" is violated by some row',

@@ -6,6 +6,18 @@ import type { Explanation } from "../tool.ts";
  * (2.0 and 2.1) and of those that read settings.
  */
 export function explainFailure(complaint: string, lines: readonly string[]): Explanation | null {
+  if (
+    /^Error: (?:Could not locate a Flask application|Could not import '|Failed to find )/.test(
+      complaint,
+    )
+  )
+    return because(
+      "set FLASK_APP to the module in which the application is, such as FLASK_APP=shop or FLASK_APP=shop:create_app, and start where the application starts: only the application brings `flask db`",
+    );
+  if (complaint === "Error: No such command 'db'.")
+    return because(
+      "the application that Flask found has no Flask-Migrate: let it call Migrate(app, db), or name another one in FLASK_APP",
+    );
   if (/\bMissingGreenlet\b/.test(complaint))
     return because(
       `env.py makes a synchronous engine with an asynchronous driver: give it create_async_engine(), or another driver; ${driverOf("postgresql+psycopg")}`,
@@ -22,10 +34,17 @@ export function explainFailure(complaint: string, lines: readonly string[]): Exp
     /^ModuleNotFoundError: No module named '([\w.]+)'|\bNoSuchModuleError: .*\bdialects:postgresql\.(\w+)/.exec(
       complaint,
     ) ?? [];
-  if (dialect !== undefined || drivers.test(module ?? ""))
+  const driver = dialect ?? (drivers.test(module ?? "") ? module : undefined);
+  if (driver !== undefined) {
+    const another = driver === "psycopg2" ? "postgresql+psycopg" : "postgresql+psycopg2";
     return because(
-      `the driver ${dialect ?? module} is not installed here; SQLAlchemy takes it because the URL names it, or names none; ${driverOf("postgresql+asyncpg")}`,
-      `or ${inEnvironment}`,
+      `the driver ${driver} is not installed here; SQLAlchemy takes it because the URL names it, or names none: ${inEnvironment}`,
+      `or name one that is (postgresql+asyncpg only where env.py makes an asynchronous engine): ${driverOf(another)}`,
+    );
+  }
+  if (/^ImportError: .*\bpartially initialized module\b/.test(complaint))
+    return because(
+      "two modules of the application import each other, and env.py begins at the other end than the application does: let it import first what the application imports first",
     );
   if (module !== undefined || complaint.startsWith("ImportError: "))
     return because(

@@ -1,4 +1,4 @@
-import { mkdtempSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -68,8 +68,12 @@ test.each([
   ],
   ["ImportError: cannot import name 'x' from 'app'", /virtual environment/],
   [
+    "ImportError: cannot import name 'Base' from partially initialized module 'models' (most likely due to a circular import) (/app/models.py)",
+    /import each other/,
+  ],
+  [
     "ModuleNotFoundError: No module named 'psycopg2'",
-    /driver psycopg2 is not installed.*postgresql\+asyncpg:/s,
+    /driver psycopg2 is not installed.*asyncpg only where.*postgresql\+psycopg:/s,
   ],
   [
     "sqlalchemy.exc.NoSuchModuleError: Can't load plugin: sqlalchemy.dialects:postgresql.psycopg",
@@ -129,6 +133,30 @@ with create_engine(${url}).connect() as connection:
     with context.begin_transaction():
         context.run_migrations()
 `;
+
+  /** As `flask db init` lays it out. */
+  const flask = {
+    "shop.py": `import os
+from flask import Flask
+from flask_migrate import Migrate
+from flask_sqlalchemy import SQLAlchemy
+app = Flask(__name__)
+app.config["SQLALCHEMY_DATABASE_URI"] = os.environ["DATABASE_URL"].replace("postgresql:", "postgresql+psycopg:")
+Migrate(app, SQLAlchemy(app))
+`,
+    "plain.py": "from flask import Flask\napp = Flask(__name__)\n",
+    "broken.py": "import lacking\n",
+    "migrations/alembic.ini": "[alembic]\n",
+    "migrations/env.py": `from alembic import context
+from flask import current_app
+with current_app.extensions["migrate"].db.engine.connect() as connection:
+    context.configure(connection=connection)
+    with context.begin_transaction():
+        context.run_migrations()
+`,
+    "migrations/versions/one.py":
+      'from alembic import op\nrevision = "one"\ndown_revision = None\ndef upgrade():\n    op.execute("CREATE TABLE t (id int)")\n',
+  };
 
   async function bake(
     env: string,
@@ -204,6 +232,31 @@ with create_engine(${url}).connect() as connection:
       expect((await bake(env, after)).line).toMatchObject({ exit: 0 });
     },
   );
+
+  test.each([
+    ["no FLASK_APP", "", /Error: Could not locate a Flask application/, /FLASK_APP=shop/],
+    ["another module", "nowhere", /Error: Could not import 'nowhere'\.$/, /FLASK_APP=shop/],
+    ["no such name", "shop:nothing", /Failed to find attribute 'nothing'/, /FLASK_APP=shop/],
+    ["no Flask-Migrate", "plain", /Error: No such command 'db'\.$/, /Migrate\(app, db\)/],
+    ["a module that it lacks", "broken", /No module named 'lacking'$/, /virtual environment/],
+  ])("Flask-Migrate, %s: the cause is the reason", async (_, named, reason, next) => {
+    const cwd = mkdtempSync(path.join(tmpdir(), "preflight-flask-"));
+    mkdirSync(path.join(cwd, "migrations/versions"), { recursive: true });
+    for (const [file, text] of Object.entries(flask)) writeFileSync(path.join(cwd, file), text);
+    const at = (app: string) => ({
+      cwd,
+      env: {
+        PATH: `${bin}:${process.env["PATH"]}`,
+        PREFLIGHT_SCRATCH_URL: server.url,
+        ...(app !== "" && { FLASK_APP: app }),
+      },
+    });
+    const { line } = await preflight(["bake"], at(named));
+    expect(line).toMatchObject({ exit: 78, outcome: "config" });
+    expect(line.reason).toMatch(reason);
+    expect(line.next[0]).toMatch(next);
+    if (named === "") expect((await preflight(["bake"], at("shop"))).line.exit).toBe(0);
+  });
 
   test("the traceback is in the detailed log", async () => {
     const { stderr } = await bake(synchronous('os.environ["NOWHERE"]'), {}, "--verbose");

@@ -1,6 +1,6 @@
 """Ten libraries that keep tables of their own in an application's database make them, where an address leads.
 
-libraries.py URL, a libpq address with its password, if it has one
+libraries.py URL [NAME …]: a libpq address with its password, if it has one; of LIBRARIES these alone
 """
 
 import asyncio
@@ -25,15 +25,13 @@ from pgqueuer.queries import Queries
 from psycopg.conninfo import conninfo_to_dict
 
 
-def main(url: str) -> None:
-    sqlalchemy_url = url.replace("postgres://", "postgresql://").replace("postgresql://", "postgresql+psycopg://")
-    for make in (procrastinate_jobs, django_contrib, langgraph_checkpoints):
-        make(url)
-    for make in (celery_results, apscheduler_jobs, casbin_rules, flask_sessions):
-        make(sqlalchemy_url)
-    asyncio.run(pgqueuer_queue(url))
-    tool("dramatiq-pg", "--connstring", url, "init")
-    tool("dbos", "migrate", "--sys-db-url", url)
+def main(url: str, *names: str) -> None:
+    for name in names or LIBRARIES:
+        LIBRARIES[name](url)
+
+
+def as_sqlalchemy(url: str) -> str:
+    return url.replace("postgres://", "postgresql://").replace("postgresql://", "postgresql+psycopg://")
 
 
 def procrastinate_jobs(url: str) -> None:
@@ -69,24 +67,28 @@ def langgraph_checkpoints(url: str) -> None:
 
 
 def celery_results(url: str) -> None:
-    Celery(backend=f"db+{url}").backend.ResultSession().close()
+    Celery(backend=f"db+{as_sqlalchemy(url)}").backend.ResultSession().close()
 
 
 def apscheduler_jobs(url: str) -> None:
-    SQLAlchemyJobStore(url=url).start(None, "default")
+    SQLAlchemyJobStore(url=as_sqlalchemy(url)).start(None, "default")
 
 
 def casbin_rules(url: str) -> None:
-    Adapter(url)
+    Adapter(as_sqlalchemy(url))
 
 
 def flask_sessions(url: str) -> None:
     app = Flask(__name__)
-    app.config.update(SESSION_TYPE="sqlalchemy", SQLALCHEMY_DATABASE_URI=url)
+    app.config.update(SESSION_TYPE="sqlalchemy", SQLALCHEMY_DATABASE_URI=as_sqlalchemy(url))
     Session(app)
 
 
-async def pgqueuer_queue(url: str) -> None:
+def pgqueuer_queue(url: str) -> None:
+    asyncio.run(install_pgqueuer(url))
+
+
+async def install_pgqueuer(url: str) -> None:
     # asyncpg has no `options` in an address.
     address = conninfo_to_dict(url)
     connection = await asyncpg.connect(
@@ -107,4 +109,24 @@ def tool(name: str, *words: str) -> None:
     subprocess.run([Path(sys.executable).with_name(name), *words], check=True, stdout=subprocess.DEVNULL)
 
 
+def dramatiq_queue(url: str) -> None:
+    tool("dramatiq-pg", "--connstring", url, "init")
+
+
+def dbos_workflows(url: str) -> None:
+    tool("dbos", "migrate", "--sys-db-url", url)
+
+
+LIBRARIES = {
+    "apscheduler": apscheduler_jobs,
+    "casbin": casbin_rules,
+    "celery": celery_results,
+    "dbos": dbos_workflows,
+    "django": django_contrib,
+    "dramatiq-pg": dramatiq_queue,
+    "flask-session": flask_sessions,
+    "langgraph": langgraph_checkpoints,
+    "pgqueuer": pgqueuer_queue,
+    "procrastinate": procrastinate_jobs,
+}
 main(*sys.argv[1:])
