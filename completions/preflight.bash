@@ -15,13 +15,13 @@ _preflight() {
     --unverified) COMPREPLY=($(compgen -W "start refuse" -- "$current")); return ;;
     --enforce) COMPREPLY=($(compgen -W "on off" -- "$current")); return ;;
     # A file, perhaps, which is Bash's own default.
-    --migrations | --tool | --version-table | --schema | --ledger | --assume | --timeout | --lock-timeout | --upgrade-timeout | --ddl-lock-timeout | --upgrade-command | --scratch-url | --scratch-init | --scratch-without | --varies | --metrics-file) return ;;
+    --migrations | --tool | --version-table | --schema | --ledger | --assume | --timeout | --lock-timeout | --upgrade-timeout | --ddl-lock-timeout | --upgrade-command | --scratch-url | --scratch-image | --scratch-init | --scratch-without | --varies | --metrics-file) return ;;
   esac
   case ${command:-run} in
     run) flags="--migrations --tool --verbose --ledger --version-table --schema --stamp --drift --ahead --unverified --assume --allow-out-of-order --resume --enforce --timeout --lock-timeout --upgrade-timeout --ddl-lock-timeout --upgrade-command --metrics-file --check-only" ;;
     check) flags="--migrations --tool --verbose --ledger --version-table --schema --stamp --drift --ahead --unverified --assume --allow-out-of-order --resume --enforce --timeout --lock-timeout --upgrade-timeout --ddl-lock-timeout --upgrade-command --metrics-file --exit-code" ;;
     status) flags="--migrations --tool --verbose --ledger --version-table --schema --stamp --drift --ahead --unverified --assume --allow-out-of-order --resume --enforce --timeout --lock-timeout --upgrade-timeout --ddl-lock-timeout --upgrade-command --metrics-file --exit-code" ;;
-    bake) flags="--migrations --tool --verbose --ledger --version-table --upgrade-command --check --scratch-url --scratch-init --scratch-without --scratch-unconfined --varies" ;;
+    bake) flags="--migrations --tool --verbose --ledger --version-table --upgrade-command --check --scratch-url --scratch-image --scratch-init --scratch-without --scratch-unconfined --varies" ;;
     audit) flags="--migrations --tool --verbose --ledger --json" ;;
     new) flags="--migrations --tool --verbose" ;;
   esac

@@ -6,7 +6,7 @@ import type { TableName } from "../core/version-table.ts";
 import { enumerate } from "../core/words.ts";
 import type { DatabaseAddress } from "./child-environment.ts";
 import { advise } from "./confinement.ts";
-import { withoutCron } from "./extensions.ts";
+import { wantOf } from "./extensions.ts";
 import { bakeSchema } from "./instrument.sql.ts";
 import {
   type CommandUpgrade,
@@ -82,7 +82,7 @@ async function upgradeByCommand(
   throw new CannotJudge(
     "migration-failed",
     `${replay} on an empty database ${describeEnd(end)} ${where}: ${sayComplaint(complaint, names)}`,
-    [...advise(upgrade.protection, lines), ...next, allThatItPrinted],
+    [...advise(upgrade.protection, lines), ...wantOf(upgrade.without), ...next, allThatItPrinted],
   );
 }
 
@@ -155,8 +155,11 @@ const allThatItPrinted =
 
 function remedies(said: string): readonly string[] {
   if (/extension .* is not available|could not open extension control file/.test(said))
-    return ["name a scratch server that has the extension with --scratch-url"];
-  if (said.includes("can only create extension in database")) return [withoutCron];
+    return [
+      "take a scratch server that has the extension (--scratch-image, --scratch-url), or pass it over: --scratch-without",
+    ];
+  if (said.includes("can only create extension in database"))
+    return ["pass pg_cron over: --scratch-without pg_cron; no database of a bake's can have it"];
   const isGivenElsewhere = /\b(role|schema|relation) "[^"]+" does not exist/.test(said);
   return [
     ...(isGivenElsewhere
@@ -214,6 +217,7 @@ async function tryWay(
         : `The scratch database ${heard ? "heard" : "never heard"} from \`${command}\`, which ${describeEnd(end)} on its way to another: env.py takes an address from elsewhere, and nothing was replayed`;
     return new CannotJudge("config", `${place}: ${sayComplaint(end.complaint, names)}`, [
       ...advice,
+      ...wantOf(upgrade.without),
       ...next,
       allThatItPrinted,
     ]);

@@ -10,7 +10,7 @@ import type { Candidate, DeletedRevision, FoundHistory, Tool } from "../tool.ts"
 import { readAddresses } from "./addresses.ts";
 import { nameOption } from "./commands.ts";
 import { usualSection } from "./configuration.ts";
-import { readExtensions } from "./extensions.ts";
+import { readAsking, readExtensions } from "./extensions.ts";
 import { type AlembicLocation, findAlembic, locateAlembic } from "./locate.ts";
 import { readNamedTable } from "./named-table.ts";
 import { type AlembicReading, isRevisionName, readAlembic } from "./read.ts";
@@ -69,6 +69,7 @@ function found(reading: AlembicReading): FoundHistory {
       kind: "command",
       commands: location.commands,
       readAddresses: async () => await readAddresses(location),
+      readAsking: async () => await readAsking(location),
     },
     audit: async (history) => [...findLongId(history), ...sayUnread(history)],
     readExtensions: async () => await readExtensions(location),

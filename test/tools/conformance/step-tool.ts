@@ -106,6 +106,7 @@ export function stepTool(rows: Rows): Tool {
         kind: "command",
         commands: commandsIn(directory, rows),
         readAddresses: async () => ({ suspects: [], fixed: null }),
+        readAsking: async () => [],
       },
       audit: async () => [],
       readPath: async () => [],
