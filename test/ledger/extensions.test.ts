@@ -92,6 +92,27 @@ test("what the server has is created as ever, and what a block creates if it can
   expect(existsSync(path.join(cwd, "preflight.ledger.json"))).toBe(true);
 });
 
+test("what a migration puts into an extension's table is data that must show: never among rows of the extension's own", async () => {
+  bring(
+    "registers",
+    "CREATE TABLE filled (id int PRIMARY KEY); INSERT INTO filled VALUES (1), (2); CREATE TABLE config (id text PRIMARY KEY);",
+  );
+  const made = "CREATE EXTENSION registers";
+  const stamped = async (insert: string, rows: string): Promise<Said["line"]> => {
+    const cwd = sqlFiles(made, insert, "CREATE TABLE t (id int)");
+    expect((await bake(cwd)).line).toMatchObject({ exit: 0 });
+    const url = await server.createDatabase();
+    await server.sql(url, `${made}; CREATE TABLE t (id int); ${rows}`);
+    return (await preflight(["check"], { cwd, env: { DATABASE_URL: url } })).line;
+  };
+  const [ofOwn, ofConfig] = ["INSERT INTO filled VALUES (3)", "INSERT INTO config VALUES ('mine')"];
+  const unproven = { exit: 21, verdict: "unversioned" };
+  expect(await stamped(ofOwn, "")).toMatchObject(unproven);
+  expect(await stamped(ofOwn, ofOwn)).toMatchObject(unproven);
+  expect(await stamped(ofConfig, "")).toMatchObject(unproven);
+  expect(await stamped(ofConfig, ofConfig)).toMatchObject({ exit: 0, proven: ["003"] });
+});
+
 describe("--scratch-without", () => {
   const missing = ["--scratch-without", "nowhere_to_be_had; pg_cron; citext"];
   const files = [
