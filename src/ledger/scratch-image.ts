@@ -205,8 +205,7 @@ async function waitUntilReady(
   let last = "its port was never opened";
   while (Date.now() < deadline) {
     signal.throwIfAborted();
-    if (hasEnded(container.client))
-      throw notPostgres(image, `it ended: ${lastLineOf(container.output())}`);
+    if (hasEnded(container.client)) throw whyEnded(engine, container, image);
     port ??= await publishedPort(engine, container);
     if (port !== null) {
       const address = { ...login, host: "127.0.0.1", port };
@@ -261,6 +260,20 @@ const quickSettings: readonly string[] = [
   "jit = off",
   "timezone = 'UTC'",
 ];
+
+function whyEnded({ name }: Engine, { client, output }: Container, image: string): CannotJudge {
+  // Docker and Podman keep this code for what is no fault of the container's.
+  if (client.exitCode !== 125 && client.pid !== undefined)
+    return notPostgres(
+      image,
+      `it ended with exit code ${client.exitCode}: ${lastLineOf(output())}`,
+    );
+  return new CannotJudge(
+    "missing-input",
+    `${name} cannot start a container of the image ${image}: ${lastLineOf(output())}`,
+    [`make \`${name} run --rm ${image}\` work, or name a server that is running: --scratch-url`],
+  );
+}
 
 function notPostgres(image: string, why: string): CannotJudge {
   return new CannotJudge(

@@ -103,6 +103,16 @@ it("says why there is no server", async () => {
     exit: 66,
     reason: expect.stringContaining("debian:bookworm-slim does not start as PostgreSQL's"),
   });
+  const context = mkdtempSync(path.join(tmpdir(), "preflight-image-"));
+  writeFileSync(path.join(context, "Dockerfile"), "FROM scratch\nLABEL nothing=in-it\n");
+  await buildImage("preflight-test-nothing", context);
+  expect(await reasonOf("preflight-test-nothing")).toEqual({
+    exit: 66,
+    reason: expect.stringContaining(
+      "docker cannot start a container of the image preflight-test-nothing: ",
+    ),
+  });
+  await docker(["image", "rm", "preflight-test-nothing"]);
   expect(await reasonOf(image, { PATH: "/nowhere" })).toEqual({
     exit: 66,
     reason: expect.stringContaining("neither docker nor podman is on the PATH"),
