@@ -16,13 +16,13 @@ _preflight() {
     --enforce) COMPREPLY=($(compgen -W "on off" -- "$current")); return ;;
     --journal) COMPREPLY=($(compgen -W "on require off" -- "$current")); return ;;
     # A file, perhaps, which is Bash's own default.
-    --migrations | --tool | --version-table | --schema | --ledger | --assume | --image-version | --timeout | --lock-timeout | --upgrade-timeout | --ddl-lock-timeout | --upgrade-command | --program-env | --env-file | --scratch-url | --scratch-init | --scratch-without | --varies | --metrics-file) return ;;
+    --migrations | --tool | --version-table | --schema | --ledger | --assume | --image-version | --timeout | --lock-timeout | --upgrade-timeout | --ddl-lock-timeout | --upgrade-command | --program-env | --env-file | --scratch-url | --scratch-image | --scratch-init | --scratch-without | --varies | --metrics-file) return ;;
   esac
   case ${command:-run} in
     run) flags="--migrations --tool --verbose --ledger --version-table --schema --stamp --drift --ahead --unverified --assume --allow-out-of-order --resume --timeout --lock-timeout --program-env --env-file --metrics-file --journal --image-version --enforce --upgrade-timeout --ddl-lock-timeout --upgrade-command --check-only" ;;
     check) flags="--migrations --tool --verbose --ledger --version-table --schema --stamp --drift --ahead --unverified --assume --allow-out-of-order --resume --timeout --lock-timeout --program-env --env-file --metrics-file --journal --image-version --enforce --upgrade-timeout --ddl-lock-timeout --upgrade-command --exit-code" ;;
     status) flags="--migrations --tool --verbose --ledger --version-table --schema --stamp --drift --ahead --unverified --assume --allow-out-of-order --resume --timeout --lock-timeout --program-env --env-file --metrics-file --journal --image-version --enforce --upgrade-timeout --ddl-lock-timeout --upgrade-command --exit-code" ;;
-    bake) flags="--migrations --tool --verbose --ledger --version-table --upgrade-command --program-env --env-file --check --scratch-url --scratch-init --scratch-without --scratch-unconfined --varies" ;;
+    bake) flags="--migrations --tool --verbose --ledger --version-table --upgrade-command --program-env --env-file --check --scratch-url --scratch-image --scratch-init --scratch-without --scratch-unconfined --varies" ;;
     audit) flags="--migrations --tool --verbose --ledger --json" ;;
     new) flags="--migrations --tool --verbose" ;;
     history) flags="--timeout --env-file --json --verbose" ;;

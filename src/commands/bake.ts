@@ -15,15 +15,15 @@ import { type Project, readProject, sayRemarks } from "../engine/project.ts";
 import type { ProjectScope } from "../engine/scope.ts";
 import { scratchPreludes, scratchUpgrade } from "../engine/scratch-upgrade.ts";
 import { describeProtection, endProtection, type Protection } from "../ledger/confinement.ts";
-import { refuseMissingExtensions } from "../ledger/extensions.ts";
+import { refuseMissingExtensions, refusePlainCreation, standIns } from "../ledger/extensions.ts";
 import { otherHistory, saveLedger } from "../ledger/file.ts";
 import { bakeSchema } from "../ledger/instrument.sql.ts";
 import { type ReplayedHistory, replayHistory } from "../ledger/replay.ts";
-import { openScratch } from "../ledger/scratch.ts";
+import { openScratch, type Scratch } from "../ledger/scratch.ts";
 import { conditionOf } from "../pgsql/condition.ts";
 import { historyFlags } from "../settings/command-line.ts";
 import type { Settings } from "../settings/settings.ts";
-import type { CreatedExtension } from "../tools/tool.ts";
+import type { ManagedExtension } from "../tools/tool.ts";
 
 export const bake: Command = {
   name: "bake",
@@ -38,6 +38,7 @@ export const bake: Command = {
     "env-file",
     "check",
     "scratch-url",
+    "scratch-image",
     "scratch-init",
     "scratch-without",
     "scratch-unconfined",
@@ -91,11 +92,18 @@ async function replayAndWrite(scope: ProjectScope): Promise<Ending> {
 
   sayEnvironment(project, context);
   const deleted = await found.readDeleted();
+  const managed = await found.readExtensions();
+  const named = namedWithout(project, settings);
+  const isProgram = found.upgrade.kind === "command";
   const scratch = await openScratch({
     url: settings.scratch,
+    image: settings.scratchImage,
     searchFrom: [found.root, context.cwd, context.programDirectory],
-    path: context.env["PATH"] ?? "",
-    preludes: await scratchPreludes(scope),
+    env: context.env,
+    preludes: [
+      ...(isProgram && named.length > 0 ? [standIns(named)] : []),
+      ...(await scratchPreludes(scope)),
+    ],
     signal: context.signal,
     log,
   });
@@ -103,14 +111,10 @@ async function replayAndWrite(scope: ProjectScope): Promise<Ending> {
   const before = varyingPlaces(project.ledger);
   let protection: Protection | null = null;
   try {
-    const created = await found.readExtensions();
-    const canPassOver = found.upgrade.kind === "native";
-    const named = namedWithout(project, settings);
-    const without = passedOver(created, history, (name) => {
-      return named.has(name) && !scratch.extensions.has(name);
-    });
+    const without = passedOver({ found, history, named, managed }, scratch);
     const names = [...without.keys()];
-    refuseMissingExtensions(scratch, created, canPassOver ? names : null);
+    refuseMissingExtensions(scratch, managed, names, context.env);
+    if (isProgram) refusePlainCreation(managed, names);
     const upgrade = await scratchUpgrade(scratch, scope, { without: names, log });
     if (upgrade.kind === "command") protection = upgrade.protection;
     const replay = await replayHistory({
@@ -159,31 +163,33 @@ async function replayAndWrite(scope: ProjectScope): Promise<Ending> {
 }
 
 /** What an earlier bake was told need not be told again. */
-function namedWithout(
-  { found, ledger }: Project,
-  { scratchWithout }: Settings,
-): ReadonlySet<string> {
-  if (scratchWithout !== null && found.upgrade.kind === "command")
-    throw new CannotJudge(
-      "config",
-      `--scratch-without leaves statements out of what preflight applies itself; a history of the tool '${found.tool.name}' is applied by a program of its own`,
-      ["leave it out (PREFLIGHT_SCRATCH_WITHOUT, too)"],
-    );
-  return new Set([...(scratchWithout ?? []), ...(ledger?.without.keys() ?? [])]);
+function namedWithout({ ledger }: Project, { scratchWithout }: Settings): readonly string[] {
+  return [...new Set([...(scratchWithout ?? []), ...(ledger?.without.keys() ?? [])])].sort();
 }
 
-/** By extension: the revisions that create it. */
+/** What a program executes is not all seen: then a person's word has to do. */
 function passedOver(
-  created: readonly CreatedExtension[],
-  { revisions }: History,
-  isOne: (name: string) => boolean,
+  options: Pick<Project, "found"> & {
+    readonly history: History;
+    readonly named: readonly string[];
+    readonly managed: readonly ManagedExtension[];
+  },
+  { extensions }: Scratch,
 ): Ledger["without"] {
-  const names = [...new Set(created.map(({ name }) => name))].filter(isOne).sort();
-  const ids = [...revisions.values()];
+  const { found, history, named, managed } = options;
+  const isCreated = (extension: string): boolean =>
+    managed.some(({ name, does }) => does === "creates" && name === extension);
+  const names = named.filter(
+    (name) => !extensions.has(name) && (found.upgrade.kind === "command" || isCreated(name)),
+  );
   return new Map(
-    names.map((name) => {
-      const files = new Set(created.flatMap((each) => (each.name === name ? each.file : [])));
-      return [name, ids.flatMap(({ id, file }) => (files.has(file) ? id : []))];
+    names.map((extension) => {
+      const its = managed.filter(({ name }) => name === extension);
+      const idsWhere = (does: ManagedExtension["does"]): readonly string[] =>
+        [...history.revisions.values()].flatMap(({ id, file }) =>
+          its.findLast((each) => each.file === file)?.does === does ? [id] : [],
+        );
+      return [extension, { created: idsWhere("creates"), dropped: idsWhere("drops") }];
     }),
   );
 }

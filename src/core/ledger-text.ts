@@ -21,8 +21,7 @@ export type LedgerText =
  */
 export function encodeLedger(ledger: Ledger): string {
   const given = ledger.given.length === 0 ? "" : `"given":${json(ledger.given)},`;
-  const without =
-    ledger.without.size === 0 ? "" : `"without":${json(Object.fromEntries(ledger.without))},`;
+  const without = ledger.without.size === 0 ? "" : `"without":${json(encodeWithout(ledger))},`;
   const salt = ledger.salt === "" ? "" : `"salt":${json(ledger.salt)},`;
   const lines = [
     "{",
@@ -42,6 +41,13 @@ export function encodeLedger(ledger: Ledger): string {
     "]}",
   ];
   return `${lines.join("\n")}\n`;
+}
+
+function encodeWithout({ without }: Ledger): unknown {
+  const entries = [...without].map(([name, { created, dropped }]) => {
+    return [name, { created, ...(dropped.length > 0 ? { dropped } : {}) }];
+  });
+  return Object.fromEntries(entries);
 }
 
 function encodeHome(home: LedgerHome): unknown {
@@ -194,7 +200,13 @@ const kindsOfFirstRelease: readonly FactKind[] = factKinds.filter(
 
 function decodeWithout(value: unknown): Ledger["without"] {
   if (!isObject(value)) throw new Malformed("without is not an object");
-  return new Map(Object.entries(value).map(([name, ids]) => [name, strings(ids, name)]));
+  return new Map(
+    Object.entries(value).map(([name, passed]) => {
+      if (!isObject(passed)) throw new Malformed(`without ${name} is not an object`);
+      const { created, dropped = [] } = passed;
+      return [name, { created: strings(created, name), dropped: strings(dropped, name) }];
+    }),
+  );
 }
 
 /** @param length 3: its place alone; 5: with another spelling of its definition */

@@ -18,8 +18,8 @@ export type Ledger = {
   readonly kinds: readonly FactKind[];
   /** Schemas that stood in the database before its first migration: a platform's; sorted. */
   readonly given: readonly string[];
-  /** Extensions that the bake passed over, each with the revisions that create it: that it is there proves nothing. Sorted. */
-  readonly without: ReadonlyMap<string, readonly string[]>;
+  /** Extensions that the bake passed over: that one is there proves nothing. Sorted. */
+  readonly without: ReadonlyMap<string, PassedOver>;
   /** What was put before the values of rows that the states' traces know by their hashes; "": there are none. */
   readonly salt: string;
   /** Every fact that any state has, relative to the home; states refer to them by position. */
@@ -30,6 +30,12 @@ export type Ledger = {
   readonly revisions: ReadonlyMap<string, LedgerRevision>;
   /** Other spellings that dump and restore give a fact, by position of the fact. */
   readonly spellings: readonly { readonly fact: number; readonly definition: string }[];
+};
+
+/** Revisions, each by the last that it does to an extension. None creates it: it was not seen where it is created. */
+type PassedOver = {
+  readonly created: readonly string[];
+  readonly dropped: readonly string[];
 };
 
 /** As its file was when it was baked; hash "": only git remembers the revision. */

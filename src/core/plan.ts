@@ -1,7 +1,7 @@
 import { assumable } from "./assume.ts";
 import { placesInDoubt } from "./elsewhere.ts";
 import { ancestors, type Heads, type History, pendingAfter } from "./history.ts";
-import { contradicted, refuse, seriousOf } from "./refusals.ts";
+import { contradicted, refuse, seriousOf, type UnprovenExtension } from "./refusals.ts";
 import type { Plan, PlanBasis, Policy, Refusal, Step } from "./step.ts";
 import type { Finding, Leftover, Verdict, VerdictOf } from "./verdict.ts";
 import { canResume } from "./ways-out.ts";
@@ -196,7 +196,7 @@ function stampAndUpgrade(heads: Heads, because: "proven" | "assumed", its: Case)
     recorded,
   } = its;
   if (policy.stamp === "never") return refuse("stamp-forbidden", recorded, heads, because, history);
-  const unseen = because === "proven" ? unseenExtensions(heads, its) : [];
+  const unseen = because === "proven" ? unprovenExtensions(heads, its) : [];
   if (unseen.length > 0)
     return orAsAssumed(refuse("extension-unseen", unseen, heads, history), its);
   const steps: Step[] = [{ kind: "stamp", from: recorded, to: heads, because }];
@@ -205,18 +205,28 @@ function stampAndUpgrade(heads: Heads, because: "proven" | "assumed", its: Case)
   return { kind: "act", steps };
 }
 
-/** What the bake passed over, is not here, and would be said to have been created. */
-function unseenExtensions(heads: Heads, its: Case): readonly string[] {
+/** What the bake passed over, and would be said to have been created or dropped where the contrary is seen. */
+function unprovenExtensions(heads: Heads, its: Case): readonly UnprovenExtension[] {
   const {
     knowledge: { history, ledger },
     observation: { facts },
     recorded,
   } = its;
   const before = ancestors(history, recorded);
-  const claimed = [...ancestors(history, heads)].filter((id) => !before.has(id));
-  return [...(ledger?.without ?? [])].flatMap(([name, revisions]) => {
+  const reached = ancestors(history, heads);
+  const claims = (ids: Iterable<string>): boolean =>
+    [...ids].some((id) => reached.has(id) && !before.has(id));
+  return [...(ledger?.without ?? [])].flatMap(([name, { created, dropped }]) => {
     const isThere = facts.some(({ kind, object }) => kind === "extension" && object === name);
-    return isThere || !revisions.some((id) => claimed.includes(id)) ? [] : [name];
+    const drops = dropped.filter((id) => reached.has(id)).map((id) => ancestors(history, [id]));
+    const isCreated = created.some(
+      (id) => reached.has(id) && !drops.some((until) => until.has(id)),
+    );
+    // Any revision may be what creates it, unseen; but what one drops can come from elsewhere.
+    const isUnseen = created.length === 0;
+    const isExpected = isUnseen ? drops.length === 0 : isCreated;
+    const because = isExpected ? (isUnseen ? reached : created) : isUnseen ? [] : dropped;
+    return isExpected === isThere || !claims(because) ? [] : [{ name, isThere }];
   });
 }
 

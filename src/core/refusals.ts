@@ -268,14 +268,22 @@ export const refusals = {
   ),
   "extension-unseen": cause(
     "unproven",
-    "a stamp would cover the creation of an extension that the bake passed over, and that is not here",
-    (names: readonly string[], heads: readonly string[], history: History) => ({
-      reason: `the schema is exactly that of ${nameHeads(heads, history)}, but the bake passed over ${enumerate(names)}, which this database does not have: whether what creates ${names.length === 1 ? "it" : "them"} ran, nothing shows`,
-      next: [
-        `if it did not run: ${names.map((name) => `CREATE EXTENSION ${quoteIdentifier(name)}`).join("; ")}, then start again`,
-        `if it ran, or this database shall do without: ${ways.sayAtHeads(heads)}`,
-      ],
-    }),
+    "a stamp would cover the creation of an extension that the bake passed over, and that is not here; or its removal, and it still is",
+    (unproven: readonly UnprovenExtension[], heads: readonly string[], history: History) => {
+      const seen = unproven.map(
+        ({ name, isThere }) => `${name}, which this database ${isThere ? "still has" : "lacks"}`,
+      );
+      const statements = unproven.map(
+        ({ name, isThere }) => `${isThere ? "DROP" : "CREATE"} EXTENSION ${quoteIdentifier(name)}`,
+      );
+      return {
+        reason: `the schema is exactly that of ${nameHeads(heads, history)}, but the bake passed over ${enumerate(seen)}: whether the migration that says otherwise ran, nothing shows`,
+        next: [
+          `if it did not run: ${statements.join("; ")}, then start again`,
+          `if it ran, or this is how it shall be: ${ways.sayAtHeads(heads)}`,
+        ],
+      };
+    },
   ),
   "stamp-forbidden": cause(
     "unproven",
@@ -542,6 +550,9 @@ export const refusals = {
     }),
   ),
 } as const;
+
+/** One that the bake passed over, where a database says the contrary of what a migration does. */
+export type UnprovenExtension = { readonly name: string; readonly isThere: boolean };
 
 export type Cause = keyof typeof refusals;
 

@@ -196,7 +196,12 @@ export function ledgerAsSpelled(ledger: Ledger, history: History): Ledger {
   });
   return {
     ...ledger,
-    without: new Map([...ledger.without].map(([name, ids]) => [name, ids.map(spell)])),
+    without: new Map(
+      [...ledger.without].map(([name, { created, dropped }]) => [
+        name,
+        { created: created.map(spell), dropped: dropped.map(spell) },
+      ]),
+    ),
     states: ledger.states.map(spellState),
     revisions: new Map(baked.map(spellRevision).map((each) => [each.id, each])),
   };

@@ -3,11 +3,11 @@ import path from "node:path";
 import type { DatabaseAddress } from "../core/database-address.ts";
 import type { Migration, Statement } from "../core/migration.ts";
 import { CannotJudge, systemCode } from "../core/outcome.ts";
-import { enumerate } from "../core/words.ts";
 import type { Database } from "../database/database.ts";
 import { connectAndWait } from "../database/wait.ts";
 import { namedDatabases } from "../ledger/child-environment.ts";
 import { chooseProtection } from "../ledger/confinement.ts";
+import { refuseAsking, wantOf } from "../ledger/extensions.ts";
 import type { CommandUpgrade } from "../ledger/lead-child.ts";
 import type { Log, Prelude, Scratch } from "../ledger/scratch.ts";
 import type { Upgrade } from "../ledger/upgrade.ts";
@@ -34,6 +34,7 @@ export async function scratchUpgrade(
   const { upgrade } = project.found;
   if (upgrade.kind === "native") return scratchRunner(upgrade, scope, without);
   const { commands } = upgrade;
+  refuseAsking(without, without.length === 0 ? [] : await upgrade.readAsking());
   const own = settings.upgradeCommand;
   const { suspects, fixed } = await upgrade.readAddresses();
   return {
@@ -61,6 +62,7 @@ export async function scratchUpgrade(
       unconfined: settings.scratchUnconfined,
       log,
     }),
+    without,
     proven: { way: { byOnlyOther: false, byCopy: false } },
   };
 }
@@ -144,11 +146,7 @@ function scratchRunner(
         });
         if (failure !== null)
           throw new CannotJudge(failure.outcome, failure.reason ?? "", [
-            ...(without.length === 0
-              ? []
-              : [
-                  `if it is for want of what was passed over (${without.join(", ")}): name a server that has it with --scratch-url, or make what is called of it with --scratch-init`,
-                ]),
+            ...wantOf(without),
             ...failure.next,
           ]);
       } finally {
@@ -176,12 +174,8 @@ async function passOver(
     }
     kept.push({ ...migration, statements });
   }
-  if (asking.length === 0) return kept;
-  throw new CannotJudge(
-    "config",
-    `${without.join(", ")} cannot be passed over: what these make may depend on whether an extension is there: ${enumerate(asking)}`,
-    ["name a server that has the extensions: --scratch-url"],
-  );
+  refuseAsking(without, asking);
+  return kept;
 }
 
 /** Every file is applied twice, and none of them is news. */

@@ -1,13 +1,14 @@
 import { execFile } from "node:child_process";
-import { accessSync, constants, existsSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir, userInfo } from "node:os";
-import { delimiter, join, resolve } from "node:path";
+import { join } from "node:path";
 import { promisify } from "node:util";
 import type { DatabaseAddress } from "../core/database-address.ts";
 import { CannotJudge } from "../core/outcome.ts";
 import { enumerate } from "../core/words.ts";
 import { confinedScript } from "./confined.py.ts";
+import { findProgram } from "./find-program.ts";
 import { notOurs, openRelay, speaksTls } from "./relay.ts";
 import type { Log, Scratch } from "./scratch.ts";
 
@@ -103,22 +104,6 @@ async function serverSockets(own: string): Promise<readonly string[]> {
     (path) => /\/\.s\.PGSQL\.\d+$/.test(path) && path !== own && existsSync(path),
   );
   return [...new Set(sockets)];
-}
-
-function findProgram(name: string, path: string, cwd: string): string | null {
-  const candidates = name.includes("/")
-    ? [resolve(cwd, name)]
-    : path.split(delimiter).map((directory) => resolve(cwd, directory, name));
-  return candidates.find(isExecutable) ?? null;
-}
-
-function isExecutable(file: string): boolean {
-  try {
-    accessSync(file, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 function lastLine(text: string | undefined): string | null {

@@ -128,8 +128,17 @@ END $$`;
  * is seen too. It must survive DISABLE TRIGGER and session_replication_role = replica.
  */
 export const writesSql = `
+CREATE TABLE __preflight_bake.filled (relation oid PRIMARY KEY);  -- extensions' tables that a script of theirs put rows into
+CREATE FUNCTION __preflight_bake.is_extensions(p_relation oid) RETURNS boolean LANGUAGE sql AS $$
+  SELECT EXISTS (SELECT FROM pg_catalog.pg_depend d
+                 WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = p_relation AND d.deptype = 'e')
+$$;
 CREATE FUNCTION __preflight_bake.note_write() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
+  IF pg_catalog.current_setting('preflight_bake.in_script', true) = 'on' AND __preflight_bake.is_extensions(TG_RELID) THEN
+    INSERT INTO __preflight_bake.filled VALUES (TG_RELID) ON CONFLICT DO NOTHING;
+    RETURN NULL;
+  END IF;
   INSERT INTO __preflight_bake.written
   VALUES (pg_catalog.format('%I.%I', TG_TABLE_SCHEMA, TG_TABLE_NAME), TG_OP, TG_RELID, pg_catalog.current_query());
   PERFORM __preflight_bake.note_transaction(), __preflight_bake.hand_over_counts();
@@ -170,21 +179,42 @@ BEGIN
     EXECUTE format('ALTER TABLE %s ENABLE ALWAYS TRIGGER __preflight_bake', r.relation);
   END LOOP;
 END $$;
+-- What a migration puts into an extension's table, such as spatial_ref_sys, is data like other: from the end of its script on.
+CREATE FUNCTION __preflight_bake.watch_extensions() RETURNS void LANGUAGE plpgsql SECURITY DEFINER
+  SET search_path = pg_catalog, pg_temp SET client_min_messages = error
+  SET session_replication_role = replica SET preflight_bake.inside = 'on' AS $$
+DECLARE r record;
+BEGIN
+  FOR r IN
+    SELECT c.oid, c.relkind, s.nspname, c.relname
+    FROM pg_class c JOIN pg_namespace s ON s.oid = c.relnamespace
+    WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't' AND __preflight_bake.is_extensions(c.oid)
+      AND NOT EXISTS (SELECT FROM pg_trigger g WHERE g.tgrelid = c.oid AND g.tgname = '__preflight_bake')
+  LOOP
+    PERFORM __preflight_bake.watch(r.nspname, r.relname);
+    -- To look for rows would count as reading them.
+    IF r.relkind = 'p' OR pg_relation_size(r.oid) > 0 THEN
+      INSERT INTO __preflight_bake.filled VALUES (r.oid);
+    END IF;
+  END LOOP;
+END $$;
 CREATE FUNCTION __preflight_bake.watch_tables() RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
   IF pg_catalog.current_setting('preflight_bake.inside', true) = 'on' THEN RETURN; END IF;
+  IF TG_TAG IN ('CREATE EXTENSION', 'ALTER EXTENSION') THEN
+    PERFORM __preflight_bake.watch_extensions();
+    RETURN;
+  END IF;
   PERFORM __preflight_bake.attach_triggers();
 END $$`;
 
-/** Tables that were there before the first migration; an extension's are its own business. */
+/** Tables that were there before the first migration, those of extensions too. */
 export const watchGivenTablesSql = `
 SELECT __preflight_bake.watch(s.nspname, c.relname)
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace s ON s.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't'
   AND s.nspname NOT IN ('pg_catalog', 'information_schema', '__preflight_bake')
-  AND NOT EXISTS (SELECT FROM pg_catalog.pg_trigger g WHERE g.tgrelid = c.oid AND g.tgname = '__preflight_bake')
-  AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
-                  WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')`;
+  AND NOT EXISTS (SELECT FROM pg_catalog.pg_trigger g WHERE g.tgrelid = c.oid AND g.tgname = '__preflight_bake')`;
 
 /** Commands that scan tables themselves, or take a table's counts along when they drop it. */
 const scanningTags = [
@@ -213,7 +243,7 @@ CREATE EVENT TRIGGER __preflight_bake_1_after ON ddl_command_end WHEN TAG IN (${
 CREATE EVENT TRIGGER __preflight_bake_before ON ddl_command_start WHEN TAG IN (${scanningTags})
   EXECUTE FUNCTION __preflight_bake.before_ddl();
 CREATE EVENT TRIGGER __preflight_bake_2_watch ON ddl_command_end
-  WHEN TAG IN ('CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO', 'CREATE SCHEMA', 'ALTER TABLE')
+  WHEN TAG IN ('CREATE TABLE', 'CREATE TABLE AS', 'SELECT INTO', 'CREATE SCHEMA', 'ALTER TABLE', 'CREATE EXTENSION', 'ALTER EXTENSION')
   EXECUTE FUNCTION __preflight_bake.watch_tables();
 CREATE EVENT TRIGGER __preflight_bake_3_transaction ON ddl_command_end
   EXECUTE FUNCTION __preflight_bake.after_any_ddl();

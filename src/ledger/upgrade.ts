@@ -6,7 +6,7 @@ import { CannotJudge } from "../core/outcome.ts";
 import { quoteQualified } from "../core/quote.ts";
 import type { TableName } from "../core/version-table.ts";
 import { advise } from "./confinement.ts";
-import { withoutCron } from "./extensions.ts";
+import { wantOf } from "./extensions.ts";
 import { bakeSchema } from "./instrument.sql.ts";
 import {
   type CommandUpgrade,
@@ -84,7 +84,13 @@ async function upgradeByCommand(
   throw new CannotJudge(
     "migration-failed",
     `${replay} on an empty database ${describeEnd(end)} ${where}: ${withNames(complaint ?? silent, names)}`,
-    [...hints, ...advise(upgrade.protection, lines), ...next, allThatItPrinted],
+    [
+      ...hints,
+      ...advise(upgrade.protection, lines),
+      ...wantOf(upgrade.without),
+      ...next,
+      allThatItPrinted,
+    ],
   );
 }
 
@@ -153,8 +159,11 @@ export const allThatItPrinted =
 
 function remedies(said: string): readonly string[] {
   if (/extension .* is not available|could not open extension control file/.test(said))
-    return ["name a scratch server that has the extension with --scratch-url"];
-  if (said.includes("can only create extension in database")) return [withoutCron];
+    return [
+      "take a scratch server that has the extension (--scratch-image, --scratch-url), or pass it over: --scratch-without",
+    ];
+  if (said.includes("can only create extension in database"))
+    return ["pass pg_cron over: --scratch-without pg_cron; no database of a bake's can have it"];
   const isGivenElsewhere = /\b(role|schema|relation) "[^"]+" does not exist/.test(said);
   return [
     ...(isGivenElsewhere
@@ -215,6 +224,7 @@ async function tryWay(
     return new CannotJudge("config", `${place}: ${withNames(end.complaint ?? silent, names)}`, [
       ...hints,
       ...advice,
+      ...wantOf(upgrade.without),
       ...next,
       allThatItPrinted,
     ]);

@@ -2,20 +2,42 @@ import type { Node } from "libpg-query";
 import { parseSql } from "./parse.ts";
 import { inside, wordsIn } from "./tree.ts";
 
-/**
- * The extensions that a script creates, each with the line of its statement. A block of `DO` may have asked first whether
- * the server has one: what it creates is left out.
- */
-export async function extensionsCreatedIn(
+/** A statement that creates an extension or drops it. */
+export type ExtensionStatement = {
+  readonly name: string;
+  readonly does: "creates" | "drops";
+  /** It creates the extension where there is none, and does nothing where there is. */
+  readonly saysIfNotExists: boolean;
+  readonly line: number;
+};
+
+/** A block of `DO` may have asked first whether the server has one: what it creates is left out. */
+export async function extensionStatementsIn(
   script: string,
-): Promise<readonly { readonly name: string; readonly line: number }[]> {
+): Promise<readonly ExtensionStatement[]> {
   if (!/\bEXTENSION\b/i.test(script)) return [];
   const parsed = await parseSql(script);
   if (parsed.kind === "rejected") return [];
-  return parsed.statements.flatMap(({ node, line }) => {
-    const name = inside("CreateExtensionStmt", node)?.extname;
-    return name === undefined ? [] : [{ name, line }];
+  return parsed.statements.flatMap(({ node, line }): readonly ExtensionStatement[] => {
+    const created = inside("CreateExtensionStmt", node);
+    const saysIfNotExists = created?.if_not_exists === true;
+    if (created?.extname !== undefined)
+      return [{ name: created.extname, does: "creates", saysIfNotExists, line }];
+    return droppedBy(node).map((name) => ({ name, does: "drops", saysIfNotExists, line }));
   });
+}
+
+function droppedBy(node: Node): readonly string[] {
+  const drop = inside("DropStmt", node);
+  return drop?.removeType === "OBJECT_EXTENSION" ? (drop.objects ?? []).flatMap(wordsIn) : [];
+}
+
+/** Whether one of its statements `asks`. */
+export async function asksForExtensions(script: string): Promise<boolean> {
+  const parsed = await parseSql(script);
+  if (parsed.kind === "rejected") return false;
+  const found = parsed.statements.map(async ({ text }) => await relationToExtensions(text));
+  return (await Promise.all(found)).some(({ kind }) => kind === "asks");
 }
 
 /**
@@ -53,8 +75,8 @@ function managedBy(node: Node): readonly string[] | null {
     inside("AlterExtensionContentsStmt", node) ??
     {};
   if (extname !== undefined) return [extname];
-  const drop = inside("DropStmt", node);
-  if (drop?.removeType === "OBJECT_EXTENSION") return (drop.objects ?? []).flatMap(wordsIn);
+  const dropped = droppedBy(node);
+  if (dropped.length > 0) return dropped;
   const comment = inside("CommentStmt", node);
   if (comment?.objtype === "OBJECT_EXTENSION") return wordsIn(comment.object);
   const moved = inside("AlterObjectSchemaStmt", node);

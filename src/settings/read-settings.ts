@@ -64,6 +64,10 @@ export function readSettings(
     command.connects === "scratch" && !values.check
       ? readScratch(scratchFlag, sources, findings)
       : null;
+  if (scratch !== null && values.scratchImage !== null)
+    findings.faults.push(
+      "--scratch-url and --scratch-image both name the scratch server (or their variables do): take one",
+    );
 
   const faults = [...new Set([...usage, ...findings.faults])];
   if (faults.length > 0) {

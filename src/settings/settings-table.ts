@@ -162,6 +162,12 @@ export const settingsTable = withVariables({
       "a server on which bake creates and drops databases of its own; the variable also as …_FILE",
     schema: anyText,
   },
+  "scratch-image": {
+    placeholder: "IMAGE",
+    about:
+      "a container image, such as pgvector/pgvector:pg18, from which Docker or Podman starts bake a throw-away server",
+    schema: anyText.trim(),
+  },
   "scratch-init": {
     placeholder: "FILE",
     about: "SQL that is run on each scratch database before the first migration",
@@ -170,7 +176,7 @@ export const settingsTable = withVariables({
   "scratch-without": {
     placeholder: "EXTENSIONS",
     about:
-      "extensions that bake passes over where the scratch server lacks them, such as 'pg_net; pg_cron'; only where Preflight applies the files; kept in the ledger, which says nothing of them",
+      "extensions that bake passes over where the scratch server lacks them, such as 'pg_net; pg_cron'; kept in the ledger, which says nothing of them",
     schema: objects,
   },
   "scratch-unconfined": plainFlag(

@@ -87,8 +87,8 @@ export type FoundHistory = {
   readonly upgrade: Upgrade;
   /** What in its files is dangerous. */
   readonly audit: (history: History) => Promise<readonly Finding[]>;
-  /** Where its files are seen to create an extension on every database; what stands under a condition is left out. */
-  readonly readExtensions: () => Promise<readonly CreatedExtension[]>;
+  /** Where its files are seen to create or drop an extension; in the order of the files and what stands in them. */
+  readonly readExtensions: () => Promise<readonly ManagedExtension[]>;
   /** The schema of each place where the files that run the migrations set the search_path; null: it is put in from elsewhere. */
   readonly readPath: () => Promise<readonly (string | null)[]>;
   /** The version table, where what runs the migrations names another one than the tool's usual; null: it names none. */
@@ -97,8 +97,13 @@ export type FoundHistory = {
   readonly readDeleted: () => Promise<readonly DeletedRevision[]>;
 };
 
-export type CreatedExtension = {
+export type ManagedExtension = {
   readonly name: string;
+  readonly does: "creates" | "drops";
+  /** It creates the extension where there is none, and does nothing where there is. */
+  readonly saysIfNotExists: boolean;
+  /** It does so on every database: no condition stands before it. */
+  readonly isSure: boolean;
   /** Relative to the history's root. */
   readonly file: string;
   readonly line: number;
@@ -118,6 +123,8 @@ export type Upgrade =
       readonly readAddresses: () => Promise<Addresses>;
       /** For the advice where the program fails: what of the environment it is seen to read. */
       readonly readVariables: () => Promise<ReadVariables>;
+      /** For a bake: where a revision may make something else on a server that lacks an extension. */
+      readonly readAsking: () => Promise<readonly string[]>;
     }
   | {
       readonly kind: "native";

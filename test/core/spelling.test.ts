@@ -215,7 +215,7 @@ describe("a ledger from before", () => {
   ]);
   const baked = writeLedger(
     before,
-    { ...replayOf(rows), without: new Map([["postgis", ["027"]]]) },
+    { ...replayOf(rows), without: new Map([["postgis", { created: ["027"], dropped: [] }]]) },
     null,
     [],
   );
@@ -229,7 +229,7 @@ describe("a ledger from before", () => {
     const ledger = ledgerAsSpelled(baked, history);
     expect([...ledger.revisions.keys()]).toEqual(["026", "027_b"]);
     expect(ledger.states.map(({ heads }) => heads)).toEqual([[], ["026"], ["027_b"]]);
-    expect(ledger.without).toEqual(new Map([["postgis", ["027_b"]]]));
+    expect(ledger.without).toEqual(new Map([["postgis", { created: ["027_b"], dropped: [] }]]));
     expect(back(ledger)).toEqual(back(baked));
   });
 

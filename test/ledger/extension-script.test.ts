@@ -29,6 +29,8 @@ test("what an extension's script reads while it is created is no revision's data
     "rules--1--2.sql",
     "DO 'BEGIN PERFORM FROM item; END'; CREATE TYPE kind AS ENUM (); ALTER TABLE rule ADD more int;",
   );
+  write("more_rules.control", "default_version = '1'\nrequires = 'rules'\n");
+  write("more_rules--1.sql", "INSERT INTO rule VALUES (4, 'four')");
   const server = await startServer({
     major: "18",
     settings: [`extension_control_path = '${directory}:$system'`],
@@ -42,6 +44,10 @@ test("what an extension's script reads while it is created is no revision's data
     { id: "002", sql: "CREATE EXTENSION IF NOT EXISTS rules; SELECT count(*) FROM item" },
     { id: "003", sql: "ALTER EXTENSION rules UPDATE TO '2'" },
     { id: "004", sql: "SELECT count(*) FROM rule" },
+    { id: "005", sql: "INSERT INTO rule VALUES (3, 'three')" },
+    { id: "006", sql: "UPDATE rule SET said = 'none' WHERE id = 99; INSERT INTO other VALUES (1)" },
+    { id: "007", sql: "CREATE EXTENSION more_rules" },
+    { id: "008", sql: "DROP EXTENSION more_rules, rules" },
   ];
   const scratch = await openTestScratch({ on: connectionTo(server) });
   const { revisions } = await replayHistory(planOf(files, scratch));
@@ -51,5 +57,10 @@ test("what an extension's script reads while it is created is no revision's data
     // An update may go through the user's rows.
     { id: "003", reads: ["public.item"], writes: [] },
     { id: "004", reads: ["public.rule"], writes: [] },
+    // A migration's rows in an extension's table are its data.
+    { id: "005", reads: [], writes: ["INSERT public.rule"] },
+    { id: "006", reads: ["public.rule"], writes: ["INSERT public.other", "UPDATE public.rule"] },
+    { id: "007", reads: [], writes: [] },
+    { id: "008", reads: [], writes: [] },
   ]);
 }, 60_000);

@@ -4,6 +4,7 @@ import {
   mkdirSync,
   mkdtempSync,
   readFileSync,
+  symlinkSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
@@ -12,6 +13,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { execute, writeHistory } from "../support/histories.ts";
 import { preflight, type Said } from "../support/in-process.ts";
 import { startServer, type TestServer } from "../support/postgres.ts";
+import { pythonEnvironment } from "../support/python.ts";
 
 /** Where extensions can be brought to the server while it runs. */
 const brought = mkdtempSync(path.join(tmpdir(), "preflight-brought-"));
@@ -22,6 +24,12 @@ beforeAll(async () => {
   server = await startServer({ settings: [`extension_control_path = '$system:${brought}'`] });
 });
 afterAll(() => server?.stop());
+
+/** From now on the server has the extension. */
+function bring(name: string, script = ""): void {
+  writeFileSync(path.join(brought, `extension/${name}.control`), "default_version = '1'\n");
+  writeFileSync(path.join(brought, `extension/${name}--1.sql`), script);
+}
 
 async function bake(cwd: string, ...args: readonly string[]): Promise<Said> {
   const env = { PATH: process.env["PATH"] ?? "", PREFLIGHT_SCRATCH_URL: server.url };
@@ -55,6 +63,19 @@ test("all extensions that the server lacks are named at once, before anything is
   expect(stderr).not.toContain("replaying");
 });
 
+test("a container image is offered first where there is an engine's client, and else after a server", async () => {
+  const cwd = sqlFiles("CREATE EXTENSION nowhere_to_be_had");
+  const bin = mkdtempSync(path.join(tmpdir(), "preflight-engine-"));
+  const nextOf = async (): Promise<readonly string[]> =>
+    (await preflight(["bake"], { cwd, env: { PATH: bin } })).line.next;
+  const running = expect.stringContaining("server that has nowhere_to_be_had: --scratch-url");
+  const image = expect.stringContaining("image that has nowhere_to_be_had, such as the one");
+  const others = [expect.any(String), expect.stringContaining("--scratch-without")];
+  expect(await nextOf()).toEqual([running, image, ...others]);
+  symlinkSync("/bin/true", path.join(bin, "podman"));
+  expect(await nextOf()).toEqual([image, running, ...others]);
+});
+
 test("Alembic: before its program is even started", async () => {
   const history = writeHistory([{ id: "one", upgrade: execute("CREATE EXTENSION vectors") }]);
   const { line } = await bake(history);
@@ -69,6 +90,27 @@ test("what the server has is created as ever, and what a block creates if it can
   );
   expect((await bake(cwd)).line).toMatchObject({ exit: 0 });
   expect(existsSync(path.join(cwd, "preflight.ledger.json"))).toBe(true);
+});
+
+test("what a migration puts into an extension's table is data that must show: never among rows of the extension's own", async () => {
+  bring(
+    "registers",
+    "CREATE TABLE filled (id int PRIMARY KEY); INSERT INTO filled VALUES (1), (2); CREATE TABLE config (id text PRIMARY KEY);",
+  );
+  const made = "CREATE EXTENSION registers";
+  const stamped = async (insert: string, rows: string): Promise<Said["line"]> => {
+    const cwd = sqlFiles(made, insert, "CREATE TABLE t (id int)");
+    expect((await bake(cwd)).line).toMatchObject({ exit: 0 });
+    const url = await server.createDatabase();
+    await server.sql(url, `${made}; CREATE TABLE t (id int); ${rows}`);
+    return (await preflight(["check"], { cwd, env: { DATABASE_URL: url } })).line;
+  };
+  const [ofOwn, ofConfig] = ["INSERT INTO filled VALUES (3)", "INSERT INTO config VALUES ('mine')"];
+  const unproven = { exit: 21, verdict: "unversioned" };
+  expect(await stamped(ofOwn, "")).toMatchObject(unproven);
+  expect(await stamped(ofOwn, ofOwn)).toMatchObject(unproven);
+  expect(await stamped(ofConfig, "")).toMatchObject(unproven);
+  expect(await stamped(ofConfig, ofConfig)).toMatchObject({ exit: 0, proven: ["003"] });
 });
 
 describe("--scratch-without", () => {
@@ -93,7 +135,9 @@ describe("--scratch-without", () => {
       "passed over, since the scratch server lacks them: nowhere_to_be_had, pg_cron.",
     );
     const ledger = readFileSync(path.join(cwd, "preflight.ledger.json"), "utf8");
-    expect(ledger).toContain('"without":{"nowhere_to_be_had":["001"],"pg_cron":["002"]},');
+    expect(ledger).toContain(
+      '"without":{"nowhere_to_be_had":{"created":["001"],"dropped":["003"]},"pg_cron":{"created":["002"]}},',
+    );
     expect(ledger.match(/\["extension",".*?"/g)).toEqual(['["extension","citext"']);
     expect(ledger).toContain('"id":"002","file":"migrations/002_file.sql","parents":["001"],');
     expect(ledger).toMatch(/"id":"002".*"data":"unknown"/);
@@ -109,9 +153,8 @@ describe("--scratch-without", () => {
       "CREATE TABLE u (id int);",
     );
     expect((await bake(cwd, "--scratch-without", "only_there")).line).toMatchObject({ exit: 0 });
-    writeFileSync(path.join(brought, "extension/only_there.control"), "default_version = '1'\n");
-    writeFileSync(
-      path.join(brought, "extension/only_there--1.sql"),
+    bring(
+      "only_there",
       "CREATE TABLE its_own (id int); CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1';",
     );
     const url = await server.createDatabase();
@@ -146,12 +189,11 @@ describe("--scratch-without", () => {
     await server.sql(url, "CREATE TABLE u (id int)");
     const refused = await run("run");
     expect(refused.line).toMatchObject({ exit: 21, verdict: "unversioned", proven: ["002"] });
-    expect(refused.line.reason).toContain("passed over beside, which this database does not have");
+    expect(refused.line.reason).toContain("passed over beside, which this database lacks");
     expect(refused.line.next.join()).toContain('CREATE EXTENSION "beside"');
     const word = await run("check", "--assume", "002");
     expect(word.line).toMatchObject({ exit: 0, actions: [{ kind: "stamp" }] });
-    writeFileSync(path.join(brought, "extension/beside.control"), "default_version = '1'\n");
-    writeFileSync(path.join(brought, "extension/beside--1.sql"), "");
+    bring("beside");
     await server.sql(url, "CREATE EXTENSION beside");
     expect((await run("run")).line).toMatchObject({ exit: 0, verdict: "unversioned" });
     await server.sql(url, "DROP EXTENSION beside");
@@ -205,11 +247,153 @@ describe("--scratch-without", () => {
     });
   });
 
-  test("is not for what a program of its own applies", async () => {
-    const history = writeHistory([{ id: "one", upgrade: execute("CREATE EXTENSION vectors") }]);
-    expect((await bake(history, "--scratch-without", "vectors")).line).toMatchObject({
-      exit: 78,
-      outcome: "config",
+  test("what a later migration drops is asked for before that, and not after it", async () => {
+    const cwd = sqlFiles(
+      "CREATE TABLE t (id int);",
+      "CREATE EXTENSION for_a_while; CREATE TABLE u (id int);",
+      "DROP EXTENSION for_a_while; CREATE TABLE v (id int);",
+      "CREATE EXTENSION for_a_while; CREATE TABLE w (id int);",
+    );
+    expect((await bake(cwd, "--scratch-without", "for_a_while")).line).toMatchObject({ exit: 0 });
+    bring("for_a_while");
+    const found = async (tables: string, extension: string): Promise<Said["line"]> => {
+      const url = await server.createDatabase();
+      await server.sql(url, [...tables].map((name) => `CREATE TABLE ${name} (id int)`).join("; "));
+      await server.sql(url, extension);
+      return (await preflight(["check"], { cwd, env: { DATABASE_URL: url } })).line;
+    };
+    const [absent, there] = ["", "CREATE EXTENSION for_a_while"];
+    expect(await found("tu", absent)).toMatchObject({ exit: 21, proven: ["002"] });
+    expect(await found("tu", there)).toMatchObject({ exit: 0, proven: ["002"] });
+    expect(await found("tuv", absent)).toMatchObject({ exit: 0, proven: ["003"] });
+    const leftOver = await found("tuv", there);
+    expect(leftOver).toMatchObject({ exit: 21, proven: ["003"] });
+    expect(leftOver.reason).toContain("passed over for_a_while, which this database still has");
+    expect(leftOver.next.join()).toContain('DROP EXTENSION "for_a_while"');
+    expect(await found("tuvw", absent)).toMatchObject({ exit: 21, proven: ["004"] });
+    expect(await found("tuvw", there)).toMatchObject({ exit: 0, proven: ["004"] });
+  });
+});
+
+describe("--scratch-without and Alembic's own program", () => {
+  let programs: string;
+  beforeAll(async () => {
+    programs = `${(await pythonEnvironment()).bin}:${process.env["PATH"]}`;
+  });
+  const bakeThere = async (cwd: string, ...args: readonly string[]): Promise<Said> =>
+    await preflight(["bake", ...args], {
+      cwd,
+      env: { PATH: programs, PREFLIGHT_SCRATCH_URL: server.url },
     });
+  const without = ["--scratch-without", "vectors"];
+  const creates = 'op.execute("CREATE EXTENSION IF NOT EXISTS vectors")';
+
+  test("its CREATE EXTENSION IF NOT EXISTS finds it there; the ledger has nothing of it, and it is never proof", async () => {
+    const cwd = writeHistory([
+      { id: "one", upgrade: execute("CREATE TABLE t (id int)") },
+      {
+        id: "two",
+        after: "one",
+        upgrade: `if op.get_bind().dialect.name == "postgresql":
+    ${creates}
+${execute("COMMENT ON EXTENSION vectors IS 'of others'")}
+${execute("CREATE TABLE u (id int)")}`,
+      },
+      {
+        id: "three",
+        after: "two",
+        upgrade: `${execute("DROP EXTENSION vectors")}\n${execute("CREATE TABLE v (id int)")}`,
+      },
+    ]);
+    const { line, stderr } = await bakeThere(cwd, ...without);
+    expect(line, stderr).toMatchObject({ exit: 0 });
+    expect(stderr).toContain("passed over, since the scratch server lacks them: vectors.");
+    const read = (): string => readFileSync(path.join(cwd, "preflight.ledger.json"), "utf8");
+    const ledger = read();
+    expect(ledger).toContain('"without":{"vectors":{"created":["two"],"dropped":["three"]}},');
+    expect(ledger).not.toContain('["extension"');
+    expect((await bakeThere(cwd)).line).toMatchObject({ exit: 0 });
+    expect(read()).toBe(ledger);
+    const url = await server.createDatabase();
+    const check = async (): Promise<Said["line"]> =>
+      (await preflight(["check"], { cwd, env: { PATH: programs, DATABASE_URL: url } })).line;
+    await server.sql(url, "CREATE TABLE t (id int); CREATE TABLE u (id int)");
+    expect(await check()).toMatchObject({ exit: 21, proven: ["two"] });
+    await server.sql(url, "CREATE TABLE v (id int)");
+    expect(await check()).toMatchObject({ exit: 0, proven: ["three"] });
+  });
+
+  test("what env.py creates, or a helper, is asked for at every stamp", async () => {
+    const shop = path.join(import.meta.dirname, "../../examples/shop/alembic/env.py");
+    const env = readFileSync(shop, "utf8").replace(
+      "    context.configure(",
+      '    connection.exec_driver_sql("CREATE EXTENSION IF NOT EXISTS of_env")\n    connection.commit()\n    context.configure(',
+    );
+    const cwd = writeHistory([{ id: "one", upgrade: execute("CREATE TABLE t (id int)") }], { env });
+    const failed = await bakeThere(cwd);
+    expect(failed.line).toMatchObject({ exit: 78 });
+    expect((await bakeThere(cwd, "--scratch-without", "of_env")).line).toMatchObject({ exit: 0 });
+    expect(readFileSync(path.join(cwd, "preflight.ledger.json"), "utf8")).toContain(
+      '"without":{"of_env":{"created":[]}},',
+    );
+    const url = await server.createDatabase();
+    const check = async (): Promise<Said["line"]> =>
+      (await preflight(["check"], { cwd, env: { PATH: programs, DATABASE_URL: url } })).line;
+    await server.sql(url, "CREATE TABLE t (id int)");
+    expect(await check()).toMatchObject({ exit: 21, proven: ["one"] });
+    bring("of_env");
+    await server.sql(url, "CREATE EXTENSION of_env");
+    expect(await check()).toMatchObject({ exit: 0, proven: ["one"] });
+  });
+
+  test("of what is needed all the same, the failure says so", async () => {
+    const cwd = writeHistory([
+      { id: "one", upgrade: `${creates}\n${execute("CREATE TABLE t (v vectors.vector(3))")}` },
+    ]);
+    const { line } = await bakeThere(cwd, ...without);
+    expect(line).toMatchObject({ exit: 25, outcome: "migration-failed" });
+    expect(line.next.join("\n")).toContain("for want of what was passed over (vectors)");
+  });
+
+  test("is refused where a revision says no IF NOT EXISTS", async () => {
+    const cwd = writeHistory([{ id: "one", upgrade: execute("CREATE EXTENSION vectors") }]);
+    const { line } = await bakeThere(cwd, ...without);
+    expect(line).toMatchObject({ exit: 78, outcome: "config" });
+    expect(line.reason).toContain("says IF NOT EXISTS: alembic/versions/one.py:13");
+  });
+
+  test.each([
+    ["asks", execute("SELECT 1 FROM pg_extension WHERE extname = 'vectors'")],
+    [
+      "asks in pieces",
+      "names = op.get_bind().execute(sa.text(f\"SELECT * FROM pg_available_extensions {''}\"))",
+    ],
+    [
+      "goes on",
+      `try:\n    ${execute("CREATE INDEX ON t USING hnsw (v)")}\nexcept Exception:\n    pass`,
+    ],
+    [
+      "goes on in a block",
+      execute(
+        "DO $$ BEGIN CREATE INDEX ON t USING hnsw (v); EXCEPTION WHEN undefined_object THEN NULL; END $$",
+      ),
+    ],
+  ])("is refused where a revision %s: %s", async (_, statement) => {
+    const cwd = writeHistory([{ id: "one", upgrade: `${creates}\n${statement}` }]);
+    const refused = await bakeThere(cwd, ...without);
+    expect(refused.line).toMatchObject({ exit: 78, outcome: "config" });
+    expect(refused.line.reason).toContain(
+      `depend on whether an extension is there: alembic/versions/one.py:14`,
+    );
+  });
+
+  test("is not refused for an import that may fail", async () => {
+    const cwd = writeHistory([
+      {
+        id: "one",
+        upgrade: `${creates}\ntry:\n    import numpy\nexcept ImportError:\n    numpy = None`,
+      },
+    ]);
+    expect((await bakeThere(cwd, ...without)).line).toMatchObject({ exit: 0 });
   });
 });

@@ -4,7 +4,8 @@ import { openScratch } from "../../src/ledger/scratch.ts";
 const scratch = await openScratch({
   url: null,
   searchFrom: [process.cwd()],
-  path: process.env["PATH"] ?? "",
+  image: null,
+  env: process.env,
   preludes: [],
   signal: new AbortController().signal,
   log: () => {},

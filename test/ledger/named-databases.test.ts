@@ -126,6 +126,7 @@ describe("the ways in which a child is led", () => {
       environment: {},
       fixed: null,
       protection: { kind: "one-engine", why: "" },
+      without: [],
       proven: { way: { byOnlyOther: false, byCopy: false } },
       ...more,
     }).map(({ byOnlyOther, byCopy }) => [byOnlyOther, byCopy]);

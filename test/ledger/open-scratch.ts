@@ -22,7 +22,8 @@ export async function openForTests(options: Options): Promise<Scratch> {
   return await openScratch({
     url: options.on,
     searchFrom: [process.cwd()],
-    path: process.env["PATH"] ?? "",
+    image: null,
+    env: process.env,
     preludes: options.preludes ?? [],
     signal: options.signal ?? new AbortController().signal,
     log: () => {},

@@ -516,6 +516,7 @@ function planOf(
       },
       fixed: null,
       protection: { kind: "unconfined" },
+      without: [],
       proven: { way: { byOnlyOther: false, byCopy: false } },
     },
     versionTable: { schema: "public", name: "alembic_version" },

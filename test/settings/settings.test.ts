@@ -209,6 +209,20 @@ describe("commands", () => {
     }
   });
 
+  test("the scratch server is named in one way", () => {
+    const PREFLIGHT_SCRATCH_IMAGE = "postgres:18";
+    expect(settingsOf(["bake"], { PREFLIGHT_SCRATCH_IMAGE })).toMatchObject({
+      scratch: null,
+      scratchImage: "postgres:18",
+    });
+    const both = ["bake", "--scratch-url", "postgres://scratch/postgres"];
+    expect(read(both, { PREFLIGHT_SCRATCH_IMAGE })).toMatchObject({
+      kind: "faults",
+      outcome: "config",
+      faults: [expect.stringContaining("--scratch-url and --scratch-image")],
+    });
+  });
+
   test("-- with nothing after it starts nothing", () => {
     expect(settingsOf(["run", "--"]).exec).toEqual([]);
   });

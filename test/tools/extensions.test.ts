@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, expect, test } from "vitest";
 import { findHistory } from "../../src/tools/registry.ts";
-import type { CreatedExtension } from "../../src/tools/tool.ts";
+import type { ManagedExtension } from "../../src/tools/tool.ts";
 import { type Written, writeHistory } from "../support/histories.ts";
 
 const places: string[] = [];
@@ -11,10 +11,16 @@ afterAll(() => {
   for (const place of places) rmSync(place, { recursive: true, force: true });
 });
 
-async function read(cwd: string): Promise<readonly CreatedExtension[]> {
+async function readAll(cwd: string): Promise<readonly ManagedExtension[]> {
   places.push(cwd);
   const candidate = await findHistory({ cwd, env: {}, migrations: null, tool: null });
   return await (await candidate.read(new Map())).readExtensions();
+}
+
+/** Those that are created on every database. */
+async function read(cwd: string): Promise<readonly Pick<ManagedExtension, "name" | "line">[]> {
+  const sure = (await readAll(cwd)).filter(({ does, isSure }) => does === "creates" && isSure);
+  return sure.map(({ name, file, line }) => ({ name, file, line }));
 }
 
 async function inRevision(upgrade: string, more: Partial<Written> = {}): Promise<string> {

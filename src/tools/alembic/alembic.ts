@@ -9,7 +9,7 @@ import type { Candidate, DeletedRevision, FoundHistory, Tool } from "../tool.ts"
 import { readAddresses } from "./addresses.ts";
 import { nameOption } from "./commands.ts";
 import { usualSection } from "./configuration.ts";
-import { readExtensions } from "./extensions.ts";
+import { readAsking, readExtensions } from "./extensions.ts";
 import { type AlembicLocation, findAlembic, locateAlembic } from "./locate.ts";
 import { readNamedTable } from "./named-table.ts";
 import { readVariables } from "./read-variables.ts";
@@ -71,6 +71,7 @@ function found(reading: AlembicReading): FoundHistory {
       commands: location.commands,
       readAddresses: async () => await readAddresses(location),
       readVariables: async () => await readVariables(location),
+      readAsking: async () => await readAsking(location),
     },
     audit: async (history) => [...findLongId(history), ...sayUnread(history)],
     readExtensions: async () => await readExtensions(location),

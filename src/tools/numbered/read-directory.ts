@@ -8,7 +8,7 @@ import { CannotJudge } from "../../core/outcome.ts";
 import type { Revision } from "../../core/revision.ts";
 import { groupByNumber } from "../../core/spelling.ts";
 import { describeFault, enumerate } from "../../core/words.ts";
-import { extensionsCreatedIn } from "../../pgsql/extensions.ts";
+import { extensionStatementsIn } from "../../pgsql/extensions.ts";
 import { readDeletedFiles } from "../deleted-files.ts";
 import { readFacts } from "../file-text.ts";
 import { openFile, type Unreadable, unreadable } from "../files.ts";
@@ -62,8 +62,8 @@ async function readDirectory(numbered: NumberedFiles, vouched: Vouched): Promise
       auditSql(await parseMigrations(root, await load([...revisions.keys()]))),
     readExtensions: async () => {
       const found = opened.map(async ({ file, bytes }) => {
-        const created = await extensionsCreatedIn(bytes.toString("utf8"));
-        return created.map((each) => ({ ...each, file }));
+        const statements = await extensionStatementsIn(bytes.toString("utf8"));
+        return statements.map((each) => ({ ...each, isSure: true, file }));
       });
       return (await Promise.all(found)).flat();
     },

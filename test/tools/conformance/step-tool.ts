@@ -115,6 +115,7 @@ export function stepTool(kind: Kind): Tool {
         commands: commandsIn(directory, kind),
         readAddresses: async () => ({ suspects: [], fixed: null }),
         readVariables: async () => ({ names: [], scheme: "postgresql" }),
+        readAsking: async () => [],
       },
       audit: async () => [],
       readPath: async () => [],
