@@ -1,6 +1,7 @@
 import { nearest, parseArguments } from "./arguments.ts";
 import type { CommandLine } from "./command-line.ts";
 import { readDatabase, readScratch } from "./connection-source.ts";
+import type { Connection } from "./connection.ts";
 import { readEnvFile } from "./env-file.ts";
 import { passwordCommandVariable, readPasswordCommand } from "./passwords.ts";
 import {
@@ -60,14 +61,8 @@ export function readSettings(
   const database = needsDatabase ? readDatabase(sources, findings) : null;
   const passwordCommand = needsDatabase ? readPasswordCommand(sources, findings) : null;
   const scratchFlag = flags.get("scratch-url") ?? null;
-  const scratch =
-    command.connects === "scratch" && !values.check
-      ? readScratch(scratchFlag, sources, findings)
-      : null;
-  if (scratch !== null && values.scratchImage !== null)
-    findings.faults.push(
-      "--scratch-url and --scratch-image both name the scratch server (or their variables do): take one",
-    );
+  const needsScratch = command.connects === "scratch" && !values.check;
+  const scratch = needsScratch ? readScratchServer(scratchFlag, values, sources, findings) : null;
 
   const faults = [...new Set([...usage, ...findings.faults])];
   if (faults.length > 0) {
@@ -108,6 +103,20 @@ export function readSettings(
       secretNames: namesAmongSecrets(programs, connections),
     },
   };
+}
+
+function readScratchServer(
+  flag: string | null,
+  { scratchImage }: Values,
+  sources: Sources,
+  findings: Findings,
+): Connection | null {
+  const scratch = readScratch(flag, sources, findings);
+  if (scratch !== null && scratchImage !== null)
+    findings.faults.push(
+      "--scratch-url and --scratch-image both name the scratch server (or their variables do): take one",
+    );
+  return scratch;
 }
 
 /** The table's values as settings have them; the flags that only decide how others are read are done with. */
