@@ -46,6 +46,7 @@ test("no command and no flag: run, with every default", () => {
     bakeCheck: false,
     scratch: null,
     varies: null,
+    scratchImage: null,
     scratchInit: null,
     scratchWithout: null,
     scratchUnconfined: false,
