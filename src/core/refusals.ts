@@ -95,6 +95,7 @@ export const refusals = {
       next: [
         ways.checkAddress,
         "is this image older than the database, or of another branch? then start the image that fits",
+        ...(unknownRows.length > 0 ? [ways.anotherTable] : []),
         unknownRows.length === 0
           ? "if this history shall live beside what is there: --assume base; its migrations then run from the first one"
           : assumable.length === 0
@@ -110,7 +111,7 @@ export const refusals = {
       reason: cannotPlace(why),
       next: [
         ways.checkAddress,
-        "if another application made that table: give this history's own another name, in the tool's configuration and with --version-table NAME",
+        ways.anotherTable,
         "--assume cannot help here: there is no table to record it in",
       ],
     }),

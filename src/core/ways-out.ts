@@ -13,6 +13,10 @@ export const bakeAndCommit = "run `preflight bake` and commit the file";
 export const rightLedger = "name the ledger that was baked from these files: --ledger";
 export const dotenvIsThere =
   "there is a .env here, which is read only where it is named: --env-file .env";
+/** A library that runs the same tool itself writes into a table of the usual name as well. */
+export const anotherTable =
+  "if another application or a library made that table: give this history's own another name, in the tool's configuration and with --version-table NAME";
+
 export const checkAddress = "check the address: is this the application's database?";
 export const pastThePooler = "connect directly, past the pooler: PREFLIGHT_DATABASE_URL";
 export const lookAnew = "run it again: it looks at the database anew";
