@@ -37,7 +37,7 @@ export type Request =
 type Basis = PlanBasis & { readonly policy: Policy; readonly versionTable: VersionTableName };
 
 /** What would be found, and what `run` would do, if these were the version rows. Pure: nothing is asked again. */
-export function outlook(
+function outlook(
   rows: readonly (string | null)[],
   { knowledge, observation, policy }: Pick<Basis, "knowledge" | "observation" | "policy">,
 ): { readonly verdict: Verdict; readonly plan: Plan } {
