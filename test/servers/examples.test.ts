@@ -125,6 +125,27 @@ describe.each(pairs)("a ledger baked on PostgreSQL %s, a database on %s", (by, o
   });
 });
 
+it.each(states.filter(({ state }) => state === "unversioned"))(
+  "$example: a stamp is in the journal, and can be taken back",
+  async (each) => {
+    const shop = shops.get(`18 on ${major}`)!;
+    const url = await makeDatabase(shop, { ...each, sql: [] });
+    const image = makeImage(shop, { name: "", example: each.example });
+    const options = { cwd: image, env: environment(shop, url) };
+    const rows = async () =>
+      await shop.server.sql(url, "SELECT rows_before FROM preflight.journal");
+    const stamped = await preflight("binary", ["stamp", "base", "--force"], options);
+    expect(stamped.exit, stamped.stderr).toBe(0);
+    expect(await rows()).toHaveLength(1);
+    const undone = await preflight("binary", ["undo"], options);
+    expect(undone.line, undone.stderr).toMatchObject({ exit: 0, recordedAfter: [each.at] });
+    expect((await preflight("binary", ["history"], options)).stdout).toContain("undo of 1");
+    expect((await preflight("binary", ["run"], options)).line).toMatchObject({
+      verdict: "current",
+    });
+  },
+);
+
 const atHome = new Map<State, ReturnType<typeof play>>();
 
 /** The same for every pair: played once. */
