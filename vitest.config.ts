@@ -14,10 +14,11 @@ const demandingFaults = [
   "test/faults/{begun,bytes,lock,upgrade-locks}.test.ts",
 ];
 
-/** Dozens of bakes, which the fast tests leave to those of the built program. */
-const longBakes = [
-  "test/ledger/{extensions,dates}.test.ts",
+/** Dozens of bakes and of databases, which the fast tests leave to those of the built program. */
+const long = [
+  "test/ledger/{extensions,dates,numbered-images}.test.ts",
   "test/tools/alembic/{explain-failure,program-env}.test.ts",
+  "test/scenarios/libraries.test.ts",
 ];
 
 export default defineConfig({
@@ -38,11 +39,8 @@ export default defineConfig({
       {
         test: {
           name: "tools",
-          include: [
-            "test/{tools,pgsql,audit}/**/*.test.ts",
-            "test/settings/*-oracle.test.ts",
-          ],
-          exclude: longBakes,
+          include: ["test/{tools,pgsql,audit}/**/*.test.ts", "test/settings/*-oracle.test.ts"],
+          exclude: long,
           ...waiting,
           ...slow,
         },
@@ -59,7 +57,7 @@ export default defineConfig({
         test: {
           name: "ledger",
           include: ["test/ledger/**/*.test.ts"],
-          exclude: longBakes,
+          exclude: long,
           ...waiting,
           ...slow,
         },
@@ -68,6 +66,7 @@ export default defineConfig({
         test: {
           name: "scenarios",
           include: ["test/scenarios/**/*.test.ts"],
+          exclude: long,
           ...waiting,
           ...slow,
         },
@@ -75,7 +74,7 @@ export default defineConfig({
       {
         test: {
           name: "e2e",
-          include: ["test/e2e/**/*.test.ts", ...longBakes],
+          include: ["test/e2e/**/*.test.ts", ...long],
           ...waiting,
           ...slow,
         },

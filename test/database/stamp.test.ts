@@ -75,6 +75,7 @@ test("creates the table as Alembic does, wide enough", async () => {
     before: [],
     created: true,
     widened: false,
+    entry: null,
   });
   expect(await rows(url)).toEqual(["abc"]);
   expect(await shape(url)).toEqual([
@@ -93,6 +94,7 @@ test("says what stood there, keeps what is wanted, widens where needed", async (
     before: ["a", "b"],
     created: false,
     widened: true,
+    entry: null,
   });
   expect(await rows(url)).toEqual(["a", "c'd\\", long]);
   expect(await shape(url)).toMatchObject([
@@ -100,6 +102,7 @@ test("says what stood there, keeps what is wanted, widens where needed", async (
   ]);
   expect(await stampAs(url, { basis: ["a", "c'd\\", long], rows: [] })).toMatchObject({
     widened: false,
+    entry: null,
   });
   expect(await rows(url)).toEqual([]);
 });
@@ -110,6 +113,7 @@ test("widens only", async () => {
     before: ["a"],
     created: false,
     widened: true,
+    entry: null,
   });
   expect(await shape(url)).toMatchObject([{ type: "character varying(60)" }]);
   expect(await rows(url)).toEqual(["a"]);
