@@ -35,6 +35,7 @@ async function stampAs(
       table,
       files: new Map((options.rows ?? []).map((row) => [row ?? "", rowOf(row ?? "")])),
       entry: null,
+      onNoEntry: () => {},
       runId: "test",
       exists: true,
       basis: [],
@@ -75,6 +76,7 @@ test("creates the table as Alembic does, wide enough", async () => {
     before: [],
     created: true,
     widened: false,
+    entry: null,
   });
   expect(await rows(url)).toEqual(["abc"]);
   expect(await shape(url)).toEqual([
@@ -93,6 +95,7 @@ test("says what stood there, keeps what is wanted, widens where needed", async (
     before: ["a", "b"],
     created: false,
     widened: true,
+    entry: null,
   });
   expect(await rows(url)).toEqual(["a", "c'd\\", long]);
   expect(await shape(url)).toMatchObject([
@@ -110,6 +113,7 @@ test("widens only", async () => {
     before: ["a"],
     created: false,
     widened: true,
+    entry: null,
   });
   expect(await shape(url)).toMatchObject([{ type: "character varying(60)" }]);
   expect(await rows(url)).toEqual(["a"]);
