@@ -1,4 +1,4 @@
-import { readJournal } from "../database/journal.ts";
+import { mostEntries, readJournal } from "../database/journal.ts";
 import { type Command, type Context, type Ending, ready } from "../engine/context.ts";
 import { openSession } from "../engine/session.ts";
 import { journalTable } from "../report/journal-table.ts";
@@ -20,15 +20,15 @@ export const history: Command = {
 async function listEntries(settings: Settings, context: Context): Promise<Ending> {
   const database = await openSession(settings, context);
   try {
-    const entries = await readJournal(database);
-    if (entries === null || entries.length === 0) {
-      const msg =
-        "there is no journal that this role can read: no run has written anything, or none was allowed to keep one";
-      context.log({ level: "info", event: "journal.none", msg });
-      return ready;
-    }
+    const read = await readJournal(database, null);
+    const entries = typeof read === "string" ? [] : read;
+    if (typeof read === "string") context.log({ level: "info", event: "journal.none", msg: read });
     if (settings.json) context.print({ journal: entries });
-    else for (const line of journalTable(entries)) context.print(line);
+    else if (entries.length > 0) for (const line of journalTable(entries)) context.print(line);
+    if (entries.length === mostEntries) {
+      const msg = `these are the newest ${mostEntries} entries; preflight.journal has what is older`;
+      context.log({ level: "info", event: "journal.cut", msg });
+    }
     return ready;
   } finally {
     await database.close();

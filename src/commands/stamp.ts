@@ -21,5 +21,7 @@ export const stamp: Command = {
 function readRevisions(words: readonly string[], faults: string[]): readonly string[] {
   if (words.length === 0)
     faults.push("preflight stamp needs a revision, several where there are several heads, or base");
+  if (words.length > 1 && words.includes("base"))
+    faults.push("preflight stamp base stands for no revision at all, and takes no other beside it");
   return words;
 }

@@ -3,7 +3,7 @@ import { diagnose } from "./diagnose.ts";
 import { differences } from "./difference.ts";
 import { gather } from "./gather.ts";
 import { ancestors, type History, maximal } from "./history.ts";
-import { isOf, type JournalEntry, type JournalKey, sameRows, standing } from "./journal.ts";
+import { isOf, type JournalEntry, type JournalKey, keyOf, sameRows, standing } from "./journal.ts";
 import { factsOfHeads, touchesRows } from "./ledger.ts";
 import type { Observation } from "./observation.ts";
 import { CannotJudge } from "./outcome.ts";
@@ -13,7 +13,7 @@ import { situate } from "./situation.ts";
 import { tableAsSpelled } from "./spelling.ts";
 import type { Plan, PlanBasis, Policy, Step } from "./step.ts";
 import { provenHeads, type Verdict } from "./verdict.ts";
-import { nameTable, type VersionTableName, versionTableOf } from "./version-table.ts";
+import type { VersionTableName } from "./version-table.ts";
 import { bakeWhenBuilt, writeOtherRows } from "./ways-out.ts";
 import { describeDifference, describeStep, enumerate, nameHeads, nameRevision } from "./words.ts";
 
@@ -140,7 +140,8 @@ function contradictions(
   basis: Basis,
 ): readonly string[] {
   const { history } = basis.knowledge;
-  const { verdict, plan } = outlook(rows, basis);
+  // What is let pass at a start is no evidence for a stamp.
+  const { verdict, plan } = outlook(rows, { ...basis, policy: { ...basis.policy, drift: "fail" } });
   const fromNewer =
     present.kind === "ahead"
       ? [`a newer image has brought this database to ${present.unknownRows.join(", ")}`]
@@ -221,16 +222,11 @@ export function planUndo(
   const { knowledge, observation, versionTable } = basis;
   const { history } = knowledge;
   if (verdict.kind === "broken-history") return refuse("broken-history", verdict.faults);
-  const table = versionTableOf(observation, versionTable);
-  const key = {
-    tool: history.tool.name,
-    versionTable: nameTable(table),
-    home: observation.home.schema,
-  };
+  const key = keyOf(history.tool, observation, versionTable);
   const own = (observation.journal ?? []).filter((entry) => isOf(entry, key));
   const entry = chosenEntry(asked, own, key);
-  const after = own.filter(({ entry: number }) => number >= entry.entry);
-  const upgrade = standing(after, key).find(hasChanged);
+  const after = own.filter(({ entry: number }) => number > entry.entry);
+  const upgrade = entry.kind === "upgrade" ? entry : standing(after, key).find(hasChanged);
   if (upgrade !== undefined) return refuse("undo-past-upgrade", entry, upgrade, history);
   const now = observation.versionTable?.stored ?? [];
   if (!sameRows(now, entry.rowsAfter ?? [])) return refuse("undo-moved", entry, now, history);
@@ -242,6 +238,8 @@ export function planUndo(
   const step: Step = { kind: "undo", entry: entry.entry, from: verdict.recorded, to };
   return { kind: "act", steps: [step], inSpiteOf: whys };
 }
+
+const sayHistory = "preflight history lists what there is";
 
 function chosenEntry(
   asked: number | null,
@@ -259,7 +257,13 @@ function chosenEntry(
       asked === null
         ? `the journal has no stamp of ${key.versionTable} that could be taken back`
         : `the journal has no entry ${asked} of ${key.versionTable}`,
-      ["preflight history lists what there is"],
+      [sayHistory],
+    );
+  if (chosen.kind === "widen")
+    throw new CannotJudge(
+      "config",
+      `entry ${chosen.entry} widened the version column and left its rows alone: there is nothing to take back`,
+      [sayHistory],
     );
   const undone = own.find(({ undoes }) => undoes === chosen.entry);
   if (undone !== undefined || chosen.kind === "undo")

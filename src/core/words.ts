@@ -214,6 +214,6 @@ export function namePlaces(places: readonly Place[]): string {
 }
 
 function quote(fact: Fact): string {
-  const text = fact.definition.replace(/\s+/g, " ");
-  return `"${text.length <= 120 ? text : `${text.slice(0, 117)}...`}"`;
+  const text = [...fact.definition.replace(/\s+/g, " ")];
+  return `"${text.length <= 120 ? text.join("") : `${text.slice(0, 117).join("")}...`}"`;
 }

@@ -1,3 +1,4 @@
+import { journalTable } from "../core/journal.ts";
 import type { Scope } from "../core/knowledge.ts";
 import { quoteTextArray } from "../core/quote.ts";
 import { knownNamePart, knownVersionTables } from "./known-tables.ts";
@@ -58,6 +59,9 @@ versions AS MATERIALIZED (                 -- version tables of every tool
     AND (strpos(c.relname::text, '${knownNamePart}') > 0
          OR c.relname::text = ANY (${quoteTextArray(anywhere)})
          OR (n.nspname::text, c.relname::text) IN (SELECT * FROM unnest(${quoteTextArray(qualified.map(({ schema }) => schema ?? ""))}, ${quoteTextArray(qualified.map(({ name }) => name))})))
+    -- an application whose schema has the name of ours may have a table of that name
+    AND NOT (n.nspname = '${journalTable.schema}' AND c.relname = '${journalTable.name}' AND NOT EXISTS (
+      SELECT FROM pg_catalog.pg_attribute a WHERE a.attrelid = c.oid AND a.attname = 'rows_before'))
 ),
 ignored AS MATERIALIZED (                  -- and what belongs to them, such as the sequence of an id
   SELECT oid FROM versions

@@ -6,25 +6,26 @@ import type { TableName } from "../core/version-table.ts";
 // Every statement here expects nothing but pg_catalog on the search path.
 
 const name = quoteQualified(journalTable);
-const columns = [
-  "entry",
-  "kind",
-  "state",
-  "began_at",
-  "ended_at",
-  "tool",
-  "version_table",
-  "home",
-  "rows_before",
-  "rows_after",
-  "removed",
-  "evidence",
-  "ledger",
-  "undoes",
-  "run_id",
-  "role",
-  "image",
-  "program",
+/** Each with its type, and what else is said of it where it is made. */
+const columns: readonly (readonly [name: string, type: string, rest: string])[] = [
+  ["entry", "bigint", "GENERATED ALWAYS AS IDENTITY PRIMARY KEY"],
+  ["kind", "text", "NOT NULL"],
+  ["state", "text", "NOT NULL"],
+  ["began_at", "timestamp with time zone", "NOT NULL DEFAULT clock_timestamp()"],
+  ["ended_at", "timestamp with time zone", ""],
+  ["tool", "text", "NOT NULL"],
+  ["version_table", "text", "NOT NULL"],
+  ["home", "text", "NOT NULL"],
+  ["rows_before", "text[]", "NOT NULL"],
+  ["rows_after", "text[]", ""],
+  ["removed", "jsonb", "NOT NULL DEFAULT '[]'"],
+  ["evidence", "jsonb", "NOT NULL"],
+  ["ledger", "text", ""],
+  ["undoes", "bigint", `REFERENCES ${name}`],
+  ["run_id", "text", "NOT NULL"],
+  ["role", "text", "NOT NULL DEFAULT current_user"],
+  ["image", "text", ""],
+  ["program", "text", "NOT NULL"],
 ];
 const schemaComment = "Preflight: what its runs wrote, and the way back (preflight history)";
 
@@ -37,11 +38,13 @@ SELECT n.oid IS NOT NULL AS "hasSchema",
        coalesce(obj_description(n.oid, 'pg_namespace') LIKE 'Preflight:%', false)
          OR NOT EXISTS (SELECT FROM pg_class o WHERE o.relnamespace = n.oid) AS "isOurs",
        has_database_privilege(current_database()::text, 'CREATE') AS "mayCreateSchema",
-       coalesce(has_schema_privilege(n.oid, 'CREATE, USAGE'), false) AS "mayCreate",
+       coalesce(has_schema_privilege(n.oid, 'CREATE') AND has_schema_privilege(n.oid, 'USAGE'), false) AS "mayCreate",
        c.oid IS NOT NULL AS "hasTable",
        (SELECT count(*) FROM pg_attribute a
         WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-          AND a.attname::text = ANY (${quoteTextArray(columns)})) = ${columns.length} AS "isWhole",
+          AND (a.attname::text, format_type(a.atttypid, NULL)) IN (
+            SELECT * FROM unnest(${quoteTextArray(columns.map(([column]) => column))}, ${quoteTextArray(columns.map(([, type]) => type))})
+          )) = ${columns.length} AS "isWhole",
        coalesce(has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT')
                 AND NOT row_security_active(c.oid), false) AS "mayRead",
        coalesce(has_table_privilege(c.oid, 'INSERT') AND has_table_privilege(c.oid, 'UPDATE'), false) AS "mayWrite",
@@ -59,24 +62,7 @@ BEGIN
   END IF;
   IF to_regclass('${journalTable.schema}.${journalTable.name}') IS NULL THEN
     CREATE TABLE ${name} (
-      entry bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-      kind text NOT NULL,
-      state text NOT NULL,
-      began_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-      ended_at timestamptz,
-      tool text NOT NULL,
-      version_table text NOT NULL,
-      home text NOT NULL,
-      rows_before text[] NOT NULL,
-      rows_after text[],
-      removed jsonb NOT NULL DEFAULT '[]',
-      evidence jsonb NOT NULL,
-      ledger text,
-      undoes bigint REFERENCES ${name},
-      run_id text NOT NULL,
-      role text NOT NULL DEFAULT current_user,
-      image text,
-      program text NOT NULL
+      ${columns.map((column) => column.join(" ")).join(",\n      ")}
     );
     COMMENT ON TABLE ${name} IS 'Preflight: one entry for each stamp, upgrade and undo. removed: the version rows that a stamp took away, as they were.';
   END IF;
@@ -134,10 +120,17 @@ SET state = ${quoteLiteral(state)}, ended_at = clock_timestamp(), rows_after = $
 WHERE entry = ${entry}`;
 }
 
-/** The newest ones, the oldest of them first. */
-export function readEntries(most: number): string {
+/**
+ * The newest ones, the oldest of them first.
+ * @param key null: of every history
+ */
+export function readEntries(most: number, key: JournalKey | null): string {
   const utc = (column: string): string =>
     `to_char(${column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')`;
+  const own =
+    key === null
+      ? "true"
+      : `tool = ${quoteLiteral(key.tool)} AND version_table = ${quoteLiteral(key.versionTable)} AND home = ${quoteLiteral(key.home)}`;
   return `
 SELECT * FROM (
   SELECT entry::text, kind, state, ${utc("began_at")} AS "beganAt", ${utc("ended_at")} AS "endedAt",
@@ -145,6 +138,7 @@ SELECT * FROM (
          array_to_json(rows_before)::text AS "rowsBefore", array_to_json(rows_after)::text AS "rowsAfter",
          evidence::text, ledger, undoes::text, run_id AS "runId", role, image, program
   FROM ${name}
+  WHERE ${own}
   ORDER BY ${name}.entry DESC
   LIMIT ${most}
 ) AS newest
@@ -163,13 +157,26 @@ export function rowsToRemove(
      OR EXISTS (SELECT FROM ${quoteQualified(table)} b WHERE b.${version}::text = a.${version}::text AND b.ctid < a.ctid))`;
 }
 
-/** The rows that a stamp has taken away, as they were. */
+/** The rows that a stamp has taken away, as they were: without what the server computes, or what the table has got since. */
 export function restoreRows(table: TableName, entry: number): string {
+  const target = quoteQualified(table);
   return `
-INSERT INTO ${quoteQualified(table)} OVERRIDING SYSTEM VALUE
-SELECT removed.* FROM ${name} AS journal,
-  LATERAL jsonb_populate_recordset(NULL::${quoteQualified(table)}, journal.removed) AS removed
-WHERE journal.entry = ${entry}`;
+DO ${quoteLiteral(`
+DECLARE
+  kept jsonb := (SELECT removed FROM ${name} WHERE entry = ${entry});
+  names text := (
+    SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum) FROM pg_attribute
+    WHERE attrelid = ${quoteLiteral(target)}::regclass AND attnum > 0 AND NOT attisdropped AND attgenerated = ''
+      AND jsonb_exists(kept->0, attname::text)
+  );
+BEGIN
+  IF names IS NOT NULL THEN
+    EXECUTE format(
+      'INSERT INTO %1$s (%2$s) OVERRIDING SYSTEM VALUE SELECT %2$s FROM jsonb_populate_recordset(NULL::%1$s, $1)',
+      ${quoteLiteral(target)}, names
+    ) USING kept;
+  END IF;
+END`)}`;
 }
 
 function arrayOf(rows: readonly (string | null)[]): string {

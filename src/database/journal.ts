@@ -1,4 +1,10 @@
-import { type Evidence, type JournalEntry, journalTable } from "../core/journal.ts";
+import {
+  type Evidence,
+  type JournalEntry,
+  type JournalKey,
+  journalTable,
+} from "../core/journal.ts";
+import { CannotJudge } from "../core/outcome.ts";
 import { nameTable } from "../core/version-table.ts";
 import type { Database, Row } from "./database.ts";
 import { cannotGoOn, throwCannotGoOn } from "./errors.ts";
@@ -21,8 +27,7 @@ export async function faultOfJournal(db: Database): Promise<string | null> {
   const name = nameTable(journalTable);
   const role = String(place["role"]);
   if (place["hasTable"] === true) {
-    if (place["isOurs"] !== true || place["isWhole"] !== true)
-      return `there is a table ${name}, and it is not the journal of this version`;
+    if (place["isWhole"] !== true) return notOfThisVersion;
     const may = place["mayRead"] === true && place["mayWrite"] === true;
     return may ? null : `role ${role} may not write ${name}, which another role has made`;
   }
@@ -39,17 +44,28 @@ export async function ensureJournal(db: Database): Promise<void> {
   await createOwn(db, createJournal, `creating ${nameTable(journalTable)}`);
 }
 
-/** Null: there is none, or the role may not read it. Throws CannotJudge. */
-export async function readJournal(db: Database): Promise<readonly JournalEntry[] | null> {
+/**
+ * Of one history, or of all of them; a text says why there is nothing to read. Throws CannotJudge.
+ * @param key null: of all
+ */
+export async function readJournal(
+  db: Database,
+  key: JournalKey | null,
+): Promise<readonly JournalEntry[] | string> {
   const place = await readPlace(db);
-  if (place["isOurs"] !== true || place["isWhole"] !== true || place["mayRead"] !== true)
-    return null;
-  const rows = await ask(db, readEntries(mostEntries));
+  if (place["hasTable"] !== true)
+    return "there is no journal: no run has written anything here, or none could keep one";
+  if (place["isWhole"] !== true) return notOfThisVersion;
+  if (place["mayRead"] !== true)
+    return `role ${String(place["role"])} may not read all of ${nameTable(journalTable)}`;
+  const rows = await ask(db, readEntries(mostEntries, key));
   return (rows as unknown as readonly EntryRow[]).map(readEntry);
 }
 
+const notOfThisVersion = `there is a table ${nameTable(journalTable)}, and it is not the journal of this version`;
+
 /** Of more, the oldest ones are left out. */
-const mostEntries = 1000;
+export const mostEntries = 1000;
 
 async function readPlace(db: Database): Promise<Row> {
   const [place] = await ask(db, readJournalPlace);
@@ -71,10 +87,31 @@ async function ask(db: Database, question: string): Promise<readonly Row[]> {
 
 /** Throws CannotJudge. @returns the entry's number */
 export async function beginEntry(db: Database, entry: NewEntry): Promise<number> {
-  const [row] = await runOwn<{ entry: string }>(db, insertEntry(entry)).catch(
-    throwCannotGoOn("writing the journal"),
-  );
-  return Number(row?.entry);
+  const rows = await runOwn(db, insertEntry(entry)).catch(throwCannotGoOn(writingIt));
+  return numberOfEntry(rows);
+}
+
+/** Within the caller's transaction, which goes on either way. @returns the entry's number, or why there is none */
+export async function tryEntry(
+  db: Database,
+  entry: NewEntry,
+  removed: string,
+): Promise<number | string> {
+  try {
+    const insert = insertEntry(entry, removed);
+    return numberOfEntry(await db.query(`SAVEPOINT journal;${insert};\nRELEASE SAVEPOINT journal`));
+  } catch (error) {
+    await db.query("ROLLBACK TO SAVEPOINT journal");
+    return cannotGoOn(error, writingIt).message;
+  }
+}
+
+const writingIt = "writing the journal";
+
+function numberOfEntry([row]: readonly Row[]): number {
+  if (row !== undefined) return Number(row["entry"]);
+  const why = "a trigger or a rule keeps entries out";
+  throw new CannotJudge("verify-failed", `${writingIt} failed: ${why}`, []);
 }
 
 /** Throws CannotJudge. */
@@ -84,7 +121,7 @@ export async function closeEntry(
   state: "done" | "failed",
   rowsAfter: readonly (string | null)[],
 ): Promise<void> {
-  await runOwn(db, endEntry(entry, state, rowsAfter)).catch(throwCannotGoOn("writing the journal"));
+  await runOwn(db, endEntry(entry, state, rowsAfter)).catch(throwCannotGoOn(writingIt));
 }
 
 /** Arrays and JSON come as text, and so do numbers that may be large. */

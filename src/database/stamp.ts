@@ -7,7 +7,8 @@ import type { TableName } from "../core/version-table.ts";
 import { lookAnew } from "../core/ways-out.ts";
 import type { Database, Row } from "./database.ts";
 import { cannotGoOn, codeOf } from "./errors.ts";
-import { insertEntry, type NewEntry, restoreRows, rowsToRemove } from "./journal.sql.ts";
+import { type NewEntry, restoreRows, rowsToRemove } from "./journal.sql.ts";
+import { tryEntry } from "./journal.ts";
 import {
   beginStamp,
   deleteOtherRows,
@@ -31,6 +32,8 @@ export type StampOptions = {
   readonly runId: string;
   /** What the journal says of it, in the same transaction; null: nothing. */
   readonly entry: NewEntry | null;
+  /** Why the journal says nothing of it after all. What this throws, keeps the rows from being written. */
+  readonly onNoEntry: (fault: string) => void;
   /** Characters that a version column with a limit must hold; what the tool gives it and the longest row count in any case. */
   readonly width: number;
 };
@@ -40,7 +43,7 @@ export type Stamped = {
   readonly before: readonly (string | null)[];
   readonly created: boolean;
   readonly widened: boolean;
-  /** Its number in the journal; null: none was asked for. */
+  /** Its number in the journal; null: there is none. */
   readonly entry: number | null;
 };
 
@@ -65,6 +68,7 @@ export async function stamp(db: Database, options: StampOptions): Promise<Stampe
 
     const present = answers[1]?.[0]?.["width"];
     const widened = layout.width !== null && typeof present === "number" && present < width;
+    const number = await note(db, options);
     const writing = [
       ...(widened ? [widen(table, layout.version, width)] : []),
       ...write(options, before),
@@ -75,7 +79,6 @@ export async function stamp(db: Database, options: StampOptions): Promise<Stampe
     if (!sameRows(rowsOf(written.at(-1)), wanted)) throw notWritten(table);
 
     await db.query("COMMIT");
-    const number = options.entry === null ? null : Number(written[0]?.[0]?.["entry"]);
     return { before, created: !exists, widened, entry: number };
   } catch (error) {
     await db.query("ROLLBACK").catch(() => {});
@@ -84,10 +87,22 @@ export async function stamp(db: Database, options: StampOptions): Promise<Stampe
 }
 
 function write(options: StampOptions, before: readonly (string | null)[]): readonly string[] {
-  const { layout, table, rows, entry } = options;
-  const kept = rows.filter((row) => row !== null);
-  const noted = entry === null ? [] : [insertEntry(entry, rowsToRemove(layout, table, kept))];
-  return [...noted, deleteOtherRows(layout, table, kept), ...writeNew(options, before)];
+  const { layout, table } = options;
+  return [deleteOtherRows(layout, table, keptIn(options)), ...writeNew(options, before)];
+}
+
+/** @returns the entry's number; null: there is none */
+async function note(db: Database, options: StampOptions): Promise<number | null> {
+  const { layout, table, entry, onNoEntry } = options;
+  if (entry === null) return null;
+  const noted = await tryEntry(db, entry, rowsToRemove(layout, table, keptIn(options)));
+  if (typeof noted === "number") return noted;
+  onNoEntry(noted);
+  return null;
+}
+
+function keptIn({ rows }: StampOptions): readonly string[] {
+  return rows.filter((row) => row !== null);
 }
 
 function writeNew(

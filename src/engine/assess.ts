@@ -2,10 +2,11 @@ import { type Assumption, checkAssumption } from "../core/assume.ts";
 import { tracesToAsk } from "../core/data-migrations.ts";
 import { diagnose } from "../core/diagnose.ts";
 import { tableNames } from "../core/elsewhere.ts";
+import { keyOf } from "../core/journal.ts";
 import { type Knowledge, scopeOf } from "../core/knowledge.ts";
 import { missingFiles } from "../core/missing-files.ts";
 import type { Home, Observation, VersionTable } from "../core/observation.ts";
-import { Busy, type CannotJudge } from "../core/outcome.ts";
+import { Busy, CannotJudge } from "../core/outcome.ts";
 import { planStamp, planUndo, type Request } from "../core/plan-by-hand.ts";
 import { isPassedOver, planFor } from "../core/plan.ts";
 import { lackOfReading } from "../core/privileges.ts";
@@ -90,7 +91,7 @@ export async function assessWhenFree(scope: RunScope, deadline: number): Promise
  * on data migrations that no version row tells of; decides on plain values, writes nothing.
  */
 export async function assess(scope: RunScope): Promise<Assessment> {
-  const { database, project, settings, context } = scope;
+  const { project, settings, context } = scope;
   const { ledger, versionTable } = project;
   const request = { schema: settings.schema, options: settings.database?.options ?? null, ledger };
   const own = await lookAt(namedHome(request), scope);
@@ -98,12 +99,10 @@ export async function assess(scope: RunScope): Promise<Assessment> {
   throwIf(lackOfReading(own, versionTable.name) ?? faultOfHome(request, own));
   const seen = await atProgramsHome(own, scope);
   const knowledge = project.knowledgeAt(seen.home);
-  const asked = await diagnoseWithQuestions(database, knowledge, seen, context.signal);
+  const asked = await diagnoseWithQuestions(knowledge, seen, scope);
   const { verdict } = asked;
   const isUndo = scope.request.kind === "undo";
-  const observation = isUndo
-    ? await withJournal(database, asked.observation, context.signal)
-    : asked.observation;
+  const observation = isUndo ? await withJournal(asked.observation, scope) : asked.observation;
   throwIf(faultOfProgramsPath(knowledge, observation, verdict));
   throwIf(faultOfTwoHomes(observation, verdict, settings.database?.source ?? "our own address"));
   if (observation.elsewhere !== null) {
@@ -144,11 +143,24 @@ function hasUnknownRows(verdict: Verdict): boolean {
 }
 
 async function withJournal(
-  database: Database,
   seen: Observation,
-  signal: AbortSignal,
+  { database, project, context }: RunScope,
 ): Promise<Observation> {
-  return { ...seen, journal: await unlessAborted(readJournal(database), signal) };
+  const key = keyOf(project.found.tool, seen, project.versionTable);
+  const read = await unlessAborted(readJournal(database, key), context.signal);
+  return { ...seen, journal: typeof read === "string" ? null : read };
+}
+
+/** It gives words alone: whoever cannot have it goes on without. */
+async function withJournalIfReadable(seen: Observation, scope: RunScope): Promise<Observation> {
+  try {
+    return await withJournal(seen, scope);
+  } catch (error) {
+    if (!(error instanceof CannotJudge)) throw error;
+    const msg = `what the journal may tell is not known: ${error.message}`;
+    scope.context.log({ level: "info", event: "journal.unread", msg });
+    return seen;
+  }
 }
 
 async function lookAt(
@@ -186,11 +198,12 @@ async function atProgramsHome(own: Observation, scope: RunScope): Promise<Observ
  * which rows show.
  */
 async function diagnoseWithQuestions(
-  database: Database,
   knowledge: Knowledge,
   seen: Observation,
-  signal: AbortSignal,
+  scope: RunScope,
 ): Promise<Pick<Assessment, "observation" | "verdict">> {
+  const { database } = scope;
+  const { signal } = scope.context;
   const glance = diagnose(knowledge, seen);
   if (!restsOnAbsence(glance)) return { observation: seen, verdict: glance };
   const closer = await withExtrasLookedAt(database, glance, seen, signal);
@@ -201,7 +214,7 @@ async function diagnoseWithQuestions(
   const second = diagnose(knowledge, everywhere);
   const { history, ledger } = knowledge;
   if (hasUnknownRows(second)) {
-    const observation = await withJournal(database, everywhere, signal);
+    const observation = await withJournalIfReadable(everywhere, scope);
     return { observation, verdict: diagnose(knowledge, observation) };
   }
   const traces = tracesToAsk(ledger, history, second);

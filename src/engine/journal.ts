@@ -1,17 +1,16 @@
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { gather } from "../core/gather.ts";
-import { type JournalKey, journalTable } from "../core/journal.ts";
+import { type JournalKey, journalTable, keyOf } from "../core/journal.ts";
+import { scopeOf } from "../core/knowledge.ts";
 import { CannotJudge } from "../core/outcome.ts";
 import type { Step } from "../core/step.ts";
 import { differencesOf, provenHeads } from "../core/verdict.ts";
-import { nameTable, versionTableOf } from "../core/version-table.ts";
+import { versionTableOf } from "../core/version-table.ts";
 import { describeDifference } from "../core/words.ts";
-import type { Database } from "../database/database.ts";
 import type { NewEntry } from "../database/journal.sql.ts";
 import { beginEntry, closeEntry, ensureJournal, faultOfJournal } from "../database/journal.ts";
 import { lookRows } from "../database/look.ts";
-import type { Settings } from "../settings/settings.ts";
 import { version } from "../version.ts";
 import type { Assessment } from "./assess.ts";
 import type { Ending } from "./context.ts";
@@ -21,33 +20,50 @@ import type { RunScope, StepScope } from "./scope.ts";
 export type Journal = JournalKey & Pick<NewEntry, "ledger" | "runId" | "image" | "program">;
 
 /** Before anything is written: with `--journal require` nothing is written without one. Throws CannotJudge `permission`. */
-export async function requireJournal(
-  database: Database,
-  { journal }: Pick<Settings, "journal">,
-): Promise<void> {
-  const fault = journal === "require" ? await faultOfJournal(database) : null;
+export async function requireJournal(assessment: Assessment, scope: RunScope): Promise<void> {
+  if (scope.settings.journal !== "require") return;
+  const fault = faultOfPlace(assessment, scope) ?? (await faultOfJournal(scope.database));
   if (fault !== null) throw required(fault);
+}
+
+/** What migrations make in a schema of that name must find there what it would without us. */
+function faultOfPlace(
+  { observation, knowledge }: Assessment,
+  { project }: RunScope,
+): string | null {
+  const { schema } = journalTable;
+  const theirs = [
+    observation.home.schema,
+    versionTableOf(observation, project.versionTable).schema,
+    ...(scopeOf(knowledge.ledger)?.named ?? []),
+  ];
+  return theirs.includes(schema) ? `schema ${schema} is the application's own` : null;
+}
+
+/** Throws CannotJudge where a journal is required. */
+export function goOnWithout(fault: string, { settings, context }: RunScope): void {
+  if (settings.journal === "require") throw required(fault);
+  const msg = `what is written now goes into no journal: ${fault}`;
+  context.log({ level: "info", event: "journal.none", msg });
 }
 
 /** Made where it is missing and the role may. Null: there is none, and the run goes on without. Throws CannotJudge. */
 export async function openJournal(
-  { observation }: Assessment,
-  { database, project, settings, context }: StepScope,
+  assessment: Assessment,
+  scope: StepScope,
 ): Promise<Journal | null> {
+  const { observation } = assessment;
+  const { database, project, settings, context } = scope;
   if (settings.journal === "off") return null;
-  const fault = (await faultOfJournal(database)) ?? (await faultOfMaking());
+  const fault =
+    faultOfPlace(assessment, scope) ?? (await faultOfJournal(database)) ?? (await faultOfMaking());
   if (fault !== null) {
-    if (settings.journal === "require") throw required(fault);
-    const msg = `what is written now goes into no journal: ${fault}`;
-    context.log({ level: "info", event: "journal.none", msg });
+    goOnWithout(fault, scope);
     return null;
   }
-  const table = versionTableOf(observation, project.versionTable);
   const bytes = project.ledger === null ? null : await readFile(project.ledgerPath);
   return {
-    tool: project.found.tool.name,
-    versionTable: nameTable(table),
-    home: observation.home.schema,
+    ...keyOf(project.found.tool, observation, project.versionTable),
     ledger: bytes && createHash("sha256").update(bytes).digest("hex"),
     runId: context.runId,
     image: settings.imageVersion,
@@ -67,10 +83,14 @@ export async function openJournal(
 }
 
 function required(fault: string): CannotJudge {
-  return new CannotJudge("permission", `--journal require: ${fault}; nothing was written`, [
-    `as a superuser or the database's owner: CREATE SCHEMA ${journalTable.schema} AUTHORIZATION ROLE`,
-    "or do without: --journal on (PREFLIGHT_JOURNAL)",
-  ]);
+  return new CannotJudge(
+    "permission",
+    `--journal require: ${fault}, and nothing is written without one`,
+    [
+      `as a superuser or the database's owner: CREATE SCHEMA ${journalTable.schema} AUTHORIZATION ROLE`,
+      "or do without: --journal on (PREFLIGHT_JOURNAL)",
+    ],
+  );
 }
 
 /** @param rowsAfter null: the end will tell */
@@ -117,8 +137,8 @@ export async function journaled(
   scope: StepScope,
   work: () => Promise<Ending | null>,
 ): Promise<Ending | null> {
-  if (entry === null) return await work();
-  const number = await beginEntry(scope.database, entry);
+  const number = entry && (await begin(entry, scope));
+  if (entry === null || number === null) return await work();
   let state: "done" | "failed" = "failed";
   try {
     const failure = await work();
@@ -130,15 +150,34 @@ export async function journaled(
   }
 }
 
+/** The rows are those of now: a stamp may have come before it. Null: there is no entry. */
+async function begin(entry: NewEntry, scope: StepScope): Promise<number | null> {
+  try {
+    return await beginEntry(scope.database, { ...entry, rowsBefore: await rowsNow(entry, scope) });
+  } catch (error) {
+    if (!(error instanceof CannotJudge)) throw error;
+    goOnWithout(error.message, scope);
+    return null;
+  }
+}
+
+async function rowsNow(
+  { home }: JournalKey,
+  { database, project }: RunScope,
+): Promise<readonly (string | null)[]> {
+  const { versionTable } = await lookRows(database, { versionTable: project.versionTable, home });
+  return versionTable?.stored ?? [];
+}
+
 async function close(
   number: number,
   state: "done" | "failed",
-  { home }: JournalKey,
-  { database, project, context }: RunScope,
+  key: JournalKey,
+  scope: RunScope,
 ): Promise<void> {
+  const { database, context } = scope;
   try {
-    const { versionTable } = await lookRows(database, { versionTable: project.versionTable, home });
-    await closeEntry(database, number, state, versionTable?.stored ?? []);
+    await closeEntry(database, number, state, await rowsNow(key, scope));
   } catch (error) {
     if (!(error instanceof CannotJudge)) throw error;
     const msg = `how it ended is not in the journal (entry ${number}): ${error.message}`;

@@ -87,7 +87,7 @@ async function sayWhatRunWouldDo(look: FirstLook): Promise<void> {
   const steps = stepsOf(look.first.plan);
   await sayPlanned(steps, look);
   requireUpgradeProgram(steps, look);
-  await requireJournal(look.database, look.settings);
+  await requireJournal(look.first, look);
 }
 
 /** @param act what comes of a plan that has steps */
@@ -160,17 +160,12 @@ async function lookOver(scope: RunScope): Promise<FirstLook> {
 }
 
 /** Found out before anything is done. */
-async function refuseWithoutRights({
-  first,
-  project,
-  database,
-  settings,
-}: FirstLook): Promise<void> {
-  const { observation, plan, knowledge } = first;
-  const { versionTable } = project;
+async function refuseWithoutRights(look: FirstLook): Promise<void> {
+  const { observation, plan, knowledge } = look.first;
+  const { versionTable } = look.project;
   const lack = lackOfActing({ observation, knowledge, versionTable, steps: stepsOf(plan) });
   if (lack !== null) throw lack;
-  await requireJournal(database, settings);
+  await requireJournal(look.first, look);
 }
 
 function stepsOf(plan: Plan): readonly Step[] {
@@ -235,11 +230,20 @@ async function writeAsAsked(_first: Assessment, underLock: UnderLock): Promise<E
     context.log({ level: "warn", event: "forced", msg: `IN SPITE OF THIS (--force): ${why}` });
   const failure = await takeSteps(plan.steps, assessment, underLock);
   if (failure !== null) return failure;
-  const after = await assessWhenFree({ ...underLock, request: toStart }, deadline);
-  noteRows(after, context);
-  const msg = sayPlan(after.plan, knowledge.history);
-  context.log({ level: "info", event: "next.run", msg });
+  context.log({ level: "info", event: "next.run", msg: await sayNext() });
   return ready;
+
+  /** What was asked for is done, whatever the next run would meet. */
+  async function sayNext(): Promise<string> {
+    try {
+      const after = await assessWhenFree({ ...underLock, request: toStart }, deadline);
+      noteRows(after, context);
+      return sayPlan(after.plan, knowledge.history);
+    } catch (error) {
+      if (!(error instanceof CannotJudge)) throw error;
+      return `what the next run would do is not known: ${error.message}`;
+    }
+  }
 }
 
 function sayNothingToWrite({ log }: Context): void {

@@ -12,7 +12,7 @@ import { rowOf } from "./apply-files.ts";
 import type { Assessment } from "./assess.ts";
 import type { Ending } from "./context.ts";
 import { planActions } from "./events.ts";
-import { entryOf, type Journal, journaled, openJournal } from "./journal.ts";
+import { entryOf, goOnWithout, type Journal, journaled, openJournal } from "./journal.ts";
 import type { Project } from "./project.ts";
 import type { StepScope } from "./scope.ts";
 import { proveVersionTable, upgrade } from "./upgrade.ts";
@@ -81,8 +81,10 @@ async function takeStep(
     rows,
     files,
     entry: journal && entryOf(step, assessment, journal, rows),
+    onNoEntry: (fault) => goOnWithout(fault, scope),
     runId: context.runId,
-    width: widthFor(history),
+    // What stood there had room.
+    width: step.kind === "undo" ? 0 : widthFor(history),
   });
   const where =
     entry === null

@@ -131,6 +131,21 @@ describe("preflight stamp", () => {
     expect(JSON.stringify(forced)).toContain(says);
   });
 
+  it("wants --force also where a start would let the difference pass", () => {
+    const without = databaseAt(revisions, ["after", "beside"], []);
+    const facts = new Map([...without.facts].filter(([, { name }]) => name !== "total"));
+    const observation = observe({ ...without, facts });
+    const basis = { knowledge, observation, assumption: null, versionTable };
+    const request = { kind: "stamp", revisions: ["after", "beside"], force: false } as const;
+    for (const drift of ["fail", "warn"] as const)
+      expect(
+        planStamp(request, diagnose(knowledge, observation), {
+          ...basis,
+          policy: { ...policy, drift },
+        }),
+      ).toMatchObject({ cause: "stamp-contradicted" });
+  });
+
   it("takes back a data migration of which the schema shows that it did not run", () => {
     const filled = revision("filled", ["base1"], [fact("column", "public.orders", "x", "text")], {
       data: "writes",
@@ -213,6 +228,18 @@ describe("preflight undo", () => {
   it("passes over an upgrade that failed and left the rows alone", () => {
     const failed = entry(2, { kind: "upgrade", state: "failed", rowsBefore: ["after"] });
     expect(undoAt(stamped, [entry(1), failed])).toMatchObject({ steps: [{ entry: 1 }] });
+    expect(undoAt(stamped, [entry(1), failed], 2)).toMatchObject({ cause: "undo-past-upgrade" });
+  });
+
+  it("takes back stamps alone: a wider column stays", () => {
+    const widened = entry(2, { kind: "widen", rowsBefore: ["after"] });
+    expect(undoAt(stamped, [entry(1), widened])).toMatchObject({ steps: [{ entry: 1 }] });
+    expect(() => undoAt(stamped, [entry(1), widened], 2)).toThrow("there is nothing to take back");
+  });
+
+  it("is in the way of an older stamp's undo only where the upgrade came after it", () => {
+    const upgraded = entry(1, { kind: "upgrade", rowsAfter: ["base1"] });
+    expect(undoAt(stamped, [upgraded, entry(2)])).toMatchObject({ steps: [{ entry: 2 }] });
   });
 
   it("is refused where the rows are no longer those that it left", () => {

@@ -35,6 +35,7 @@ async function stampAs(
       table,
       files: new Map((options.rows ?? []).map((row) => [row ?? "", rowOf(row ?? "")])),
       entry: null,
+      onNoEntry: () => {},
       runId: "test",
       exists: true,
       basis: [],

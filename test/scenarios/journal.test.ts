@@ -2,6 +2,7 @@ import { execFile } from "node:child_process";
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { promisify } from "node:util";
+import postgres from "postgres";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { JournalEntry } from "../../src/core/journal.ts";
 import { dumpAndRestore } from "../support/pg-dump.ts";
@@ -93,10 +94,14 @@ describe("what a run writes", () => {
         ...who,
         kind: "upgrade",
         state: "done",
+        rowsBefore: ["fill_names"],
         rowsAfter: [headOfShop],
         evidence: { what: ["add_order_status", headOfShop], because: null },
       },
     ]);
+    expect((await play(["undo"])).line.next).toContainEqual(
+      expect.stringContaining("alembic downgrade fill_names"),
+    );
     const [comment] = await sql(
       "SELECT obj_description('preflight'::regnamespace, 'pg_namespace') AS text",
     );
@@ -193,10 +198,22 @@ describe("where the role may not keep a journal", () => {
     expect(ran.stderr).toContain("may not write preflight.journal, which another role has made");
   });
 
-  it("an entry is kept where an administrator has made the schema", async () => {
+  it("an entry is kept each time where an administrator has made the schema", async () => {
     const { play, sql } = await asLimited(["CREATE SCHEMA preflight AUTHORIZATION journal_less"]);
-    expect((await play(["run", "--journal", "require"])).exit).toBe(0);
-    expect(await sql("SELECT role FROM preflight.journal")).toEqual([{ role: "journal_less" }]);
+    for (const _ of [1, 2]) {
+      expect((await play(["run", "--journal", "require"])).exit).toBe(0);
+      await sql("DELETE FROM alembic_version");
+    }
+    const one = { role: "journal_less" };
+    expect(await sql("SELECT role FROM preflight.journal")).toEqual([one, one]);
+  });
+
+  it("a look finds out that the role may use the schema and create nothing in it", async () => {
+    const { play } = await asLimited([
+      "CREATE SCHEMA preflight",
+      "GRANT USAGE ON SCHEMA preflight TO journal_less",
+    ]);
+    expect((await play(["check", "--journal", "require"])).line).toMatchObject({ exit: 77 });
   });
 
   it("nobody is asked with --journal off", async () => {
@@ -205,6 +222,99 @@ describe("where the role may not keep a journal", () => {
     expect(ran.exit).toBe(0);
     expect(ran.stderr).not.toContain("journal");
     expect(await sql("SELECT FROM pg_namespace WHERE nspname = 'preflight'")).toHaveLength(0);
+  });
+});
+
+describe("a journal that takes no entry", () => {
+  const refuses = [
+    "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RAISE EXCEPTION 'no entry today'; END$$",
+    "CREATE TRIGGER refuses BEFORE INSERT ON preflight.journal FOR EACH ROW EXECUTE FUNCTION refuse()",
+  ];
+
+  it.each([
+    { how: "a trigger refuses it", sql: refuses, says: "no entry today" },
+    {
+      how: "a rule keeps it out",
+      sql: ["CREATE RULE silent AS ON INSERT TO preflight.journal DO INSTEAD NOTHING"],
+      says: "writing the journal failed",
+    },
+  ])("keeps nobody from starting, unless it is required: $how", async ({ sql: changes, says }) => {
+    const { play, sql } = await at("shop", "add_trade_id", ["DELETE FROM alembic_version"]);
+    await play(["stamp", "fill_names"]);
+    await sql(`DELETE FROM alembic_version; ${changes.join(";")}`);
+    const required = await play(["run", "--journal", "require"]);
+    expect(required.line, required.stderr).toMatchObject({ exit: 77, recordedAfter: [] });
+    const ran = await play(["run"]);
+    expect(ran.line, ran.stderr).toMatchObject({ exit: 0, recordedAfter: [headOfShop] });
+    expect(ran.stderr).toContain(says);
+    expect(await sql("SELECT FROM preflight.journal")).toHaveLength(1);
+  });
+
+  it("is asked for no more where its columns are others by now, also by an older image", async () => {
+    const { play, sql } = await at("shop", "add_trade_id");
+    expect((await play(["run"])).exit).toBe(0);
+    await sql(
+      `UPDATE alembic_version SET version_num = 'newer';
+       ALTER TABLE preflight.journal ALTER COLUMN evidence TYPE text;
+       UPDATE preflight.journal SET evidence = 'none'`,
+    );
+    expect((await play(["run"])).line).toMatchObject({ verdict: "ahead", exit: 0 });
+    const listed = await play(["history", "--json"]);
+    expect(listed.exit, listed.stderr).toBe(0);
+    expect(JSON.parse(listed.stdout)).toEqual({ journal: [] });
+    expect(listed.stderr).toContain("it is not the journal of this version");
+  });
+
+  it("is not waited for by an image that only wants its words", async () => {
+    const { play, sql, url } = await at("shop", "add_trade_id");
+    expect((await play(["run"])).exit).toBe(0);
+    await sql("UPDATE alembic_version SET version_num = 'newer'");
+    const holder = postgres(url, { max: 1, onnotice: () => {} });
+    try {
+      await holder.unsafe("BEGIN; LOCK TABLE preflight.journal IN ACCESS EXCLUSIVE MODE").simple();
+      const ran = await play(["run"]);
+      expect(ran.line, ran.stderr).toMatchObject({ verdict: "ahead", exit: 0 });
+      expect(ran.stderr).toContain("what the journal may tell is not known");
+    } finally {
+      await holder.end({ timeout: 1 });
+    }
+  });
+});
+
+describe("a schema preflight of the application's own", () => {
+  const tables = `SELECT relname FROM pg_class WHERE relnamespace = 'preflight'::regnamespace AND relkind = 'r' AND relname = 'journal'`;
+
+  it("as the home: none is kept there, and a table journal is the application's", async () => {
+    const { play, sql, image } = await at("tickets", null, ["CREATE SCHEMA preflight"]);
+    const required = await play(["run", "--schema", "preflight", "--journal", "require"]);
+    expect(required.line).toMatchObject({ exit: 77 });
+    expect(required.line.reason).toContain("schema preflight is the application's own");
+    const ran = await play(["run", "--schema", "preflight"]);
+    expect(ran.line, ran.stderr).toMatchObject({ exit: 0 });
+    expect(await sql(tables)).toHaveLength(0);
+    writeFileSync(path.join(image, "migrations/007_own.sql"), "CREATE TABLE journal (id int);\n");
+    const baked = await play(["bake", "--scratch-url", shop.server.url]);
+    expect(baked.exit, baked.stderr).toBe(0);
+    for (const verdict of ["behind", "current"]) {
+      const again = await play(["run", "--schema", "preflight"]);
+      expect(again.line, again.stderr).toMatchObject({ exit: 0, verdict });
+    }
+  });
+
+  it("as one that a migration makes: it is not there before", async () => {
+    const { play, image } = await at("tickets", "006");
+    writeFileSync(path.join(image, "migrations/007_own.sql"), "CREATE SCHEMA preflight;\n");
+    const baked = await play(["bake", "--scratch-url", shop.server.url]);
+    expect(baked.exit, baked.stderr).toBe(0);
+    const ran = await play(["run"]);
+    expect(ran.line, ran.stderr).toMatchObject({ exit: 0, recordedAfter: ["007"] });
+  });
+});
+
+describe("preflight stamp", () => {
+  it("takes base alone", async () => {
+    const { play } = await at("shop", headOfShop, ["DELETE FROM alembic_version"]);
+    expect((await play(["stamp", "base", headOfShop])).line).toMatchObject({ exit: 64 });
   });
 });
 
@@ -242,6 +352,61 @@ describe("preflight undo", () => {
     const undone = await play(["undo"]);
     expect(undone.exit, undone.stderr).toBe(0);
     expect(await sql(rows)).toEqual(before);
+  });
+
+  it("of a table with columns that the server computes, and one that came since", async () => {
+    const { play, sql } = await at("shop", headOfShop, [
+      "ALTER TABLE alembic_version ADD COLUMN upper text GENERATED ALWAYS AS (upper(version_num)) STORED, ADD COLUMN id int GENERATED ALWAYS AS IDENTITY",
+      "UPDATE alembic_version SET version_num = 'add_trade_id'",
+    ]);
+    expect((await play(["stamp", headOfShop])).exit).toBe(0);
+    await sql("ALTER TABLE alembic_version ADD COLUMN since text NOT NULL DEFAULT 'now'");
+    const undone = await play(["undo", "--force"]);
+    expect(undone.line, undone.stderr).toMatchObject({ exit: 0, recordedAfter: ["add_trade_id"] });
+    const restored = { version_num: "add_trade_id", upper: "ADD_TRADE_ID", id: 1, since: "now" };
+    expect(await sql("SELECT * FROM alembic_version")).toEqual([restored]);
+  });
+
+  it("changes no column: what stood there had room", async () => {
+    const { play, sql, image } = await at("shop", headOfShop, ["DELETE FROM alembic_version"]);
+    expect((await play(["run"])).exit).toBe(0);
+    const long = "x".repeat(50);
+    writeFileSync(
+      path.join(image, "alembic/versions/long.py"),
+      `revision = "${long}"\ndown_revision = "${headOfShop}"\ndef upgrade():\n    pass\n`,
+    );
+    const undone = await play(["undo"]);
+    expect(undone.line, undone.stderr).toMatchObject({ exit: 0, recordedAfter: [] });
+    expect(
+      await sql(
+        "SELECT atttypmod - 4 AS width FROM pg_attribute WHERE attrelid = 'alembic_version'::regclass AND attname = 'version_num'",
+      ),
+    ).toEqual([{ width: 32 }]);
+  });
+
+  it("of a stamp whose upgrade failed and left the rows alone", async () => {
+    const { play } = await at("tickets", "004", [
+      "DELETE FROM preflight_migrations",
+      "CREATE FUNCTION refuse() RETURNS event_trigger LANGUAGE plpgsql AS $$BEGIN RAISE EXCEPTION 'no view today'; END$$",
+      "CREATE EVENT TRIGGER refuses ON ddl_command_start WHEN TAG IN ('CREATE VIEW') EXECUTE FUNCTION refuse()",
+    ]);
+    expect((await play(["run"])).line).toMatchObject({ exit: 25, recordedAfter: ["004"] });
+    const undone = await play(["undo"]);
+    expect(undone.line, undone.stderr).toMatchObject({ exit: 0, recordedAfter: [] });
+  });
+
+  it("finds its own entries among those of thousands of tenants", async () => {
+    const { play, sql } = await at("shop", headOfShop, ["DELETE FROM alembic_version"]);
+    expect((await play(["run"])).exit).toBe(0);
+    await sql(
+      `INSERT INTO preflight.journal (kind, state, tool, version_table, home, rows_before, rows_after, evidence, run_id, program)
+       SELECT kind, state, tool, 'tenant.alembic_version', 'tenant', rows_before, rows_after, evidence, run_id, program
+       FROM preflight.journal, generate_series(1, 2000)`,
+    );
+    const listed = await play(["history"]);
+    expect(listed.stdout.trim().split("\n")).toHaveLength(1001);
+    expect(listed.stderr).toContain("these are the newest 1000 entries");
+    expect((await play(["undo"])).line).toMatchObject({ exit: 0, recordedAfter: [] });
   });
 
   it("says what the next run would do, and run does that", async () => {
