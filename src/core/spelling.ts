@@ -1,6 +1,7 @@
 import type { History } from "./history.ts";
 import type { Ledger, LedgerRevision, State } from "./ledger.ts";
 import { numberOf, partsOf } from "./migration-tool.ts";
+import type { Progress } from "./migration.ts";
 import type { VersionTable } from "./observation.ts";
 import type { Revision } from "./revision.ts";
 
@@ -118,6 +119,29 @@ export function tableAsSpelled(
     rows: table.stored.map((row) => (row === null ? null : spell(row))),
     digests: new Map([...table.digests].map(([row, digest]) => [spell(row), digest])),
   };
+}
+
+/**
+ * Notes of what has begun, in the history's spelling: by the text that began. Of what has a row by now, none is left: it ended.
+ * @param table in any spelling
+ */
+export function progressAsSpelled(
+  { tool, revisions }: History,
+  table: Pick<VersionTable, "stored"> | null,
+  progress: readonly Progress[],
+): readonly Progress[] {
+  if (tool.versions === "texts" || progress.length === 0) return progress;
+  const files = groupByNumber(revisions.values(), ({ id }) => id);
+  const noted = new Set(progress.map(({ version }) => version));
+  return progress.flatMap((each) => {
+    const { version, checksum } = each;
+    if (table?.stored.includes(version) === true) return [];
+    const sharing = files.get(numberOf(partsOf(version).number) ?? -1n) ?? [];
+    const [only, another] = sharing.filter(({ hash }) => hash === checksum);
+    if (revisions.has(version) || only === undefined || another !== undefined) return [each];
+    // A newer note says how far it came since.
+    return noted.has(only.id) ? [] : [{ ...each, version: only.id }];
+  });
 }
 
 /** The image's own revisions; of numbers that it has no more, those that the ledger remembers. */

@@ -9,7 +9,7 @@ import { Busy, type CannotJudge } from "../core/outcome.ts";
 import { planStamp, planUndo, type Request } from "../core/plan-by-hand.ts";
 import { isPassedOver, planFor } from "../core/plan.ts";
 import { lackOfReading } from "../core/privileges.ts";
-import { tableAsSpelled } from "../core/spelling.ts";
+import { progressAsSpelled, tableAsSpelled } from "../core/spelling.ts";
 import type { Plan, PlanBasis } from "../core/step.ts";
 import { extrasInDoubt, restsOnAbsence, type Verdict, withEvaluated } from "../core/verdict.ts";
 import { versionTableOf } from "../core/version-table.ts";
@@ -164,6 +164,7 @@ async function lookAt(
     ...seen,
     versionTable: seen.versionTable && spell(seen.versionTable),
     otherVersionTables: seen.otherVersionTables.map(spell),
+    progress: progressAsSpelled(project.knowledge.history, seen.versionTable, seen.progress),
   };
 }
 
