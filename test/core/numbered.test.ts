@@ -468,6 +468,26 @@ describe("rows say more than Alembic's", () => {
     });
   });
 
+  it("a row of one of several whose file was renamed, and edited later, is no past: the file would run again", () => {
+    const shared = [
+      revision("001_b", []),
+      revision("001_c", ["001_b"], [], { data: "writes" }),
+      revision("002", ["001_c"], table("orders", "id")),
+    ];
+    const rows = ["001_a", "001_b", "002"];
+    const facts = factsAfter(shared, new Set(["001_b", "002"]));
+    const allowed = { ...policy, allowOutOfOrder: true };
+    const { plan } = judge(numbered(shared), observe({ rows, facts }), allowed);
+    expect(plan).toMatchObject({ kind: "refuse", outcome: "unproven" });
+    expect(plan).toMatchObject({
+      reason: expect.stringContaining("row 001_a may be of versions/001_c.py"),
+      next: [
+        expect.stringMatching(/^if 001_c is what ran: UPDATE .* SET version = '001_c'/),
+        expect.stringMatching(/^if it was another file, which is gone: DELETE FROM /),
+      ],
+    });
+  });
+
   // Of files that share a number, it does not say which ran.
   it.each([
     { name: "the schema is one state's", files: [] },
