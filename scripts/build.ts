@@ -4,7 +4,16 @@
  * The bytes depend on the name of the file, so it is the same for all.
  */
 import { execFileSync } from "node:child_process";
-import { chmodSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import path from "node:path";
 import process from "node:process";
 import { parseArgs } from "node:util";
@@ -18,6 +27,7 @@ const entry = "src/main.ts";
 
 const named = parseArgs({ allowPositionals: true }).positionals.map(readTarget);
 mkdirSync(path.join(root, "dist"), { recursive: true });
+const making = path.relative(root, mkdtempSync(path.join(root, "dist/making-")));
 const parserBinary = path.join(root, "dist/parser-binary.js");
 writeFileSync(parserBinary, holdParserBinary());
 if (named.length === 0) {
@@ -25,20 +35,30 @@ if (named.length === 0) {
   buildBinary(ownTarget, "dist/preflight");
 } else for (const target of named) buildBinary(target, `dist/${target}/preflight`);
 rmSync(parserBinary);
+rmSync(path.join(root, making), { recursive: true });
+
+/** Whole or not at all: what is being built may be running. The name of the file is in its bytes, that of the directory is not. */
+function replace(made: string, file: string): void {
+  mkdirSync(path.join(root, path.dirname(file)), { recursive: true });
+  renameSync(path.join(root, made), path.join(root, file));
+}
 
 function buildForNode(file: string): void {
+  const made = path.join(making, path.basename(file));
   build(
     "--target=node",
     "--format=esm",
     "--minify-syntax",
     "--minify-whitespace",
-    `--outfile=${file}`,
+    `--outfile=${made}`,
   );
-  addShebang(path.join(root, file));
+  addShebang(path.join(root, made));
+  replace(made, file);
   saySize(file);
 }
 
 function buildBinary(target: Target, file: string): void {
+  const made = path.join(making, path.basename(file));
   build(
     "--compile",
     `--compile-executable-path=${fetchRuntime(target)}`,
@@ -52,13 +72,14 @@ function buildBinary(target: Target, file: string): void {
     "--no-compile-autoload-bunfig",
     "--no-compile-autoload-tsconfig",
     "--no-compile-autoload-package-json",
-    `--outfile=${file}`,
+    `--outfile=${made}`,
   );
-  const bytes = readFileSync(path.join(root, file));
+  const bytes = readFileSync(path.join(root, made));
   forgetSwitches(bytes);
   // Beside /usr/local/bin/preflight: what Alpine does not have is brought along, where no other program finds it.
   if (target.endsWith("-musl")) addRunPath(bytes, "$ORIGIN/../lib/preflight");
-  writeFileSync(path.join(root, file), bytes);
+  writeFileSync(path.join(root, made), bytes);
+  replace(made, file);
   saySize(file);
 }
 

@@ -2,7 +2,7 @@ import type { Knowledge } from "./knowledge.ts";
 import type { Observation } from "./observation.ts";
 import { dirtyTable, interruption, invalidIndexes } from "./partial.ts";
 import { type Situation, situate, unknown } from "./situation.ts";
-import { rowsInDoubt } from "./spelling.ts";
+import { pastInDoubt, rowsInDoubt } from "./spelling.ts";
 import { withUnknownRows, underOtherNumbers } from "./unknown-rows.ts";
 import type { Verdict } from "./verdict.ts";
 import { nameTable } from "./version-table.ts";
@@ -35,8 +35,8 @@ function othersTable(situation: Situation): Verdict | null {
 
 /** A row of an unknown file is neither the past nor pending: whatever is concluded from it could run a file twice. */
 function numbersInDoubt(situation: Situation): Verdict | null {
-  const { history, rows } = situation;
-  const inDoubt = rowsInDoubt(history, rows);
+  const { history, rows, claim } = situation;
+  const inDoubt = [...rowsInDoubt(history, rows), ...pastInDoubt(history, claim)];
   if (inDoubt.length === 0) return null;
   const told = inDoubt.map(({ row, ids }) => {
     const files = ids.map((id) => history.revisions.get(id)!.file);

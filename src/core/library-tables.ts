@@ -1,7 +1,7 @@
-import { tableNames } from "./elsewhere.ts";
 import { referredIn } from "./extras.ts";
 import { type Fact, parentsIn, takenNames } from "./facts.ts";
 import type { Knowledge } from "./knowledge.ts";
+import type { Revision } from "./revision.ts";
 import { nameOf } from "./sketch.ts";
 
 type LibraryTables = {
@@ -94,14 +94,25 @@ function bareName(object: string): string {
   return nameOf(object.replace(/\(.*$/s, ""));
 }
 
-/** Whether the history makes a thing of this name, in any of its states. */
-function ownedBy(knowledge: Knowledge): (fact: Fact) => boolean {
-  const { ledger } = knowledge;
-  if (ledger === null) {
-    const tables = new Set(tableNames(knowledge));
-    return ({ object }) => tables.has(bareName(object));
-  }
-  const objects = new Set(ledger.facts.map(({ object }) => object));
-  const taken = new Set(ledger.facts.flatMap(takenNames));
-  return (fact) => objects.has(fact.object) || takenNames(fact).some((name) => taken.has(name));
+/** Whether the history makes a thing of this name, in any of its states, or by the text of a file that no ledger knows. */
+function ownedBy({ history, ledger, lacking }: Knowledge): (fact: Fact) => boolean {
+  const unbaked =
+    ledger === null
+      ? [...history.revisions.values()]
+      : lacking.flatMap((id) => history.revisions.get(id) ?? []);
+  const named = new Set(unbaked.flatMap(tablesNamedIn));
+  // Of files that show no table at all, nobody knows what they make.
+  if (ledger === null && named.size === 0) return () => true;
+  const objects = new Set(ledger?.facts.map(({ object }) => object));
+  const taken = new Set(ledger?.facts.flatMap(takenNames));
+  return (fact) =>
+    named.has(bareName(fact.object)) ||
+    objects.has(fact.object) ||
+    takenNames(fact).some((name) => taken.has(name));
+}
+
+function tablesNamedIn({ sketch }: Revision): readonly string[] {
+  return sketch.flatMap((step) =>
+    step.kind === "rename-table" ? [step.table.name, step.to] : [step.table.name],
+  );
 }

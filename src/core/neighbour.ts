@@ -1,5 +1,6 @@
 import { ancestors, type Heads, type History } from "./history.ts";
 import { type OpenLedger, touchesRows } from "./ledger.ts";
+import { partsOf } from "./migration-tool.ts";
 import type { NeighbourTable, Observation } from "./observation.ts";
 import type { Denial } from "./verdict.ts";
 import { nameTable } from "./version-table.ts";
@@ -8,11 +9,9 @@ import { nameTable } from "./version-table.ts";
 export function neighbourOf(history: History, observation: Observation): NeighbourTable | null {
   const home = observation.versionTable?.schema ?? observation.home.schema;
   const [only, other] = observation.neighbours.filter(({ schema }) => schema === home);
-  const isOfTheseFiles =
-    only !== undefined &&
-    only.rows.length > 0 &&
-    filesOf(history, only.rows).length === new Set(only.rows).size;
-  return isOfTheseFiles && other === undefined ? only : null;
+  if (only === undefined || other !== undefined || only.rows.length === 0) return null;
+  const isOfTheseFiles = only.rows.every((row) => filesOf(history, [row]).length > 0);
+  return isOfTheseFiles ? only : null;
 }
 
 /** The heads that its rows stand for: it names the newest file, or every file up to the newest. With gaps it decides nothing. */
@@ -20,10 +19,13 @@ export function headsOfNeighbour(
   history: History,
   neighbour: NeighbourTable | null,
 ): readonly string[] | null {
-  const named = filesOf(history, neighbour?.rows ?? []);
+  const rows = neighbour?.rows ?? [];
+  const named = filesOf(history, rows);
   const newest = named.at(-1);
   if (newest === undefined) return null;
-  const isWhole = named.length === 1 || named.length === ancestors(history, [newest]).size;
+  const below = [...ancestors(history, [newest])];
+  if (below.some(sharesNumber)) return null;
+  const isWhole = rows.length === 1 || named.length === below.length;
   return isWhole ? [newest] : null;
 }
 
@@ -41,18 +43,25 @@ export function denialOf(
   return dataMigrations.length === 0 ? null : { table: nameTable(neighbour), dataMigrations };
 }
 
-/** What its rows say was applied. */
+/** What its rows say was applied. Of files that share a number, a number does not say which. */
 export function recordedBy(
   history: History,
   neighbour: NeighbourTable | null,
 ): ReadonlySet<string> {
-  const named = filesOf(history, neighbour?.rows ?? []);
-  return named.length === 1 ? ancestors(history, named) : new Set(named);
+  const rows = neighbour?.rows ?? [];
+  const named = filesOf(history, rows);
+  const applied = rows.length === 1 ? ancestors(history, named) : named;
+  return new Set([...applied].filter((id) => !sharesNumber(id)));
+}
+
+/** Such a file has its name in its version. */
+function sharesNumber(id: string): boolean {
+  return partsOf(id).name !== "";
 }
 
 /** In the history's order. Other tools spell a number as they like: `3` is the file `003`. */
 function filesOf(history: History, numbers: readonly string[]): readonly string[] {
   const bare = (text: string): string => text.replace(/^0+(?=.)/, "");
   const named = new Set(numbers.map(bare));
-  return [...history.revisions.keys()].filter((id) => named.has(bare(id)));
+  return [...history.revisions.keys()].filter((id) => named.has(bare(partsOf(id).number)));
 }

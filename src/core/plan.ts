@@ -222,10 +222,10 @@ function unprovenExtensions(heads: Heads, its: Case): readonly UnprovenExtension
     const isCreated = created.some(
       (id) => reached.has(id) && !drops.some((until) => until.has(id)),
     );
-    // Any revision may be what creates it, unseen; but what one drops can come from elsewhere.
+    // Any revision may be what creates it, unseen.
     const isUnseen = created.length === 0;
     const isExpected = isUnseen ? drops.length === 0 : isCreated;
-    const because = isExpected ? (isUnseen ? reached : created) : isUnseen ? [] : dropped;
+    const because = isExpected ? (isUnseen ? reached : created) : dropped;
     return isExpected === isThere || !claims(because) ? [] : [{ name, isThere }];
   });
 }

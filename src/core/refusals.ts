@@ -121,12 +121,19 @@ export const refusals = {
     "several files have one number, and a version row does not say which of them ran",
     ({ inDoubt, why }: VerdictOf<"unknown">, table: VersionTable | null) => ({
       reason: why,
-      next: inDoubt.flatMap(({ row, ids }) =>
-        ids.map(
-          (id) =>
-            `if ${id} is what ran: UPDATE ${table === null ? "" : quoteQualified(table)} SET version = ${quoteLiteral(id)} WHERE version = ${quoteLiteral(row)}; then start again`,
-        ),
-      ),
+      next: inDoubt.flatMap(({ row, ids }) => {
+        const name = table === null ? "" : quoteQualified(table);
+        const where = `WHERE version = ${quoteLiteral(row)}; then start again`;
+        return [
+          ...ids.map(
+            (id) =>
+              `if ${id} is what ran: UPDATE ${name} SET version = ${quoteLiteral(id)} ${where}`,
+          ),
+          ...(ids.length > 1
+            ? []
+            : [`if it was another file, which is gone: DELETE FROM ${name} ${where}`]),
+        ];
+      }),
     }),
   ),
   unverified: cause(

@@ -1,6 +1,7 @@
 import type { History } from "./history.ts";
 import type { Ledger, LedgerRevision, State } from "./ledger.ts";
 import { numberOf, partsOf } from "./migration-tool.ts";
+import type { Progress } from "./migration.ts";
 import type { VersionTable } from "./observation.ts";
 import type { Revision } from "./revision.ts";
 
@@ -47,13 +48,19 @@ function* spellNumber(
   const isBare = ({ version }: Written): boolean => partsOf(version).name === "";
   const withText = ({ hash }: Written): readonly Known[] =>
     files.filter((file) => file.hash === hash);
+  const named = (each: Written): Known | undefined =>
+    files.find((file) => calledIn(each) !== "" && nameOf(file) === calledIn(each));
   for (const each of written) {
-    const called = calledIn(each);
-    const named = files.find((file) => called !== "" && nameOf(file) === called);
-    // A name may have gone over to another file.
-    const isAnothers =
-      isBare(each) && withText(each).length > 0 && !withText(each).some((file) => file === named);
-    if (named !== undefined && !isAnothers) claim(each.version, named.id);
+    const file = isBare(each) ? undefined : named(each);
+    if (file !== undefined) claim(each.version, file.id);
+  }
+  // A name may have gone over to another file: one that has the text, or one that has a row of its own.
+  const exact = new Set(claimed);
+  for (const each of written) {
+    const file = isBare(each) ? named(each) : undefined;
+    const same = withText(each);
+    const isAnothers = same.length > 0 && !same.some((one) => one === file);
+    if (file !== undefined && !isAnothers && !exact.has(file.id)) claim(each.version, file.id);
   }
   for (const each of written) {
     if (certain.has(each.version)) continue;
@@ -120,6 +127,29 @@ export function tableAsSpelled(
   };
 }
 
+/**
+ * Notes of what has begun, in the history's spelling: by the text that began. Of what has a row by now, none is left: it ended.
+ * @param table in any spelling
+ */
+export function progressAsSpelled(
+  { tool, revisions }: History,
+  table: Pick<VersionTable, "stored"> | null,
+  progress: readonly Progress[],
+): readonly Progress[] {
+  if (tool.versions === "texts" || progress.length === 0) return progress;
+  const files = groupByNumber(revisions.values(), ({ id }) => id);
+  const noted = new Set(progress.map(({ version }) => version));
+  return progress.flatMap((each) => {
+    const { version, checksum } = each;
+    if (table?.stored.includes(version) === true) return [];
+    const sharing = files.get(numberOf(partsOf(version).number) ?? -1n) ?? [];
+    const [only, another] = sharing.filter(({ hash }) => hash === checksum);
+    if (revisions.has(version) || only === undefined || another !== undefined) return [each];
+    // A newer note says how far it came since.
+    return noted.has(only.id) ? [] : [{ ...each, version: only.id }];
+  });
+}
+
 /** The image's own revisions; of numbers that it has no more, those that the ledger remembers. */
 function knownOf(history: History, ledger: Ledger | null): readonly Known[] {
   const present = [...history.revisions.values()];
@@ -143,6 +173,27 @@ export function rowsInDoubt(
     const value = numberOf(number);
     const sharing = (value === null ? undefined : files.get(value)) ?? [];
     return name !== "" || sharing.length < 2 ? [] : [{ row, ids: sharing.map(({ id }) => id) }];
+  });
+}
+
+/**
+ * A row of one of several files that is taken for the past of a file that is gone, while a file of its number has no row: renamed
+ * in one image and edited in a later one, it would run again.
+ */
+export function pastInDoubt(
+  { tool, revisions }: History,
+  {
+    withoutFile,
+    applied,
+  }: { readonly withoutFile: readonly string[]; readonly applied: ReadonlySet<string> },
+): readonly RowInDoubt[] {
+  if (tool.versions === "texts" || withoutFile.length === 0) return [];
+  const files = groupByNumber(revisions.keys(), (id) => id);
+  return withoutFile.flatMap((row) => {
+    const { number, name } = partsOf(row);
+    const sharing = name === "" ? [] : (files.get(numberOf(number) ?? -1n) ?? []);
+    const ids = sharing.filter((id) => !applied.has(id));
+    return ids.length === 0 ? [] : [{ row, ids }];
   });
 }
 

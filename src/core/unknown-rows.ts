@@ -4,13 +4,14 @@ import { differences, type SchemaDifference } from "./difference.ts";
 import { placesInDoubt } from "./elsewhere.ts";
 import { type Heads, pendingAfter } from "./history.ts";
 import type { SoftSearch } from "./identify.ts";
-import { broughtBy, isOf, type JournalEntry, keyOf } from "./journal.ts";
+import { broughtBy, isOf, type JournalEntry } from "./journal.ts";
 import type { Knowledge } from "./knowledge.ts";
 import { changeOf, factsOfHeads, factsOfState, headsKey, touchesRows } from "./ledger.ts";
 import { appliedByLedger, needsOf } from "./missing-files.ts";
 import type { VersionTable } from "./observation.ts";
 import { includesTheClaim, passedOver, type Situation, unknown } from "./situation.ts";
 import { type Finding, statesOf, type Verdict } from "./verdict.ts";
+import { journalKey } from "./version-table.ts";
 import { identifyLive, sayOtherTools } from "./without-rows.ts";
 
 /** Rows that no file has: of a newer image, a branch, a deleted file, another application. Null: there are none. */
@@ -64,7 +65,7 @@ export function withUnknownRows(situation: Situation): Verdict | null {
 function broughtHere({ knowledge, observation, history, claim }: Situation): JournalEntry | null {
   const { journal, versionTable } = observation;
   if (journal === null || versionTable === null) return null;
-  const key = keyOf(history.tool, observation, versionTable);
+  const key = journalKey(history.tool, observation, versionTable);
   const isKnown = (row: string): boolean =>
     history.revisions.has(row) || knowledge.ledger?.revisions.has(row) === true;
   const own = journal.filter((entry) => isOf(entry, key));

@@ -31,7 +31,6 @@ export async function applyFiles(
   options: ApplyOptions,
 ): Promise<Ending | null> {
   const { session, layout, table, context } = options;
-  await refusePooler(migrations, options);
   await ensureVersionTable(session, layout, table);
   session.onNotice((msg) => context.log({ level: "info", event: "migrate.notice", msg }));
   for (const [index, migration] of migrations.entries()) {
@@ -54,7 +53,7 @@ export async function applyFiles(
 }
 
 /** Before anything is done: a file outside of a transaction leaves its settings to its own session. */
-async function refusePooler(
+export async function refusePooler(
   migrations: readonly Migration[],
   { session, openSecond }: ApplyOptions,
 ): Promise<void> {

@@ -2,7 +2,6 @@ import { type Assumption, checkAssumption } from "../core/assume.ts";
 import { tracesToAsk } from "../core/data-migrations.ts";
 import { diagnose } from "../core/diagnose.ts";
 import { tableNames } from "../core/elsewhere.ts";
-import { keyOf } from "../core/journal.ts";
 import { type Knowledge, scopeOf } from "../core/knowledge.ts";
 import { missingFiles } from "../core/missing-files.ts";
 import type { Home, Observation, VersionTable } from "../core/observation.ts";
@@ -10,10 +9,10 @@ import { Busy, CannotJudge } from "../core/outcome.ts";
 import { planStamp, planUndo, type Request } from "../core/plan-by-hand.ts";
 import { isPassedOver, planFor } from "../core/plan.ts";
 import { lackOfReading } from "../core/privileges.ts";
-import { tableAsSpelled } from "../core/spelling.ts";
+import { progressAsSpelled, tableAsSpelled } from "../core/spelling.ts";
 import type { Plan, PlanBasis } from "../core/step.ts";
 import { extrasInDoubt, restsOnAbsence, type Verdict, withEvaluated } from "../core/verdict.ts";
-import { versionTableOf } from "../core/version-table.ts";
+import { journalKey, versionTableOf } from "../core/version-table.ts";
 import {
   faultOfHome,
   faultOfProgramsPath,
@@ -146,7 +145,7 @@ async function withJournal(
   seen: Observation,
   { database, project, context }: RunScope,
 ): Promise<Observation> {
-  const key = keyOf(project.found.tool, seen, project.versionTable);
+  const key = journalKey(project.found.tool, seen, project.versionTable);
   const read = await unlessAborted(readJournal(database, key), context.signal);
   return { ...seen, journal: typeof read === "string" ? null : read };
 }
@@ -176,6 +175,7 @@ async function lookAt(
     ...seen,
     versionTable: seen.versionTable && spell(seen.versionTable),
     otherVersionTables: seen.otherVersionTables.map(spell),
+    progress: progressAsSpelled(project.knowledge.history, seen.versionTable, seen.progress),
   };
 }
 

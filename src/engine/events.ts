@@ -4,6 +4,7 @@ import type { Difference } from "../core/difference.ts";
 import { isReported, someHoldRows } from "../core/facts.ts";
 import { gather, type Gathered } from "../core/gather.ts";
 import type { History, HistoryFault } from "../core/history.ts";
+import { journalTable } from "../core/journal.ts";
 import type { Knowledge } from "../core/knowledge.ts";
 import { touchesRows } from "../core/ledger.ts";
 import type { Migration } from "../core/migration.ts";
@@ -89,7 +90,7 @@ function warnOfAbsentHome({ observation, knowledge }: Assessment, log: Log): voi
   const { home, role, server } = observation;
   if (home.by !== "setting" || Object.hasOwn(role.schemas, home.schema)) return;
   const others = Object.keys(role.schemas).filter(
-    (name) => !/^pg_|^information_schema$/.test(name),
+    (name) => !/^pg_|^information_schema$/.test(name) && name !== journalTable.schema,
   );
   const makes = knowledge.history.tool.appliedBy === "preflight" ? "; an upgrade makes it" : "";
   log({

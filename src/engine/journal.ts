@@ -1,12 +1,12 @@
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { gather } from "../core/gather.ts";
-import { type JournalKey, journalTable, keyOf } from "../core/journal.ts";
+import { type JournalKey, journalTable } from "../core/journal.ts";
 import { scopeOf } from "../core/knowledge.ts";
 import { CannotJudge } from "../core/outcome.ts";
 import type { Step } from "../core/step.ts";
 import { differencesOf, provenHeads } from "../core/verdict.ts";
-import { versionTableOf } from "../core/version-table.ts";
+import { journalKey, versionTableOf } from "../core/version-table.ts";
 import { describeDifference } from "../core/words.ts";
 import type { NewEntry } from "../database/journal.sql.ts";
 import { beginEntry, closeEntry, ensureJournal, faultOfJournal } from "../database/journal.ts";
@@ -63,7 +63,7 @@ export async function openJournal(
   }
   const bytes = project.ledger === null ? null : await readFile(project.ledgerPath);
   return {
-    ...keyOf(project.found.tool, observation, project.versionTable),
+    ...journalKey(project.found.tool, observation, project.versionTable),
     ledger: bytes && createHash("sha256").update(bytes).digest("hex"),
     runId: context.runId,
     image: settings.imageVersion,

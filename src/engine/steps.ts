@@ -35,7 +35,8 @@ export async function takeSteps(
       // Whoever only stamps needs no program that works.
       if (failure !== null && steps.some(({ kind }) => kind === "upgrade")) return failure;
     }
-    const journal = await openJournal(assessment, scope);
+    // Only when there is something to write: a program that leads elsewhere is found before that.
+    const journal = once(async () => await openJournal(assessment, scope));
     for (const step of steps) {
       signal.throwIfAborted();
       log({
@@ -54,6 +55,11 @@ export async function takeSteps(
   }
 }
 
+function once<T>(ask: () => Promise<T>): () => Promise<T> {
+  let asked: Promise<T> | null = null;
+  return () => (asked ??= ask());
+}
+
 /** Rows that no file has: the program says that it cannot find them, and so which table it reads. */
 function unknownTo({ history }: Knowledge, rows: readonly string[]): readonly string[] {
   return rows.filter((id) => !history.revisions.has(id));
@@ -62,17 +68,19 @@ function unknownTo({ history }: Knowledge, rows: readonly string[]): readonly st
 async function takeStep(
   step: Step,
   assessment: Assessment,
-  journal: Journal | null,
+  openOnce: () => Promise<Journal | null>,
   scope: StepScope,
 ): Promise<Ending | null> {
   const { observation } = assessment;
-  if (step.kind === "upgrade") {
-    const entry = journal && entryOf(step, assessment, journal, null);
-    return await journaled(entry, scope, () => upgrade(step.revisions, observation, scope));
-  }
+  if (step.kind === "upgrade")
+    return await upgrade(step.revisions, observation, scope, async (work) => {
+      const journal = await openOnce();
+      return await journaled(journal && entryOf(step, assessment, journal, null), scope, work);
+    });
   const { database, project, context } = scope;
   const { history } = project.knowledge;
   const { rows, files } = await rowsAfter(step, assessment, scope);
+  const journal = await openOnce();
   const { entry } = await stamp(database, {
     layout: history.tool.versionTable,
     table: versionTableOf(observation, project.versionTable),

@@ -9,7 +9,7 @@ import type { Database } from "../database/database.ts";
 import { cancelBackends, upgradeName } from "../database/own-sessions.ts";
 import { requireProgram } from "../tools/child.ts";
 import type { Upgrade } from "../tools/tool.ts";
-import { applyFiles } from "./apply-files.ts";
+import { applyFiles, type ApplyOptions, refusePooler } from "./apply-files.ts";
 import { notingBegun, upgradeByProgram } from "./apply-program.ts";
 import type { Ending } from "./context.ts";
 import type { ProjectScope, StepScope } from "./scope.ts";
@@ -17,21 +17,29 @@ import { openSession } from "./session.ts";
 import { proveUpgradeAddress } from "./upgrade-address.ts";
 import { whileWatching } from "./watch-locks.ts";
 
+/** Does the work, of which nothing is done yet, and keeps an entry of it. */
+type Journaling = (work: () => Promise<Ending | null>) => Promise<Ending | null>;
+
 /** Brings pending revisions in. @returns how it failed; null: done */
 export async function upgrade(
   revisions: readonly string[],
   observation: Observation,
   scope: StepScope,
+  journaling: Journaling,
 ): Promise<Ending | null> {
   const { upgrade: how } = scope.project.found;
-  if (how.kind === "native") return await upgradeNatively(how, revisions, observation, scope);
+  if (how.kind === "native")
+    return await upgradeNatively(how, revisions, observation, scope, journaling);
   const argv = upgradeCommand(how, scope);
   const { cwd } = how.commands;
+  requireProgram(argv, { cwd, env: scope.context.env });
   const table = versionTableOf(observation, scope.project.versionTable);
   const proof = await proveUpgradeAddress(how.commands, table, scope);
   if (proof.kind === "failed") return proof.ending;
-  return await notingBegun(revisions, observation, scope, () =>
-    upgradeByProgram(argv, cwd, proof.variables, scope),
+  return await journaling(() =>
+    notingBegun(revisions, observation, scope, () =>
+      upgradeByProgram(argv, cwd, proof.variables, scope),
+    ),
   );
 }
 
@@ -70,6 +78,7 @@ async function upgradeNatively(
   revisions: readonly string[],
   observation: Observation,
   { database, project, settings, context, askForSlots }: StepScope,
+  journaling: Journaling,
 ): Promise<Ending | null> {
   const { ddlLockTimeout } = settings;
   if (ddlLockTimeout !== null)
@@ -90,25 +99,27 @@ async function upgradeNatively(
   try {
     await requireHome(session, observation);
     const migrations = await load(revisions);
-    return await whileWatching(applicationName, { settings, context }, () =>
-      applyFiles(migrations, {
-        session,
-        layout: project.versionTable.layout,
-        table: versionTableOf(observation, project.versionTable),
-        progress: observation.progress,
-        ddlLockTimeout,
-        timeout: settings.upgradeTimeout,
-        openSecond: async () => await openSession(settings, context, { toWrite: true, onWaiting }),
-        applicationName,
-        cancel: async () => await cancelBackends(database, applicationName),
-        onApplied: (version) => {
-          const before = context.record.recordedAfter ?? [];
-          context.record.recordedAfter = [
-            ...recordedOf(project.knowledge.history, [...before, version]),
-          ];
-        },
-        context,
-      }),
+    const options: ApplyOptions = {
+      session,
+      layout: project.versionTable.layout,
+      table: versionTableOf(observation, project.versionTable),
+      progress: observation.progress,
+      ddlLockTimeout,
+      timeout: settings.upgradeTimeout,
+      openSecond: async () => await openSession(settings, context, { toWrite: true, onWaiting }),
+      applicationName,
+      cancel: async () => await cancelBackends(database, applicationName),
+      onApplied: (version) => {
+        const before = context.record.recordedAfter ?? [];
+        context.record.recordedAfter = [
+          ...recordedOf(project.knowledge.history, [...before, version]),
+        ];
+      },
+      context,
+    };
+    await refusePooler(migrations, options);
+    return await journaling(() =>
+      whileWatching(applicationName, { settings, context }, () => applyFiles(migrations, options)),
     );
   } finally {
     await session.close();

@@ -48,11 +48,12 @@ export function readForeign(
     notes.push(
       `passed over in ${name}, since it changes nothing of what is seen: ${idle.join(", ")}`,
     );
-  if (schema !== null)
-    notes.push(
-      `schema in ${name}, Prisma's word, is taken for --schema ${quoteIdentifier(schema)}, unless that is given`,
-    );
+  if (schema !== null) notes.push(noteOnSchema(schema, name));
   return { parameters, schema };
+}
+
+export function noteOnSchema(schema: string, name: string): string {
+  return `schema in ${name}, Prisma's word, is taken for --schema ${quoteIdentifier(schema)}, unless that is given`;
 }
 
 /** Whether some other program is known to have this parameter. */

@@ -3,7 +3,8 @@ import { type MappedVariable, programVariables, schemesOf } from "../core/progra
 import { readDatabase } from "./connection-source.ts";
 import { parseConnectionUrl } from "./connection-url.ts";
 import { type Connection, defaultPort, type Host } from "./connection.ts";
-import { noFindings, readVariable, type Sources } from "./sources.ts";
+import { noteOnSchema } from "./foreign-parameters.ts";
+import { type Findings, noFindings, readVariable, type Sources } from "./sources.ts";
 
 /** Where else the environment leads, in variables that the application's own program may read. */
 export type ProgramAddress = {
@@ -37,14 +38,32 @@ export function readProgramConnection(
   const deaf = schemesOf(mapped ?? []).find((scheme) => !readsOptions(scheme));
   if (deaf !== undefined && judged.options !== null)
     return { ...judged, options: null, source: `${judged.source} for ${deaf}` };
+  const other = withoutOurs(judged, sources);
+  const isSame = other?.user === judged.user && other.options === judged.options;
+  return isSame ? null : other;
+}
+
+/** What counts without Preflight's own variables; null: the same, or nothing. */
+function withoutOurs(judged: Connection, sources: Sources): Connection | null {
   if (judged.source !== "PREFLIGHT_DATABASE_URL") return null;
   const env = Object.fromEntries(
     Object.entries(sources.env).filter(([name]) => !name.startsWith("PREFLIGHT_")),
   );
   // Whatever is wrong with these variables is their program's affair.
-  const other = readDatabase({ ...sources, env }, noFindings());
-  const isSame = other?.user === judged.user && other.options === judged.options;
-  return isSame ? null : other;
+  return readDatabase({ ...sources, env }, noFindings());
+}
+
+/** The schema that an address names; where Preflight's own says nothing of schemas, the application's of the same database. */
+export function readSchema(
+  judged: Connection,
+  sources: Sources,
+  { notes }: Findings,
+): string | null {
+  if (judged.schema !== null || /search_path/i.test(judged.options ?? "")) return judged.schema;
+  const other = withoutOurs(judged, sources);
+  if (other === null || other.schema === null || other.database !== judged.database) return null;
+  notes.push(noteOnSchema(other.schema, other.source));
+  return other.schema;
 }
 
 /** The address in a program's words: of several hosts, by the one that was reached. */

@@ -8,6 +8,7 @@ import {
   asProgramSees,
   readProgramAddress,
   readProgramConnection,
+  readSchema,
   warnOfAddress,
 } from "./program-address.ts";
 import { collectSecrets, namesAmongSecrets } from "./secrets.ts";
@@ -81,7 +82,7 @@ export function readSettings(
     kind: "settings",
     settings: {
       ...settle(values),
-      schema: values.schema ?? database?.schema ?? null,
+      schema: values.schema ?? (database && readSchema(database, sources, findings)),
       command: command.name,
       database,
       scratch,

@@ -1,9 +1,21 @@
 import { readFileSync } from "node:fs";
 import path from "node:path";
-import { expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { diagnose } from "../../src/core/diagnose.ts";
+import { combine, type Knowledge } from "../../src/core/knowledge.ts";
 import { libraryNames } from "../../src/core/library-tables.ts";
-import { databaseAt, fact, knowledgeOf, observe, revision, table } from "./model.ts";
+import type { Revision } from "../../src/core/revision.ts";
+import { writeLedger } from "../../src/core/write-ledger.ts";
+import {
+  databaseAt,
+  fact,
+  historyOf,
+  knowledgeOf,
+  observe,
+  replayOf,
+  revision,
+  table,
+} from "./model.ts";
 
 // A history that makes what a library would have made: it is this history's like all the rest.
 
@@ -51,6 +63,45 @@ it("and so does a table whose index has a name that a revision will take", () =>
   );
   const facts = [...looked.facts, ...table("apscheduler_jobs", "id"), theirs];
   expect(diagnose(known, { ...looked, facts }).kind).toBe("drifted");
+});
+
+describe("a history that makes such a table, and a database that has nothing else", () => {
+  const make = (sketch: Revision["sketch"], isBaked: boolean): Knowledge => {
+    const first = revision("jobs", []);
+    const history = historyOf(isBaked ? own : [first]);
+    const [id, file] = [...history.revisions].at(-1)!;
+    const revisions = new Map([
+      ...history.revisions,
+      [id, { ...file, sketch, hash: "of its text" }],
+    ]);
+    const ledger = isBaked
+      ? writeLedger(historyOf(own), replayOf(own.slice(0, 1)), null, [])
+      : null;
+    return combine({ ...history, revisions }, ledger);
+  };
+  const createdIn = (schema: string | null, name: string): Revision["sketch"] => [
+    { kind: "create-table", table: { schema, name }, columns: [] },
+  ];
+  const cases: readonly { readonly what: string; readonly knowledge: Knowledge }[] = [
+    { what: "named with its schema", knowledge: make(createdIn("public", "casbin_rule"), false) },
+    {
+      what: "renamed to it",
+      knowledge: make(
+        [
+          ...createdIn(null, "rules"),
+          { kind: "rename-table", table: { schema: null, name: "rules" }, to: "casbin_rule" },
+        ],
+        false,
+      ),
+    },
+    { what: "in words that nobody reads", knowledge: make([], false) },
+    { what: "since the bake", knowledge: make(createdIn(null, "casbin_rule"), true) },
+  ];
+  it.each(cases)("is not fresh: $what", ({ knowledge: known }) => {
+    const looked = observe({ rows: [], facts: new Map() });
+    const facts = table("casbin_rule", "id");
+    expect(diagnose(known, { ...looked, facts }).kind).not.toBe("fresh");
+  });
 });
 
 it.each(libraryNames)("docs/supported.md names %s", (name) => {

@@ -468,6 +468,65 @@ describe("rows say more than Alembic's", () => {
     });
   });
 
+  it("a row of one of several whose file was renamed, and edited later, is no past: the file would run again", () => {
+    const shared = [
+      revision("001_b", []),
+      revision("001_c", ["001_b"], [], { data: "writes" }),
+      revision("002", ["001_c"], table("orders", "id")),
+    ];
+    const rows = ["001_a", "001_b", "002"];
+    const facts = factsAfter(shared, new Set(["001_b", "002"]));
+    const allowed = { ...policy, allowOutOfOrder: true };
+    const { plan } = judge(numbered(shared), observe({ rows, facts }), allowed);
+    expect(plan).toMatchObject({ kind: "refuse", outcome: "unproven" });
+    expect(plan).toMatchObject({
+      reason: expect.stringContaining("row 001_a may be of versions/001_c.py"),
+      next: [
+        expect.stringMatching(/^if 001_c is what ran: UPDATE .* SET version = '001_c'/),
+        expect.stringMatching(/^if it was another file, which is gone: DELETE FROM /),
+      ],
+    });
+  });
+
+  // Of files that share a number, it does not say which ran.
+  it.each([
+    { name: "the schema is one state's", files: [] },
+    { name: "the schema leaves several open", files: [revision("004", ["003"])] },
+  ])(
+    "another tool's newest number proves none of several below, where $name",
+    ({ files: more }) => {
+      const shared = [
+        revision("001", [], table("customers", "id")),
+        revision("002_a", ["001"], table("orders", "id")),
+        revision("002_b", ["002_a"], [], { data: "writes" }),
+        revision("003", ["002_b"], table("refunds", "id")),
+        ...more,
+      ];
+      const facts = factsAfter(shared, new Set(shared.map(({ id }) => id)));
+      const observation = observe({ rows: [], facts }, { neighbours: [neighbour(["3"])] });
+      expect(judge(numbered(shared), observation).plan).toMatchObject({
+        kind: "refuse",
+        outcome: "unproven",
+      });
+    },
+  );
+
+  it("but what is below them; and that it is dirty counts", () => {
+    const shared = [
+      revision("001", [], table("customers", "id"), { data: "writes" }),
+      revision("002_a", ["001"], table("orders", "id")),
+      revision("002_b", ["002_a"], table("refunds", "id")),
+    ];
+    const facts = factsAfter(shared, new Set(["001", "002_a"]));
+    const judgeBeside = (isDirty: boolean) =>
+      judge(
+        numbered(shared),
+        observe({ rows: [], facts }, { neighbours: [{ ...neighbour(["2"]), isDirty }] }),
+      );
+    expect(judgeBeside(false).plan).toMatchObject({ steps: [{ to: ["002_a"] }, {}] });
+    expect(judgeBeside(true).verdict.kind).toBe("partial");
+  });
+
   it("what stopped half-way goes on alone; the next look decides about the rest", () => {
     const rows = ["001", "003"];
     const facts = factsAfter(files, new Set(rows));

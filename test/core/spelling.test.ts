@@ -83,6 +83,15 @@ describe("what a row means", () => {
       ],
       meant: ["27_a", "027_b"],
     },
+    {
+      what: "the name's new owner has a row of its own, and its text is gone",
+      files: [a, b],
+      rows: [
+        ["27", "a", "its text before an edit"],
+        ["27_a", "a"],
+      ],
+      meant: ["27", "27_a"],
+    },
     { what: "a name of its own", files: [alone], rows: [["27_a", "a"]], meant: ["027"] },
     { what: "another's name", files: [alone], rows: [["27_c", "c"]], meant: ["27_c"] },
     {

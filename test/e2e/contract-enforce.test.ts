@@ -230,7 +230,11 @@ it("a bug of our own does not keep the application from starting", async () => {
     osUser: null,
     osHome: null,
   } satisfies Process;
-  expect(await cli(io)).toEqual({ kind: "exec", command: ["echo", "the application"] });
+  expect(await cli(io)).toEqual({
+    kind: "exec",
+    variables: {},
+    command: ["echo", "the application"],
+  });
   expect(said.at(-1)).toContain('"exit":0,"wouldExit":70');
 });
 

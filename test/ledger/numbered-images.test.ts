@@ -22,6 +22,7 @@ const late = "INSERT INTO people SELECT 200 + count(*), 'late' FROM people;\n";
 const base: Files = { "0026_people.sql": people };
 const one: Files = { ...base, "0027_early.sql": early };
 const both: Files = { ...one, "0027_late.sql": late };
+const zones = "CREATE TABLE zones (id int);\n";
 const orders = { "0028_orders.sql": "CREATE TABLE orders (id int);\n" };
 
 test("of one number: by name, each once, and recorded with its name", async () => {
@@ -211,6 +212,50 @@ test("a shared number outside of a transaction, with a name that SQL must quote,
   const resumed = await run(image, url, "--resume");
   expect(resumed.line, resumed.stderr).toMatchObject({ exit: 0, recordedAfter: ["0027_o'late"] });
   expect(await namesIn(url)).toEqual(["early"]);
+});
+
+test.each([
+  { what: "other zeros", files: (text: string): Files => ({ "27_late.sql": text }) },
+  {
+    what: "a second file of its number",
+    files: (text: string): Files => ({ "0027_late.sql": text, "0027_zones.sql": zones }),
+  },
+])("a file that stopped half-way goes on where it did, with $what", async ({ files }) => {
+  const index = "CREATE INDEX CONCURRENTLY people_name ON people (name);\n";
+  const fails = "CREATE UNIQUE INDEX CONCURRENTLY people_once ON people ((1));\n";
+  const text = late + index + fails;
+  const before = await bake({ ...base, "0027_late.sql": text });
+  const url = await server.createDatabase();
+  await run(await bake(base), url);
+  await server.sql(url, "INSERT INTO people VALUES (1, 'x'), (2, 'x')");
+  expect((await run(before, url)).line).toMatchObject({ exit: 25 });
+  await server.sql(url, "DROP INDEX people_once; DELETE FROM people WHERE id < 3");
+  const image = await bake({ ...base, ...files(text) }, before);
+  const { line } = await run(image, url);
+  expect(line, line.reason ?? "").toMatchObject({ exit: 23, verdict: "partial" });
+  expect(line.reason).toContain("27_late.sql");
+  const resumed = await run(image, url, "--resume");
+  expect(resumed.line, resumed.stderr).toMatchObject({ exit: 0 });
+  expect(await namesIn(url)).toEqual(["late"]);
+});
+
+test("what a person completed by hand and recorded has ended, also with other zeros", async () => {
+  const fails = "CREATE UNIQUE INDEX CONCURRENTLY people_once ON people ((1));\n";
+  const before = await bake({ ...base, "0027_late.sql": fails });
+  const url = await server.createDatabase();
+  await run(await bake(base), url);
+  await server.sql(url, "INSERT INTO people VALUES (1, 'x'), (2, 'x')");
+  expect((await run(before, url)).line).toMatchObject({ exit: 25 });
+  await server.sql(
+    url,
+    `DELETE FROM people; REINDEX INDEX people_once;
+     INSERT INTO preflight_migrations (version, name, checksum, run_id)
+     SELECT version, 'late', checksum, 'by hand' FROM preflight_progress`,
+  );
+  expect((await run(before, url)).line).toMatchObject({ exit: 0, verdict: "current" });
+  const image = await bake({ ...base, "27_late.sql": fails }, before);
+  const { line } = await run(image, url);
+  expect(line, line.reason ?? "").toMatchObject({ exit: 0, verdict: "current" });
 });
 
 test("in another schema, as another role, with a later file applied", async () => {

@@ -156,6 +156,22 @@ test("what a template comes to is a secret like the environment's own", () => {
   expect(secrets).not.toContain("u");
 });
 
+test.each([
+  { what: "of the same database", ours: "/a", schema: "app" },
+  { what: "of another database", ours: "/b", schema: null },
+  { what: "unless ours names one", ours: "/a?schema=own", schema: "own" },
+  { what: "or a search_path", ours: "/a?search_path=own", schema: null },
+  { what: "or it is given", ours: "/a", flags: ["--schema", "own"], schema: "own" },
+])("the schema that the application's address names counts, $what", ({ ours, flags, schema }) => {
+  const settings = settingsOf(flags ?? [], {
+    PREFLIGHT_DATABASE_URL: `postgres://u@direct${ours}`,
+    DATABASE_URL: "postgres://u@pooler/a?schema=app&pgbouncer=true",
+  });
+  expect(settings.schema).toBe(schema);
+  const note = expect.stringContaining("schema in DATABASE_URL");
+  expect(settings.notes).toEqual(schema === "app" ? [note] : expect.not.arrayContaining([note]));
+});
+
 test("the program's address is what the mapping says, not what the environment has under these names", () => {
   const env = { PREFLIGHT_DATABASE_URL: "postgres://u@h/a", DATABASE_URL: "postgres://u@h/b" };
   expect(settingsOf([], env).warnings).toHaveLength(1);
