@@ -102,7 +102,7 @@ function pendingOf(
       const sharing = files.filter(({ number }) => Number(number) === Number(file.number));
       return { id: sharing.length > 1 ? `${file.number}_${file.name}` : file.number, file };
     })
-    .toSorted((one, other) => sql.order!(one.id, other.id));
+    .toSorted((one, other) => sql.order(one.id, other.id));
   const history = historyAt(named);
   const table = tableAsSpelled(
     { history, ledger: null },

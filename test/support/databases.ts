@@ -41,7 +41,7 @@ export async function rowsOf(
 export async function tablesOf(server: TestServer, url: string): Promise<readonly string[]> {
   const rows = await server.sql(
     url,
-    "SELECT tablename FROM pg_tables WHERE schemaname NOT IN ('pg_catalog', 'information_schema') ORDER BY 1",
+    "SELECT tablename FROM pg_tables WHERE schemaname NOT IN ('pg_catalog', 'information_schema', 'preflight') ORDER BY 1",
   );
   return rows.map((row) => String(row["tablename"]));
 }

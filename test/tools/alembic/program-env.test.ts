@@ -96,7 +96,7 @@ function advised({ line }: Said): string {
 async function tablesOf(url: URL): Promise<readonly unknown[]> {
   const rows = await server.sql(
     url.href,
-    "SELECT schemaname || '.' || tablename AS name FROM pg_tables WHERE schemaname !~ '^(pg_|information_schema)' ORDER BY 1",
+    "SELECT schemaname || '.' || tablename AS name FROM pg_tables WHERE schemaname !~ '^(pg_|information_schema|preflight$)' ORDER BY 1",
   );
   return rows.map(({ name }) => name);
 }
