@@ -223,7 +223,11 @@ export function planUndo(
   const { history } = knowledge;
   if (verdict.kind === "broken-history") return refuse("broken-history", verdict.faults);
   const key = keyOf(history.tool, observation, versionTable);
-  const own = (observation.journal ?? []).filter((entry) => isOf(entry, key));
+  if (observation.journal === null)
+    throw new CannotJudge("missing-input", "there is no journal here that can be read", [
+      "preflight history says why",
+    ]);
+  const own = observation.journal.filter((entry) => isOf(entry, key));
   const entry = chosenEntry(asked, own, key);
   const after = own.filter(({ entry: number }) => number > entry.entry);
   const upgrade = entry.kind === "upgrade" ? entry : standing(after, key).find(hasChanged);

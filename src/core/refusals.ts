@@ -534,7 +534,7 @@ export const refusals = {
     "unproven",
     "`preflight undo` finds other version rows than the stamp left",
     (entry: JournalEntry, now: readonly (string | null)[], history: History) => ({
-      reason: `entry ${entry.entry} left ${rowsOf(entry.rowsAfter ?? [], history)}, and the version rows are ${rowsOf(now, history)} now: something else has written them`,
+      reason: `entry ${entry.entry} left ${rowsOf(entry.rowsAfter ?? [], history)}, and ${now.length === 0 ? "there are no version rows" : `the version rows are ${rowsOf(now, history)}`} now: something else has written them`,
       next: ["preflight history shows what Preflight has written", ways.writeOtherRows],
     }),
   ),

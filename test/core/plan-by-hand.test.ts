@@ -38,7 +38,7 @@ function stampAt({ schema, rows }: Given, to: readonly string[], force = false):
 
 function undoAt(
   { schema, rows }: Given,
-  journal: readonly JournalEntry[],
+  journal: readonly JournalEntry[] | null,
   entry: number | null = null,
   force = false,
 ): Plan {
@@ -205,6 +205,7 @@ describe("preflight undo", () => {
     expect(() => undoAt(stamped, undone, 3)).toThrow("entry 3 took a stamp back itself");
     expect(() => undoAt(stamped, undone, 9)).toThrow("no entry 9");
     expect(() => undoAt(stamped, others)).toThrow("no stamp of public.alembic_version");
+    expect(() => undoAt(stamped, null)).toThrow("there is no journal here");
   });
 
   it.each([

@@ -250,6 +250,23 @@ describe("a journal that takes no entry", () => {
     expect(await sql("SELECT FROM preflight.journal")).toHaveLength(1);
   });
 
+  it("keeps nobody from starting where the database's encoding lacks a character", async () => {
+    const url = new URL(shop.server.url);
+    url.pathname = "/latin1";
+    await shop.server.sql(
+      shop.server.url,
+      "CREATE DATABASE latin1 ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0",
+    );
+    const image = makeImage(shop, { name: "", example: "tickets" });
+    const env = { ...environment(shop, url.href), PREFLIGHT_IMAGE_VERSION: "版1" };
+    for (const kind of ["upgrade", "stamp"]) {
+      const ran = await preflight("cli", ["run"], { cwd: image, env });
+      expect(ran.line, ran.stderr).toMatchObject({ exit: 0, actions: [{ kind }] });
+      expect(ran.stderr).toContain("journal.none");
+      await shop.server.sql(url.href, "DELETE FROM preflight_migrations");
+    }
+  });
+
   it("is asked for no more where its columns are others by now, also by an older image", async () => {
     const { play, sql } = await at("shop", "add_trade_id");
     expect((await play(["run"])).exit).toBe(0);
