@@ -211,7 +211,7 @@ export const refusals = {
     "the schema proves another revision than the rows say, and data migrations lie between",
     (verdict: VerdictOf<"mismatched" | "missing-file">, history: History) => {
       const { claimed, proven } = bothStatesOf(verdict);
-      const way = ways.recordProven(proven);
+      const way = ways.recordProven(proven, verdict.direction);
       return {
         reason: `the version rows say ${nameHeads(claimed, history)}, the schema is exactly that of ${nameHeads(proven, history)}; between them lie data migrations and the like, of which the schema cannot say whether they ran: ${enumerate(verdict.dataMigrations.map((id) => nameRevision(id, history)))}`,
         next:
