@@ -1,6 +1,3 @@
-import type { Observation } from "./observation.ts";
-import { nameTable, type VersionTableName, versionTableOf } from "./version-table.ts";
-
 /** Where the journal is: in a schema of its own, which no tool takes for the application's. */
 export const journalTable = { schema: "preflight", name: "journal" } as const;
 
@@ -11,16 +8,6 @@ export type JournalKey = {
   readonly versionTable: string;
   readonly home: string;
 };
-
-/** @param names what the table is called where it is not there yet */
-export function keyOf(
-  { name }: { readonly name: string },
-  observation: Observation,
-  names: VersionTableName,
-): JournalKey {
-  const table = versionTableOf(observation, names);
-  return { tool: name, versionTable: nameTable(table), home: observation.home.schema };
-}
 
 /** Something that a run wrote, as the journal keeps it. */
 export type JournalEntry = JournalKey & {

@@ -3,7 +3,7 @@ import { diagnose } from "./diagnose.ts";
 import { differences } from "./difference.ts";
 import { gather } from "./gather.ts";
 import { type History, maximal } from "./history.ts";
-import { isOf, type JournalEntry, type JournalKey, keyOf, sameRows, standing } from "./journal.ts";
+import { isOf, type JournalEntry, type JournalKey, sameRows, standing } from "./journal.ts";
 import { factsOfHeads, touchesRows } from "./ledger.ts";
 import type { Observation } from "./observation.ts";
 import { CannotJudge } from "./outcome.ts";
@@ -13,7 +13,7 @@ import { situate } from "./situation.ts";
 import { tableAsSpelled } from "./spelling.ts";
 import type { Plan, PlanBasis, Policy, Step } from "./step.ts";
 import { provenHeads, type Verdict } from "./verdict.ts";
-import type { VersionTableName } from "./version-table.ts";
+import { keyOf, type VersionTableName } from "./version-table.ts";
 import { bakeWhenBuilt, writeOtherRows } from "./ways-out.ts";
 import { describeDifference, describeStep, enumerate, nameHeads, nameRevision } from "./words.ts";
 

@@ -4,13 +4,14 @@ import { differences, type SchemaDifference } from "./difference.ts";
 import { placesInDoubt } from "./elsewhere.ts";
 import { type Heads, pendingAfter } from "./history.ts";
 import type { SoftSearch } from "./identify.ts";
-import { broughtBy, isOf, type JournalEntry, keyOf } from "./journal.ts";
+import { broughtBy, isOf, type JournalEntry } from "./journal.ts";
 import type { Knowledge } from "./knowledge.ts";
 import { changeOf, factsOfHeads, factsOfState, headsKey, touchesRows } from "./ledger.ts";
 import { appliedByLedger, needsOf } from "./missing-files.ts";
 import type { VersionTable } from "./observation.ts";
 import { includesTheClaim, passedOver, type Situation, unknown } from "./situation.ts";
 import { type Finding, statesOf, type Verdict } from "./verdict.ts";
+import { keyOf } from "./version-table.ts";
 import { identifyLive, sayOtherTools } from "./without-rows.ts";
 
 /** Rows that no file has: of a newer image, a branch, a deleted file, another application. Null: there are none. */

@@ -1,3 +1,4 @@
+import type { JournalKey } from "./journal.ts";
 import type { Observation } from "./observation.ts";
 
 export type TableName = { readonly schema: string; readonly name: string };
@@ -19,4 +20,14 @@ export function versionTableOf(
   { schema, name }: VersionTableName,
 ): TableName {
   return versionTable ?? { schema: schema ?? home.schema, name };
+}
+
+/** Under which the journal keeps what is written there. @param names what the table is called where it is not there yet */
+export function keyOf(
+  { name }: { readonly name: string },
+  observation: Observation,
+  names: VersionTableName,
+): JournalKey {
+  const table = versionTableOf(observation, names);
+  return { tool: name, versionTable: nameTable(table), home: observation.home.schema };
 }

@@ -2,7 +2,6 @@ import { type Assumption, checkAssumption } from "../core/assume.ts";
 import { tracesToAsk } from "../core/data-migrations.ts";
 import { diagnose } from "../core/diagnose.ts";
 import { tableNames } from "../core/elsewhere.ts";
-import { keyOf } from "../core/journal.ts";
 import { type Knowledge, scopeOf } from "../core/knowledge.ts";
 import { missingFiles } from "../core/missing-files.ts";
 import type { Home, Observation, VersionTable } from "../core/observation.ts";
@@ -13,7 +12,7 @@ import { lackOfReading } from "../core/privileges.ts";
 import { tableAsSpelled } from "../core/spelling.ts";
 import type { Plan, PlanBasis } from "../core/step.ts";
 import { extrasInDoubt, restsOnAbsence, type Verdict, withEvaluated } from "../core/verdict.ts";
-import { versionTableOf } from "../core/version-table.ts";
+import { keyOf, versionTableOf } from "../core/version-table.ts";
 import {
   faultOfHome,
   faultOfProgramsPath,

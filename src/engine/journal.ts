@@ -1,12 +1,12 @@
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { gather } from "../core/gather.ts";
-import { type JournalKey, journalTable, keyOf } from "../core/journal.ts";
+import { type JournalKey, journalTable } from "../core/journal.ts";
 import { scopeOf } from "../core/knowledge.ts";
 import { CannotJudge } from "../core/outcome.ts";
 import type { Step } from "../core/step.ts";
 import { differencesOf, provenHeads } from "../core/verdict.ts";
-import { versionTableOf } from "../core/version-table.ts";
+import { keyOf, versionTableOf } from "../core/version-table.ts";
 import { describeDifference } from "../core/words.ts";
 import type { NewEntry } from "../database/journal.sql.ts";
 import { beginEntry, closeEntry, ensureJournal, faultOfJournal } from "../database/journal.ts";
