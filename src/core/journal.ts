@@ -70,7 +70,7 @@ export function standing(
 ): readonly JournalEntry[] {
   const own = journal.filter((entry) => isOf(entry, key));
   const undone = new Set(own.map(({ undoes }) => undoes));
-  return own.filter(({ entry, kind }) => kind !== "undo" && !undone.has(entry));
+  return own.filter(({ entry }) => !undone.has(entry));
 }
 
 /**
@@ -86,7 +86,7 @@ export function broughtBy(
   let found: JournalEntry | null = null;
   for (const entry of journal) {
     const { rowsBefore, rowsAfter } = entry;
-    if (rowsAfter === null || entry.state !== "done") continue;
+    if (rowsAfter === null) continue;
     const isStart =
       rowsBefore.length > 0 && rowsBefore.every((row) => row !== null && isKnown(row));
     if (!isStart && !reached.some((each) => sameRows(each, rowsBefore))) continue;

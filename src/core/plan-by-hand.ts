@@ -2,7 +2,7 @@ import { claimOf, recordedOf, rowsFor } from "./claim.ts";
 import { diagnose } from "./diagnose.ts";
 import { differences } from "./difference.ts";
 import { gather } from "./gather.ts";
-import { ancestors, type History, maximal } from "./history.ts";
+import { type History, maximal } from "./history.ts";
 import { isOf, type JournalEntry, type JournalKey, sameRows, standing } from "./journal.ts";
 import { factsOfHeads, touchesRows } from "./ledger.ts";
 import type { Observation } from "./observation.ts";
@@ -89,10 +89,11 @@ export function planStamp(
   const rows = rowsFor(history, to, past);
   if (observation.versionTable !== null && sameRows(present, rows)) return { kind: "start" };
   // Where the schema shows that they did not run, it is the rows that are wrong.
-  const isProven = provenHeads(verdict)?.join() === to.join();
+  const mayHaveRun = "dataMigrations" in verdict && verdict.dataMigrations.length > 0;
+  const isProven = provenHeads(verdict)?.join() === to.join() && !mayHaveRun;
   const whys = [
     ...contradictions(rows, verdict, basis),
-    ...(isProven && verdict.kind !== "current" ? [] : repeated(rows, basis)),
+    ...(isProven ? [] : repeated(rows, basis)),
   ];
   if (whys.length > 0 && !force) return refuse("stamp-contradicted", to, whys, history);
   return {
@@ -103,7 +104,7 @@ export function planStamp(
 }
 
 function wantedHeads(revisions: readonly string[], { knowledge }: Basis): readonly string[] {
-  const { history, ledger, lacking, status } = knowledge;
+  const { history, ledger, status } = knowledge;
   const ids = revisions.filter((id) => id !== "base");
   for (const id of ids) {
     if (history.revisions.has(id)) continue;
@@ -119,10 +120,7 @@ function wantedHeads(revisions: readonly string[], { knowledge }: Basis): readon
     );
   }
   const heads = maximal(history, ids);
-  const isKnown =
-    ledger !== null &&
-    factsOfHeads(ledger, history, heads) !== null &&
-    ![...ancestors(history, heads)].some((id) => lacking.includes(id));
+  const isKnown = ledger !== null && factsOfHeads(ledger, history, heads) !== null;
   if (isKnown || heads.length === 0) return heads;
   throw new CannotJudge(
     "missing-input",
@@ -223,7 +221,11 @@ export function planUndo(
   const { history } = knowledge;
   if (verdict.kind === "broken-history") return refuse("broken-history", verdict.faults);
   const key = journalKey(history.tool, observation, versionTable);
-  const own = (observation.journal ?? []).filter((entry) => isOf(entry, key));
+  if (observation.journal === null)
+    throw new CannotJudge("missing-input", "there is no journal here that can be read", [
+      "preflight history says why",
+    ]);
+  const own = observation.journal.filter((entry) => isOf(entry, key));
   const entry = chosenEntry(asked, own, key);
   const after = own.filter(({ entry: number }) => number > entry.entry);
   const upgrade = entry.kind === "upgrade" ? entry : standing(after, key).find(hasChanged);

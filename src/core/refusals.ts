@@ -218,7 +218,7 @@ export const refusals = {
     "the schema proves another revision than the rows say, and data migrations lie between",
     (verdict: VerdictOf<"mismatched" | "missing-file">, history: History) => {
       const { claimed, proven } = bothStatesOf(verdict);
-      const way = ways.recordProven(proven);
+      const way = ways.recordProven(proven, verdict.direction);
       return {
         reason: `the version rows say ${nameHeads(claimed, history)}, the schema is exactly that of ${nameHeads(proven, history)}; between them lie data migrations and the like, of which the schema cannot say whether they ran: ${enumerate(verdict.dataMigrations.map((id) => nameRevision(id, history)))}`,
         next:
@@ -541,7 +541,7 @@ export const refusals = {
     "unproven",
     "`preflight undo` finds other version rows than the stamp left",
     (entry: JournalEntry, now: readonly (string | null)[], history: History) => ({
-      reason: `entry ${entry.entry} left ${rowsOf(entry.rowsAfter ?? [], history)}, and the version rows are ${rowsOf(now, history)} now: something else has written them`,
+      reason: `entry ${entry.entry} left ${rowsOf(entry.rowsAfter ?? [], history)}, and ${now.length === 0 ? "there are no version rows" : `the version rows are ${rowsOf(now, history)}`} now: something else has written them`,
       next: ["preflight history shows what Preflight has written", ways.writeOtherRows],
     }),
   ),

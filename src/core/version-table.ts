@@ -22,7 +22,7 @@ export function versionTableOf(
   return versionTable ?? { schema: schema ?? home.schema, name };
 }
 
-/** By which the journal knows this history. @param names what the table is called where it is not there yet */
+/** Under which the journal keeps what is written there. @param names what the table is called where it is not there yet */
 export function journalKey(
   { name }: { readonly name: string },
   observation: Observation,

@@ -47,8 +47,13 @@ export function sayAssume(ids: readonly string[]): string {
 }
 
 /** Where the rows say another state than the one that is proven. */
-export function recordProven(proven: readonly string[]): string {
-  const stamp = `${sayStamp(proven)}, then start again`;
+export function recordProven(
+  proven: readonly string[],
+  direction: "forwards" | "backwards",
+): string {
+  // What may run once more is said again there, and wants another word.
+  const force = direction === "backwards" ? " --force" : "";
+  const stamp = `${sayStamp(proven)}${force}, then start again`;
   return proven.length > 1 ? stamp : `${sayAtHeads(proven)}, or ${stamp}`;
 }
 

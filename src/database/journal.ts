@@ -97,9 +97,9 @@ export async function tryEntry(
   entry: NewEntry,
   removed: string,
 ): Promise<number | string> {
+  await db.query("SAVEPOINT journal");
   try {
-    const insert = insertEntry(entry, removed);
-    return numberOfEntry(await db.query(`SAVEPOINT journal;${insert};\nRELEASE SAVEPOINT journal`));
+    return numberOfEntry(await db.query(insertEntry(entry, removed)));
   } catch (error) {
     await db.query("ROLLBACK TO SAVEPOINT journal");
     return cannotGoOn(error, writingIt).message;

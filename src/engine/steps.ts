@@ -117,7 +117,7 @@ async function rowsAfter(
   const present = (versionTable?.rows ?? []).filter((row) => row !== null);
   switch (step.kind) {
     case "widen":
-      return { rows: toStored(present, versionTable), files: new Map() };
+      return { rows: once(toStored(present, versionTable)), files: new Map() };
     case "undo": {
       const kept = observation.journal?.find(({ entry }) => entry === step.entry);
       return { rows: kept?.rowsBefore ?? [], files: { keptBy: step.entry } };
@@ -128,9 +128,15 @@ async function rowsAfter(
       const past = present.filter((row) => !renumbered.has(row));
       const rows = rowsFor(history, step.to, past);
       const fresh = rows.filter((row) => !present.includes(row));
-      return { rows: toStored(rows, versionTable), files: await versionRows(fresh, project) };
+      const stored = once(toStored(rows, versionTable));
+      return { rows: stored, files: await versionRows(fresh, project) };
     }
   }
+}
+
+/** A table without a key may have several of a row: one is left. */
+function once(rows: readonly string[]): readonly string[] {
+  return [...new Set(rows)];
 }
 
 async function versionRows(

@@ -36,13 +36,16 @@ function whatOf({ kind, state, evidence, undoes }: JournalEntry): string {
   }
 }
 
+/** 10 comes after 9. */
+const byNumber = new Intl.Collator("en", { numeric: true });
+
 /** Of tools with a row for each migration the newest ones tell. */
 const shown = 3;
 
 function rowsOf(rows: readonly (string | null)[]): string {
   if (rows.length === 0) return "none";
   const named = rows.map((row) => row ?? "NULL");
-  return named.length <= shown
-    ? enumerate(named).replaceAll("; ", ", ")
-    : `${named.length}, to ${named.toSorted().at(-1)}`;
+  if (named.length <= shown) return enumerate(named).replaceAll("; ", ", ");
+  const last = rows.flatMap((row) => row ?? []).toSorted(byNumber.compare);
+  return `${named.length}, to ${last.at(-1) ?? "NULL"}`;
 }

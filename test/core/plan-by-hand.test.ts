@@ -1,10 +1,23 @@
 import { describe, expect, it } from "vitest";
 import { diagnose } from "../../src/core/diagnose.ts";
-import type { JournalEntry } from "../../src/core/journal.ts";
+import { type JournalEntry, sameRows } from "../../src/core/journal.ts";
+import { combine } from "../../src/core/knowledge.ts";
+import type { Ledger } from "../../src/core/ledger.ts";
 import { planStamp, planUndo } from "../../src/core/plan-by-hand.ts";
+import { planFor } from "../../src/core/plan.ts";
 import type { Plan, Policy } from "../../src/core/step.ts";
+import { writeLedger } from "../../src/core/write-ledger.ts";
 import { alembic } from "../../src/tools/alembic/alembic.ts";
-import { databaseAt, fact, knowledgeOf, observe, revision, table } from "./model.ts";
+import {
+  databaseAt,
+  fact,
+  historyOf,
+  knowledgeOf,
+  observe,
+  replayOf,
+  revision,
+  table,
+} from "./model.ts";
 
 /** base → (rows) → after, and a branch from base. */
 const revisions = [
@@ -26,6 +39,14 @@ const policy: Policy = {
 const versionTable = alembic.versionTable.usual;
 const key = { tool: "alembic", versionTable: "public.alembic_version", home: "public" };
 
+function ledgerOf(some: typeof revisions): Ledger {
+  return writeLedger(historyOf(some), replayOf(some), null, []);
+}
+
+function refusalOf(plan: Plan): readonly string[] {
+  return plan.kind === "refuse" ? plan.next : [];
+}
+
 /** A database whose schema is at one state, and whose rows say another. */
 type Given = { readonly schema: readonly string[]; readonly rows: readonly string[] };
 
@@ -38,7 +59,7 @@ function stampAt({ schema, rows }: Given, to: readonly string[], force = false):
 
 function undoAt(
   { schema, rows }: Given,
-  journal: readonly JournalEntry[],
+  journal: readonly JournalEntry[] | null,
   entry: number | null = null,
   force = false,
 ): Plan {
@@ -161,6 +182,51 @@ describe("preflight stamp", () => {
     });
   });
 
+  it("wants --force to take back one that may have run all the same", () => {
+    const column = [fact("column", "public.orders", "x", "text")];
+    const parts = revision("parts", ["base1"], column, { data: "writes", isAtomic: false });
+    const two = [revisions[0]!, parts];
+    const known = knowledgeOf(two);
+    const observation = observe(databaseAt(two, ["base1"], ["parts"]));
+    const basis = { knowledge: known, observation, assumption: null, policy, versionTable };
+    const verdict = diagnose(known, observation);
+    const request = { kind: "stamp", revisions: ["base1"], force: false } as const;
+    expect(planStamp(request, verdict, basis)).toMatchObject({ cause: "stamp-contradicted" });
+    const [way] = refusalOf(planFor(verdict, policy, basis));
+    expect(way).toContain("preflight stamp base1 --force, then start again");
+  });
+
+  it("is refused on another application's version table, whatever is forced", () => {
+    const observation = observe(databaseAt(revisions, [], []));
+    const unreadable = { ...observation.versionTable!, unreadable: "shape", rows: null } as const;
+    const seen = { ...observation, versionTable: unreadable };
+    const basis = { knowledge, observation: seen, assumption: null, policy, versionTable };
+    const request = { kind: "stamp", revisions: ["after"], force: true } as const;
+    const verdict = diagnose(knowledge, seen);
+    expect(planStamp(request, verdict, basis)).toMatchObject({ cause: "table-of-others" });
+  });
+
+  it("makes the table where there is none, also for no rows", () => {
+    const observation = { ...observe(databaseAt(revisions, [], [])), versionTable: null };
+    const basis = { knowledge, observation, assumption: null, policy, versionTable };
+    const request = { kind: "stamp", revisions: ["base"], force: false } as const;
+    const verdict = diagnose(knowledge, observation);
+    expect(planStamp(request, verdict, basis)).toMatchObject({
+      steps: [{ kind: "stamp", to: [] }],
+    });
+  });
+
+  it("says of an id whose file is gone that the ledger remembers it", () => {
+    const rest = revisions.slice(0, 3);
+    const known = combine(historyOf(rest), ledgerOf(revisions));
+    const observation = observe(databaseAt(rest, ["after"], []));
+    const basis = { knowledge: known, observation, assumption: null, policy, versionTable };
+    const request = { kind: "stamp", revisions: ["beside"], force: true } as const;
+    expect(() => planStamp(request, diagnose(known, observation), basis)).toThrow(
+      "the file of revision beside is no longer in this image",
+    );
+  });
+
   it("knows only whole ids of files that are here", () => {
     const given = { schema: ["after"], rows: [] };
     expect(() => stampAt(given, ["aft"])).toThrow("no migration file has the revision aft");
@@ -175,6 +241,15 @@ describe("preflight stamp", () => {
     expect(() => planStamp(request, diagnose(without, observation), basis)).toThrow(
       "there is no ledger",
     );
+    const stale = combine(historyOf(revisions), ledgerOf(revisions.slice(0, 2)));
+    const old = { ...basis, knowledge: stale };
+    expect(() => planStamp(request, diagnose(stale, observation), old)).toThrow(
+      "the ledger is older than the files",
+    );
+    const none = { kind: "stamp", revisions: ["base"], force: true } as const;
+    const rows = observe(databaseAt(revisions, [], ["base1"]));
+    const seen = { ...basis, observation: rows };
+    expect(planStamp(none, diagnose(without, rows), seen)).toMatchObject({ steps: [{ to: [] }] });
   });
 });
 
@@ -205,10 +280,19 @@ describe("preflight undo", () => {
     expect(() => undoAt(stamped, undone, 3)).toThrow("entry 3 took a stamp back itself");
     expect(() => undoAt(stamped, undone, 9)).toThrow("no entry 9");
     expect(() => undoAt(stamped, others)).toThrow("no stamp of public.alembic_version");
+    expect(() => undoAt(stamped, null)).toThrow("there is no journal here");
   });
 
   it.each([
     { why: "with it", journal: [entry(1), entry(2, { kind: "upgrade", rowsBefore: ["base1"] })] },
+    {
+      why: "whose rows are the same",
+      journal: [entry(1), entry(2, { kind: "upgrade", rowsBefore: ["after"] })],
+    },
+    {
+      why: "failed, and has moved the rows",
+      journal: [entry(1), entry(2, { kind: "upgrade", state: "failed", rowsBefore: ["base1"] })],
+    },
     {
       why: "begun and not seen to end",
       journal: [entry(1), entry(2, { kind: "upgrade", state: "begun", rowsAfter: null })],
@@ -266,6 +350,12 @@ describe("preflight undo", () => {
   });
 });
 
+it("compares rows as often as they stand there", () => {
+  expect(sameRows(["a", "b"], ["b", "a"])).toBe(true);
+  expect(sameRows(["a", "a"], ["a"])).toBe(false);
+  expect(sameRows([null], ["null"])).toBe(false);
+});
+
 describe("a row that this image does not have", () => {
   /** Less than half of what the image needs is here. */
   const strange = { schema: ["base1"], rows: ["newer"] };
@@ -283,6 +373,12 @@ describe("a row that this image does not have", () => {
     expect(verdict.kind === "ahead" && verdict.lacking.length).toBeGreaterThan(0);
   });
 
+  it("was brought by the entry that wrote it, also one that failed later, and not by one that kept it", () => {
+    const failed = { ...led[1]!, state: "failed" } as const;
+    const kept = entry(3, { rowsBefore: ["newer"], rowsAfter: ["newer", "another"] });
+    expect(verdictWith([led[0]!, failed, kept])).toMatchObject({ broughtBy: { entry: 2 } });
+  });
+
   it.each([
     { why: "nobody asked", journal: null },
     { why: "there are no entries", journal: [] },
@@ -292,6 +388,11 @@ describe("a row that this image does not have", () => {
       journal: [entry(1, { rowsBefore: [], rowsAfter: ["newer"] })],
     },
     { why: "they are another home's", journal: led.map((each) => ({ ...each, home: "tenant" })) },
+    { why: "there is a gap", journal: [led[0]!, { ...led[1]!, rowsBefore: ["nearly"] }] },
+    {
+      why: "a NULL was beside what is known",
+      journal: [entry(1, { rowsBefore: ["after", null], rowsAfter: ["newer"] })],
+    },
     {
       why: "the last one did not end",
       journal: [led[0]!, { ...led[1]!, state: "begun", rowsAfter: null } as const],

@@ -198,6 +198,21 @@ describe("where the role may not keep a journal", () => {
     expect(ran.stderr).toContain("may not write preflight.journal, which another role has made");
   });
 
+  it("nobody relies on entries that row security may hide", async () => {
+    const { play, sql } = await asLimited([
+      "CREATE SCHEMA preflight AUTHORIZATION journal_less",
+      "ALTER TABLE alembic_version OWNER TO journal_less",
+    ]);
+    expect((await play(["run"])).exit).toBe(0);
+    await sql(
+      `ALTER TABLE preflight.journal FORCE ROW LEVEL SECURITY, ENABLE ROW LEVEL SECURITY;
+       CREATE POLICY stamps ON preflight.journal USING (kind = 'stamp')`,
+    );
+    const undone = await play(["undo"]);
+    expect(undone.line, undone.stderr).toMatchObject({ exit: 66 });
+    expect((await play(["history"])).stderr).toContain("may not read all of preflight.journal");
+  });
+
   it("an entry is kept each time where an administrator has made the schema", async () => {
     const { play, sql } = await asLimited(["CREATE SCHEMA preflight AUTHORIZATION journal_less"]);
     for (const _ of [1, 2]) {
@@ -250,6 +265,23 @@ describe("a journal that takes no entry", () => {
     expect(await sql("SELECT FROM preflight.journal")).toHaveLength(1);
   });
 
+  it("keeps nobody from starting where the database's encoding lacks a character", async () => {
+    const url = new URL(shop.server.url);
+    url.pathname = "/latin1";
+    await shop.server.sql(
+      shop.server.url,
+      "CREATE DATABASE latin1 ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0",
+    );
+    const image = makeImage(shop, { name: "", example: "tickets" });
+    const env = { ...environment(shop, url.href), PREFLIGHT_IMAGE_VERSION: "版1" };
+    for (const kind of ["upgrade", "stamp"]) {
+      const ran = await preflight("cli", ["run"], { cwd: image, env });
+      expect(ran.line, ran.stderr).toMatchObject({ exit: 0, actions: [{ kind }] });
+      expect(ran.stderr).toContain("journal.none");
+      await shop.server.sql(url.href, "DELETE FROM preflight_migrations");
+    }
+  });
+
   it("is asked for no more where its columns are others by now, also by an older image", async () => {
     const { play, sql } = await at("shop", "add_trade_id");
     expect((await play(["run"])).exit).toBe(0);
@@ -293,7 +325,7 @@ describe("a schema preflight of the application's own", () => {
     expect(ran.line, ran.stderr).toMatchObject({ exit: 0 });
     expect(await sql(tables)).toHaveLength(0);
     writeFileSync(path.join(image, "migrations/007_own.sql"), "CREATE TABLE journal (id int);\n");
-    const baked = await play(["bake", "--scratch-url", shop.server.url]);
+    const baked = await play(["bake"]);
     expect(baked.exit, baked.stderr).toBe(0);
     for (const verdict of ["behind", "current"]) {
       const again = await play(["run", "--schema", "preflight"]);
@@ -304,7 +336,7 @@ describe("a schema preflight of the application's own", () => {
   it("as one that a migration makes: it is not there before", async () => {
     const { play, image } = await at("tickets", "006");
     writeFileSync(path.join(image, "migrations/007_own.sql"), "CREATE SCHEMA preflight;\n");
-    const baked = await play(["bake", "--scratch-url", shop.server.url]);
+    const baked = await play(["bake"]);
     expect(baked.exit, baked.stderr).toBe(0);
     const ran = await play(["run"]);
     expect(ran.line, ran.stderr).toMatchObject({ exit: 0, recordedAfter: ["007"] });
@@ -365,6 +397,20 @@ describe("preflight undo", () => {
     expect(undone.line, undone.stderr).toMatchObject({ exit: 0, recordedAfter: ["add_trade_id"] });
     const restored = { version_num: "add_trade_id", upper: "ADD_TRADE_ID", id: 1, since: "now" };
     expect(await sql("SELECT * FROM alembic_version")).toEqual([restored]);
+  });
+
+  it("of a table without a key, with its duplicates and its NULL", async () => {
+    const { play, sql } = await at("shop", headOfShop, [
+      "ALTER TABLE alembic_version DROP CONSTRAINT alembic_version_pkc, ALTER version_num DROP NOT NULL",
+      `INSERT INTO alembic_version VALUES (NULL), ('add_trade_id'), ('add_trade_id'), ('${headOfShop}')`,
+    ]);
+    const rows = "SELECT version_num FROM alembic_version ORDER BY 1";
+    const before = await sql(rows);
+    expect((await play(["stamp", headOfShop, "--force"])).exit).toBe(0);
+    expect(await sql(rows)).toEqual([{ version_num: headOfShop }]);
+    const undone = await play(["undo", "--force"]);
+    expect(undone.exit, undone.stderr).toBe(0);
+    expect(await sql(rows)).toEqual(before);
   });
 
   it("changes no column: what stood there had room", async () => {
