@@ -36,7 +36,7 @@ export async function takeSteps(
       if (failure !== null && steps.some(({ kind }) => kind === "upgrade")) return failure;
     }
     // Only when there is something to write: a program that leads elsewhere is found before that.
-    const journal = once(async () => await openJournal(assessment, scope));
+    const journal = onlyOnce(async () => await openJournal(assessment, scope));
     for (const step of steps) {
       signal.throwIfAborted();
       log({
@@ -55,7 +55,7 @@ export async function takeSteps(
   }
 }
 
-function once<T>(ask: () => Promise<T>): () => Promise<T> {
+function onlyOnce<T>(ask: () => Promise<T>): () => Promise<T> {
   let asked: Promise<T> | null = null;
   return () => (asked ??= ask());
 }
@@ -117,7 +117,7 @@ async function rowsAfter(
   const present = (versionTable?.rows ?? []).filter((row) => row !== null);
   switch (step.kind) {
     case "widen":
-      return { rows: once(toStored(present, versionTable)), files: new Map() };
+      return { rows: distinct(toStored(present, versionTable)), files: new Map() };
     case "undo": {
       const kept = observation.journal?.find(({ entry }) => entry === step.entry);
       return { rows: kept?.rowsBefore ?? [], files: { keptBy: step.entry } };
@@ -128,14 +128,14 @@ async function rowsAfter(
       const past = present.filter((row) => !renumbered.has(row));
       const rows = rowsFor(history, step.to, past);
       const fresh = rows.filter((row) => !present.includes(row));
-      const stored = once(toStored(rows, versionTable));
+      const stored = distinct(toStored(rows, versionTable));
       return { rows: stored, files: await versionRows(fresh, project) };
     }
   }
 }
 
 /** A table without a key may have several of a row: one is left. */
-function once(rows: readonly string[]): readonly string[] {
+function distinct(rows: readonly string[]): readonly string[] {
   return [...new Set(rows)];
 }
 

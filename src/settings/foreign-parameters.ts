@@ -26,10 +26,12 @@ export function readForeign(
   const parameters = new Map(own);
   const idle: string[] = [];
   let schema: string | null = null;
+  const paths = new Map<string, readonly string[]>();
   for (const [keyword, value] of others) {
     const place = `${keyword} in ${name}`;
     const setting = startupSetting(keyword);
     const target = keyword === "targetServerType" ? targetServers.get(value) : undefined;
+    if (setting === "search_path") paths.set(keyword, schemasOfPath(value));
     if (setting !== null) addOption(setting, value, parameters);
     else if (keyword === "schema") schema = value;
     else if (target !== undefined) parameters.set("target_session_attrs", target);
@@ -44,12 +46,28 @@ export function readForeign(
         `${place} is no parameter that libpq or preflight knows, and is passed over: if it says where the data lives, say it in libpq's words`,
       );
   }
+  const contrary = leadingElsewhere(schema, paths);
+  if (contrary !== null)
+    faults.push(`${contrary.join(" and ")} in ${name} lead to different schemas: keep one of them`);
   if (idle.length > 0)
     notes.push(
       `passed over in ${name}, since it changes nothing of what is seen: ${idle.join(", ")}`,
     );
   if (schema !== null) notes.push(noteOnSchema(schema, name));
   return { parameters, schema };
+}
+
+/** Two words for where the data lives that two programs would follow to different places; null: there are none. */
+function leadingElsewhere(
+  schema: string | null,
+  paths: ReadonlyMap<string, readonly string[]>,
+): readonly [string, string] | null {
+  const [first, ...others] = [...paths];
+  if (first === undefined) return null;
+  const [keyword, names] = first;
+  const other = others.find(([, each]) => each.join() !== names.join());
+  if (other !== undefined) return [keyword, other[0]];
+  return schema === null || names.includes(schema) ? null : ["schema", keyword];
 }
 
 export function noteOnSchema(schema: string, name: string): string {

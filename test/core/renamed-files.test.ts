@@ -4,6 +4,7 @@ import { claimOf } from "../../src/core/claim.ts";
 import { editedRevisions } from "../../src/core/data-migrations.ts";
 import type { History } from "../../src/core/history.ts";
 import { combine } from "../../src/core/knowledge.ts";
+import { byNumber } from "../../src/core/migration-tool.ts";
 import { pastInDoubt, rowsInDoubt, tableAsSpelled } from "../../src/core/spelling.ts";
 import { sql } from "../../src/tools/sql/sql.ts";
 import { historyOf, observe, revision } from "./model.ts";
@@ -102,7 +103,7 @@ function pendingOf(
       const sharing = files.filter(({ number }) => Number(number) === Number(file.number));
       return { id: sharing.length > 1 ? `${file.number}_${file.name}` : file.number, file };
     })
-    .toSorted((one, other) => sql.order(one.id, other.id));
+    .toSorted((one, other) => byNumber(one.id, other.id));
   const history = historyAt(named);
   const table = tableAsSpelled(
     { history, ledger: null },

@@ -3,8 +3,15 @@ import { describe, expect, it } from "vitest";
 import { claimOf, rowsFor } from "../../src/core/claim.ts";
 import type { History } from "../../src/core/history.ts";
 import type { Ledger } from "../../src/core/ledger.ts";
+import type { Progress } from "../../src/core/migration.ts";
 import type { VersionTable } from "../../src/core/observation.ts";
-import { ledgerAsSpelled, rowsInDoubt, tableAsSpelled, toStored } from "../../src/core/spelling.ts";
+import {
+  ledgerAsSpelled,
+  progressAsSpelled,
+  rowsInDoubt,
+  tableAsSpelled,
+  toStored,
+} from "../../src/core/spelling.ts";
 import { writeLedger } from "../../src/core/write-ledger.ts";
 import { sql } from "../../src/tools/sql/sql.ts";
 import { supabase } from "../../src/tools/supabase/supabase.ts";
@@ -151,6 +158,42 @@ describe("what a row means", () => {
       { row: "27", ids: ["27_a", "027_b"] },
     ]);
     expect(rowsFor(history, ["28"], ["1", "27", "28"])).toEqual(["1", "27_a", "027_b", "28"]);
+  });
+});
+
+describe("a note of what has begun", () => {
+  const note = (version: string, checksum: string, done = 1): Progress => ({
+    version,
+    checksum,
+    done,
+    of: 3,
+    line: 2,
+    statement: "SELECT 1",
+    state: "failed",
+    error: "",
+  });
+  const cases: readonly {
+    readonly what: string;
+    readonly notes: readonly Progress[];
+    readonly stored?: readonly string[];
+    readonly meant: readonly Progress[];
+  }[] = [
+    { what: "itself", notes: [note("27_a", "x")], meant: [note("27_a", "x")] },
+    {
+      what: "by its text",
+      notes: [note("0027", "text of 027_b.sql")],
+      meant: [note("027_b", "text of 027_b.sql")],
+    },
+    { what: "of another text: nobody's", notes: [note("0027", "x")], meant: [note("0027", "x")] },
+    { what: "of what has a row", notes: [note("27", "x")], stored: ["27"], meant: [] },
+    {
+      what: "the newer one, which says how far it came since",
+      notes: [note("27", "text of 27_a.sql"), note("27_a", "text of 27_a.sql", 2)],
+      meant: [note("27_a", "text of 27_a.sql", 2)],
+    },
+  ];
+  it.each(cases)("is read as $what", ({ notes, stored = [], meant }) => {
+    expect(progressAsSpelled(filesOf([a, b]), { stored }, notes)).toEqual(meant);
   });
 });
 

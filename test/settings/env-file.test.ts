@@ -151,6 +151,12 @@ describe("flag > environment > file > default", () => {
     expect(read("APP=1\n", { APP_FILE: "x" }).variables).toEqual({ APP: "1" });
   });
 
+  test("and in the file: it is not read before what the environment names", () => {
+    const { variables, notes } = read("DATABASE_URL_FILE=/run/url\n", { PGHOST: "env" });
+    expect(variables).toEqual({});
+    expect(notes).toEqual([expect.stringMatching(/^DATABASE_URL_FILE .*PGHOST/)]);
+  });
+
   test("a file that is not there is a fault; one that nobody named is mentioned where it may matter", () => {
     expect(settings(["--env-file", "other"], {}, url)).toMatchObject({
       outcome: "config",

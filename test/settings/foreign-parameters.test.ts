@@ -87,6 +87,22 @@ describe("what says where the data lives is understood", () => {
   });
 
   test.each([
+    ["currentSchema=a&search_path=b", "currentSchema and search_path"],
+    ["schema=app&search_path=b", "schema and search_path"],
+    ["search_path=b,public&schema=app", "schema and search_path"],
+  ])("%s: one program would read there, and another one elsewhere", (query, named) => {
+    const { connection, faults } = at(query);
+    expect(connection).toBeNull();
+    expect(faults).toEqual([expect.stringContaining(`${named} in DATABASE_URL lead to different`)]);
+  });
+
+  test("what leads to the same is no fault", () => {
+    const query = "currentSchema=app&search_path=app&schema=app";
+    expect(at(query)).toMatchObject({ faults: [], connection: { schema: "app" } });
+    expect(at("schema=app&search_path=%22$user%22,app").faults).toEqual([]);
+  });
+
+  test.each([
     ["primary", "primary"],
     ["master", "primary"],
     ["secondary", "standby"],
