@@ -206,6 +206,16 @@ describe("preflight stamp", () => {
     expect(planStamp(request, verdict, basis)).toMatchObject({ cause: "table-of-others" });
   });
 
+  it("says what the next run would meet where no difference speaks against it", () => {
+    const seen = observe(databaseAt(revisions, ["after", "beside"], []));
+    const observation = { ...seen, versionTable: { ...seen.versionTable!, isDirty: true } };
+    const basis = { knowledge, observation, assumption: null, policy, versionTable };
+    const request = { kind: "stamp", revisions: ["after", "beside"], force: false } as const;
+    const plan = planStamp(request, diagnose(knowledge, observation), basis);
+    expect(plan).toMatchObject({ cause: "stamp-contradicted" });
+    expect(JSON.stringify(plan)).toContain("the next run would refuse");
+  });
+
   it("makes the table where there is none, also for no rows", () => {
     const observation = { ...observe(databaseAt(revisions, [], [])), versionTable: null };
     const basis = { knowledge, observation, assumption: null, policy, versionTable };
