@@ -79,5 +79,6 @@ function withoutTracebacks(lines: readonly string[]): readonly string[] {
 function shorten(line: string): string {
   return line
     .replace(/^(\{"v":1,.*?"exit":\d+,).*\}$/, "$1 … }")
+    .replace(/ at \d{4}-\d\d-\d\dT[\d:]+Z/, " at …")
     .replace(/^(\{"level":"\w+",)"time":"[^"]*","runId":"[^"]*",/, "$1 … ");
 }
