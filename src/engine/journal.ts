@@ -106,6 +106,8 @@ function whatOf(step: Step): readonly string[] {
       return step.to;
     case "upgrade":
       return step.revisions;
+    case "repair":
+      return step.batches.flatMap((batch) => batch.statements.map(({ says }) => says));
     case "widen":
       return [];
   }

@@ -7,13 +7,23 @@ import { refuse } from "../core/refusals.ts";
 import { statusOf } from "../core/status.ts";
 import type { Plan, Step } from "../core/step.ts";
 import { isReadOnlyForRole } from "../database/look.ts";
+import { repairScript } from "../report/repair-script.ts";
 import { statusTable } from "../report/status-table.ts";
 import type { Settings } from "../settings/settings.ts";
 import { assessFirst, type Assessment, assessWhenFree } from "./assess.ts";
 import { type Context, type Ending, ready } from "./context.ts";
-import { endRefused, recordDiagnosis, refuseHistory, sayPlanned, sayStart } from "./events.ts";
+import {
+  endRefused,
+  planActions,
+  recordDiagnosis,
+  refuseHistory,
+  sayPlanned,
+  sayRefusal,
+  sayStart,
+} from "./events.ts";
 import { requireJournal } from "./journal.ts";
 import { readProject } from "./project.ts";
+import { refuseWithoutRepairRights } from "./repair.ts";
 import { conclude, concludeFailure, noteRows, stillToDo } from "./result.ts";
 import type { RequestScope, RunScope } from "./scope.ts";
 import { openSession, refuseAnotherServer } from "./session.ts";
@@ -47,6 +57,28 @@ export async function writeByHand(
   return await decide(request, settings, context, lookToAct, async (look) => {
     await refuseWithoutRights(look);
     return await withLock(look, writeAsAsked);
+  });
+}
+
+/** What `repair --apply` would run, as a script. Writes nothing. */
+export async function printRepair(
+  request: Request,
+  settings: Settings,
+  context: Context,
+): Promise<Ending> {
+  return await decide(request, settings, context, lookOnly, async ({ first, project }) => {
+    const steps = stepsOf(first.plan);
+    context.record.actions = planActions(steps);
+    const { observation, knowledge } = first;
+    for (const step of steps) {
+      if (step.kind !== "repair") continue;
+      const place = { observation, history: knowledge.history, ledger: project.ledgerPath };
+      const lines = repairScript(step, { ...place, lockTimeout: settings.ddlLockTimeout });
+      for (const line of lines) context.print(line);
+      if (step.left.length > 0)
+        return endRefused(refuse("repair-left", step.to, step.left, knowledge.history), context);
+    }
+    return ready;
   });
 }
 
@@ -106,7 +138,7 @@ async function decide(
     switch (first.plan.kind) {
       case "start":
         if (request.kind === "start") sayStart(first, context);
-        else sayNothingToWrite(context);
+        else sayNothingToWrite(request, context);
         return ready;
       case "refuse":
         return endRefused(first.plan, context);
@@ -160,12 +192,13 @@ async function lookOver(scope: RunScope): Promise<FirstLook> {
 }
 
 /** Found out before anything is done. */
-async function refuseWithoutRights({
-  first,
-  project,
-  database,
-  settings,
-}: FirstLook): Promise<void> {
+async function refuseWithoutRights(look: FirstLook): Promise<void> {
+  const { first, project, database, settings } = look;
+  const [step] = stepsOf(first.plan);
+  if (step?.kind === "repair") {
+    await refuseWithoutRepairRights(step, look);
+    return await requireJournal(database, settings);
+  }
   const { observation, plan, knowledge } = first;
   const { versionTable } = project;
   const lack = lackOfActing({ observation, knowledge, versionTable, steps: stepsOf(plan) });
@@ -223,27 +256,61 @@ async function executePlan(first: Assessment, underLock: UnderLock): Promise<End
 
 /** What a person asked for, once; then what the next run would find and do. */
 async function writeAsAsked(_first: Assessment, underLock: UnderLock): Promise<Ending> {
-  const { context, deadline } = underLock;
+  const { context, deadline, request } = underLock;
   const assessment = await assessWhenFree(underLock, deadline);
   const { plan, knowledge } = assessment;
   if (plan.kind === "refuse") return endRefused(plan, context);
   if (plan.kind === "start") {
-    sayNothingToWrite(context);
+    sayNothingToWrite(request, context);
     return ready;
   }
   for (const why of plan.inSpiteOf ?? [])
     context.log({ level: "warn", event: "forced", msg: `IN SPITE OF THIS (--force): ${why}` });
   const failure = await takeSteps(plan.steps, assessment, underLock);
-  if (failure !== null) return failure;
+  if (failure !== null) {
+    sayRefusal(failure, context.log);
+    return failure;
+  }
+  const ending = request.kind === "repair" ? await proveRepair(underLock) : ready;
   const after = await assessWhenFree({ ...underLock, request: toStart }, deadline);
   noteRows(after, context);
   const msg = sayPlan(after.plan, knowledge.history);
   context.log({ level: "info", event: "next.run", msg });
-  return ready;
+  return ending;
 }
 
-function sayNothingToWrite({ log }: Context): void {
-  log({ level: "info", event: "rows.same", msg: "nothing was written: the rows say so already" });
+/** The look afterwards: nothing may be left but what only a person can do. */
+async function proveRepair(underLock: UnderLock): Promise<Ending> {
+  const { context, deadline } = underLock;
+  const { plan } = await assessWhenFree(underLock, deadline);
+  if (plan.kind === "start") {
+    const msg = "done and proved: nothing is missing any more";
+    context.log({ level: "info", event: "proved", msg });
+    return ready;
+  }
+  if (plan.kind === "refuse")
+    return endRefused(
+      plan.cause === "repair-left" ? plan : refuse("repair-not-done", [plan.reason]),
+      context,
+    );
+  const still = plan.steps.flatMap((step) =>
+    step.kind === "repair" ? step.batches.flatMap((batch) => batch.statements) : [],
+  );
+  return endRefused(
+    refuse(
+      "repair-not-done",
+      still.map(({ says }) => says),
+    ),
+    context,
+  );
+}
+
+function sayNothingToWrite({ kind }: Request, { log }: Context): void {
+  const msg =
+    kind === "repair"
+      ? "nothing was written: nothing is missing"
+      : "nothing was written: the rows say so already";
+  log({ level: "info", event: kind === "repair" ? "schema.same" : "rows.same", msg });
 }
 
 /** Whether a stamp would take back what the rows say. */

@@ -14,6 +14,7 @@ import type { Ending } from "./context.ts";
 import { planActions } from "./events.ts";
 import { entryOf, type Journal, journaled, openJournal } from "./journal.ts";
 import type { Project } from "./project.ts";
+import { applyRepair } from "./repair.ts";
 import type { StepScope } from "./scope.ts";
 import { proveVersionTable, upgrade } from "./upgrade.ts";
 
@@ -70,6 +71,10 @@ async function takeStep(
     const entry = journal && entryOf(step, assessment, journal, null);
     return await journaled(entry, scope, () => upgrade(step.revisions, observation, scope));
   }
+  if (step.kind === "repair") {
+    const entry = journal && entryOf(step, assessment, journal, null);
+    return await journaled(entry, scope, () => applyRepair(step, scope));
+  }
   const { database, project, context } = scope;
   const { history } = project.knowledge;
   const { rows, files } = await rowsAfter(step, assessment, scope);
@@ -98,7 +103,7 @@ async function takeStep(
 
 /** What a step that writes rows leaves in the version table, and what each new row holds. */
 async function rowsAfter(
-  step: Exclude<Step, { readonly kind: "upgrade" }>,
+  step: Exclude<Step, { readonly kind: "upgrade" | "repair" }>,
   { observation }: Assessment,
   { project }: StepScope,
 ): Promise<Pick<StampOptions, "rows" | "files">> {

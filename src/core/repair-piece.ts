@@ -1,0 +1,73 @@
+import { referredIn } from "./extras.ts";
+import type { Fact, FactKind } from "./facts.ts";
+import { quoteIdentifier } from "./quote.ts";
+
+/** When it runs. What is built CONCURRENTLY comes after what it stands on, and before what stands on it. */
+export const stages = { labels: 0, structure: 1, concurrently: 2, after: 3, validate: 4 } as const;
+export type Stage = (typeof stages)[keyof typeof stages];
+
+export type StagedStatement = {
+  readonly sql: string;
+  readonly stage: Stage;
+  /** What a person should know of it. */
+  readonly note?: string;
+};
+
+/** What makes one fact. */
+export type Piece = {
+  readonly fact: Fact;
+  readonly statements: readonly StagedStatement[];
+  /** It finishes what an earlier one has made, and nothing stands on it. */
+  readonly isTail?: boolean;
+};
+
+/** What is not made, and why. */
+export type LeftFact = {
+  readonly fact: Fact;
+  readonly why: string;
+  /** It is not there: what stands on it cannot be made either. */
+  readonly poisons: boolean;
+};
+
+/** What other facts hang on. */
+export const bearers: ReadonlySet<FactKind> = new Set([
+  "table",
+  "partition",
+  "ftable",
+  "view",
+  "matview",
+  "type",
+  "sequence",
+]);
+
+export function isKey({ kind, definition }: Fact): boolean {
+  return kind === "constraint" && /^(?:PRIMARY KEY|UNIQUE|EXCLUDE)/.test(definition);
+}
+
+/** Of the keys of a table nobody knows here which one a foreign key refers to. */
+export function refersToKeyOf(fact: Fact, key: Fact): boolean {
+  return fact.kind === "constraint" && referredIn(fact.definition) === key.object;
+}
+
+/** Without the bodies of functions, which PostgreSQL does not look into when it makes them. */
+export function textOf({ fact, statements }: Piece): string {
+  const text = statements.map(({ sql }) => sql).join("\n");
+  return fact.kind === "function" || fact.kind === "procedure"
+    ? text.replace(/(\$\w*\$)[\s\S]*\1/, "")
+    : text;
+}
+
+/** @param name as the server writes it; of a function without its arguments */
+export function mentions(text: string, name: string): boolean {
+  const [bare = ""] = /^(?:"(?:[^"]|"")*"|[^"(])+/.exec(name) ?? [];
+  for (let at = text.indexOf(bare); at >= 0; at = text.indexOf(bare, at + 1)) {
+    const [before, after] = [text.charAt(at - 1), text.charAt(at + bare.length)];
+    if (before === '"' && after === '"') return true;
+    if (!/[\w$".]/.test(before) && !/[\w$"]/.test(after)) return true;
+  }
+  return false;
+}
+
+export function mentionsColumn(text: string, { name }: Fact): boolean {
+  return mentions(text, /^[a-z_][a-z0-9_$]*$/.test(name) ? name : quoteIdentifier(name));
+}

@@ -1,0 +1,49 @@
+import { quoteTextArray } from "../core/quote.ts";
+import type { RepairNeeds } from "../core/repair.ts";
+
+/** Definitions are spelled with nothing but pg_catalog on the path; a body is looked into when it runs. */
+export function beginRepair(lockTimeout: number | null): string {
+  return `
+BEGIN TRANSACTION ISOLATION LEVEL READ COMMITTED READ WRITE;
+SET LOCAL search_path = pg_catalog, pg_temp;
+SET LOCAL standard_conforming_strings = on;
+SET LOCAL check_function_bodies = off;
+SET LOCAL statement_timeout = 0;
+SET LOCAL lock_timeout = ${lockTimeout === null ? 0 : Math.max(1, Math.round(lockTimeout))}`;
+}
+
+/** A timeout in the middle of CREATE INDEX CONCURRENTLY leaves an INVALID index behind. */
+export const withoutTimeouts = `
+SET lock_timeout = 0;
+SET statement_timeout = 0`;
+
+export const resetTimeouts = `
+RESET lock_timeout;
+RESET statement_timeout`;
+
+/** Without row security, which could hide them: where it would, the server refuses. */
+export function askForAnyRow(table: string): string {
+  return `
+BEGIN TRANSACTION READ ONLY;
+SET LOCAL row_security = off;
+SET LOCAL lock_timeout = '10s';
+SELECT EXISTS (SELECT FROM ${table}) AS filled;
+COMMIT`;
+}
+
+/** What of it the role may not do: the object, and what is lacking. */
+export function askForRights({ relations, types, referred }: RepairNeeds): string {
+  return `
+SELECT o AS object, 'own' AS lacks
+FROM unnest(${quoteTextArray(relations)}) o JOIN pg_class c ON c.oid = to_regclass(o)
+WHERE NOT pg_has_role(c.relowner, 'USAGE')
+UNION ALL
+SELECT o, 'own'
+FROM unnest(${quoteTextArray(types)}) o JOIN pg_type t ON t.oid = to_regtype(o)
+WHERE NOT pg_has_role(t.typowner, 'USAGE')
+UNION ALL
+SELECT o, 'refer to'
+FROM unnest(${quoteTextArray(referred)}) o JOIN pg_class c ON c.oid = to_regclass(o)
+WHERE NOT has_table_privilege(c.oid, 'REFERENCES')
+ORDER BY 1`;
+}

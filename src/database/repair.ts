@@ -1,0 +1,116 @@
+import postgres from "postgres";
+import { CannotJudge } from "../core/outcome.ts";
+import type { Batch, RepairNeeds, RepairStatement } from "../core/repair.ts";
+import type { Database, Row } from "./database.ts";
+import { cannotGoOn, codeOf } from "./errors.ts";
+import { questionMessage } from "./look.sql.ts";
+import { isAnswer, isPassing } from "./migrate-work.ts";
+import {
+  askForAnyRow,
+  askForRights,
+  beginRepair,
+  resetTimeouts,
+  withoutTimeouts,
+} from "./repair.sql.ts";
+import { unlessAborted, type Waiting } from "./waiting.ts";
+
+/** Of these tables those that hold rows, or of which the role cannot see it. Throws CannotJudge where the connection is lost. */
+export async function tablesWithRows(
+  db: Database,
+  tables: readonly string[],
+): Promise<readonly string[]> {
+  const filled: string[] = [];
+  for (const table of tables) {
+    try {
+      const answers = await db.queryAll(askForAnyRow(table));
+      if (answers.flat().some((row) => row["filled"] === true)) filled.push(table);
+    } catch (error) {
+      const doing = `looking for rows in ${table}`;
+      if (!isAnswer(error)) throw cannotGoOn(error, doing);
+      await db.query("ROLLBACK").catch((lost: unknown) => {
+        throw cannotGoOn(lost, doing);
+      });
+      // What is not there has no rows.
+      if (codeOf(error) !== "42P01") filled.push(table);
+    }
+  }
+  return filled;
+}
+
+export type RepairRight = { readonly object: string; readonly lacks: "own" | "refer to" };
+
+/** What the role lacks for it, of objects that are there. Throws CannotJudge. */
+export async function rightsLacking(
+  db: Database,
+  needs: RepairNeeds,
+): Promise<readonly RepairRight[]> {
+  try {
+    const answers = await db.queryAll(questionMessage(askForRights(needs), 10_000));
+    return (answers[1] ?? []) as unknown as readonly RepairRight[];
+  } catch (error) {
+    await db.query("ROLLBACK").catch(() => {});
+    throw cannotGoOn(error, "asking what the role may do");
+  }
+}
+
+/** The statement that the server refused, and what it said; null: all are done. */
+export type RepairFailure = {
+  readonly statement: RepairStatement;
+  readonly message: string;
+  readonly code: string;
+} | null;
+
+type RepairOptions = Waiting & { readonly lockTimeout: number | null };
+
+/** Milliseconds before each further try. */
+const pauses = [1000, 2000, 4000];
+
+/** Throws CannotJudge where the statements are not to blame: a lost connection, locks that others would not give up. */
+export async function runBatch(
+  db: Database,
+  batch: Batch,
+  options: RepairOptions,
+): Promise<RepairFailure> {
+  for (let attempt = 1; ; attempt += 1) {
+    let statement = batch.statements[0]!;
+    try {
+      await send(batch.kind === "alone" ? withoutTimeouts : beginRepair(options.lockTimeout));
+      for (statement of batch.statements) await send(statement.sql);
+      await send(batch.kind === "alone" ? resetTimeouts : "COMMIT");
+      return null;
+    } catch (error) {
+      options.signal.throwIfAborted();
+      if (!isAnswer(error)) throw cannotGoOn(error, `making ${statement.says}`);
+      await db.query(batch.kind === "alone" ? resetTimeouts : "ROLLBACK");
+      const pause = pauses[attempt - 1];
+      const isToTryAgain = isPassing(error) && batch.kind === "transaction";
+      if (!isToTryAgain) return failureOf(error, statement);
+      if (pause === undefined) throw othersInTheWay(statement);
+      options.log({
+        level: "warn",
+        event: "repair.retry",
+        msg: `others hold what ${statement.says} needs; rolled back, and tried again`,
+      });
+      await options.sleep(pause * (0.5 + options.random()), options.signal);
+    }
+  }
+
+  /** A statement may take hours. */
+  async function send(sql: string): Promise<readonly Row[]> {
+    return await unlessAborted(db.query(sql, null), options.signal);
+  }
+}
+
+function failureOf(error: unknown, statement: RepairStatement): RepairFailure {
+  const says = error instanceof postgres.PostgresError ? error : null;
+  const detail = says?.detail === undefined ? "" : ` (${says.detail})`;
+  return { statement, message: `${says?.message ?? ""}${detail}`, code: codeOf(error) };
+}
+
+function othersInTheWay({ says }: RepairStatement): CannotJudge {
+  return new CannotJudge(
+    "temporary",
+    `others held what ${says} needs, again and again; nothing of its transaction stands`,
+    ["run it again when the transactions that are in its way have ended"],
+  );
+}
