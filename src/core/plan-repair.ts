@@ -12,6 +12,7 @@ import { planFor } from "./plan.ts";
 import { refuse } from "./refusals.ts";
 import { type Repair, repairOf } from "./repair.ts";
 import { type Situation, situate } from "./situation.ts";
+import { sketchOf, unquoted } from "./sketch.ts";
 import type { Plan, Refusal } from "./step.ts";
 import { isNamed } from "./varying.ts";
 import type { Verdict } from "./verdict.ts";
@@ -134,7 +135,8 @@ function repairTo(
   { acceptEmpty }: RepairRequest,
   { observation }: ByHandBasis,
 ): Repair {
-  const { ledger, live, expected, found } = target;
+  const { history, heads, ledger, live, expected, found } = target;
+  const sketch = sketchOf(history, heads, observation.home.schema);
   const wanted = factsAt(ledger, asSeen(live, expected));
   const there = new Set(observation.facts.map(placeKey));
   return repairOf({
@@ -142,6 +144,7 @@ function repairTo(
     comments: wanted.filter((fact) => fact.kind === "comment" && !there.has(placeKey(fact))),
     expected: wanted,
     live: observation.facts,
+    namesInOrder: (table) => [...(sketch.get(unquoted(table)) ?? [])],
     mayHoldRows: (table) => observation.filled?.includes(table) !== false,
     lossOf: lossesIn(target, acceptEmpty),
   });

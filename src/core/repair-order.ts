@@ -2,12 +2,11 @@ import type { Fact, FactKind } from "./facts.ts";
 import { quoteIdentifier } from "./quote.ts";
 import {
   bearers,
-  isKey,
   type LeftFact,
   mentions,
   mentionsColumn,
   type Piece,
-  refersToKeyOf,
+  refersToKey,
   type Stage,
   stages,
   textOf,
@@ -45,8 +44,8 @@ export function withoutWhatNeedsLeft(
 }
 
 function needs(piece: Piece, lacking: Fact): boolean {
-  if (lacking.kind === "constraint") return isKey(lacking) && refersToKeyOf(piece.fact, lacking);
-  if (lacking.kind === "index") return refersToKeyOf(piece.fact, lacking);
+  if (lacking.kind === "constraint" || lacking.kind === "index")
+    return refersToKey(piece.fact, lacking);
   const text = textOf(piece);
   const isNear = piece.fact.object === lacking.object || mentions(text, lacking.object);
   if (lacking.name === "") return isNear;
@@ -126,7 +125,7 @@ function standsOn(piece: Piece, text: string, other: Piece): boolean {
     case "index":
       return (
         isLater &&
-        (refersToKeyOf(fact, made) ||
+        (refersToKey(fact, made) ||
           ((fact.kind === "view" || fact.kind === "matview") && mentions(text, made.object)))
       );
     default:

@@ -40,13 +40,16 @@ export const bearers: ReadonlySet<FactKind> = new Set([
   "sequence",
 ]);
 
+/** What a foreign key can refer to. */
 export function isKey({ kind, definition }: Fact): boolean {
-  return kind === "constraint" && /^(?:PRIMARY KEY|UNIQUE|EXCLUDE)/.test(definition);
+  return kind === "index"
+    ? definition.startsWith("CREATE UNIQUE ")
+    : kind === "constraint" && /^(?:PRIMARY KEY|UNIQUE)/.test(definition);
 }
 
-/** Of the keys of a table nobody knows here which one a foreign key refers to. */
-export function refersToKeyOf(fact: Fact, key: Fact): boolean {
-  return fact.kind === "constraint" && referredIn(fact.definition) === key.object;
+/** Of the keys of a table nobody knows here which one it is. */
+export function refersToKey(fact: Fact, key: Fact): boolean {
+  return isKey(key) && fact.kind === "constraint" && referredIn(fact.definition) === key.object;
 }
 
 /** Without the bodies of functions, which PostgreSQL does not look into when it makes them. */

@@ -5,7 +5,6 @@ import { quoteIdentifier, quoteLiteral } from "./quote.ts";
 import { inOrder, withoutWhatNeedsLeft } from "./repair-order.ts";
 import {
   bearers,
-  isKey,
   type LeftFact,
   type Piece,
   type Stage,
@@ -61,6 +60,8 @@ export type RepairBasis = {
   readonly expected: readonly Fact[];
   /** As the server spells them. */
   readonly live: readonly Fact[];
+  /** Columns of a table as the files name them, unquoted; the others come after them. */
+  readonly namesInOrder: (table: string) => readonly string[];
   readonly mayHoldRows: (table: string) => boolean;
   /** Why the table or column would be empty where it should not be, in words; null: it may be made anew. */
   readonly lossOf: (fact: Fact) => string | null;
@@ -236,8 +237,12 @@ function cannotWrite({ kind, definition }: Fact): string {
     : "this version does not write one of its kind";
 }
 
-function columnsOf(object: string, { expected }: Scene): readonly Fact[] {
-  return expected.filter((each) => each.kind === "column" && each.object === object);
+function columnsOf(object: string, { expected, namesInOrder }: Scene): readonly Fact[] {
+  const columns = expected.filter((each) => each.kind === "column" && each.object === object);
+  const names = namesInOrder(object);
+  const place = ({ name }: Fact): number =>
+    names.includes(name) ? names.indexOf(name) : names.length;
+  return columns.toSorted((one, other) => place(one) - place(other));
 }
 
 function comesFromParent({ object, name }: Fact, scene: Scene): boolean {
@@ -292,15 +297,8 @@ function makeTable(fact: Fact, scene: Scene): readonly StagedStatement[] | strin
   const parts = write.tableParts(fact);
   if (parts === null) return cannotWrite(fact);
   const columns = columnsOf(object, scene);
-  if (parts.bound !== null) {
-    const own = columns.find(({ name, definition }) =>
-      parts.parents.every((parent) => {
-        const theirs = scene.expectedAt.get(placeKey({ ...none, object: parent, name }));
-        return (theirs?.definition ?? "").replace(/ IDENTITY [ad] \([^)]*\)/, "") !== definition;
-      }),
-    );
-    if (own !== undefined) return `its ${nameFact(own)} is another than its parent's`;
-  }
+  const unlike = columns.find((column) => !isLikeParents(column, parts, scene));
+  if (unlike !== undefined) return `its ${nameFact(unlike)} is another than its parent's`;
   const written = columns.map(write.writeColumn);
   if (written.includes(null)) return cannotWrite(fact);
   const sql = write.createTable(fact, parts, written as readonly string[]);
@@ -309,6 +307,23 @@ function makeTable(fact: Fact, scene: Scene): readonly StagedStatement[] | strin
     stage: stages.structure,
     note: "without rows, and with the privileges that new tables get here",
   }));
+}
+
+/** What a partition does not say itself, it takes from its parent; so do a child's columns with their defaults. */
+function isLikeParents(
+  { name, definition }: Fact,
+  { parents, bound }: { readonly parents: readonly string[]; readonly bound: string | null },
+  { expectedAt }: Scene,
+): boolean {
+  const theirs = parents.flatMap(
+    (parent) => expectedAt.get(placeKey({ ...none, object: parent, name })) ?? [],
+  );
+  return bound === null
+    ? write.columnParts(definition).default !== null ||
+        theirs.every((each) => write.columnParts(each.definition).default === null)
+    : theirs.every(
+        (each) => each.definition.replace(/ IDENTITY [ad] \([^)]*\)/, "") === definition,
+      );
 }
 
 function makeColumn(fact: Fact, scene: Scene): readonly StagedStatement[] | string {
@@ -550,7 +565,7 @@ function needsOf(pieces: readonly Piece[], scene: Scene): RepairNeeds {
   ];
   const creators = new Set<FactKind>([...within, "comment"]);
   const schemas = facts
-    .filter((fact) => !creators.has(fact.kind) || fact.kind === "index" || isKey(fact))
+    .filter((fact) => !creators.has(fact.kind) || fact.kind === "index" || hasIndex(fact))
     .filter((fact) => !changed.includes(fact))
     .map(({ object }) => write.unquote(write.schemaIn(object)));
   return {
@@ -560,6 +575,10 @@ function needsOf(pieces: readonly Piece[], scene: Scene): RepairNeeds {
     schemas: unique(schemas.filter((schema) => schema !== "" && !made.has(schema))),
     ofDatabase: facts.some(({ kind }) => kind === "schema" || kind === "extension"),
   };
+}
+
+function hasIndex({ kind, definition }: Fact): boolean {
+  return kind === "constraint" && /^(?:PRIMARY KEY|UNIQUE|EXCLUDE)/.test(definition);
 }
 
 function unique(names: readonly string[]): readonly string[] {
