@@ -130,7 +130,8 @@ async function decide(
   lookFirst: typeof lookOnly,
   act: (look: FirstLook) => Promise<Ending>,
 ): Promise<Ending> {
-  const reading = await readProject(settings, context);
+  const wantsSketch = request.kind === "repair";
+  const reading = await readProject(settings, context, { isRewritten: false, wantsSketch });
   if (reading.kind === "broken") return refuseHistory(reading.faults, context);
   const look = await lookFirst({ request, project: reading.project, settings, context });
   const { first, database } = look;
