@@ -1,7 +1,7 @@
 import { rowsFor } from "./claim.ts";
 import { differences } from "./difference.ts";
 import { placesInDoubt } from "./elsewhere.ts";
-import { type Fact, factKinds, placeKey } from "./facts.ts";
+import { type Fact, type FactKind, factKinds, placeKey } from "./facts.ts";
 import { ancestors } from "./history.ts";
 import { factsAt, type OpenLedger, touchesRows, tracesOfHeads } from "./ledger.ts";
 import { asSeen } from "./live-schema.ts";
@@ -40,11 +40,16 @@ export function planRepair(request: RepairRequest, verdict: Verdict, basis: ByHa
     return left.length === 0
       ? { kind: "start" }
       : refuse("repair-left", target.heads, left, history);
-  const unseen = factKinds.filter((kind) => !target.ledger.kinds.includes(kind));
+  const unseen = kindsUnseen(target.ledger);
   return {
     kind: "act",
     steps: [{ kind: "repair", to: target.heads, batches, left, needs, unseen }],
   };
+}
+
+/** Of which an old ledger says nothing. */
+export function kindsUnseen({ kinds }: Pick<OpenLedger, "kinds">): readonly FactKind[] {
+  return factKinds.filter((kind) => !kinds.includes(kind));
 }
 
 /** Tables of which it has to be known whether they hold rows. */
@@ -145,6 +150,7 @@ function repairTo(
     expected: wanted,
     live: observation.facts,
     namesInOrder: (table) => [...(sketch.get(unquoted(table)) ?? [])],
+    isRole: (name) => name === "PUBLIC" || observation.receivers?.includes(name) === true,
     mayHoldRows: (table) => observation.filled?.includes(table) !== false,
     lossOf: lossesIn(target, acceptEmpty),
   });

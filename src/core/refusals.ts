@@ -47,6 +47,7 @@ export const refusals = {
         reason: `the version rows say ${nameHeads(heads, history)}, but the schema is not what that revision makes: ${list(serious, history)}`,
         next: [
           "put the schema back to what the revision makes, then start again",
+          ...ways.makeMissing(serious),
           ...ways.inSpiteOf(serious, "--drift warn"),
           ...ways.allowForEnvironment(serious, history),
           ways.compareInFull,

@@ -3,6 +3,7 @@ import { quoteIdentifier } from "./quote.ts";
 import {
   bearers,
   type LeftFact,
+  madeKinds,
   mentions,
   mentionsColumn,
   type Piece,
@@ -26,7 +27,7 @@ export function withoutWhatNeedsLeft(
     for (const piece of pieces) {
       const cause = fresh.find(({ fact }) => needs(piece, fact));
       if (cause === undefined) kept.push(piece);
-      else if (piece.fact.kind !== "comment" && piece.isTail !== true) {
+      else if (!sideKinds.has(piece.fact.kind) && piece.isTail !== true) {
         const why = `it needs ${nameFact(cause.fact)}, which is left`;
         poisoned.push({ fact: piece.fact, why, poisons: true });
       }
@@ -43,6 +44,9 @@ export function withoutWhatNeedsLeft(
   };
 }
 
+/** What goes without saying with the object that it is about. */
+const sideKinds: ReadonlySet<FactKind> = new Set(["comment", "grant"]);
+
 function needs(piece: Piece, lacking: Fact): boolean {
   if (lacking.kind === "constraint" || lacking.kind === "index")
     return refersToKey(piece.fact, lacking);
@@ -52,33 +56,10 @@ function needs(piece: Piece, lacking: Fact): boolean {
   return lacking.kind === "column" && isNear && mentionsColumn(text, lacking);
 }
 
-const ranks: readonly FactKind[] = [
-  "schema",
-  "extension",
-  "enum",
-  "domain",
-  "type",
-  "sequence",
-  "function",
-  "procedure",
-  "table",
-  "partition",
-  "column",
-  "index",
-  "constraint",
-  "statistics",
-  "view",
-  "matview",
-  "rule",
-  "trigger",
-  "policy",
-  "comment",
-];
-
 function rankOf({ fact: { kind, definition }, isTail }: Piece): number {
-  if (isTail === true) return ranks.indexOf("column") + 0.5;
+  if (isTail === true) return madeKinds.indexOf("column") + 0.5;
   const foreign = kind === "constraint" && definition.startsWith("FOREIGN KEY") ? 0.5 : 0;
-  return ranks.indexOf(kind) + foreign;
+  return madeKinds.indexOf(kind) + foreign;
 }
 
 /**
@@ -114,7 +95,7 @@ export function inOrder(
 
 function standsOn(piece: Piece, text: string, other: Piece): boolean {
   const [fact, made] = [piece.fact, other.fact];
-  if (other.isTail === true || made.kind === "comment") return false;
+  if (other.isTail === true || made.kind === "comment" || made.kind === "grant") return false;
   const isLater = rankOf(piece) > rankOf(other);
   switch (made.kind) {
     case "schema":

@@ -40,6 +40,35 @@ export const bearers: ReadonlySet<FactKind> = new Set([
   "sequence",
 ]);
 
+/** The kinds of facts that can be made, in the order in which they are. */
+export const madeKinds: readonly FactKind[] = [
+  "schema",
+  "extension",
+  "enum",
+  "domain",
+  "type",
+  "sequence",
+  "function",
+  "procedure",
+  "table",
+  "partition",
+  "column",
+  "index",
+  "constraint",
+  "statistics",
+  "view",
+  "matview",
+  "rule",
+  "trigger",
+  "policy",
+  "grant",
+  "comment",
+];
+
+export function isMade({ kind }: Fact): boolean {
+  return madeKinds.includes(kind);
+}
+
 /** What a foreign key can refer to. */
 export function isKey({ kind, definition }: Fact): boolean {
   return kind === "index"

@@ -1,4 +1,4 @@
-import { type Fact, parentsIn } from "./facts.ts";
+import { type Fact, type FactKind, parentsIn } from "./facts.ts";
 import { quoteIdentifier, quoteLiteral } from "./quote.ts";
 
 /*
@@ -287,6 +287,25 @@ export function writeComment({ object, name, definition }: Fact, relation: Fact)
   if (what === undefined) return null;
   const place = name === "" ? object : `${object}.${quoteIdentifier(name)}`;
   return `COMMENT ON ${what} ${place} IS ${quoteLiteral(definition).trim()}`;
+}
+
+/** What privileges are given on, as GRANT names it. */
+export const grantable: ReadonlyMap<FactKind, string> = new Map([
+  ["table", "TABLE"],
+  ["partition", "TABLE"],
+  ["view", "TABLE"],
+  ["matview", "TABLE"],
+  ["sequence", "SEQUENCE"],
+  ["function", "FUNCTION"],
+  ["procedure", "PROCEDURE"],
+  ["schema", "SCHEMA"],
+]);
+
+/** Null: of what gets no privileges. */
+export function grant({ object, name, definition }: Fact, of: FactKind): string | null {
+  const what = grantable.get(of);
+  const receiver = name === "PUBLIC" ? name : quoteIdentifier(name);
+  return what === undefined ? null : `GRANT ${definition} ON ${what} ${object} TO ${receiver}`;
 }
 
 /** As CONCURRENTLY, which writes are not held up by. */

@@ -43,6 +43,8 @@ export type Left = { readonly what: string; readonly why: string };
 export type RepairNeeds = {
   /** Tables, views and sequences that are altered. */
   readonly relations: readonly string[];
+  /** Tables that get a trigger. */
+  readonly triggered: readonly string[];
   readonly types: readonly string[];
   /** Tables that a foreign key refers to. */
   readonly referred: readonly string[];
@@ -62,6 +64,8 @@ export type RepairBasis = {
   readonly live: readonly Fact[];
   /** Columns of a table as the files name them, unquoted; the others come after them. */
   readonly namesInOrder: (table: string) => readonly string[];
+  /** Whether there is such a role; `PUBLIC` is none. */
+  readonly isRole: (name: string) => boolean;
   readonly mayHoldRows: (table: string) => boolean;
   /** Why the table or column would be empty where it should not be, in words; null: it may be made anew. */
   readonly lossOf: (fact: Fact) => string | null;
@@ -74,6 +78,7 @@ export function repairOf(basis: RepairBasis): Repair {
   const answers = [
     ...basis.differences.flatMap((each) => answerTo(each, scene)),
     ...basis.comments.flatMap((fact) => comment(fact, scene) ?? []),
+    ...grantsOfFresh(scene),
   ];
   const planned = answers.filter((each) => "statements" in each);
   const leftAtFirst = answers.filter((each) => "why" in each);
@@ -199,7 +204,7 @@ function statementsFor(fact: Fact, scene: Scene): readonly StagedStatement[] | s
     case "type":
       return one(write.createComposite(fact, columnsOf(object, scene)));
     case "sequence":
-      return makeSequence(fact, scene);
+      return makeSequence(fact);
     case "table":
     case "partition":
       return makeTable(fact, scene);
@@ -216,8 +221,9 @@ function statementsFor(fact: Fact, scene: Scene): readonly StagedStatement[] | s
     }
     case "function":
     case "procedure":
+      return one(definition.trim(), "everybody may run it, as any new one");
     case "statistics":
-      return one(definition.trim());
+      return one(definition);
     case "trigger":
       return comesFromParent(fact, scene)
         ? "it is a partition's copy of its parent's trigger, switched in another way"
@@ -253,7 +259,7 @@ function comesFromParent({ object, name }: Fact, scene: Scene): boolean {
   );
 }
 
-function makeSequence(fact: Fact, scene: Scene): readonly StagedStatement[] | string {
+function makeSequence(fact: Fact): readonly StagedStatement[] | string {
   const parts = write.sequenceParts(fact.definition);
   return parts === null
     ? cannotWrite(fact)
@@ -351,7 +357,7 @@ const inOneStep = "in one step, which locks the table and its partitions until i
 
 function makeConstraint(fact: Fact, scene: Scene): readonly StagedStatement[] | string {
   const { object, definition } = fact;
-  if (/ TRIGGERS DISABLED$/.test(definition)) return "its triggers are off";
+  if (definition.endsWith(" TRIGGERS DISABLED")) return "its triggers are off";
   const plain = write.addConstraint(fact);
   const whole = { sql: plain, stage: stages.structure };
   if (scene.fresh.has(object)) return [whole];
@@ -420,6 +426,18 @@ function comment(fact: Fact, scene: Scene): Answer | null {
   const relation = scene.relations.get(fact.object);
   const sql = relation === undefined ? null : write.writeComment(fact, relation);
   return sql === null ? null : { fact, statements: [{ sql, stage: stages.structure }] };
+}
+
+/** What the history gave away of what is made anew: whoever had it shall have it again. */
+function grantsOfFresh(scene: Scene): readonly Piece[] {
+  const missing = new Map([...scene.missing.values()].map((fact) => [fact.object, fact.kind]));
+  return scene.expected.flatMap((fact) => {
+    const of = missing.get(fact.object);
+    if (fact.kind !== "grant" || of === undefined || !scene.isRole(fact.name)) return [];
+    const fresh = scene.fresh.has(fact.object) || write.grantable.has(of);
+    const sql = fresh ? write.grant(fact, of) : null;
+    return sql === null ? [] : [{ fact, statements: [{ sql, stage: stages.structure }] }];
+  });
 }
 
 // What is there and is another
@@ -560,16 +578,21 @@ function needsOf(pieces: readonly Piece[], scene: Scene): RepairNeeds {
   );
   const parents = facts.flatMap((fact) => (fact.kind === "partition" ? parentsIn(fact) : []));
   const relations = [
-    ...altered.filter(({ kind }) => kind !== "enum").map(({ object }) => object),
+    ...altered
+      .filter(({ kind }) => kind !== "enum" && kind !== "trigger")
+      .map(({ object }) => object),
     ...parents,
   ];
-  const creators = new Set<FactKind>([...within, "comment"]);
+  const creators = new Set<FactKind>([...within, "comment", "grant"]);
   const schemas = facts
     .filter((fact) => !creators.has(fact.kind) || fact.kind === "index" || hasIndex(fact))
     .filter((fact) => !changed.includes(fact))
     .map(({ object }) => write.unquote(write.schemaIn(object)));
   return {
     relations: unique(relations.filter(isThere)),
+    triggered: unique(
+      facts.flatMap(({ kind, object }) => (kind === "trigger" && isThere(object) ? object : [])),
+    ),
     types: unique(changed.filter(({ kind }) => kind === "enum").map(({ object }) => object)),
     referred: unique(facts.map(({ definition }) => referredIn(definition)).filter(isThere)),
     schemas: unique(schemas.filter((schema) => schema !== "" && !made.has(schema))),

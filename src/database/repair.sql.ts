@@ -31,8 +31,12 @@ SELECT EXISTS (SELECT FROM ${table}) AS filled;
 COMMIT`;
 }
 
-/** What of it the role may not do: the object, and what is lacking. */
-export function askForRights({ relations, types, referred }: RepairNeeds): string {
+export function askForRoles(names: readonly string[]): string {
+  return `SELECT rolname::text AS name FROM pg_roles WHERE rolname::text = ANY (${quoteTextArray(names)})`;
+}
+
+/** What of it the role may not do. Whoever owns an object may do all of it. */
+export function askForRights({ relations, triggered, types, referred }: RepairNeeds): string {
   return `
 SELECT o AS object, 'own' AS lacks
 FROM unnest(${quoteTextArray(relations)}) o JOIN pg_class c ON c.oid = to_regclass(o)
@@ -42,8 +46,12 @@ SELECT o, 'own'
 FROM unnest(${quoteTextArray(types)}) o JOIN pg_type t ON t.oid = to_regtype(o)
 WHERE NOT pg_has_role(t.typowner, 'USAGE')
 UNION ALL
-SELECT o, 'refer to'
+SELECT o, 'TRIGGER'
+FROM unnest(${quoteTextArray(triggered)}) o JOIN pg_class c ON c.oid = to_regclass(o)
+WHERE NOT has_table_privilege(c.oid, 'TRIGGER')
+UNION ALL
+SELECT o, 'REFERENCES'
 FROM unnest(${quoteTextArray(referred)}) o JOIN pg_class c ON c.oid = to_regclass(o)
-WHERE NOT has_table_privilege(c.oid, 'REFERENCES')
+WHERE NOT (has_table_privilege(c.oid, 'REFERENCES') OR has_any_column_privilege(c.oid, 'REFERENCES'))
 ORDER BY 1`;
 }

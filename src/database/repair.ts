@@ -8,6 +8,7 @@ import { isAnswer, isPassing } from "./migrate-work.ts";
 import {
   askForAnyRow,
   askForRights,
+  askForRoles,
   beginRepair,
   resetTimeouts,
   withoutTimeouts,
@@ -39,17 +40,35 @@ export async function tablesWithRows(
 
 export type RepairRight = { readonly object: string; readonly lacks: "own" | "refer to" };
 
-/** What the role lacks for it, of objects that are there. Throws CannotJudge. */
+/** Throws CannotJudge. */
+export async function rolesAmong(
+  db: Database,
+  names: readonly string[],
+): Promise<readonly string[]> {
+  if (names.length === 0) return [];
+  const rows = await ask(db, askForRoles(names), "asking which roles there are");
+  return rows.map(({ name }) => String(name));
+}
+
+/** What the role may not do, in words, and to which object. */
+export type LackingRight = { readonly object: string; readonly lacks: string };
+
+/** Of objects that are there. Throws CannotJudge. */
 export async function rightsLacking(
   db: Database,
   needs: RepairNeeds,
-): Promise<readonly RepairRight[]> {
+): Promise<readonly LackingRight[]> {
+  const rows = await ask(db, askForRights(needs), "asking what the role may do");
+  return rows as unknown as readonly LackingRight[];
+}
+
+async function ask(db: Database, question: string, doing: string): Promise<readonly Row[]> {
   try {
-    const answers = await db.queryAll(questionMessage(askForRights(needs), 10_000));
-    return (answers[1] ?? []) as unknown as readonly RepairRight[];
+    // The first answer is the search_path's, which the message puts aside.
+    return (await db.queryAll(questionMessage(question, 10_000)))[1] ?? [];
   } catch (error) {
     await db.query("ROLLBACK").catch(() => {});
-    throw cannotGoOn(error, "asking what the role may do");
+    throw cannotGoOn(error, doing);
   }
 }
 

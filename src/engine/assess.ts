@@ -29,7 +29,7 @@ import { readJournal } from "../database/journal.ts";
 import { isLockHeld, lockKey } from "../database/lock.ts";
 import { look, lookAtExtras, lookElsewhere } from "../database/look.ts";
 import { isUpgradeAtWork } from "../database/other-sessions.ts";
-import { tablesWithRows } from "../database/repair.ts";
+import { rolesAmong, tablesWithRows } from "../database/repair.ts";
 import { unlessAborted } from "../database/waiting.ts";
 import type { Context } from "./context.ts";
 import { askProgramsPath, hasProgramsPath } from "./program.ts";
@@ -153,8 +153,11 @@ async function withWhatIsAsked(
       const { policy } = settings;
       const basis = { knowledge, observation, assumption: null, policy, versionTable };
       const tables = tablesToAsk(request, verdict, basis);
+      const roles = scopeOf(project.ledger)?.rights ?? [];
       const asking = tablesWithRows(database, tables);
-      return { ...observation, filled: await unlessAborted(asking, context.signal) };
+      const filled = await unlessAborted(asking, context.signal);
+      const receivers = await unlessAborted(rolesAmong(database, roles), context.signal);
+      return { ...observation, filled, receivers };
     }
     default:
       return observation;

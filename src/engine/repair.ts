@@ -1,6 +1,7 @@
 import { grantCreate, grantCreateSchema } from "../core/grants.ts";
 import { CannotJudge } from "../core/outcome.ts";
 import { lackOfWriting } from "../core/privileges.ts";
+import { quoteIdentifier } from "../core/quote.ts";
 import type { RepairNeeds } from "../core/repair.ts";
 import type { Step } from "../core/step.ts";
 import { rightsLacking, runBatch } from "../database/repair.ts";
@@ -62,8 +63,8 @@ export async function refuseWithoutRepairRights(
       lacks === "own"
         ? { what: `does not own ${object}`, grant: `let the role that owns ${object} run it` }
         : {
-            what: `may not refer to ${object}`,
-            grant: `GRANT REFERENCES ON ${object} TO ${role.name}`,
+            what: `has no ${lacks} on ${object}`,
+            grant: `GRANT ${lacks} ON ${object} TO ${quoteIdentifier(role.name)}`,
           },
     ),
     ...lackingSchemas(needs, first.observation.role).map((schema) => ({

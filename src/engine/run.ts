@@ -2,10 +2,12 @@ import { ancestors } from "../core/history.ts";
 import type { Knowledge } from "../core/knowledge.ts";
 import { CannotJudge } from "../core/outcome.ts";
 import { type Request, sayPlan } from "../core/plan-by-hand.ts";
+import { kindsUnseen } from "../core/plan-repair.ts";
 import { lackOfActing } from "../core/privileges.ts";
 import { refuse } from "../core/refusals.ts";
 import { statusOf } from "../core/status.ts";
 import type { Plan, Step } from "../core/step.ts";
+import { enumerate } from "../core/words.ts";
 import { isReadOnlyForRole } from "../database/look.ts";
 import { repairScript } from "../report/repair-script.ts";
 import { statusTable } from "../report/status-table.ts";
@@ -135,6 +137,7 @@ async function decide(
   if (reading.kind === "broken") return refuseHistory(reading.faults, context);
   const look = await lookFirst({ request, project: reading.project, settings, context });
   const { first, database } = look;
+  if (request.kind === "repair") sayUnseen(first.knowledge, context);
   try {
     switch (first.plan.kind) {
       case "start":
@@ -304,6 +307,13 @@ async function proveRepair(underLock: UnderLock): Promise<Ending> {
     ),
     context,
   );
+}
+
+function sayUnseen({ ledger }: Knowledge, { log }: Context): void {
+  const unseen = ledger === null ? [] : kindsUnseen(ledger);
+  if (unseen.length === 0) return;
+  const msg = `the ledger is of an earlier version and says nothing of these kinds, so that nothing of them is repaired: ${enumerate(unseen, unseen.length)}; run \`preflight bake\` for them`;
+  log({ level: "warn", event: "repair.unseen", msg });
 }
 
 function sayNothingToWrite({ kind }: Request, { log }: Context): void {

@@ -29,7 +29,7 @@ export function repairScript(
     ...(unseen.length === 0
       ? []
       : remark(
-          `The ledger is of an earlier version, and says nothing of these kinds: ${enumerate(unseen, unseen.length)}. Bake it again, to have them repaired, too.`,
+          `Not looked at, as the ledger is of an earlier version: ${enumerate(unseen, unseen.length)}.`,
         )),
     ...remark(
       "preflight repair --apply runs this under the lock, and proves it. By hand: psql -v ON_ERROR_STOP=1",
