@@ -101,7 +101,11 @@ function standsOn(piece: Piece, text: string, other: Piece): boolean {
     case "schema":
       return [made.object, quoteIdentifier(made.object)].some((name) => text.includes(`${name}.`));
     case "column":
-      return isLater && (fact.object === made.object || mentions(text, made.object));
+      // A child's column is its parent's.
+      return (
+        isLater &&
+        (fact.object === made.object || fact.name === made.name || mentions(text, made.object))
+      );
     case "constraint":
     case "index":
       return (

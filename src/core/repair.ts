@@ -157,6 +157,12 @@ function make(fact: Fact, scene: Scene): readonly Answer[] {
   if (isCovered(fact, scene)) return [];
   if (fact.definition === varies)
     return [missingAndLeft(fact, "it differs from one deployment to the next (bake --varies)")];
+  const theirs = fact.kind === "column" ? inherited(fact, scene) : [];
+  if (theirs.some((each) => scene.missing.has(placeKey(each)))) {
+    const statements = fromParents(fact, theirs);
+    if (statements === null) return [missingAndLeft(fact, "it is another than its parent's")];
+    return statements.length === 0 ? [] : [{ fact, statements, isTail: true }];
+  }
   const loss = scene.lossOf(fact);
   if (loss !== null) return [missingAndLeft(fact, loss)];
   const made = statementsFor(fact, scene);
@@ -169,18 +175,33 @@ function make(fact: Fact, scene: Scene): readonly Answer[] {
 }
 
 /** It comes with something else that is made: a column with its new table, a view's query and columns with the view. */
-function isCovered({ kind, object, name }: Fact, scene: Scene): boolean {
-  if (kind === "viewdef") return scene.fresh.has(object);
-  if (kind !== "column") return false;
-  if (scene.fresh.has(object)) return true;
-  // A parent's new column is its children's.
+function isCovered({ kind, object }: Fact, scene: Scene): boolean {
+  return (kind === "viewdef" || kind === "column") && scene.fresh.has(object);
+}
+
+/** What a column takes from a table that its own inherits from, or is a partition of. */
+function inherited({ object, name }: Fact, scene: Scene): readonly Fact[] {
   const relation = scene.relations.get(object);
-  return (
-    relation !== undefined &&
-    parentsIn(relation).some((parent) =>
-      scene.missing.has(placeKey({ ...none, object: parent, name })),
-    )
+  const parents = relation === undefined ? [] : parentsIn(relation);
+  return parents.flatMap(
+    (parent) => scene.expectedAt.get(placeKey({ ...none, object: parent, name })) ?? [],
   );
+}
+
+/** A parent's new column is its children's; where one differs in more than its default, that is null. */
+function fromParents(fact: Fact, theirs: readonly Fact[]): readonly StagedStatement[] | null {
+  const own = write.columnParts(fact.definition);
+  const parts = theirs.map(({ definition }) => write.columnParts(definition));
+  const isLike = parts.every((each) =>
+    isSame({ ...each, default: null, identity: null }, { ...own, default: null, identity: null }),
+  );
+  if (!isLike) return null;
+  const isEqual = parts.every((each) => each.default === own.default);
+  return isEqual ? [] : [{ sql: setDefault(fact, own.default ?? "NULL"), stage: stages.structure }];
+}
+
+function setDefault({ object, name }: Fact, value: string): string {
+  return `ALTER TABLE ONLY ${object} ALTER COLUMN ${quoteIdentifier(name)} SET DEFAULT ${value}`;
 }
 
 const none: Fact = { kind: "column", object: "", name: "", definition: "" };
@@ -217,7 +238,8 @@ function statementsFor(fact: Fact, scene: Scene): readonly StagedStatement[] | s
     case "view":
     case "matview": {
       const query = scene.expectedAt.get(placeKey({ ...fact, kind: "viewdef", name: "" }));
-      return one(query === undefined ? null : write.createView(fact, query.definition));
+      if (query === undefined) return cannotWrite(fact);
+      return all([write.createView(fact, query.definition), ...defaultsOf(object, scene)]);
     }
     case "function":
     case "procedure":
@@ -249,6 +271,14 @@ function columnsOf(object: string, { expected, namesInOrder }: Scene): readonly 
   const place = ({ name }: Fact): number =>
     names.includes(name) ? names.indexOf(name) : names.length;
   return columns.toSorted((one, other) => place(one) - place(other));
+}
+
+/** A view's columns can have defaults of their own. */
+function defaultsOf(view: string, scene: Scene): readonly string[] {
+  return columnsOf(view, scene).flatMap((column) => {
+    const value = write.columnParts(column.definition).default;
+    return value === null ? [] : [setDefault(column, value).replace("TABLE ONLY", "VIEW")];
+  });
 }
 
 function comesFromParent({ object, name }: Fact, scene: Scene): boolean {
@@ -303,33 +333,27 @@ function makeTable(fact: Fact, scene: Scene): readonly StagedStatement[] | strin
   const parts = write.tableParts(fact);
   if (parts === null) return cannotWrite(fact);
   const columns = columnsOf(object, scene);
-  const unlike = columns.find((column) => !isLikeParents(column, parts, scene));
-  if (unlike !== undefined) return `its ${nameFact(unlike)} is another than its parent's`;
+  const later: StagedStatement[] = [];
+  for (const column of columns) {
+    const theirs = inherited(column, scene);
+    const statements = fromParents(column, theirs);
+    if (parts.bound === null) {
+      // What a child does not say itself, it would take from its parent.
+      const isBare = write.columnParts(column.definition).default === null;
+      if (isBare && theirs.some((each) => write.columnParts(each.definition).default !== null))
+        later.push({ sql: setDefault(column, "NULL"), stage: stages.structure });
+    } else if (statements === null) return `its ${nameFact(column)} is another than its parent's`;
+    else later.push(...statements);
+  }
   const written = columns.map(write.writeColumn);
   if (written.includes(null)) return cannotWrite(fact);
   const sql = write.createTable(fact, parts, written as readonly string[]);
-  return [sql, ...write.switchRowSecurity(object, parts)].map((each) => ({
+  const made = [sql, ...write.switchRowSecurity(object, parts)].map((each) => ({
     sql: each,
     stage: stages.structure,
     note: "without rows, and with the privileges that new tables get here",
   }));
-}
-
-/** What a partition does not say itself, it takes from its parent; so do a child's columns with their defaults. */
-function isLikeParents(
-  { name, definition }: Fact,
-  { parents, bound }: { readonly parents: readonly string[]; readonly bound: string | null },
-  { expectedAt }: Scene,
-): boolean {
-  const theirs = parents.flatMap(
-    (parent) => expectedAt.get(placeKey({ ...none, object: parent, name })) ?? [],
-  );
-  return bound === null
-    ? write.columnParts(definition).default !== null ||
-        theirs.every((each) => write.columnParts(each.definition).default === null)
-    : theirs.every(
-        (each) => each.definition.replace(/ IDENTITY [ad] \([^)]*\)/, "") === definition,
-      );
+  return [...made, ...later];
 }
 
 function makeColumn(fact: Fact, scene: Scene): readonly StagedStatement[] | string {
