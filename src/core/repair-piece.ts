@@ -92,14 +92,21 @@ export function textOf({ fact, statements }: Piece): string {
 /** @param name as the server writes it; of a function without its arguments */
 export function mentions(text: string, name: string): boolean {
   const [bare = ""] = /^(?:"(?:[^"]|"")*"|[^"(])+/.exec(name) ?? [];
-  for (let at = text.indexOf(bare); at >= 0; at = text.indexOf(bare, at + 1)) {
-    const [before, after] = [text.charAt(at - 1), text.charAt(at + bare.length)];
-    if (before === '"' && after === '"') return true;
-    if (!/[\w$".]/.test(before) && !/[\w$"]/.test(after)) return true;
-  }
-  return false;
+  return holds(text, bare, /[\w$".]/);
 }
 
+/** Also where it stands behind its table's name. */
 export function mentionsColumn(text: string, { name }: Fact): boolean {
-  return mentions(text, /^[a-z_][a-z0-9_$]*$/.test(name) ? name : quoteIdentifier(name));
+  const plain = /^[a-z_][a-z0-9_$]*$/.test(name) ? name : quoteIdentifier(name);
+  return holds(text, plain, /[\w$"]/);
+}
+
+/** @param glued what before it makes it a part of another name */
+function holds(text: string, name: string, glued: RegExp): boolean {
+  for (let at = text.indexOf(name); at >= 0; at = text.indexOf(name, at + 1)) {
+    const [before, after] = [text.charAt(at - 1), text.charAt(at + name.length)];
+    if (before === '"' && after === '"') return true;
+    if (!glued.test(before) && !/[\w$"]/.test(after)) return true;
+  }
+  return false;
 }

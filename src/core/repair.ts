@@ -454,12 +454,15 @@ function comment(fact: Fact, scene: Scene): Answer | null {
 
 /** What the history gave away of what is made anew: whoever had it shall have it again. */
 function grantsOfFresh(scene: Scene): readonly Piece[] {
-  const missing = new Map([...scene.missing.values()].map((fact) => [fact.object, fact.kind]));
+  const missing = new Map(
+    [...scene.missing.values()].flatMap(({ kind, object }) =>
+      write.grantable.has(kind) ? [[object, kind] as const] : [],
+    ),
+  );
   return scene.expected.flatMap((fact) => {
     const of = missing.get(fact.object);
     if (fact.kind !== "grant" || of === undefined || !scene.isRole(fact.name)) return [];
-    const fresh = scene.fresh.has(fact.object) || write.grantable.has(of);
-    const sql = fresh ? write.grant(fact, of) : null;
+    const sql = write.grant(fact, of);
     return sql === null ? [] : [{ fact, statements: [{ sql, stage: stages.structure }] }];
   });
 }
