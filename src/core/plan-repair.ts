@@ -10,7 +10,8 @@ import type { ByHandBasis, Request } from "./plan-by-hand.ts";
 import { wantedHeads, withRows } from "./plan-by-hand.ts";
 import { planFor } from "./plan.ts";
 import { refuse } from "./refusals.ts";
-import { type Repair, repairOf } from "./repair.ts";
+import type { Repair } from "./repair-piece.ts";
+import { repairOf } from "./repair.ts";
 import { type Situation, situate } from "./situation.ts";
 import { sketchOf, unquoted } from "./sketch.ts";
 import type { Plan, Refusal } from "./step.ts";
@@ -117,7 +118,7 @@ function targetOf({ to }: RepairRequest, basis: ByHandBasis): Target {
   if (knowledge.ledger === null)
     throw new CannotJudge(
       "missing-input",
-      `nothing says what the revisions make: ${isBoundElsewhere ? "the ledger holds for public alone" : "there is no ledger for this database"}`,
+      `nothing says what the revisions make: ${isBoundElsewhere ? "the ledger holds for public alone" : "there is no ledger that holds here"}`,
       [bakeWhenBuilt],
     );
   const present = observation.versionTable?.rows ?? [];

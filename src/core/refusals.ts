@@ -9,7 +9,7 @@ import type { Knowledge } from "./knowledge.ts";
 import type { Home, Server, VersionTable } from "./observation.ts";
 import type { Outcome } from "./outcome.ts";
 import { quoteIdentifier, quoteLiteral, quoteQualified } from "./quote.ts";
-import type { Repair } from "./repair.ts";
+import type { Repair } from "./repair-piece.ts";
 import type { PlanBasis, Refusal } from "./step.ts";
 import type { Denial, Finding, Leftover, UnseenData, Verdict, VerdictOf } from "./verdict.ts";
 import * as ways from "./ways-out.ts";

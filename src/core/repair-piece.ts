@@ -2,6 +2,50 @@ import { referredIn } from "./extras.ts";
 import type { Fact, FactKind } from "./facts.ts";
 import { quoteIdentifier } from "./quote.ts";
 
+/** What takes a schema to a state that promises more, in order. Nothing is dropped, renamed or narrowed. */
+export type Repair = {
+  readonly batches: readonly Batch[];
+  /** What only a person can do. */
+  readonly left: readonly Left[];
+  /** What the role must be able to do for it. */
+  readonly needs: RepairNeeds;
+};
+
+/** `transaction`: together, or nothing of it. `alone`: one statement that can be in none. */
+export type Batch = {
+  readonly kind: "transaction" | "alone";
+  readonly statements: readonly RepairStatement[];
+};
+
+export type RepairStatement = {
+  readonly sql: string;
+  /** What it makes, and what a person should know of it, in words. */
+  readonly says: string;
+};
+
+type Left = { readonly what: string; readonly why: string };
+
+/** Names as facts have them. */
+export type RepairNeeds = {
+  /** Tables, views and sequences that are altered. */
+  readonly relations: readonly string[];
+  /** Tables that get a trigger. */
+  readonly triggered: readonly string[];
+  readonly types: readonly string[];
+  /** Tables that a foreign key refers to. */
+  readonly referred: readonly string[];
+  /** Schemas in which something is made, as they are written. */
+  readonly schemas: readonly string[];
+  /** Schemas and extensions. */
+  readonly ofDatabase: boolean;
+};
+
+/** Definitions are spelled with nothing but pg_catalog on the path; a body is looked into when it runs. */
+export const repairSettings = [
+  "search_path = pg_catalog, pg_temp",
+  "check_function_bodies = off",
+] as const;
+
 /** When it runs. What is built CONCURRENTLY comes after what it stands on, and before what stands on it. */
 export const stages = { labels: 0, structure: 1, concurrently: 2, after: 3, validate: 4 } as const;
 export type Stage = (typeof stages)[keyof typeof stages];

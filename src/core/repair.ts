@@ -4,9 +4,13 @@ import { type Fact, type FactKind, isInvalidIndex, parentsIn, placeKey } from ".
 import { quoteIdentifier, quoteLiteral } from "./quote.ts";
 import { inOrder, withoutWhatNeedsLeft } from "./repair-order.ts";
 import {
+  type Batch,
   bearers,
   type LeftFact,
   type Piece,
+  type Repair,
+  type RepairNeeds,
+  type RepairStatement,
   type Stage,
   type StagedStatement,
   stages,
@@ -15,44 +19,6 @@ import * as write from "./repair-sql.ts";
 import { varies } from "./varying.ts";
 import { rebuildIndex } from "./ways-out.ts";
 import { nameFact } from "./words.ts";
-
-/** What takes a schema to a state that promises more, in order. Nothing is dropped, renamed or narrowed. */
-export type Repair = {
-  readonly batches: readonly Batch[];
-  /** What only a person can do. */
-  readonly left: readonly Left[];
-  /** What the role must be able to do for it. */
-  readonly needs: RepairNeeds;
-};
-
-/** `transaction`: together, or nothing of it. `alone`: one statement that can be in none. */
-export type Batch = {
-  readonly kind: "transaction" | "alone";
-  readonly statements: readonly RepairStatement[];
-};
-
-export type RepairStatement = {
-  readonly sql: string;
-  /** What it makes, and what a person should know of it, in words. */
-  readonly says: string;
-};
-
-export type Left = { readonly what: string; readonly why: string };
-
-/** Names as facts have them. */
-export type RepairNeeds = {
-  /** Tables, views and sequences that are altered. */
-  readonly relations: readonly string[];
-  /** Tables that get a trigger. */
-  readonly triggered: readonly string[];
-  readonly types: readonly string[];
-  /** Tables that a foreign key refers to. */
-  readonly referred: readonly string[];
-  /** Schemas in which something is made, as they are written. */
-  readonly schemas: readonly string[];
-  /** Schemas and extensions. */
-  readonly ofDatabase: boolean;
-};
 
 export type RepairBasis = {
   readonly differences: readonly SchemaDifference[];
@@ -302,7 +268,7 @@ function finishSequence(fact: Fact, scene: Scene): readonly StagedStatement[] {
   const sets = usersOf(fact, scene).map(({ object, name }) => ({
     sql: goOnAfter(quoteLiteral(fact.object), object, name),
     stage: stages.structure,
-    note: "goes on after the numbers that are there",
+    note: afterNumbers,
   }));
   const own =
     owner === null
@@ -322,6 +288,8 @@ function usersOf(sequence: Fact, scene: Scene): readonly Fact[] {
       !scene.missing.has(placeKey(each)),
   );
 }
+
+const afterNumbers = "goes on after the numbers that are there";
 
 /** Of a table without rows the answer is NULL, and nothing is set. */
 function goOnAfter(sequence: string, table: string, column: string): string {
@@ -553,7 +521,7 @@ function changeColumn(wanted: Fact, actual: Fact): readonly StagedStatement[] | 
           wanted.name,
         ),
         stage,
-        note: "goes on after the numbers that are there",
+        note: afterNumbers,
       },
     ];
   return null;

@@ -3,7 +3,7 @@ import type { FactKind } from "./facts.ts";
 import type { Knowledge } from "./knowledge.ts";
 import type { Observation } from "./observation.ts";
 import type { Outcome } from "./outcome.ts";
-import type { Repair } from "./repair.ts";
+import type { Repair } from "./repair-piece.ts";
 
 /** What will be done about a verdict: data that can be printed before it is run. */
 export type Plan =

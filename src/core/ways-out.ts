@@ -22,6 +22,8 @@ export const checkAddress = "check the address: is this the application's databa
 export const pastThePooler = "connect directly, past the pooler: PREFLIGHT_DATABASE_URL";
 export const lookAnew = "run it again: it looks at the database anew";
 export const lookAnewAndFinish = `${lookAnew} and finishes what is left`;
+export const whenTheyHaveEnded =
+  "run it again when the transactions that are in its way have ended";
 export const moreTime = "give it more time with --timeout";
 export const reportIt = "report it, with this message";
 export const whenOtherIsDone = "run it again when the other migration or maintenance is done";

@@ -1,13 +1,10 @@
 import { quoteTextArray } from "../core/quote.ts";
-import type { RepairNeeds } from "../core/repair.ts";
+import { type RepairNeeds, repairSettings } from "../core/repair-piece.ts";
 
-/** Definitions are spelled with nothing but pg_catalog on the path; a body is looked into when it runs. */
 export function beginRepair(lockTimeout: number | null): string {
   return `
 BEGIN TRANSACTION ISOLATION LEVEL READ COMMITTED READ WRITE;
-SET LOCAL search_path = pg_catalog, pg_temp;
-SET LOCAL standard_conforming_strings = on;
-SET LOCAL check_function_bodies = off;
+${repairSettings.map((each) => `SET LOCAL ${each};`).join("\n")}
 SET LOCAL statement_timeout = 0;
 SET LOCAL lock_timeout = ${lockTimeout === null ? 0 : Math.max(1, Math.round(lockTimeout))}`;
 }

@@ -1,6 +1,7 @@
 import postgres from "postgres";
 import { CannotJudge } from "../core/outcome.ts";
-import type { Batch, RepairNeeds, RepairStatement } from "../core/repair.ts";
+import type { Batch, RepairNeeds, RepairStatement } from "../core/repair-piece.ts";
+import { whenTheyHaveEnded } from "../core/ways-out.ts";
 import type { Database, Row } from "./database.ts";
 import { cannotGoOn, codeOf } from "./errors.ts";
 import { questionMessage } from "./look.sql.ts";
@@ -130,6 +131,6 @@ function othersInTheWay({ says }: RepairStatement): CannotJudge {
   return new CannotJudge(
     "temporary",
     `others held what ${says} needs, again and again; nothing of its transaction stands`,
-    ["run it again when the transactions that are in its way have ended"],
+    [whenTheyHaveEnded],
   );
 }

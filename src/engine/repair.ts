@@ -2,7 +2,7 @@ import { grantCreate, grantCreateSchema } from "../core/grants.ts";
 import { CannotJudge } from "../core/outcome.ts";
 import { lackOfWriting } from "../core/privileges.ts";
 import { quoteIdentifier } from "../core/quote.ts";
-import type { RepairNeeds } from "../core/repair.ts";
+import type { RepairNeeds } from "../core/repair-piece.ts";
 import type { Step } from "../core/step.ts";
 import { rightsLacking, runBatch } from "../database/repair.ts";
 import { type Ending, waitingOf } from "./context.ts";

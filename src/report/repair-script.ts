@@ -1,5 +1,6 @@
 import type { History } from "../core/history.ts";
 import type { Observation } from "../core/observation.ts";
+import { repairSettings } from "../core/repair-piece.ts";
 import type { Step } from "../core/step.ts";
 import { enumerate, nameHeads } from "../core/words.ts";
 import { version } from "../version.ts";
@@ -46,8 +47,7 @@ export function repairScript(
 function opening(lockTimeout: number | null): readonly string[] {
   return [
     "BEGIN;",
-    "SET LOCAL search_path = pg_catalog, pg_temp;",
-    "SET LOCAL check_function_bodies = off;",
+    ...repairSettings.map((each) => `SET LOCAL ${each};`),
     ...(lockTimeout === null
       ? []
       : [`SET LOCAL lock_timeout = ${Math.max(1, Math.round(lockTimeout))};`]),

@@ -1,8 +1,9 @@
 import { describe, expect, it } from "vitest";
 import type { SchemaDifference } from "../../src/core/difference.ts";
 import type { Fact } from "../../src/core/facts.ts";
+import type { Repair } from "../../src/core/repair-piece.ts";
 import { addLabels, columnParts, createDomain } from "../../src/core/repair-sql.ts";
-import { type Repair, repairOf } from "../../src/core/repair.ts";
+import { repairOf } from "../../src/core/repair.ts";
 import { fact, table } from "./model.ts";
 
 type Given = {
