@@ -44,6 +44,7 @@ export type RepairNeeds = {
 export const repairSettings = [
   "search_path = pg_catalog, pg_temp",
   "check_function_bodies = off",
+  "standard_conforming_strings = on",
 ] as const;
 
 /** When it runs. What is built CONCURRENTLY comes after what it stands on, and before what stands on it. */

@@ -10,11 +10,13 @@ SET LOCAL lock_timeout = ${lockTimeout === null ? 0 : Math.max(1, Math.round(loc
 }
 
 /** A timeout in the middle of CREATE INDEX CONCURRENTLY leaves an INVALID index behind. */
-export const withoutTimeouts = `
+export const beginAlone = `
+SET standard_conforming_strings = on;
 SET lock_timeout = 0;
 SET statement_timeout = 0`;
 
-export const resetTimeouts = `
+export const endAlone = `
+RESET standard_conforming_strings;
 RESET lock_timeout;
 RESET statement_timeout`;
 

@@ -11,8 +11,8 @@ import {
   askForRights,
   askForRoles,
   beginRepair,
-  resetTimeouts,
-  withoutTimeouts,
+  endAlone,
+  beginAlone,
 } from "./repair.sql.ts";
 import { unlessAborted, type Waiting } from "./waiting.ts";
 
@@ -94,14 +94,14 @@ export async function runBatch(
   for (let attempt = 1; ; attempt += 1) {
     let statement = batch.statements[0]!;
     try {
-      await send(batch.kind === "alone" ? withoutTimeouts : beginRepair(options.lockTimeout));
+      await send(batch.kind === "alone" ? beginAlone : beginRepair(options.lockTimeout));
       for (statement of batch.statements) await send(statement.sql);
-      await send(batch.kind === "alone" ? resetTimeouts : "COMMIT");
+      await send(batch.kind === "alone" ? endAlone : "COMMIT");
       return null;
     } catch (error) {
       options.signal.throwIfAborted();
       if (!isAnswer(error)) throw cannotGoOn(error, `making ${statement.says}`);
-      await db.query(batch.kind === "alone" ? resetTimeouts : "ROLLBACK");
+      await db.query(batch.kind === "alone" ? endAlone : "ROLLBACK");
       const pause = pauses[attempt - 1];
       const isToTryAgain = isPassing(error) && batch.kind === "transaction";
       if (!isToTryAgain) return failureOf(error, statement);

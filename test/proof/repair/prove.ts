@@ -7,11 +7,19 @@ import { quoteIdentifier } from "../../../src/core/quote.ts";
 import { factsQuery, pinSettings } from "../../../src/database/facts.sql.ts";
 import { preflight, type Said } from "../../support/in-process.ts";
 import { numberedExamples } from "../../support/numbered.ts";
+import { startServer } from "../../support/postgres.ts";
+import { pythonEnvironment } from "../../support/python.ts";
 import type { Example } from "../../support/scenario.ts";
-import { environment, makeDatabase, makeImage, type Shop } from "../../support/shop.ts";
+import {
+  bakeExample,
+  environment,
+  makeDatabase,
+  makeImage,
+  type Shop,
+} from "../../support/shop.ts";
 
 /** A database at a revision, of which copies are made, and the image that goes with it. */
-export type Ground = { readonly name: string; readonly image: string; readonly template: string };
+type Ground = { readonly name: string; readonly image: string; readonly template: string };
 
 /** Of the examples, as their files have them. */
 function revisionsOf(example: Example): readonly string[] {
@@ -48,8 +56,27 @@ const rows = {
   notes: [],
 } as const;
 
-/** Every revision of the examples, without rows and with rows. */
-export async function groundsOf(shop: Shop): Promise<readonly Ground[]> {
+export type RepairGround = { readonly shop: Shop; readonly grounds: readonly Ground[] };
+
+/** Every revision of the examples, and two schemas of nearly everything. */
+export async function startRepairs(): Promise<RepairGround> {
+  const server = await startServer();
+  const python = await pythonEnvironment();
+  const bake = async (example: Example): Promise<string> =>
+    (await bakeExample(example, python, [], "cli")).ledger;
+  const ledger = await bake("shop");
+  const ledgers = { tickets: await bake("tickets"), notes: await bake("notes") };
+  const shop = { server, python, ledger, ledgers };
+  const grounds = [
+    ...(await groundsOf(shop)),
+    await richGround(shop, "torture", path.join(root, "test/database/torture.sql")),
+    await richGround(shop, "structures", path.join(root, "test/servers/structures.sql")),
+  ];
+  return { shop, grounds };
+}
+
+/** Without rows and with rows. */
+async function groundsOf(shop: Shop): Promise<readonly Ground[]> {
   const grounds: Ground[] = [];
   for (const example of ["shop", "tickets", "notes"] as const) {
     const image = makeImage(shop, { name: "", example });
@@ -66,7 +93,7 @@ export async function groundsOf(shop: Shop): Promise<readonly Ground[]> {
 }
 
 /** A history of one file. */
-export async function richGround(shop: Shop, name: string, file: string): Promise<Ground> {
+async function richGround(shop: Shop, name: string, file: string): Promise<Ground> {
   const image = mkdtempSync(path.join(tmpdir(), "preflight-image-"));
   mkdirSync(path.join(image, "migrations"));
   const text = readFileSync(file, "utf8").replace(/CREATE TEMPORARY TABLE.*\n/, "");
@@ -92,8 +119,7 @@ export type RepairCase = {
 
 /** Removes at random, repairs, and compares. */
 export async function playRepair(
-  shop: Shop,
-  grounds: readonly Ground[],
+  { shop, grounds }: RepairGround,
   number: number,
 ): Promise<RepairCase> {
   const random = randomOf(number);
@@ -187,7 +213,7 @@ function keyOf(fact: Fact): string {
   return `${kind} ${object} ${name} ${definition}`;
 }
 
-export async function factsIn(shop: Shop, url: string): Promise<readonly Fact[]> {
+async function factsIn(shop: Shop, url: string): Promise<readonly Fact[]> {
   const found = await shop.server.sql(
     url,
     `${pinSettings} ${factsQuery({ scope: null, ignoreSchemas: ["preflight", "supabase_migrations"] })}
