@@ -62,7 +62,8 @@ export function tablesToAsk(
   if (refusalToRepair(request, verdict, basis) !== null) return [];
   const target = targetOf(request, basis);
   const found = target.found.filter(
-    ({ kind, fact }) => kind === "missing" && fact.kind === "column",
+    ({ kind, fact }) =>
+      kind === "missing" && (fact.kind === "column" || fact.kind === "constraint"),
   );
   return [...new Set(found.map(({ fact }) => fact.object))];
 }

@@ -19,7 +19,9 @@ export type Batch = {
 
 export type RepairStatement = {
   readonly sql: string;
-  /** What it makes, and what a person should know of it, in words. */
+  /** What it makes. */
+  readonly what: string;
+  /** The same, and what a person should know of it. */
   readonly says: string;
 };
 

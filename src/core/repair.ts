@@ -350,6 +350,8 @@ const inOneStep = "in one step, which locks the table and its partitions until i
 function makeConstraint(fact: Fact, scene: Scene): readonly StagedStatement[] | string {
   const { object, definition } = fact;
   if (definition.endsWith(" TRIGGERS DISABLED")) return "its triggers are off";
+  if (refersToNothing(fact, scene))
+    return `rows refer to what was in ${referredIn(definition)}, which comes back empty: bring its rows back first`;
   const plain = write.addConstraint(fact);
   const whole = { sql: plain, stage: stages.structure };
   if (scene.fresh.has(object)) return [whole];
@@ -371,6 +373,16 @@ function makeConstraint(fact: Fact, scene: Scene): readonly StagedStatement[] | 
       note: "reads the rows that are there, and holds up no writes",
     },
   ];
+}
+
+/** A table that is made anew has no rows; those that are there may still point to what it had. */
+function refersToNothing({ object, definition }: Fact, scene: Scene): boolean {
+  if (!scene.fresh.has(referredIn(definition)) || scene.fresh.has(object)) return false;
+  const [, columns = ""] = /^FOREIGN KEY \((.*?)\) REFERENCES /.exec(definition) ?? [];
+  const isNew = columns
+    .split(", ")
+    .every((name) => scene.missing.has(placeKey({ ...none, object, name: write.unquote(name) })));
+  return !isNew && scene.mayHoldRows(object);
 }
 
 function makeIndex(fact: Fact, scene: Scene): readonly StagedStatement[] | string {
@@ -549,12 +561,13 @@ function batchesOf(pieces: readonly Piece[]): readonly Batch[] {
     for (const { fact, statements } of pieces)
       for (const { sql, note, stage: own } of statements) {
         if (own !== stage) continue;
-        const says = `${nameFact(fact)}${note === undefined ? "" : `: ${note}`}`;
+        const what = nameFact(fact);
+        const says = note === undefined ? what : `${what}: ${note}`;
         const last = batches.at(-1);
         const kind = stage === stages.concurrently ? "alone" : "transaction";
         const joins = last?.stage === stage && kind !== "alone" && stage !== stages.validate;
-        if (joins) last.statements.push({ sql, says });
-        else batches.push({ kind, stage, statements: [{ sql, says }] });
+        if (joins) last.statements.push({ sql, what, says });
+        else batches.push({ kind, stage, statements: [{ sql, what, says }] });
       }
   }
   return batches.map(({ kind, statements }) => ({ kind, statements }));

@@ -15,6 +15,7 @@ import type { Settings } from "../settings/settings.ts";
 import { version } from "../version.ts";
 import type { Assessment } from "./assess.ts";
 import type { Ending } from "./context.ts";
+import { whatItMakes } from "./repair.ts";
 import type { RunScope, StepScope } from "./scope.ts";
 
 /** A journal that can be written to: what all entries of a run have in common. */
@@ -107,7 +108,7 @@ function whatOf(step: Step): readonly string[] {
     case "upgrade":
       return step.revisions;
     case "repair":
-      return step.batches.flatMap((batch) => batch.statements.map(({ says }) => says));
+      return whatItMakes(step);
     case "widen":
       return [];
   }

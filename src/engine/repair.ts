@@ -11,6 +11,10 @@ import type { FirstLook } from "./with-lock.ts";
 
 export type RepairStep = Extract<Step, { readonly kind: "repair" }>;
 
+export function whatItMakes({ batches }: RepairStep): readonly string[] {
+  return [...new Set(batches.flatMap(({ statements }) => statements.map(({ what }) => what)))];
+}
+
 /** Batch after batch. @returns how one of them failed, and what stands; null: all are done */
 export async function applyRepair(
   { batches }: RepairStep,

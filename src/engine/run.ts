@@ -25,7 +25,7 @@ import {
 } from "./events.ts";
 import { requireJournal } from "./journal.ts";
 import { readProject } from "./project.ts";
-import { refuseWithoutRepairRights } from "./repair.ts";
+import { refuseWithoutRepairRights, type RepairStep, whatItMakes } from "./repair.ts";
 import { conclude, concludeFailure, noteRows, stillToDo } from "./result.ts";
 import type { RequestScope, RunScope } from "./scope.ts";
 import { openSession, refuseAnotherServer } from "./session.ts";
@@ -275,7 +275,8 @@ async function writeAsAsked(_first: Assessment, underLock: UnderLock): Promise<E
     sayRefusal(failure, context.log);
     return failure;
   }
-  const ending = request.kind === "repair" ? await proveRepair(underLock) : ready;
+  const [step] = plan.steps;
+  const ending = step?.kind === "repair" ? await proveRepair(step, underLock) : ready;
   const after = await assessWhenFree({ ...underLock, request: toStart }, deadline);
   noteRows(after, context);
   const msg = sayPlan(after.plan, knowledge.history);
@@ -283,10 +284,10 @@ async function writeAsAsked(_first: Assessment, underLock: UnderLock): Promise<E
   return ending;
 }
 
-/** The look afterwards: nothing may be left but what only a person can do. */
-async function proveRepair(underLock: UnderLock): Promise<Ending> {
+/** The look afterwards: nothing may be missing but what was left for a person, although more of that could be made by now. */
+async function proveRepair({ to, left }: RepairStep, underLock: UnderLock): Promise<Ending> {
   const { context, deadline } = underLock;
-  const { plan } = await assessWhenFree(underLock, deadline);
+  const { plan, knowledge } = await assessWhenFree(underLock, deadline);
   if (plan.kind === "start") {
     const msg = "done and proved: nothing is missing any more";
     context.log({ level: "info", event: "proved", msg });
@@ -297,14 +298,12 @@ async function proveRepair(underLock: UnderLock): Promise<Ending> {
       plan.cause === "repair-left" ? plan : refuse("repair-not-done", [plan.reason]),
       context,
     );
-  const still = plan.steps.flatMap((step) =>
-    step.kind === "repair" ? step.batches.flatMap((batch) => batch.statements) : [],
-  );
+  const still = plan.steps.flatMap((step) => (step.kind === "repair" ? whatItMakes(step) : []));
+  const undone = still.filter((each) => !left.some(({ what }) => what === each));
   return endRefused(
-    refuse(
-      "repair-not-done",
-      still.map(({ says }) => says),
-    ),
+    undone.length > 0
+      ? refuse("repair-not-done", undone)
+      : refuse("repair-left", to, left, knowledge.history),
     context,
   );
 }

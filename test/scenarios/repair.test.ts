@@ -153,6 +153,21 @@ describe("what is left for a person", () => {
     expect((await play(["repair", "--apply"])).line).toMatchObject({ exit: 0 });
   });
 
+  it("a foreign key whose rows point to a table that comes back empty", async () => {
+    const { play, sql } = await at("shop", headOfShop, [
+      customers,
+      orders,
+      "INSERT INTO transactions (order_id, amount) SELECT id, 1 FROM orders",
+      "DROP TABLE orders CASCADE",
+    ]);
+    const repaired = await play(["repair", "--apply"]);
+    expect(repaired.line, repaired.stderr).toMatchObject({ exit: 20 });
+    expect(repaired.line.reason).toContain("which comes back empty: bring its rows back first");
+    await sql("INSERT INTO orders (id, customer_id) SELECT order_id, 1 FROM transactions");
+    expect((await play(["repair", "--apply"])).line).toMatchObject({ exit: 0 });
+    expect(await sql("SELECT count(*)::int AS n FROM transactions")).toEqual([{ n: 5 }]);
+  });
+
   it("what would have to be dropped, replaced or narrowed", async () => {
     const { play, sql } = await at("shop", headOfShop, [
       "ALTER TABLE orders ADD CONSTRAINT mine CHECK (id > 0)",
