@@ -5,7 +5,7 @@ _preflight() {
   for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
     case $word in
     --) return ;;
-    run | check | status | bake | audit | new | history | stamp | undo) command=${command:-$word} ;;
+    run | check | status | bake | audit | new | history | stamp | undo | repair) command=${command:-$word} ;;
     esac
   done
   case $previous in
@@ -16,7 +16,7 @@ _preflight() {
     --enforce) COMPREPLY=($(compgen -W "on off" -- "$current")); return ;;
     --journal) COMPREPLY=($(compgen -W "on require off" -- "$current")); return ;;
     # A file, perhaps, which is Bash's own default.
-    --migrations | --tool | --version-table | --schema | --ledger | --assume | --image-version | --timeout | --lock-timeout | --upgrade-timeout | --ddl-lock-timeout | --upgrade-command | --program-env | --env-file | --scratch-url | --scratch-image | --scratch-init | --scratch-without | --varies | --metrics-file) return ;;
+    --migrations | --tool | --version-table | --schema | --ledger | --assume | --image-version | --to | --accept-empty | --timeout | --lock-timeout | --upgrade-timeout | --ddl-lock-timeout | --upgrade-command | --program-env | --env-file | --scratch-url | --scratch-image | --scratch-init | --scratch-without | --varies | --metrics-file) return ;;
   esac
   case ${command:-run} in
     run) flags="--migrations --tool --verbose --ledger --version-table --schema --stamp --drift --ahead --unverified --assume --allow-out-of-order --resume --timeout --lock-timeout --program-env --env-file --metrics-file --journal --image-version --enforce --upgrade-timeout --ddl-lock-timeout --upgrade-command --check-only" ;;
@@ -28,8 +28,9 @@ _preflight() {
     history) flags="--timeout --env-file --json --verbose" ;;
     stamp) flags="--migrations --tool --verbose --ledger --version-table --schema --stamp --drift --ahead --unverified --assume --allow-out-of-order --resume --timeout --lock-timeout --program-env --env-file --metrics-file --journal --image-version --force" ;;
     undo) flags="--migrations --tool --verbose --ledger --version-table --schema --stamp --drift --ahead --unverified --assume --allow-out-of-order --resume --timeout --lock-timeout --program-env --env-file --metrics-file --journal --image-version --force" ;;
+    repair) flags="--migrations --tool --verbose --ledger --version-table --schema --stamp --drift --ahead --unverified --assume --allow-out-of-order --resume --timeout --lock-timeout --program-env --env-file --metrics-file --journal --image-version --ddl-lock-timeout --to --apply --accept-empty" ;;
   esac
-  [ -n "$command" ] || flags="run check status bake audit new history stamp undo --version $flags"
+  [ -n "$command" ] || flags="run check status bake audit new history stamp undo repair --version $flags"
   COMPREPLY=($(compgen -W "$flags --help" -- "$current"))
 }
 complete -o default -F _preflight preflight

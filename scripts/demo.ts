@@ -186,6 +186,8 @@ function describeDone({ outcome, actions }: VerdictLine): string {
         return "stamped";
       case "undo":
         return "taken back";
+      case "repair":
+        return "repaired";
       case "widen":
         return "widened";
       case "upgrade":

@@ -5,6 +5,7 @@ import { setFlagsFromString } from "node:v8";
 import { startGround } from "../test/proof/ground.ts";
 import { knownFault } from "../test/proof/known.ts";
 import { type CaseReport, prove } from "../test/proof/prove.ts";
+import { playRepair, type RepairCase, startRepairs } from "../test/proof/repair/prove.ts";
 import {
   kindsOfSchema,
   proveSchemas,
@@ -19,6 +20,10 @@ const { values } = parseArgs({
   options: {
     /** Rich schemas that people have altered, on every major version, instead of worlds. */
     schemas: { type: "boolean", default: false },
+    /** Random removals from the examples at every revision, and from two rich schemas, that `repair --apply` makes good. */
+    repairs: { type: "boolean", default: false },
+    /** With --repairs: only databases whose name begins so, such as "tickets". */
+    in: { type: "string", default: "" },
     seed: { type: "string", default: "1" },
     cases: { type: "string", default: "5000" },
     /** The first one's number. */
@@ -49,11 +54,20 @@ const tally = new Tally(values.schemas ? schemaDimensions : worldDimensions);
 const faults = new Map<string, number>();
 let wrong = 0;
 let done = 0;
+let withLeft = 0;
 const started = performance.now();
 const numbers = Array.from({ length: count }, (_, at) => from + at);
 const { about } = values;
 const options = { seed, numbers, about, jobs: Number(values.jobs), onTrouble: sayTrouble };
-if (values.schemas) {
+if (values.repairs) {
+  const ground = await startRepairs();
+  const grounds = ground.grounds.filter(({ name }) => name.startsWith(values.in));
+  try {
+    for (const number of numbers) takeRepair(await playRepair({ ...ground, grounds }, number));
+  } finally {
+    await ground.shop.server.stop();
+  }
+} else if (values.schemas) {
   const servers = new Servers();
   try {
     await proveSchemas(servers, { ...options, onCase: takeSchema });
@@ -73,6 +87,21 @@ close();
 function sayTrouble(what: string, error: unknown): void {
   wrong += 1;
   say(`\nNOT PLAYED ${what}: ${inspect(error)}`);
+}
+
+function takeRepair(played: RepairCase): void {
+  const { number, ground, removed, said, wrong: what, left } = played;
+  if (left > 0) withLeft += 1;
+  if (what !== null) wrong += 1;
+  if (what !== null || only !== null) {
+    say(`\ncase ${number}: ${ground}: ${removed.join("; ")}`);
+    say(
+      `  alone: npm run prove -- --repairs --case ${number}${values.in && ` --in "${values.in}"`}`,
+    );
+    if (what !== null) say(`  WRONG ${what}`);
+    if (only !== null) for (const text of said.log) say(`  ${text}`);
+  }
+  countCase();
 }
 
 function takeWorld(report: CaseReport): void {
@@ -127,10 +156,12 @@ function sayCount(): void {
 
 function close(): void {
   say("");
-  for (const line of tally.lines()) say(line);
+  if (!values.repairs) for (const line of tally.lines()) say(line);
+  if (values.repairs)
+    say(`${withLeft} with something left for a person, the others exactly as they were`);
   for (const [about, times] of faults) say(`known, ${times} times: ${about}`);
   sayCount();
-  const lacking = tally.lacking(least);
+  const lacking = values.repairs ? [] : tally.lacking(least);
   if (lacking.length > 0) say(`met less than ${least} times: ${lacking.join(", ")}`);
   process.exitCode = wrong > 0 || lacking.length > 0 ? 1 : 0;
 }

@@ -4,6 +4,7 @@ import { bake } from "./commands/bake.ts";
 import { check } from "./commands/check.ts";
 import { history } from "./commands/history.ts";
 import { newMigration } from "./commands/new.ts";
+import { repair } from "./commands/repair.ts";
 import { run } from "./commands/run.ts";
 import { stamp } from "./commands/stamp.ts";
 import { status } from "./commands/status.ts";
@@ -56,6 +57,7 @@ export const commands: readonly Command[] = [
   history,
   stamp,
   undo,
+  repair,
 ];
 
 /** argv + env → settings → command → verdict line → exit code. */

@@ -13,7 +13,7 @@ export type JournalKey = {
 export type JournalEntry = JournalKey & {
   /** Counts up; there may be gaps. */
   readonly entry: number;
-  readonly kind: "stamp" | "widen" | "upgrade" | "undo";
+  readonly kind: "stamp" | "widen" | "upgrade" | "undo" | "repair";
   /** A stamp is done with its entry. `begun`: its end was never seen. */
   readonly state: "begun" | "done" | "failed";
   /** ISO 8601, in UTC. */
@@ -39,7 +39,7 @@ export type JournalEntry = JournalKey & {
 /** What the step rested on. */
 export type Evidence = {
   readonly verdict: string;
-  /** What was done: heads that were stamped, or revisions that were run. */
+  /** What was done: heads that were stamped, revisions that were run, or objects that were made. */
   readonly what: readonly string[];
   /** Of a stamp; null: it was none. */
   readonly because: "proven" | "assumed" | "asked" | null;

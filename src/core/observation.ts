@@ -13,6 +13,10 @@ export type Observation = {
   readonly rows: readonly RowAnswer[] | null;
   /** What our own runs have written here, the oldest entry first; null: not asked, or there is nothing to read. */
   readonly journal: readonly JournalEntry[] | null;
+  /** Of the tables of which it was asked, those that hold rows, or may; null: not asked. */
+  readonly filled?: readonly string[] | null;
+  /** Of the roles to which the history gives something, those that are there; null: not asked. */
+  readonly receivers?: readonly string[] | null;
   /** The version table that belongs to this history, or null where there is none. */
   readonly versionTable: VersionTable | null;
   /** Tables of the same name in other schemas, and other tables that look like Alembic's. */

@@ -32,14 +32,24 @@ export type Request =
       /** Null: the newest stamp that stands. */
       readonly entry: number | null;
       readonly force: boolean;
+    }
+  | {
+      readonly kind: "repair";
+      /** Null: what the version rows promise. */
+      readonly to: string | null;
+      /** Tables and columns that may be made anew although a data migration may have filled them. */
+      readonly acceptEmpty: readonly string[];
     };
 
-type Basis = PlanBasis & { readonly policy: Policy; readonly versionTable: VersionTableName };
+export type ByHandBasis = PlanBasis & {
+  readonly policy: Policy;
+  readonly versionTable: VersionTableName;
+};
 
 /** What would be found, and what `run` would do, if these were the version rows. Pure: nothing is asked again. */
 function outlook(
   rows: readonly (string | null)[],
-  { knowledge, observation, policy }: Pick<Basis, "knowledge" | "observation" | "policy">,
+  { knowledge, observation, policy }: Pick<ByHandBasis, "knowledge" | "observation" | "policy">,
 ): { readonly verdict: Verdict; readonly plan: Plan } {
   const seen = withRows(rows, { knowledge, observation });
   const verdict = diagnose(knowledge, seen);
@@ -48,9 +58,9 @@ function outlook(
 }
 
 /** Of a table that is not there yet everything is as the tool makes it. */
-function withRows(
+export function withRows(
   rows: readonly (string | null)[],
-  { knowledge, observation }: Pick<Basis, "knowledge" | "observation">,
+  { knowledge, observation }: Pick<ByHandBasis, "knowledge" | "observation">,
 ): Observation {
   const { versionTable, home } = observation;
   if (versionTable === null && rows.length === 0) return observation;
@@ -76,7 +86,7 @@ function withRows(
 export function planStamp(
   { revisions, force }: Extract<Request, { readonly kind: "stamp" }>,
   verdict: Verdict,
-  basis: Basis,
+  basis: ByHandBasis,
 ): Plan {
   const { knowledge, observation } = basis;
   const { history } = knowledge;
@@ -103,7 +113,10 @@ export function planStamp(
   };
 }
 
-function wantedHeads(revisions: readonly string[], { knowledge }: Basis): readonly string[] {
+export function wantedHeads(
+  revisions: readonly string[],
+  { knowledge }: ByHandBasis,
+): readonly string[] {
   const { history, ledger, status } = knowledge;
   const ids = revisions.filter((id) => id !== "base");
   for (const id of ids) {
@@ -124,7 +137,7 @@ function wantedHeads(revisions: readonly string[], { knowledge }: Basis): readon
   if (isKnown || heads.length === 0) return heads;
   throw new CannotJudge(
     "missing-input",
-    `nothing says what ${nameHeads(heads, history)} makes: ${status === "absent" ? "there is no ledger" : "the ledger is older than the files"}, so that a stamp could not be checked`,
+    `nothing says what ${nameHeads(heads, history)} makes: ${status === "absent" ? "there is no ledger" : "the ledger is older than the files"}, so that nothing could be checked against it`,
     [bakeWhenBuilt],
   );
 }
@@ -135,7 +148,7 @@ const sayStatus = "preflight status lists them all";
 function contradictions(
   rows: readonly (string | null)[],
   present: Verdict,
-  basis: Basis,
+  basis: ByHandBasis,
 ): readonly string[] {
   const { history } = basis.knowledge;
   // What is let pass at a start is no evidence for a stamp.
@@ -167,7 +180,7 @@ function contradictions(
 /** What would not be let pass if these were the rows, in words. */
 function differencesFrom(
   rows: readonly (string | null)[],
-  { knowledge, observation }: Basis,
+  { knowledge, observation }: ByHandBasis,
 ): readonly string[] {
   const { history, claim, ledger, live, expected } = situate(
     knowledge,
@@ -181,7 +194,7 @@ function differencesFrom(
 /** Data migrations that ran, by the rows, and would be pending. */
 function repeated(
   rows: readonly (string | null)[],
-  { knowledge, observation }: Basis,
+  { knowledge, observation }: ByHandBasis,
 ): readonly string[] {
   const { history, ledger } = knowledge;
   if (ledger === null) return [];
@@ -215,7 +228,7 @@ export function sayPlan(plan: Plan, history: History): string {
 export function planUndo(
   { entry: asked, force }: Extract<Request, { readonly kind: "undo" }>,
   verdict: Verdict,
-  basis: Basis,
+  basis: ByHandBasis,
 ): Plan {
   const { knowledge, observation, versionTable } = basis;
   const { history } = knowledge;

@@ -32,8 +32,9 @@ type TaskAt = Task & { readonly home: string };
  * nobody may write; null: nothing is lacking
  */
 export function lackOfActing(task: Task): CannotJudge | null {
-  const { server, role } = task.observation;
-  if (server.readOnly) return readOnly(task.observation);
+  const { role } = task.observation;
+  const isReadOnly = lackOfWriting(task.observation);
+  if (isReadOnly !== null) return isReadOnly;
   if (isHomeTemporary(task.observation))
     return new CannotJudge(
       "config",
@@ -53,6 +54,11 @@ export function lackOfActing(task: Task): CannotJudge | null {
       "or let a role that has these rights run preflight, and let this application only `preflight check`",
     ],
   );
+}
+
+/** Null: the server takes writes. */
+export function lackOfWriting(observation: Observation): CannotJudge | null {
+  return observation.server.readOnly ? readOnly(observation) : null;
 }
 
 /**

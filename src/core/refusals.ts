@@ -1,5 +1,6 @@
 import type { Assumption } from "./assume.ts";
 import type { Difference } from "./difference.ts";
+import type { Place } from "./elsewhere.ts";
 import { holdsRows } from "./facts.ts";
 import { gather } from "./gather.ts";
 import type { History, HistoryFault } from "./history.ts";
@@ -8,6 +9,7 @@ import type { Knowledge } from "./knowledge.ts";
 import type { Home, Server, VersionTable } from "./observation.ts";
 import type { Outcome } from "./outcome.ts";
 import { quoteIdentifier, quoteLiteral, quoteQualified } from "./quote.ts";
+import type { Repair } from "./repair-piece.ts";
 import type { PlanBasis, Refusal } from "./step.ts";
 import type { Denial, Finding, Leftover, UnseenData, Verdict, VerdictOf } from "./verdict.ts";
 import * as ways from "./ways-out.ts";
@@ -45,6 +47,7 @@ export const refusals = {
         reason: `the version rows say ${nameHeads(heads, history)}, but the schema is not what that revision makes: ${list(serious, history)}`,
         next: [
           "put the schema back to what the revision makes, then start again",
+          ...ways.makeMissing(serious),
           ...ways.inSpiteOf(serious, "--drift warn"),
           ...ways.allowForEnvironment(serious, history),
           ways.compareInFull,
@@ -543,6 +546,64 @@ export const refusals = {
     (entry: JournalEntry, now: readonly (string | null)[], history: History) => ({
       reason: `entry ${entry.entry} left ${rowsOf(entry.rowsAfter ?? [], history)}, and ${now.length === 0 ? "there are no version rows" : `the version rows are ${rowsOf(now, history)}`} now: something else has written them`,
       next: ["preflight history shows what Preflight has written", ways.writeOtherRows],
+    }),
+  ),
+  "repair-left": cause(
+    "drift",
+    "`preflight repair` can make nothing more, and something is left that only a person can do",
+    (heads: readonly string[], left: Repair["left"], history: History) => ({
+      reason: `what is left to what ${nameHeads(heads, history)} makes, only a person can do: ${enumerate(left.map(({ what, why }) => `${what}: ${why}`))}`,
+      next: ["do what is named, each as its reason says, and start again", ways.compareInFull],
+    }),
+  ),
+  "repair-without-rows": cause(
+    "unproven",
+    "`preflight repair` finds no version rows that promise anything",
+    () => ({
+      reason: "there are no version rows, so that nothing says what the schema should be",
+      next: [
+        "say it: preflight repair --to REVISION",
+        "or let the evidence decide: preflight check",
+      ],
+    }),
+  ),
+  "repair-unknown-rows": cause(
+    "unproven",
+    "`preflight repair` finds version rows that this image does not know",
+    (recorded: readonly string[]) => ({
+      reason: `what the version rows promise (${enumerate(recorded)}), this image does not know in full`,
+      next: [
+        "repair with the image that brought the database there",
+        "or say what it should be: preflight repair --to REVISION",
+      ],
+    }),
+  ),
+  "repair-of-later": cause(
+    "unproven",
+    "`preflight repair` finds that the schema is exactly a later revision's than the rows say",
+    (proven: readonly string[], history: History) => ({
+      reason: `the schema is exactly that of ${nameHeads(proven, history)}, which is later than the version rows: what these promise and is not there, a revision has dropped`,
+      next: ["it is the rows that are wrong: preflight check says what run does about them"],
+    }),
+  ),
+  "repair-elsewhere": cause(
+    "unproven",
+    "`preflight repair` would make what another schema of the database has",
+    (places: readonly Place[], home: string) => ({
+      reason: `what is missing in ${home} may be elsewhere: ${namePlaces(places)}`,
+      next: places
+        .map(
+          ({ schema }) => `if the application's tables are those in ${schema}: --schema ${schema}`,
+        )
+        .concat(`if they are to be made in ${home}: --schema ${home}`),
+    }),
+  ),
+  "repair-not-done": cause(
+    "verify-failed",
+    "`preflight repair --apply` ran, and the schema still lacks what it made",
+    (what: readonly string[]) => ({
+      reason: `every statement of the repair succeeded, and yet this is still to do: ${enumerate(what)}`,
+      next: ["look for an event trigger or a rule that undoes it", ways.compareInFull],
     }),
   ),
   "no-ledger": cause("missing-input", "`bake --check` found no ledger", (path: string) => ({

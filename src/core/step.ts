@@ -1,7 +1,9 @@
 import type { Assumption } from "./assume.ts";
+import type { FactKind } from "./facts.ts";
 import type { Knowledge } from "./knowledge.ts";
 import type { Observation } from "./observation.ts";
 import type { Outcome } from "./outcome.ts";
+import type { Repair } from "./repair-piece.ts";
 
 /** What will be done about a verdict: data that can be printed before it is run. */
 export type Plan =
@@ -43,6 +45,13 @@ export type Step =
     }
   /** Makes the version column hold ids of `to` characters. */
   | { readonly kind: "widen"; readonly to: number }
+  /** Makes what is missing of the state `to`. */
+  | (Repair & {
+      readonly kind: "repair";
+      readonly to: readonly string[];
+      /** Kinds of objects of which the ledger says nothing. */
+      readonly unseen: readonly FactKind[];
+    })
   /** Runs these revisions, in the tool's own order. */
   | { readonly kind: "upgrade"; readonly revisions: readonly string[] };
 

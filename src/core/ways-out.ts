@@ -4,6 +4,7 @@ import type { History } from "./history.ts";
 import type { JournalEntry } from "./journal.ts";
 import type { MigrationTool } from "./migration-tool.ts";
 import { quoteLiteral } from "./quote.ts";
+import { isMade } from "./repair-piece.ts";
 import type { Finding, Leftover, VerdictOf } from "./verdict.ts";
 import { enumerate, nameHeads } from "./words.ts";
 
@@ -21,6 +22,8 @@ export const checkAddress = "check the address: is this the application's databa
 export const pastThePooler = "connect directly, past the pooler: PREFLIGHT_DATABASE_URL";
 export const lookAnew = "run it again: it looks at the database anew";
 export const lookAnewAndFinish = `${lookAnew} and finishes what is left`;
+export const whenTheyHaveEnded =
+  "run it again when the transactions that are in its way have ended";
 export const moreTime = "give it more time with --timeout";
 export const reportIt = "report it, with this message";
 export const whenOtherIsDone = "run it again when the other migration or maintenance is done";
@@ -179,6 +182,13 @@ export function inSpiteOf(differences: readonly Difference[], how: string): read
   return differences.some(wouldFail)
     ? []
     : [`or start in spite of it: ${how}; a new migration can then mend the schema for good`];
+}
+
+/** Of what is left for a person, repair says why. */
+export function makeMissing(differences: readonly Difference[]): readonly string[] {
+  return differences.some((each) => each.kind === "missing" && isMade(each.fact))
+    ? ["what is missing can be made: preflight repair prints the SQL, and --apply runs it"]
+    : [];
 }
 
 function wouldFail(difference: Difference): boolean {

@@ -195,6 +195,8 @@ export function describeStep(step: Step, history: History): string {
       return `stamp ${nameHeads(step.to, history)}${step.because === "assumed" ? " on your word (--assume)" : ""} ${step.from.length === 0 ? "where there are no rows" : `in place of ${nameHeads(step.from, history)}`}`;
     case "undo":
       return `take back the stamp of entry ${step.entry}: ${step.to.length === 0 ? "no rows" : nameHeads(step.to, history)} in place of ${nameHeads(step.from, history)}`;
+    case "repair":
+      return `make what is missing of ${nameHeads(step.to, history)}: ${count(step.batches.flatMap(({ statements }) => statements).length, "statement")}${step.left.length === 0 ? "" : `; ${count(step.left.length, "thing")} left for a person`}`;
     case "widen":
       return `widen the version column to ${step.to} characters`;
     case "upgrade":

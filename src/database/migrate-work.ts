@@ -3,7 +3,7 @@ import type { VersionTableLayout } from "../core/migration-tool.ts";
 import type { Migration, Statement, VersionRow } from "../core/migration.ts";
 import { CannotJudge } from "../core/outcome.ts";
 import type { TableName } from "../core/version-table.ts";
-import { lookAnew } from "../core/ways-out.ts";
+import { lookAnew, whenTheyHaveEnded } from "../core/ways-out.ts";
 import { readSession } from "./connect.sql.ts";
 import type { Database, Row, Session } from "./database.ts";
 import { cannotGoOn, codeOf } from "./errors.ts";
@@ -238,7 +238,7 @@ async function cannotApply(work: Work, { error, index, at }: Trouble): Promise<C
   const oldest = await findOldest(db);
   return new CannotJudge(fault.outcome, `${fault.message}, again and again; ${stands}`, [
     ...(oldest === null ? [] : [`this may be in its way: ${oldest}`]),
-    "run it again when the transactions that are in its way have ended",
+    whenTheyHaveEnded,
   ]);
 }
 

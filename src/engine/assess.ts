@@ -7,6 +7,7 @@ import { missingFiles } from "../core/missing-files.ts";
 import type { Home, Observation, VersionTable } from "../core/observation.ts";
 import { Busy, CannotJudge } from "../core/outcome.ts";
 import { planStamp, planUndo, type Request } from "../core/plan-by-hand.ts";
+import { planRepair, tablesToAsk } from "../core/plan-repair.ts";
 import { isPassedOver, planFor } from "../core/plan.ts";
 import { lackOfReading } from "../core/privileges.ts";
 import { progressAsSpelled, tableAsSpelled } from "../core/spelling.ts";
@@ -28,6 +29,7 @@ import { readJournal } from "../database/journal.ts";
 import { isLockHeld, lockKey } from "../database/lock.ts";
 import { look, lookAtExtras, lookElsewhere } from "../database/look.ts";
 import { isUpgradeAtWork } from "../database/other-sessions.ts";
+import { rolesAmong, tablesWithRows } from "../database/repair.ts";
 import { unlessAborted } from "../database/waiting.ts";
 import type { Context } from "./context.ts";
 import { askProgramsPath, hasProgramsPath } from "./program.ts";
@@ -100,8 +102,7 @@ export async function assess(scope: RunScope): Promise<Assessment> {
   const knowledge = project.knowledgeAt(seen.home);
   const asked = await diagnoseWithQuestions(knowledge, seen, scope);
   const { verdict } = asked;
-  const isUndo = scope.request.kind === "undo";
-  const observation = isUndo ? await withJournal(asked.observation, scope) : asked.observation;
+  const observation = await withWhatIsAsked(asked, knowledge, scope);
   throwIf(faultOfProgramsPath(knowledge, observation, verdict));
   throwIf(faultOfTwoHomes(observation, verdict, settings.database?.source ?? "our own address"));
   if (observation.elsewhere !== null) {
@@ -133,6 +134,34 @@ function planAsAsked(
       return planStamp(request, verdict, { ...situation, policy, versionTable });
     case "undo":
       return planUndo(request, verdict, { ...situation, policy, versionTable });
+    case "repair":
+      return planRepair(request, verdict, { ...situation, policy, versionTable });
+  }
+}
+
+/** What the request needs besides. */
+async function withWhatIsAsked(
+  { observation, verdict }: Pick<Assessment, "observation" | "verdict">,
+  knowledge: Knowledge,
+  scope: RunScope,
+): Promise<Observation> {
+  const { request, database, project, settings, context } = scope;
+  switch (request.kind) {
+    case "undo":
+      return await withJournal(observation, scope);
+    case "repair": {
+      const { versionTable } = project;
+      const { policy } = settings;
+      const basis = { knowledge, observation, assumption: null, policy, versionTable };
+      const tables = tablesToAsk(request, verdict, basis);
+      const roles = scopeOf(project.ledger)?.rights ?? [];
+      const asking = tablesWithRows(database, tables);
+      const filled = await unlessAborted(asking, context.signal);
+      const receivers = await unlessAborted(rolesAmong(database, roles), context.signal);
+      return { ...observation, filled, receivers };
+    }
+    default:
+      return observation;
   }
 }
 

@@ -304,6 +304,10 @@ export function planActions(steps: readonly Step[]): VerdictLine["actions"] {
         return { ...step, revisions: [...step.revisions] };
       case "widen":
         return step;
+      case "repair": {
+        const statements = step.batches.flatMap((batch) => batch.statements).length;
+        return { kind: "repair", to: [...step.to], statements, left: step.left.length };
+      }
     }
   });
 }

@@ -14,6 +14,7 @@ import { lookRows } from "../database/look.ts";
 import { version } from "../version.ts";
 import type { Assessment } from "./assess.ts";
 import type { Ending } from "./context.ts";
+import { whatItMakes } from "./repair.ts";
 import type { RunScope, StepScope } from "./scope.ts";
 
 /** A journal that can be written to: what all entries of a run have in common. */
@@ -126,6 +127,8 @@ function whatOf(step: Step): readonly string[] {
       return step.to;
     case "upgrade":
       return step.revisions;
+    case "repair":
+      return whatItMakes(step);
     case "widen":
       return [];
   }

@@ -31,11 +31,17 @@ export type ProjectReading =
   | { readonly kind: "project"; readonly project: Project }
   | { readonly kind: "broken"; readonly faults: readonly HistoryFault[] };
 
-/** @param how.isRewritten the ledger is about to be written anew: what is read must not rest on it */
+type HowRead = {
+  /** The ledger is about to be written anew: what is read must not rest on it. */
+  readonly isRewritten: boolean;
+  /** What the files say in words is wanted besides the ledger. */
+  readonly wantsSketch?: boolean;
+};
+
 export async function readProject(
   settings: Settings,
   context: Context,
-  how: { readonly isRewritten: boolean } = { isRewritten: false },
+  how: HowRead = { isRewritten: false },
 ): Promise<ProjectReading> {
   const { migrations, tool } = settings;
   const { cwd, env } = context;
@@ -45,13 +51,13 @@ export async function readProject(
     settings.ledger === null
       ? path.join(candidate.ledgerDirectory, "preflight.ledger.json")
       : path.resolve(cwd, settings.ledger);
-  const { isRewritten } = how;
+  const { isRewritten, wantsSketch = false } = how;
   // Whoever writes the file that a person names makes it; everybody else needs it to be there.
   const read = await readLedger(ledgerPath, { required: settings.ledger !== null && !isRewritten });
   const baked = read.kind === "ledger" ? read.ledger : null;
 
   refuseForProgram(settings, candidate.tool);
-  const found = await candidate.read(vouchedBy(isRewritten ? null : baked));
+  const found = await candidate.read(vouchedBy(isRewritten || wantsSketch ? null : baked));
   if (found.upgrade.kind === "command" && settings.upgradeCommand !== null)
     found.upgrade.commands.refuseOther(settings.upgradeCommand);
   for (const warning of found.warnings)

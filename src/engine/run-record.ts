@@ -65,6 +65,8 @@ export function redactRecord(record: RunRecord, redact: (text: string) => string
           return { ...action, from: each(action.from), to: each(action.to) };
         case "upgrade":
           return { ...action, revisions: each(action.revisions) };
+        case "repair":
+          return { ...action, to: each(action.to) };
         case "widen":
           return action;
       }

@@ -2,18 +2,30 @@ import { ancestors } from "../core/history.ts";
 import type { Knowledge } from "../core/knowledge.ts";
 import { CannotJudge } from "../core/outcome.ts";
 import { type Request, sayPlan } from "../core/plan-by-hand.ts";
+import { kindsUnseen } from "../core/plan-repair.ts";
 import { lackOfActing } from "../core/privileges.ts";
 import { refuse } from "../core/refusals.ts";
 import { statusOf } from "../core/status.ts";
 import type { Plan, Step } from "../core/step.ts";
+import { enumerate } from "../core/words.ts";
 import { isReadOnlyForRole } from "../database/look.ts";
+import { repairScript } from "../report/repair-script.ts";
 import { statusTable } from "../report/status-table.ts";
 import type { Settings } from "../settings/settings.ts";
 import { assessFirst, type Assessment, assessWhenFree } from "./assess.ts";
 import { type Context, type Ending, ready } from "./context.ts";
-import { endRefused, recordDiagnosis, refuseHistory, sayPlanned, sayStart } from "./events.ts";
+import {
+  endRefused,
+  planActions,
+  recordDiagnosis,
+  refuseHistory,
+  sayPlanned,
+  sayRefusal,
+  sayStart,
+} from "./events.ts";
 import { requireJournal } from "./journal.ts";
 import { readProject } from "./project.ts";
+import { refuseWithoutRepairRights, type RepairStep, whatItMakes } from "./repair.ts";
 import { conclude, concludeFailure, noteRows, stillToDo } from "./result.ts";
 import type { RequestScope, RunScope } from "./scope.ts";
 import { openSession, refuseAnotherServer } from "./session.ts";
@@ -47,6 +59,28 @@ export async function writeByHand(
   return await decide(request, settings, context, lookToAct, async (look) => {
     await refuseWithoutRights(look);
     return await withLock(look, writeAsAsked);
+  });
+}
+
+/** What `repair --apply` would run, as a script. Writes nothing. */
+export async function printRepair(
+  request: Request,
+  settings: Settings,
+  context: Context,
+): Promise<Ending> {
+  return await decide(request, settings, context, lookOnly, async ({ first, project }) => {
+    const steps = stepsOf(first.plan);
+    context.record.actions = planActions(steps);
+    const { observation, knowledge } = first;
+    for (const step of steps) {
+      if (step.kind !== "repair") continue;
+      const place = { observation, history: knowledge.history, ledger: project.ledgerPath };
+      const lines = repairScript(step, { ...place, lockTimeout: settings.ddlLockTimeout });
+      for (const line of lines) context.print(line);
+      if (step.left.length > 0)
+        return endRefused(refuse("repair-left", step.to, step.left, knowledge.history), context);
+    }
+    return ready;
   });
 }
 
@@ -98,15 +132,17 @@ async function decide(
   lookFirst: typeof lookOnly,
   act: (look: FirstLook) => Promise<Ending>,
 ): Promise<Ending> {
-  const reading = await readProject(settings, context);
+  const wantsSketch = request.kind === "repair";
+  const reading = await readProject(settings, context, { isRewritten: false, wantsSketch });
   if (reading.kind === "broken") return refuseHistory(reading.faults, context);
   const look = await lookFirst({ request, project: reading.project, settings, context });
   const { first, database } = look;
+  if (request.kind === "repair") sayUnseen(first.knowledge, context);
   try {
     switch (first.plan.kind) {
       case "start":
         if (request.kind === "start") sayStart(first, context);
-        else sayNothingToWrite(context);
+        else sayNothingToWrite(request, context);
         return ready;
       case "refuse":
         return endRefused(first.plan, context);
@@ -161,8 +197,14 @@ async function lookOver(scope: RunScope): Promise<FirstLook> {
 
 /** Found out before anything is done. */
 async function refuseWithoutRights(look: FirstLook): Promise<void> {
-  const { observation, plan, knowledge } = look.first;
-  const { versionTable } = look.project;
+  const { first, project } = look;
+  const [step] = stepsOf(first.plan);
+  if (step?.kind === "repair") {
+    await refuseWithoutRepairRights(step, look);
+    return await requireJournal(first, look);
+  }
+  const { observation, plan, knowledge } = first;
+  const { versionTable } = project;
   const lack = lackOfActing({ observation, knowledge, versionTable, steps: stepsOf(plan) });
   if (lack !== null) throw lack;
   await requireJournal(look.first, look);
@@ -218,20 +260,25 @@ async function executePlan(first: Assessment, underLock: UnderLock): Promise<End
 
 /** What a person asked for, once; then what the next run would find and do. */
 async function writeAsAsked(_first: Assessment, underLock: UnderLock): Promise<Ending> {
-  const { context, deadline } = underLock;
+  const { context, deadline, request } = underLock;
   const assessment = await assessWhenFree(underLock, deadline);
   const { plan, knowledge } = assessment;
   if (plan.kind === "refuse") return endRefused(plan, context);
   if (plan.kind === "start") {
-    sayNothingToWrite(context);
+    sayNothingToWrite(request, context);
     return ready;
   }
   for (const why of plan.inSpiteOf ?? [])
     context.log({ level: "warn", event: "forced", msg: `IN SPITE OF THIS (--force): ${why}` });
   const failure = await takeSteps(plan.steps, assessment, underLock);
-  if (failure !== null) return failure;
+  if (failure !== null) {
+    sayRefusal(failure, context.log);
+    return failure;
+  }
+  const [step] = plan.steps;
+  const ending = step?.kind === "repair" ? await proveRepair(step, underLock) : ready;
   context.log({ level: "info", event: "next.run", msg: await sayNext() });
-  return ready;
+  return ending;
 
   /** What was asked for is done, whatever the next run would meet. */
   async function sayNext(): Promise<string> {
@@ -246,8 +293,43 @@ async function writeAsAsked(_first: Assessment, underLock: UnderLock): Promise<E
   }
 }
 
-function sayNothingToWrite({ log }: Context): void {
-  log({ level: "info", event: "rows.same", msg: "nothing was written: the rows say so already" });
+/** The look afterwards: nothing may be missing but what was left for a person, although more of that could be made by now. */
+async function proveRepair({ to, left }: RepairStep, underLock: UnderLock): Promise<Ending> {
+  const { context, deadline } = underLock;
+  const { plan, knowledge } = await assessWhenFree(underLock, deadline);
+  if (plan.kind === "start") {
+    const msg = "done and proved: nothing is missing any more";
+    context.log({ level: "info", event: "proved", msg });
+    return ready;
+  }
+  if (plan.kind === "refuse")
+    return endRefused(
+      plan.cause === "repair-left" ? plan : refuse("repair-not-done", [plan.reason]),
+      context,
+    );
+  const still = plan.steps.flatMap((step) => (step.kind === "repair" ? whatItMakes(step) : []));
+  const undone = still.filter((each) => !left.some(({ what }) => what === each));
+  return endRefused(
+    undone.length > 0
+      ? refuse("repair-not-done", undone)
+      : refuse("repair-left", to, left, knowledge.history),
+    context,
+  );
+}
+
+function sayUnseen({ ledger }: Knowledge, { log }: Context): void {
+  const unseen = ledger === null ? [] : kindsUnseen(ledger);
+  if (unseen.length === 0) return;
+  const msg = `the ledger is of an earlier version and says nothing of these kinds, so that nothing of them is repaired: ${enumerate(unseen, unseen.length)}; run \`preflight bake\` for them`;
+  log({ level: "warn", event: "repair.unseen", msg });
+}
+
+function sayNothingToWrite({ kind }: Request, { log }: Context): void {
+  const msg =
+    kind === "repair"
+      ? "nothing was written: nothing is missing"
+      : "nothing was written: the rows say so already";
+  log({ level: "info", event: kind === "repair" ? "schema.same" : "rows.same", msg });
 }
 
 /** Whether a stamp would take back what the rows say. */

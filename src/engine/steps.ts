@@ -14,8 +14,9 @@ import type { Ending } from "./context.ts";
 import { planActions } from "./events.ts";
 import { entryOf, goOnWithout, type Journal, journaled, openJournal } from "./journal.ts";
 import type { Project } from "./project.ts";
+import { applyRepair } from "./repair.ts";
 import type { StepScope } from "./scope.ts";
-import { proveVersionTable, upgrade } from "./upgrade.ts";
+import { type Journaling, proveVersionTable, upgrade } from "./upgrade.ts";
 
 /** One after the other. @returns how one of them failed; null: all are done */
 export async function takeSteps(
@@ -72,11 +73,12 @@ async function takeStep(
   scope: StepScope,
 ): Promise<Ending | null> {
   const { observation } = assessment;
-  if (step.kind === "upgrade")
-    return await upgrade(step.revisions, observation, scope, async (work) => {
-      const journal = await openOnce();
-      return await journaled(journal && entryOf(step, assessment, journal, null), scope, work);
-    });
+  const journaling: Journaling = async (work) => {
+    const journal = await openOnce();
+    return await journaled(journal && entryOf(step, assessment, journal, null), scope, work);
+  };
+  if (step.kind === "upgrade") return await upgrade(step.revisions, observation, scope, journaling);
+  if (step.kind === "repair") return await journaling(() => applyRepair(step, scope));
   const { database, project, context } = scope;
   const { history } = project.knowledge;
   const { rows, files } = await rowsAfter(step, assessment, scope);
@@ -108,7 +110,7 @@ async function takeStep(
 
 /** What a step that writes rows leaves in the version table, and what each new row holds. */
 async function rowsAfter(
-  step: Exclude<Step, { readonly kind: "upgrade" }>,
+  step: Exclude<Step, { readonly kind: "upgrade" | "repair" }>,
   { observation }: Assessment,
   { project }: StepScope,
 ): Promise<Pick<StampOptions, "rows" | "files">> {

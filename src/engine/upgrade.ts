@@ -18,7 +18,7 @@ import { proveUpgradeAddress } from "./upgrade-address.ts";
 import { whileWatching } from "./watch-locks.ts";
 
 /** Does the work, of which nothing is done yet, and keeps an entry of it. */
-type Journaling = (work: () => Promise<Ending | null>) => Promise<Ending | null>;
+export type Journaling = (work: () => Promise<Ending | null>) => Promise<Ending | null>;
 
 /** Brings pending revisions in. @returns how it failed; null: done */
 export async function upgrade(

@@ -26,11 +26,12 @@ function whatOf({ kind, state, evidence, undoes }: JournalEntry): string {
     case "undo":
       return `undo of ${undoes ?? ""}`;
     case "upgrade":
+    case "repair":
       return state === "done"
-        ? "upgrade"
+        ? kind
         : state === "failed"
-          ? "upgrade, failed"
-          : "upgrade, end not seen";
+          ? `${kind}, failed`
+          : `${kind}, end not seen`;
     case "widen":
       return "widen";
   }

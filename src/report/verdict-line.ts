@@ -29,6 +29,8 @@ function shorten(line: VerdictLine, most: number): VerdictLine {
           return { ...action, from: few(action.from), to: few(action.to) };
         case "upgrade":
           return { ...action, revisions: few(action.revisions) };
+        case "repair":
+          return { ...action, to: few(action.to) };
         case "widen":
           return action;
       }

@@ -36,6 +36,12 @@ export const verdictLine = z
           }),
           z.object({ kind: z.literal("undo"), entry: z.int(), from: names, to: names }),
           z.object({ kind: z.literal("widen"), to: z.int() }),
+          z.object({
+            kind: z.literal("repair"),
+            to: names,
+            statements: z.int(),
+            left: z.int().describe("what only a person can do"),
+          }),
           z.object({ kind: z.literal("upgrade"), revisions: names }),
         ]),
       )
@@ -58,7 +64,7 @@ export const verdictLine = z
     next: names.describe("what a person can do about the reason"),
     waitedMs: z.int().describe("waiting for the database"),
     lockWaitMs: z.int().describe("waiting for the lock"),
-    actedMs: z.int().describe("stamping and upgrading"),
+    actedMs: z.int().describe("stamping, upgrading and repairing"),
     server: z.string().nullable().describe("PostgreSQL's version, such as 15.18"),
     runId: z.string(),
   })

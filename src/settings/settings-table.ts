@@ -107,6 +107,18 @@ export const settingsTable = withVariables({
     about: "what the journal calls this image, such as its tag or commit",
     schema: anyText,
   },
+  to: {
+    placeholder: "REVISION",
+    about: "what the schema shall be; without it, what the version rows say",
+    schema: revisionId,
+  },
+  apply: plainFlag("run the statements, under the lock, and prove what they made"),
+  "accept-empty": {
+    placeholder: "OBJECTS",
+    about:
+      "tables and columns that may come back empty although a data migration may have written to them, such as 'customers.name; totals'",
+    schema: objects,
+  },
   force: plainFlag("write the rows in spite of what speaks against them"),
   timeout: {
     placeholder: "DURATION",

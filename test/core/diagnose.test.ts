@@ -114,6 +114,8 @@ function summarise(plan: Plan): string {
               return `stamp ${step.to.join("+") || "base"}`;
             case "undo":
               return `undo ${step.entry}`;
+            case "repair":
+              return `repair ${step.to.join("+")}`;
             case "widen":
               return `widen ${step.to}`;
             case "upgrade":

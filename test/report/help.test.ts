@@ -19,7 +19,8 @@ describe.each([null, ...names])("help of %s", (command) => {
       if (accepted) expect(text).toContain(`[${row.variable}]`);
     }
     const waits =
-      command === null || ["run", "check", "status", "history", "stamp", "undo"].includes(command);
+      command === null ||
+      ["run", "check", "status", "history", "stamp", "undo", "repair"].includes(command);
     expect(text.includes("(default 60s)")).toBe(waits);
   });
 

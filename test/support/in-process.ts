@@ -66,7 +66,7 @@ export async function preflight(
     place.commands,
   );
   // With a command to start, stdout is the command's; with a document, the document's.
-  const isTaken = argv.includes("--") || argv[0] === "history";
+  const isTaken = argv.includes("--") || ["history", "repair"].includes(argv[0] ?? "");
   const lines = (isTaken ? stderr : stdout).trim().split("\n");
   const last = lines.findLast((line) => line.startsWith('{"v":1')) ?? "";
   return {

@@ -158,7 +158,8 @@ export async function preflight(
   if (form === "cli") return await runInProcess(args, options);
   const [program = "", ...prefix] = forms[form];
   const { code, stdout, stderr } = await run(program, [...prefix, ...args], options);
-  const source = args.includes("--") || args[0] === "history" ? stderr : stdout;
+  const source =
+    args.includes("--") || ["history", "repair"].includes(args[0] ?? "") ? stderr : stdout;
   const lines = source.trim().split("\n");
   const text = lines.findLast((line) => line.startsWith('{"v":1')) ?? "null";
   return { exit: code, line: JSON.parse(text) as VerdictLine, stdout, stderr };
