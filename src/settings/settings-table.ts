@@ -156,7 +156,7 @@ export const settingsTable = withVariables({
     placeholder: "NAME=TEMPLATE",
     isList: true,
     about:
-      "a variable in which Alembic's program is given the address, such as 'DB_HOST={host}; DB_PASSWORD={password}' or 'DB_URL={url:postgresql+asyncpg}': several between semicolons, on lines of their own, or by more of these flags; also {port}, {user}, {database}, {sslmode}, {url}",
+      "a variable in which the program that upgrades is given the address, such as 'DB_HOST={host}; DB_PASSWORD={password}' or 'DB_URL={url:postgresql+asyncpg}': several between semicolons, on lines of their own, or by more of these flags; also {port}, {user}, {database}, {sslmode}, {url}",
     schema: programEnv,
   },
   "env-file": {
