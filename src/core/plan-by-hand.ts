@@ -274,6 +274,12 @@ function chosenEntry(
         : `the journal has no entry ${asked} of ${key.versionTable}`,
       ["preflight history lists what there is"],
     );
+  if (chosen.kind === "repair")
+    throw new CannotJudge(
+      "config",
+      `entry ${chosen.entry} is a repair, which has left the version rows alone: there are none to put back`,
+      ["what it made, a person may drop: preflight history --json lists it"],
+    );
   const undone = own.find(({ undoes }) => undoes === chosen.entry);
   if (undone !== undefined || chosen.kind === "undo")
     throw new CannotJudge(

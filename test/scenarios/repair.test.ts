@@ -94,6 +94,11 @@ describe("the classic case", () => {
     );
     expect(entry).toMatchObject({ kind: "repair", state: "done" });
     expect((await play(["history"])).stdout).toContain("repair");
+    const undone = await play(["undo", "1"]);
+    expect(undone.line).toMatchObject({
+      exit: 78,
+      reason: expect.stringContaining("entry 1 is a repair"),
+    });
     const again = await play(["repair", "--apply"]);
     expect(again.line).toMatchObject({ exit: 0, actions: [] });
     expect(again.stderr).toContain("nothing was written: nothing is missing");
