@@ -196,14 +196,25 @@ export function parentsIn({ definition }: Fact): readonly string[] {
 
 /**
  * The same without what changes nothing that an application could notice: an index's storage parameters and its part in
- * replication, the order of a view's options.
+ * replication, the order of a view's options, and that of the columns of statistics, which is that of their table.
  */
 export function withoutStorage(fact: Fact): Fact {
   if (fact.kind === "view") return { ...fact, definition: withSortedOptions(fact.definition) };
+  if (fact.kind === "statistics") return withSortedColumns(fact);
   const hasStorage = fact.kind === "index" || fact.definition.startsWith("EXCLUDE ");
   if (!hasStorage || !/ WITH \(| REPLICA IDENTITY$/.test(fact.definition)) return fact;
   const definition = fact.definition.replace(storage, "").replace(/ REPLICA IDENTITY$/, "");
   return { ...fact, definition };
+}
+
+/** Where it is about columns alone. */
+function withSortedColumns(statistics: Fact): Fact {
+  const definition = statistics.definition.replace(
+    / ON ((?:(?:"(?:[^"]|"")*"|[a-z_][\w$]*)(?:, )?)+) FROM /,
+    (_, columns: string) =>
+      ` ON ${(columns.match(/"(?:[^"]|"")*"|[^", ]+/g) ?? []).toSorted().join(", ")} FROM `,
+  );
+  return definition === statistics.definition ? statistics : { ...statistics, definition };
 }
 
 function withSortedOptions(definition: string): string {

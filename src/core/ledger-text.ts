@@ -167,7 +167,9 @@ function decode(root: Record<string, unknown>): Ledger {
   };
 
   function intern(written: Fact): number {
-    const fact = isFirst ? withoutStorage(written) : written;
+    // An earlier version wrote the columns of statistics as their table has them.
+    const isEarlier = isFirst || written.kind === "statistics";
+    const fact = isEarlier ? withoutStorage(written) : written;
     const key = factKey(fact);
     const known = positions.get(key);
     if (known !== undefined) return known;

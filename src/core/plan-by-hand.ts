@@ -280,6 +280,12 @@ function chosenEntry(
       `entry ${chosen.entry} widened the version column and left its rows alone: there is nothing to take back`,
       [sayHistory],
     );
+  if (chosen.kind === "repair")
+    throw new CannotJudge(
+      "config",
+      `entry ${chosen.entry} is a repair, which has left the version rows alone: there are none to put back`,
+      ["what it made, a person may drop: preflight history --json lists it"],
+    );
   const undone = own.find(({ undoes }) => undoes === chosen.entry);
   if (undone !== undefined || chosen.kind === "undo")
     throw new CannotJudge(

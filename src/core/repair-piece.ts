@@ -117,7 +117,7 @@ export function isMade({ kind }: Fact): boolean {
 }
 
 /** What a foreign key can refer to. */
-export function isKey({ kind, definition }: Fact): boolean {
+function isKey({ kind, definition }: Fact): boolean {
   return kind === "index"
     ? definition.startsWith("CREATE UNIQUE ")
     : kind === "constraint" && /^(?:PRIMARY KEY|UNIQUE)/.test(definition);

@@ -461,7 +461,8 @@ function change(wanted: Fact, actual: Fact): Answer {
       ),
       poisons: wanted.kind === "enum",
     };
-  return { fact: wanted, statements };
+  // A sequence is there, and its column may be made first.
+  return { fact: wanted, statements, ...(wanted.kind === "sequence" && { isTail: true }) };
 }
 
 function shorten({ definition }: Fact): string {

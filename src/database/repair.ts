@@ -39,8 +39,6 @@ export async function tablesWithRows(
   return filled;
 }
 
-export type RepairRight = { readonly object: string; readonly lacks: "own" | "refer to" };
-
 /** Throws CannotJudge. */
 export async function rolesAmong(
   db: Database,
@@ -52,7 +50,7 @@ export async function rolesAmong(
 }
 
 /** What the role may not do, in words, and to which object. */
-export type LackingRight = { readonly object: string; readonly lacks: string };
+type LackingRight = { readonly object: string; readonly lacks: string };
 
 /** Of objects that are there. Throws CannotJudge. */
 export async function rightsLacking(

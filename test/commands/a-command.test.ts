@@ -44,7 +44,7 @@ test("it is refused what it does not take", async () => {
   });
   expect(said.line.outcome).toBe("usage");
   expect(said.line.reason).toBe(
-    "preflight count does not take --drift; it belongs to run, check, status, stamp, undo; preflight count starts no command: leave out -- and what follows",
+    "preflight count does not take --drift; it belongs to run, check, status, stamp, undo, repair; preflight count starts no command: leave out -- and what follows",
   );
 });
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { SchemaDifference } from "../../src/core/difference.ts";
-import type { Fact } from "../../src/core/facts.ts";
+import { type Fact, withoutStorage } from "../../src/core/facts.ts";
 import type { Repair } from "../../src/core/repair-piece.ts";
 import { addLabels, columnParts, createDomain } from "../../src/core/repair-sql.ts";
 import { repairOf } from "../../src/core/repair.ts";
@@ -314,6 +314,27 @@ describe("on a table that is there", () => {
   });
 });
 
+it("a sequence that is there gets its owner after the column that is not", () => {
+  const options = "AS integer START 1 INCREMENT 1 MIN 1 MAX 9 CACHE 1";
+  const wanted = fact("sequence", "public.s", "", `${options} OWNED BY public.t.a`);
+  const made = repair({
+    missing: [fact("column", t, "a", "integer")],
+    there,
+    others: [
+      {
+        kind: "changed",
+        fact: wanted,
+        actual: { ...wanted, definition: options },
+        revision: null,
+        tolerable: false,
+      },
+    ],
+  });
+  expect(sqlOf(made)).toEqual([
+    ['ALTER TABLE public.t ADD COLUMN "a" integer', "ALTER SEQUENCE public.s OWNED BY public.t.a"],
+  ]);
+});
+
 describe("what is left for a person", () => {
   const column = fact("column", t, "a", "integer NOT NULL");
 
@@ -394,6 +415,20 @@ describe("what is left for a person", () => {
 });
 
 describe("definitions", () => {
+  it("of statistics read alike whichever column was added last", () => {
+    const on = (columns: string): Fact =>
+      withoutStorage(
+        fact(
+          "statistics",
+          "public.s",
+          "",
+          `CREATE STATISTICS public.s (ndistinct) ON ${columns} FROM public.t`,
+        ),
+      );
+    expect(on('b, "A b", a')).toEqual(on('"A b", a, b'));
+    expect(on("(a + b), a").definition).toContain("ON (a + b), a FROM");
+  });
+
   it("are taken apart where they stand outside of quotes", () => {
     expect(columnParts('public."a NOT NULL"[] NOT NULL')).toMatchObject({
       type: 'public."a NOT NULL"[]',

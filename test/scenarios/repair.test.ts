@@ -1,4 +1,4 @@
-import { rmSync } from "node:fs";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { startExamples } from "../support/play-scenario.ts";
@@ -94,6 +94,11 @@ describe("the classic case", () => {
     );
     expect(entry).toMatchObject({ kind: "repair", state: "done" });
     expect((await play(["history"])).stdout).toContain("repair");
+    const undone = await play(["undo", "1"]);
+    expect(undone.line).toMatchObject({
+      exit: 78,
+      reason: expect.stringContaining("entry 1 is a repair"),
+    });
     const again = await play(["repair", "--apply"]);
     expect(again.line).toMatchObject({ exit: 0, actions: [] });
     expect(again.stderr).toContain("nothing was written: nothing is missing");
@@ -236,6 +241,7 @@ describe("what is refused", () => {
     const { url, play, sql } = await at("shop", headOfShop, [
       "DO 'BEGIN CREATE ROLE repair_less LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END'",
       "GRANT USAGE ON SCHEMA public TO repair_less",
+      "REVOKE CREATE ON SCHEMA public FROM PUBLIC",
       "GRANT ALL ON ALL TABLES IN SCHEMA public TO repair_less",
       ...lost,
       "ALTER TABLE orders DROP COLUMN status",
@@ -316,5 +322,47 @@ describe("another home than the ledger's", () => {
       { t: "app.transactions" },
     ]);
     expect((await play(["check", "--schema", "app"])).line).toMatchObject({ exit: 0 });
+  });
+});
+
+describe("besides", () => {
+  it("finishes a migration that stopped half-way, where somebody names it", async () => {
+    const { play } = await at("shop", "fill_names", [
+      "CREATE TYPE order_status AS ENUM ('new', 'paid', 'sent')",
+    ]);
+    expect((await play(["repair"])).line).toMatchObject({ exit: 23, verdict: "partial" });
+    const repaired = await play(["repair", "--to", "add_order_status", "--apply"]);
+    expect(repaired.line, repaired.stderr).toMatchObject({
+      exit: 0,
+      recordedAfter: ["fill_names"],
+    });
+    expect((await play(["run"])).line).toMatchObject({ exit: 0, recordedAfter: [headOfShop] });
+  });
+
+  it("says of which kinds an old ledger knows nothing", async () => {
+    const { play, image } = await at("shop", headOfShop, ["DROP TABLE transactions"]);
+    const file = path.join(image, "preflight.ledger.json");
+    const ledger = JSON.parse(readFileSync(file, "utf8")) as { kinds: string[] };
+    ledger.kinds = ledger.kinds.filter((kind) => kind !== "statistics" && kind !== "policy");
+    writeFileSync(file, JSON.stringify(ledger));
+    const printed = await play(["repair"]);
+    expect(printed.line, printed.stderr).toMatchObject({ exit: 0 });
+    expect(printed.stdout).toContain("an earlier version: policy; statistics");
+    expect(printed.stderr).toContain("says nothing of these kinds");
+  });
+
+  it("row security, policies, a trigger and what was granted come back", async () => {
+    const { play, sql } = await at("notes", "20260310120000", [
+      "DROP TABLE public.notes",
+      "DROP TRIGGER on_sign_up ON auth.users",
+      "DROP FUNCTION public.make_profile()",
+    ]);
+    const repaired = await play(["repair", "--apply"]);
+    expect(repaired.line, repaired.stderr).toMatchObject({ exit: 0 });
+    const [may] = await sql(
+      "SELECT has_table_privilege('authenticated', 'public.notes', 'INSERT') AS may, relrowsecurity AS rls FROM pg_class WHERE oid = 'public.notes'::regclass",
+    );
+    expect(may).toEqual({ may: true, rls: true });
+    expect((await play(["check"])).line).toMatchObject({ exit: 0, verdict: "current" });
   });
 });

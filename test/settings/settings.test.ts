@@ -31,6 +31,9 @@ test("no command and no flag: run, with every default", () => {
       resume: false,
     },
     enforce: true,
+    to: null,
+    apply: false,
+    acceptEmpty: null,
     journal: "on",
     imageVersion: null,
     force: false,
@@ -387,7 +390,7 @@ describe("wrong values are told by the name of the flag or variable, all at once
     });
     expect(read(["bake", "--metrics-file=/m/shop.prom"])).toMatchObject({
       faults: [
-        "preflight bake does not take --metrics-file; it belongs to run, check, status, stamp, undo",
+        "preflight bake does not take --metrics-file; it belongs to run, check, status, stamp, undo, repair",
       ],
     });
   });
