@@ -4,7 +4,7 @@ import { decidingFlags, writingFlags } from "../settings/command-line.ts";
 
 export const repair: Command = {
   name: "repair",
-  usage: "preflight repair [flags]",
+  usage: "preflight repair [--to REVISION] [--apply] [flags]",
   about: "the SQL that makes what is missing of the schema, and drops nothing; --apply runs it",
   flags: [...decidingFlags, ...writingFlags, "ddl-lock-timeout", "to", "apply", "accept-empty"],
   connects: "database",
