@@ -192,7 +192,7 @@ async function runAgain(scene: Scene, ended: Ended): Promise<VerdictLine | null>
 
 /** A run that meets orphans says that it waits for something, or has its answer without waiting. */
 async function untilWaitingOrEnded(run: Started): Promise<void> {
-  const hints = ['.waiting"', "orphan", "fence"];
+  const hints = ['.waiting"', '"database.busy"', "orphan"];
   await Promise.race([run.ended, ...hints.map((hint) => run.says(hint))]).catch(() => {});
 }
 
