@@ -14,7 +14,7 @@ type LibraryTables = {
 
 /**
  * What libraries make in an application's schema when they start: THE table. No revision makes it, it comes before the first one
- * or after the last, and it says nothing of where a database stands. As their real versions make it: test/libraries/.
+ * or after the last, and it says nothing of where a database stands. As real versions were seen to make it: test/scenarios/libraries.sql.
  */
 const libraries: readonly LibraryTables[] = [
   { library: "APScheduler", names: /^apscheduler_jobs$/ },
