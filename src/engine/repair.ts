@@ -1,13 +1,19 @@
 import { grantCreate, grantCreateSchema } from "../core/grants.ts";
+import type { Knowledge } from "../core/knowledge.ts";
 import { CannotJudge } from "../core/outcome.ts";
+import { kindsUnseen } from "../core/plan-repair.ts";
 import { lackOfWriting } from "../core/privileges.ts";
 import { quoteIdentifier } from "../core/quote.ts";
+import { refuse } from "../core/refusals.ts";
 import type { RepairNeeds } from "../core/repair-piece.ts";
 import type { Step } from "../core/step.ts";
+import { enumerate } from "../core/words.ts";
 import { rightsLacking, runBatch } from "../database/repair.ts";
-import { type Ending, waitingOf } from "./context.ts";
+import { assessWhenFree } from "./assess.ts";
+import { type Context, type Ending, ready, waitingOf } from "./context.ts";
+import { endRefused } from "./events.ts";
 import type { StepScope } from "./scope.ts";
-import type { FirstLook } from "./with-lock.ts";
+import type { FirstLook, UnderLock } from "./with-lock.ts";
 
 export type RepairStep = Extract<Step, { readonly kind: "repair" }>;
 
@@ -100,4 +106,36 @@ function lackingSchemas(
     const right = rights[schema];
     return right !== undefined && !(right.canUse && right.canCreate);
   });
+}
+
+/** The look afterwards: nothing may be missing but what was left for a person, although more of that could be made by now. */
+export async function proveRepair({ to, left }: RepairStep, underLock: UnderLock): Promise<Ending> {
+  const { context, deadline } = underLock;
+  const { plan, knowledge } = await assessWhenFree(underLock, deadline);
+  if (plan.kind === "start") {
+    const msg = "done and proved: nothing is missing any more";
+    context.log({ level: "info", event: "proved", msg });
+    return ready;
+  }
+  if (plan.kind === "refuse")
+    return endRefused(
+      plan.cause === "repair-left" ? plan : refuse("repair-not-done", [plan.reason]),
+      context,
+    );
+  const still = plan.steps.flatMap((step) => (step.kind === "repair" ? whatItMakes(step) : []));
+  const undone = still.filter((each) => !left.some(({ what }) => what === each));
+  return endRefused(
+    undone.length > 0
+      ? refuse("repair-not-done", undone)
+      : refuse("repair-left", to, left, knowledge.history),
+    context,
+  );
+}
+
+/** What an older ledger does not know of. */
+export function sayUnseen({ ledger }: Knowledge, { log }: Context): void {
+  const unseen = ledger === null ? [] : kindsUnseen(ledger);
+  if (unseen.length === 0) return;
+  const msg = `the ledger is of an earlier version and says nothing of these kinds, so that nothing of them is repaired: ${enumerate(unseen, unseen.length)}; run \`preflight bake\` for them`;
+  log({ level: "warn", event: "repair.unseen", msg });
 }

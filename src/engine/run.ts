@@ -2,12 +2,10 @@ import { ancestors } from "../core/history.ts";
 import type { Knowledge } from "../core/knowledge.ts";
 import { CannotJudge } from "../core/outcome.ts";
 import { type Request, sayPlan } from "../core/plan-by-hand.ts";
-import { kindsUnseen } from "../core/plan-repair.ts";
 import { lackOfActing } from "../core/privileges.ts";
 import { refuse } from "../core/refusals.ts";
 import { statusOf } from "../core/status.ts";
 import type { Plan, Step } from "../core/step.ts";
-import { enumerate } from "../core/words.ts";
 import { isReadOnlyForRole } from "../database/look.ts";
 import { repairScript } from "../report/repair-script.ts";
 import { statusTable } from "../report/status-table.ts";
@@ -25,7 +23,7 @@ import {
 } from "./events.ts";
 import { requireJournal } from "./journal.ts";
 import { readProject } from "./project.ts";
-import { refuseWithoutRepairRights, type RepairStep, whatItMakes } from "./repair.ts";
+import { proveRepair, refuseWithoutRepairRights, sayUnseen } from "./repair.ts";
 import { conclude, concludeFailure, noteRows, stillToDo } from "./result.ts";
 import type { RequestScope, RunScope } from "./scope.ts";
 import { openSession, refuseAnotherServer } from "./session.ts";
@@ -291,37 +289,6 @@ async function writeAsAsked(_first: Assessment, underLock: UnderLock): Promise<E
       return `what the next run would do is not known: ${error.message}`;
     }
   }
-}
-
-/** The look afterwards: nothing may be missing but what was left for a person, although more of that could be made by now. */
-async function proveRepair({ to, left }: RepairStep, underLock: UnderLock): Promise<Ending> {
-  const { context, deadline } = underLock;
-  const { plan, knowledge } = await assessWhenFree(underLock, deadline);
-  if (plan.kind === "start") {
-    const msg = "done and proved: nothing is missing any more";
-    context.log({ level: "info", event: "proved", msg });
-    return ready;
-  }
-  if (plan.kind === "refuse")
-    return endRefused(
-      plan.cause === "repair-left" ? plan : refuse("repair-not-done", [plan.reason]),
-      context,
-    );
-  const still = plan.steps.flatMap((step) => (step.kind === "repair" ? whatItMakes(step) : []));
-  const undone = still.filter((each) => !left.some(({ what }) => what === each));
-  return endRefused(
-    undone.length > 0
-      ? refuse("repair-not-done", undone)
-      : refuse("repair-left", to, left, knowledge.history),
-    context,
-  );
-}
-
-function sayUnseen({ ledger }: Knowledge, { log }: Context): void {
-  const unseen = ledger === null ? [] : kindsUnseen(ledger);
-  if (unseen.length === 0) return;
-  const msg = `the ledger is of an earlier version and says nothing of these kinds, so that nothing of them is repaired: ${enumerate(unseen, unseen.length)}; run \`preflight bake\` for them`;
-  log({ level: "warn", event: "repair.unseen", msg });
 }
 
 function sayNothingToWrite({ kind }: Request, { log }: Context): void {

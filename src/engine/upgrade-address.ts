@@ -42,7 +42,7 @@ export async function proveUpgradeAddress(
   context.log({
     level: "info",
     event: "address.asked",
-    msg: `before the upgrade: does ${spelled} arrive here?`,
+    msg: `before anything is written: does ${spelled} arrive here?`,
   });
 
   sayUnsaid(scope);

@@ -5,7 +5,7 @@ import { combine } from "../../src/core/knowledge.ts";
 import type { Ledger } from "../../src/core/ledger.ts";
 import { planStamp, planUndo } from "../../src/core/plan-by-hand.ts";
 import { planFor } from "../../src/core/plan.ts";
-import type { Plan, Policy } from "../../src/core/step.ts";
+import type { Plan } from "../../src/core/step.ts";
 import { writeLedger } from "../../src/core/write-ledger.ts";
 import { alembic } from "../../src/tools/alembic/alembic.ts";
 import {
@@ -14,6 +14,7 @@ import {
   historyOf,
   knowledgeOf,
   observe,
+  policy,
   replayOf,
   revision,
   table,
@@ -27,15 +28,6 @@ const revisions = [
   revision("beside", ["base1"], table("beside", "text")),
 ];
 const knowledge = knowledgeOf(revisions);
-const policy: Policy = {
-  stamp: "proven",
-  drift: "fail",
-  ahead: "compatible",
-  unverified: "start",
-  assume: null,
-  allowOutOfOrder: false,
-  resume: false,
-};
 const versionTable = alembic.versionTable.usual;
 const key = { tool: "alembic", versionTable: "public.alembic_version", home: "public" };
 

@@ -6,16 +6,10 @@ import postgres from "postgres";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { JournalEntry } from "../../src/core/journal.ts";
 import { dumpAndRestore } from "../support/pg-dump.ts";
+import { type Place, placeAt } from "../support/place.ts";
 import { startExamples } from "../support/play-scenario.ts";
 import type { Example } from "../support/scenario.ts";
-import {
-  environment,
-  makeDatabase,
-  makeImage,
-  preflight,
-  type Ran,
-  type Shop,
-} from "../support/shop.ts";
+import { environment, makeImage, preflight, type Shop } from "../support/shop.ts";
 
 let shop: Shop;
 beforeAll(async () => {
@@ -28,36 +22,19 @@ afterAll(async () => {
 const execute = promisify(execFile);
 const home = path.join(import.meta.dirname, "../..");
 
-type Place = {
-  readonly url: string;
-  readonly image: string;
-  readonly play: (
-    words: readonly string[],
-    more?: Readonly<Record<string, string>>,
-  ) => Promise<Ran>;
-  readonly sql: (text: string) => Promise<readonly Record<string, unknown>[]>;
-  readonly journal: () => Promise<readonly JournalEntry[]>;
-};
+type JournalPlace = Place & { readonly journal: () => Promise<readonly JournalEntry[]> };
 
 async function at(
   example: Example,
   revision: string | null,
   sql: readonly string[] = [],
-): Promise<Place> {
-  const url = await makeDatabase(shop, { example, at: revision, sql });
-  const image = makeImage(shop, { name: "", example });
-  const play: Place["play"] = async (words, more = {}) =>
-    await preflight("cli", words, { cwd: image, env: { ...environment(shop, url), ...more } });
-  return {
-    url,
-    image,
-    play,
-    sql: async (text) => await shop.server.sql(url, text),
-    journal: async () => {
-      const { stdout } = await play(["history", "--json"]);
-      return stdout === "" ? [] : JSON.parse(stdout).journal;
-    },
+): Promise<JournalPlace> {
+  const place = await placeAt(shop, example, revision, sql);
+  const journal = async (): Promise<readonly JournalEntry[]> => {
+    const { stdout } = await place.play(["history", "--json"]);
+    return stdout === "" ? [] : JSON.parse(stdout).journal;
   };
+  return { ...place, journal };
 }
 
 const headOfShop = "index_placed_at";
@@ -146,7 +123,7 @@ describe("where the role may not keep a journal", () => {
     "ALTER TABLE alembic_version OWNER TO journal_less",
   ];
 
-  async function asLimited(sql: readonly string[] = []): Promise<Place> {
+  async function asLimited(sql: readonly string[] = []): Promise<JournalPlace> {
     const place = await at("shop", headOfShop, [...limited, ...sql]);
     const url = new URL(place.url);
     url.username = "journal_less";

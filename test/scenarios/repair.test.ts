@@ -1,16 +1,10 @@
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { type Place, placeAt } from "../support/place.ts";
 import { startExamples } from "../support/play-scenario.ts";
 import type { Example } from "../support/scenario.ts";
-import {
-  environment,
-  makeDatabase,
-  makeImage,
-  preflight,
-  type Ran,
-  type Shop,
-} from "../support/shop.ts";
+import type { Ran, Shop } from "../support/shop.ts";
 
 let shop: Shop;
 beforeAll(async () => {
@@ -20,30 +14,12 @@ afterAll(async () => {
   await shop?.server.stop();
 });
 
-type Place = {
-  readonly url: string;
-  readonly image: string;
-  readonly play: (
-    words: readonly string[],
-    more?: Readonly<Record<string, string>>,
-  ) => Promise<Ran>;
-  readonly sql: (text: string) => Promise<readonly Record<string, unknown>[]>;
-};
-
 async function at(
   example: Example,
   revision: string | null,
   sql: readonly string[] = [],
 ): Promise<Place> {
-  const url = await makeDatabase(shop, { example, at: revision, sql });
-  const image = makeImage(shop, { name: "", example });
-  return {
-    url,
-    image,
-    play: async (words, more = {}) =>
-      await preflight("cli", words, { cwd: image, env: { ...environment(shop, url), ...more } }),
-    sql: async (text) => await shop.server.sql(url, text),
-  };
+  return await placeAt(shop, example, revision, sql);
 }
 
 const headOfShop = "index_placed_at";
